@@ -1,0 +1,40 @@
+//! Runs WASI preview 1 programs as containers.
+//!
+//! An [`Engine`] compiles a [`Module`] once and starts it as often as it is wanted; each start is a [`Container`] with
+//! its own memory, arguments and environment, whose end is an [`ExitStatus`]. A guest gets nothing but what its
+//! [`RunSpec`] names: no file, no network, no variable of the host, and a standard input that is at its end.
+//!
+//! The guest's side of the contract is WASI preview 1
+//! (<https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>): a core module with an exported `_start`.
+//!
+//! ```no_run
+//! # use std::{io, sync::Arc};
+//! # use krustlet_runtime::{Engine, EngineConfig, LogSink, RunSpec, Stream};
+//! struct Console;
+//! impl LogSink for Console {
+//!     fn write(&self, _: Stream, bytes: &[u8]) -> io::Result<()> {
+//!         io::Write::write_all(&mut io::stdout(), bytes)
+//!     }
+//! }
+//! # async fn example(wasm: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::new(EngineConfig::default())?;
+//! let compiler = engine.clone();
+//! let module = tokio::task::spawn_blocking(move || compiler.compile(&wasm)).await??;
+//! let container = engine.start(&module, RunSpec::new(Arc::new(Console)))?;
+//! println!("ended with {}", container.wait().await.code);
+//! # Ok(())
+//! # }
+//! ```
+
+mod container;
+mod engine;
+mod error;
+mod limits;
+mod module;
+mod output;
+
+pub use container::{Container, Exit, ExitStatus, RunSpec, STOPPED_CODE, TRAPPED_CODE};
+pub use engine::{Engine, EngineConfig};
+pub use error::RuntimeError;
+pub use module::Module;
+pub use output::{LogSink, Stream};

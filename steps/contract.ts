@@ -1,0 +1,228 @@
+/**
+ * What goes into each step and what comes out: one JSON object on standard input, one on standard output. The components
+ * build the inputs and read the outputs; the steps do the reverse. This file is all that the two sides share.
+ *
+ * A step that undoes another one gets the same input as the one that it undoes, for that is what Pulumi stores.
+ * Paths may begin with `~/`, which the step expands: the state stays the same for another user's home folder.
+ */
+
+/** createKindCluster, deleteKindCluster */
+export interface KindClusterInput {
+    /** Name of the kind cluster, as `kind get clusters` shows it. */
+    name: string;
+    /** Whose cluster it is: `<project>/<stack>`. A cluster of that name with another owner is never touched. */
+    owner: string;
+    /** Node image; unset: kind's own default. */
+    image?: string;
+    /** How long kind may wait for the control plane to be Ready, in seconds. */
+    waitSeconds: number;
+    /** A kubeconfig file to merge the cluster into. Unset: none; the user's own is not touched. */
+    mergeKubeconfigFile?: string;
+    /** More kubeadmConfigPatches for every node (YAML documents), after the ones that this host needs. */
+    kubeadmConfigPatches: string[];
+    /** More containerdConfigPatches (TOML), after the ones that this host needs. */
+    containerdConfigPatches: string[];
+}
+
+/** createKindCluster. Holds the kubeconfig: a secret as a whole. */
+export interface KindClusterOutput {
+    name: string;
+    /** Admin kubeconfig (YAML) for the host: the API server at a loopback port. */
+    kubeconfig: string;
+    /** Name of its only context: `kind-<name>`. */
+    context: string;
+    /** URL of the API server. */
+    server: string;
+    /** Kubernetes version of the control plane: `v1.36.3`. */
+    kubernetesVersion: string;
+    /** Docker network of the cluster's containers: `kind`. */
+    network: string;
+    /** IPv4 address of this host on that network; the API server reaches the host by it. */
+    gatewayAddress: string;
+    /** UID of the cluster's kube-system namespace: another cluster of the same name has another one. */
+    identity: string;
+}
+
+/** createBootstrapToken, deleteBootstrapToken */
+export interface BootstrapTokenInput {
+    /** Admin kubeconfig (YAML) of the cluster. Secret. */
+    kubeconfig: string;
+    owner: string;
+    nodeName: string;
+    /** The token's group, beginning with `system:bootstrappers:`. */
+    group: string;
+    /** Life of the token in seconds. */
+    tokenTtlSeconds: number;
+    /** Where the bootstrap kubeconfig is written, mode 0600. */
+    file: string;
+}
+
+/** createBootstrapToken. Holds no secret: the token is in the file alone. */
+export interface BootstrapTokenOutput {
+    /** Path of the bootstrap kubeconfig, as it was given. */
+    file: string;
+    /** User name that the token stands for: `system:bootstrap:<token id>`. */
+    username: string;
+    /** RFC 3339. */
+    expiresAt: string;
+}
+
+/** launchNode, stopNode */
+export interface NodeInput {
+    /** Admin kubeconfig (YAML): the Node object is deleted with it, and a bootstrap token that ran out is replaced. Secret. */
+    kubeconfig: string;
+    owner: string;
+    /** The agent: a name on PATH or a path. */
+    program: string;
+    nodeName: string;
+    /** IPv4 address that the node announces and listens on. */
+    nodeIp: string;
+    /** Port of the node's API (logs). */
+    port: number;
+    maxPods: number;
+    labels: Record<string, string>;
+    /** Registries (host:port) that are spoken to over plain HTTP. */
+    insecureRegistries: string[];
+    /** Folder of all that the node leaves on this host (mode 0700): see NodeOutput. */
+    stateDir: string;
+    /** The bootstrap kubeconfig. */
+    bootstrapFile: string;
+    bootstrapGroup: string;
+    tokenTtlSeconds: number;
+}
+
+/** launchNode */
+export interface NodeOutput {
+    /** Id of the agent's process. */
+    pid: number;
+    /** `<stateDir>/agent.log` */
+    logFile: string;
+    /** `<stateDir>/data`: keys, certificates, modules, container logs. */
+    dataDir: string;
+    /** `<stateDir>/kubeconfig`: the node's own credential. */
+    kubeconfigFile: string;
+}
+
+/** approveCertificates, deleteCertificateRequests */
+export interface CertificateApprovalInput {
+    /** Admin kubeconfig (YAML). Secret. */
+    kubeconfig: string;
+    nodeName: string;
+    nodeIp: string;
+    /** The bootstrap group whose token the node joins with. */
+    bootstrapGroup: string;
+    /** The node's folder; the agent's public keys are in `data/keys` of it. */
+    stateDir: string;
+    /** How long both requests may take to turn up, in seconds. */
+    timeoutSeconds: number;
+}
+
+/** approveCertificates */
+export interface CertificateApprovalOutput {
+    /** Names of the approved requests; null where the node had a valid certificate already. */
+    client: string | null;
+    serving: string | null;
+}
+
+/** awaitNode */
+export interface AwaitNodeInput {
+    /** Admin kubeconfig (YAML). Secret. */
+    kubeconfig: string;
+    nodeName: string;
+    stateDir: string;
+    /** How long the node may take to be Ready, in seconds. */
+    timeoutSeconds: number;
+}
+
+/** awaitNode */
+export interface AwaitNodeOutput {
+    nodeName: string;
+    /** The node's `kubernetes.io/hostname` label, by which workloads select it. */
+    hostname: string;
+    /** The agent's version as the Node object tells it. */
+    kubeletVersion: string;
+}
+
+/** describeModule: reads only, so that each preview can run it. Exactly one of `file` and `source`. */
+export interface DescribeModuleInput {
+    /** A WebAssembly file. */
+    file?: string;
+    /** Folder of a cargo project with one binary. */
+    source?: string;
+}
+
+/** describeModule */
+export interface DescribeModuleOutput {
+    /** SHA-256 (hex) of the file, or of the sources that the module is built from. */
+    sha256: string;
+}
+
+/** buildModule */
+export interface BuildModuleInput {
+    /** Folder of a cargo project with one binary. */
+    source: string;
+}
+
+/** buildModule */
+export interface BuildModuleOutput {
+    /** The WebAssembly file. */
+    file: string;
+    sha256: string;
+    sizeBytes: number;
+}
+
+/** pushArtifact */
+export interface PushArtifactInput {
+    file: string;
+    /** SHA-256 (hex) that the file must have. */
+    sha256: string;
+    /** `registry/repository:tag` */
+    reference: string;
+    /** Registries (host:port) that are spoken to over plain HTTP. */
+    insecureRegistries: string[];
+}
+
+/** pushArtifact */
+export interface PushArtifactOutput {
+    /** Digest of the manifest: `sha256:…` */
+    digest: string;
+    /** `registry/repository@sha256:…`: what workloads run. */
+    reference: string;
+    sizeBytes: number;
+}
+
+/** preflight: reads only, so that each preview can run it. All problems come in one message. */
+export interface PreflightInput {
+    owner: string;
+    cluster: { name: string };
+    /** The local registry; unset when a remote one is used. */
+    localRegistry?: { containerName: string; port: number };
+    /** A remote registry (host or host:port) that must answer. */
+    remoteRegistry?: string;
+    nodes: { name: string; port: number; stateDir: string; program: string }[];
+    /** Modules of the workloads; see DescribeModuleInput. */
+    modules: DescribeModuleInput[];
+}
+
+/** preflight */
+export interface PreflightOutput {
+    /** Version of the Docker daemon. */
+    dockerVersion: string;
+}
+
+/** Every step: its input and its output. */
+export interface Steps {
+    preflight: { input: PreflightInput; output: PreflightOutput };
+    createKindCluster: { input: KindClusterInput; output: KindClusterOutput };
+    deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
+    createBootstrapToken: { input: BootstrapTokenInput; output: BootstrapTokenOutput };
+    deleteBootstrapToken: { input: BootstrapTokenInput; output: Record<string, never> };
+    launchNode: { input: NodeInput; output: NodeOutput };
+    stopNode: { input: NodeInput; output: Record<string, never> };
+    approveCertificates: { input: CertificateApprovalInput; output: CertificateApprovalOutput };
+    deleteCertificateRequests: { input: CertificateApprovalInput; output: Record<string, never> };
+    awaitNode: { input: AwaitNodeInput; output: AwaitNodeOutput };
+    describeModule: { input: DescribeModuleInput; output: DescribeModuleOutput };
+    buildModule: { input: BuildModuleInput; output: BuildModuleOutput };
+    pushArtifact: { input: PushArtifactInput; output: PushArtifactOutput };
+}

@@ -1,0 +1,41 @@
+// The way in of `npm run …`: plain JavaScript, for on a fresh clone there are no packages yet. It installs them
+// (exactly those of package-lock.json, and only when that file has changed) and hands over to the TypeScript command.
+"use strict";
+const { spawnSync } = require("node:child_process");
+const { createHash } = require("node:crypto");
+const fs = require("node:fs");
+const path = require("node:path");
+
+const root = path.dirname(__dirname);
+const [command, ...args] = process.argv.slice(2);
+
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+    console.error(`Node.js ${process.versions.node} is too old: krustlet-stack needs 20.19 or newer.`);
+    process.exit(1);
+}
+
+const lock = createHash("sha256").update(fs.readFileSync(path.join(root, "package-lock.json"))).digest("hex");
+const stamp = path.join(root, "node_modules", ".krustlet-stack-lock");
+if (!fs.existsSync(stamp) || fs.readFileSync(stamp, "utf8") !== lock) {
+    const begun = Date.now();
+    console.error("> npm packages (package-lock.json)");
+    // No install scripts: nothing that is needed has one, and the Pulumi plugins come from tools/.
+    const npm = spawnSync("npm", ["ci", "--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"], {
+        cwd: root,
+        stdio: ["ignore", 2, 2],
+    });
+    if (npm.status !== 0) {
+        console.error("npm ci failed: is the npm registry reachable? Its output is above.");
+        process.exit(1);
+    }
+    fs.writeFileSync(stamp, lock);
+    console.error(`✓ npm packages (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+}
+
+const script = command === "test" ? "test/run.ts" : `tools/${command}.ts`;
+const child = spawnSync(process.execPath, ["--require", "tsx/cjs", path.join(root, script), ...args], {
+    cwd: root,
+    stdio: "inherit",
+});
+process.exit(child.status ?? 1);

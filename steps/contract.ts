@@ -113,6 +113,12 @@ export interface CertificateApprovalInput {
     bootstrapGroup: string;
     /** The node's folder; the agent's public keys are in `data/keys` of it. */
     stateDir: string;
+    /**
+     * The agent's process (NodeOutput.pid), where the node is a process on this host. Not needed to decide anything: an
+     * agent that was started anew may have new requests, so a new number makes this step run again; and a process that has
+     * ended need not be waited for.
+     */
+    agentPid?: number;
     /** How long both requests may take to turn up, in seconds. */
     timeoutSeconds: number;
 }
@@ -130,6 +136,8 @@ export interface AwaitNodeInput {
     kubeconfig: string;
     nodeName: string;
     stateDir: string;
+    /** See CertificateApprovalInput.agentPid. */
+    agentPid?: number;
     /** How long the node may take to be Ready, in seconds. */
     timeoutSeconds: number;
 }
@@ -191,6 +199,22 @@ export interface PushArtifactOutput {
     sizeBytes: number;
 }
 
+/** awaitRegistry: changes nothing; waits until the registry answers at `/v2/` (200 or 401). */
+export interface AwaitRegistryInput {
+    /** host:port */
+    address: string;
+    /** Speak plain HTTP instead of HTTPS. */
+    plainHttp: boolean;
+    /** How long it may take to answer, in seconds. */
+    timeoutSeconds: number;
+}
+
+/** awaitRegistry */
+export interface AwaitRegistryOutput {
+    /** The address, as it was given. */
+    address: string;
+}
+
 /** preflight: reads only, so that each preview can run it. All problems come in one message. */
 export interface PreflightInput {
     owner: string;
@@ -225,4 +249,5 @@ export interface Steps {
     describeModule: { input: DescribeModuleInput; output: DescribeModuleOutput };
     buildModule: { input: BuildModuleInput; output: BuildModuleOutput };
     pushArtifact: { input: PushArtifactInput; output: PushArtifactOutput };
+    awaitRegistry: { input: AwaitRegistryInput; output: AwaitRegistryOutput };
 }

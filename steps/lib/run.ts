@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 
 /** How a child process is run. Only argv arrays: nothing is ever parsed by a shell. */
 export interface RunOptions {
@@ -16,6 +16,8 @@ export interface RunOptions {
     mergeOutput?: boolean;
     /** Return instead of throwing when the exit code is not 0. */
     allowFailure?: boolean;
+    /** Ends the process (SIGTERM) when its result is no longer wanted. */
+    signal?: AbortSignal;
 }
 
 /** What a finished process left. */
@@ -39,6 +41,13 @@ export class RunError extends Error {
     }
 }
 
+const running = new Set<ChildProcess>();
+
+/** Ends (SIGTERM) every process that `run` has under way: whoever waits for one of them gets its error. */
+export function endRunning(): void {
+    for (const child of running) child.kill("SIGTERM");
+}
+
 /** Runs a program to its end and returns what it printed. */
 export function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
     const [program, ...args] = argv;
@@ -49,6 +58,9 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
             env: options.env ? { ...process.env, ...options.env } : process.env,
             stdio: "pipe",
         });
+        running.add(child);
+        const stop = () => child.kill("SIGTERM");
+        options.signal?.addEventListener("abort", stop);
         const output = { stdout: "", stderr: "" };
         let timedOut = false;
         let killTimer: NodeJS.Timeout | undefined;
@@ -77,6 +89,8 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
         const finish = (exitCode: number, reason: string | undefined, cause?: unknown) => {
             clearTimeout(timer);
             clearTimeout(killTimer);
+            running.delete(child);
+            options.signal?.removeEventListener("abort", stop);
             const result = { ...output, exitCode };
             if (reason === undefined || (options.allowFailure && !timedOut && cause === undefined)) resolve(result);
             else reject(new RunError(argv, result, reason, cause === undefined ? undefined : { cause }));

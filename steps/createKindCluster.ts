@@ -1,0 +1,157 @@
+import { readFileSync } from "node:fs";
+import { hostname, release } from "node:os";
+import type { KindClusterInput, KindClusterOutput } from "./contract";
+import { containers, dockerHost, gatewayOf, network, type Container } from "./lib/docker";
+import { StepError } from "./lib/errors";
+import { expandHome, readOptional, withPrivateFile } from "./lib/files";
+import { removeCluster } from "./lib/kindCluster";
+import * as kind from "./lib/kind";
+import { clusterOf, Kube } from "./lib/kube";
+import { run, RunError } from "./lib/run";
+import { orUndo, progress, step } from "./lib/step";
+
+/**
+ * A kind cluster that answers and whose node is Ready. One that this owner made before from the same input is adopted; one
+ * that an ended run left half made, or that was made from another input, is made anew; anybody else's is refused.
+ */
+export async function createKindCluster(input: KindClusterInput): Promise<KindClusterOutput> {
+    const listed = containers(`label=${kind.clusterLabel}=${input.name}`);
+    // When no daemon answers, dockerHost says it better.
+    listed.catch(() => undefined);
+    const docker = await dockerHost();
+    const existing = await listed;
+    const procStatus = (await readOptional("/proc/self/status")) ?? "";
+    const facts = kind.hostFacts(docker, { hostname: hostname(), kernel: release(), procStatus });
+    const config = kind.kindConfig(input, facts);
+    if (!kind.isOurs(existing, input.owner)) throw new StepError(kind.notOurs(input.name, existing, input.owner));
+
+    if (existing.length > 0) {
+        const adopted = kind.mayAdopt(existing, config) ? await adopt(input, existing) : undefined;
+        if (adopted) return adopted;
+        progress(`cluster "${input.name}" is not whole or was made from another configuration; making it anew`);
+        await removeCluster(input);
+    }
+    return orUndo(
+        () => make(input, config),
+        () => removeCluster(input),
+    );
+}
+
+/** The output of a cluster that was made before; undefined when it is not whole. */
+async function adopt(input: KindClusterInput, existing: Container[]): Promise<KindClusterOutput | undefined> {
+    try {
+        const controlPlane = controlPlaneOf(existing, input.name);
+        await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], { timeoutSeconds: 15 });
+        const { stdout } = await run(["kind", "get", "kubeconfig", "--name", input.name], { env: kindEnvironment });
+        const output = await describe(input.name, stdout, controlPlane);
+        await merge(input);
+        progress(`cluster "${input.name}" is there already`);
+        return output;
+    } catch (error) {
+        progress(`cluster "${input.name}" exists but does not serve: ${error instanceof Error ? error.message : String(error)}`);
+        return undefined;
+    }
+}
+
+async function make(input: KindClusterInput, config: string): Promise<KindClusterOutput> {
+    return withPrivateFile(undefined, async (kubeconfigFile) => {
+        const argv = ["kind", "create", "cluster", `--name=${input.name}`, "--config=-", `--kubeconfig=${kubeconfigFile}`];
+        argv.push(`--wait=${input.waitSeconds}s`, ...(input.image ? [`--image=${input.image}`] : []));
+        try {
+            await run(argv, {
+                input: config,
+                env: kindEnvironment,
+                timeoutSeconds: input.waitSeconds + 600,
+                onLine: (line) => {
+                    const text = kind.progressOf(line);
+                    if (text) progress(text);
+                },
+            });
+        } catch (error) {
+            throw error instanceof RunError && error.result.exitCode !== 127 ? kindFailed(input, error) : error;
+        }
+        const controlPlane = controlPlaneOf(await containers(`label=${kind.clusterLabel}=${input.name}`), input.name);
+        const [output] = await Promise.all([
+            describe(input.name, readFileSync(kubeconfigFile, "utf8"), controlPlane),
+            run(["docker", "exec", controlPlane.Id, "touch", kind.completeMark], { timeoutSeconds: 30 }),
+            merge(input),
+        ]);
+        return output;
+    });
+}
+
+/** kind's words on why it failed, and what to look at. */
+function kindFailed(input: KindClusterInput, error: RunError): StepError {
+    const output = `${error.result.stderr}\n${error.result.stdout}`.trim().split("\n").slice(-25).join("\n");
+    return new StepError(
+        `KindCluster "${input.name}": kind could not create it (${error.reason}); it was removed again. kind's last words:\n${output}`,
+        { cause: error },
+    );
+}
+
+function controlPlaneOf(cluster: Container[], name: string): Container {
+    const found = cluster.find(({ Config }) => Config.Labels?.["io.x-k8s.kind.role"] === "control-plane");
+    if (!found) throw new StepError(`KindCluster "${name}": it has no control plane container`);
+    return found;
+}
+
+interface NodeList {
+    items: { metadata: { name: string }; status: { conditions?: { type: string; status: string; message?: string }[] } }[];
+}
+
+/** What the stack needs to know of a cluster. Fails when a node is not Ready: kind itself only warns of that. */
+async function describe(name: string, kubeconfig: string, controlPlane: Container): Promise<KindClusterOutput> {
+    const networkName = kind.networksOf([controlPlane])[0];
+    const [entry, facts, gatewayAddress] = await Promise.all([
+        clusterOf(kubeconfig),
+        withPrivateFile(kubeconfig, async (file) => {
+            const kube = new Kube(file);
+            const [version, system, nodes] = await Promise.all([
+                kube.get<{ gitVersion: string }>("/version"),
+                kube.get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system"),
+                kube.get<NodeList>("/api/v1/nodes"),
+            ]);
+            return { version: version.gitVersion, identity: system.metadata.uid, nodes: nodes.items };
+        }),
+        gateway(networkName),
+    ]);
+    // Nodes of kind alone: a Krustlet node may have joined a cluster that is adopted.
+    const own = facts.nodes.filter((node) => node.metadata.name.startsWith(`${name}-`));
+    for (const { metadata, status } of own) {
+        const ready = status.conditions?.find(({ type }) => type === "Ready");
+        if (ready?.status !== "True") {
+            throw new StepError(
+                `KindCluster "${name}": node ${metadata.name} did not become Ready in time (${ready?.message ?? "it reports no condition"}); ` +
+                    "raise waitSeconds if the machine is slow",
+            );
+        }
+    }
+    return {
+        name,
+        kubeconfig,
+        context: `kind-${name}`,
+        server: entry.server,
+        kubernetesVersion: facts.version,
+        network: networkName,
+        gatewayAddress,
+        identity: facts.identity,
+    };
+}
+
+async function gateway(networkName: string): Promise<string> {
+    const found = await network(networkName);
+    if (!found) throw new StepError(`Docker: network ${networkName} is gone`);
+    return gatewayOf(found);
+}
+
+/** Adds the cluster to the kubeconfig file that the user named, as kind does it. */
+async function merge(input: KindClusterInput): Promise<void> {
+    if (input.mergeKubeconfigFile === undefined) return;
+    const file = expandHome(input.mergeKubeconfigFile);
+    await run(["kind", "export", "kubeconfig", "--name", input.name, "--kubeconfig", file], { env: kindEnvironment });
+}
+
+// The stack's containers are Docker's; a user may have told kind to use another runtime for other clusters.
+const kindEnvironment = { KIND_EXPERIMENTAL_PROVIDER: "docker" };
+
+step(module, "createKindCluster", kind.kindClusterInput, createKindCluster);

@@ -1,0 +1,21 @@
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { BootstrapTokenInput } from "./contract";
+import { bootstrapTokenInput, removeIfOnlyClaimed, revokeTokens } from "./lib/bootstrap";
+import { expandHome, ownerOf } from "./lib/files";
+import { ifClusterAnswers } from "./lib/kube";
+import { progress, step } from "./lib/step";
+
+/** Revokes the node's tokens and removes its bootstrap kubeconfig. */
+export async function deleteBootstrapToken(input: BootstrapTokenInput): Promise<Record<string, never>> {
+    await ifClusterAnswers(input.kubeconfig, (kube) => revokeTokens(kube, input), progress);
+    const file = expandHome(input.file);
+    const whose = await ownerOf(dirname(file));
+    if (whose !== undefined && whose.owner === input.owner && whose.nodeName === input.nodeName) {
+        await rm(file, { force: true });
+        await removeIfOnlyClaimed(dirname(file));
+    }
+    return {};
+}
+
+step(module, "deleteBootstrapToken", bootstrapTokenInput, deleteBootstrapToken);

@@ -1,0 +1,143 @@
+import { randomInt } from "node:crypto";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { BootstrapTokenInput, BootstrapTokenOutput } from "../contract";
+import { claimFolder, expandHome, readOptional, writePrivate } from "./files";
+import { clusterOf, labelHash, withKube, type ClusterEntry, type Kube } from "./kube";
+import { bootstrapGroup, integer, nodeName, object, owner, secret, text } from "./schema";
+import { orUndo } from "./step";
+
+/** Input of createBootstrapToken and deleteBootstrapToken. */
+export const bootstrapTokenInput = object<BootstrapTokenInput>({
+    kubeconfig: secret,
+    owner,
+    nodeName,
+    group: bootstrapGroup,
+    tokenTtlSeconds: integer(60, 86_400),
+    file: text,
+});
+
+const secrets = "/api/v1/namespaces/kube-system/secrets";
+const tokenLabel = "krustlet-stack/bootstrap-token-of";
+
+/** The two parts of a bootstrap token. */
+export interface Token {
+    /** 6 of a-z0-9: names the Secret and the user; no secret. */
+    id: string;
+    /** 16 of a-z0-9 */
+    secret: string;
+}
+
+/** A token from the system's source of random numbers. */
+export function newToken(): Token {
+    const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
+    const random = (length: number) => Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join("");
+    return { id: random(6), secret: random(16) };
+}
+
+/** User name of whoever holds the token. */
+export function usernameOf(tokenId: string): string {
+    return `system:bootstrap:${tokenId}`;
+}
+
+/** The Secret that makes a token known to the API server: for authentication alone. */
+export function tokenSecret(token: Token, input: Omit<BootstrapTokenInput, "kubeconfig">, expiresAt: string) {
+    return {
+        apiVersion: "v1",
+        kind: "Secret",
+        type: "bootstrap.kubernetes.io/token",
+        metadata: {
+            name: `bootstrap-token-${token.id}`,
+            namespace: "kube-system",
+            labels: { [tokenLabel]: labelHash(input.owner, input.nodeName) },
+        },
+        stringData: {
+            description: `Lets Krustlet node ${input.nodeName} of ${input.owner} ask for its certificate`,
+            "token-id": token.id,
+            "token-secret": token.secret,
+            expiration: expiresAt,
+            "usage-bootstrap-authentication": "true",
+            "auth-extra-groups": input.group,
+        },
+    };
+}
+
+/** The kubeconfig that a node bootstraps with. Every value is a JSON string, which YAML reads as it stands. */
+export function bootstrapKubeconfig(cluster: ClusterEntry, token: Token, expiresAt: string): string {
+    return [
+        `# Bootstrap token ${token.id}, valid until ${expiresAt}`,
+        "apiVersion: v1",
+        "kind: Config",
+        "clusters:",
+        "- name: cluster",
+        "  cluster:",
+        `    server: ${JSON.stringify(cluster.server)}`,
+        `    certificate-authority-data: ${JSON.stringify(cluster.certificateAuthorityData)}`,
+        "users:",
+        "- name: bootstrap",
+        "  user:",
+        `    token: ${JSON.stringify(`${token.id}.${token.secret}`)}`,
+        "contexts:",
+        "- name: bootstrap",
+        "  context: {cluster: cluster, user: bootstrap}",
+        "current-context: bootstrap",
+        "",
+    ].join("\n");
+}
+
+/** Id of the token in a bootstrap kubeconfig; undefined when it holds none. */
+export function tokenIdIn(kubeconfig: string): string | undefined {
+    return /\btoken: "?([a-z0-9]{6})\.[a-z0-9]{16}\b/.exec(kubeconfig)?.[1];
+}
+
+/** Makes a token for the node and writes its bootstrap kubeconfig; tokens that the node had before are revoked. */
+export async function makeBootstrapToken(input: BootstrapTokenInput): Promise<BootstrapTokenOutput> {
+    const file = expandHome(input.file);
+    const folder = dirname(file);
+    const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+    return orUndo(
+        async () => {
+            await claimFolder(folder, input);
+            const cluster = await clusterOf(input.kubeconfig);
+            const token = newToken();
+            const expiresAt = new Date(Date.now() + input.tokenTtlSeconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+            await withKube(input.kubeconfig, (kube) =>
+                orUndo(
+                    async () => {
+                        await revokeTokens(kube, input);
+                        await kube.create(secrets, tokenSecret(token, input, expiresAt));
+                        await writePrivate(file, bootstrapKubeconfig(cluster, token, expiresAt));
+                    },
+                    () => revokeTokens(kube, input),
+                ),
+            );
+            return { file: input.file, username: usernameOf(token.id), expiresAt };
+        },
+        async () => {
+            await rm(file, { force: true });
+            if (made !== undefined) await removeIfOnlyClaimed(folder);
+        },
+    );
+}
+
+/** Revokes every token of the node, known from a file or not. */
+export function revokeTokens(kube: Kube, { owner, nodeName }: { owner: string; nodeName: string }): Promise<void> {
+    return kube.delete(`${secrets}?labelSelector=${encodeURIComponent(`${tokenLabel}=${labelHash(owner, nodeName)}`)}`);
+}
+
+/** Removes a node's folder when nothing but its owner's mark is left in it. */
+export async function removeIfOnlyClaimed(folder: string): Promise<void> {
+    const left = await readdir(folder).catch(() => undefined);
+    if (left === undefined || left.some((name) => name !== "owner.json")) return;
+    await rm(join(folder, "owner.json"), { force: true });
+    await rmdir(folder);
+}
+
+/** Whether the token of a bootstrap kubeconfig can still be used, with a minute to spare. */
+export async function tokenServes(kube: Kube, file: string): Promise<boolean> {
+    const id = tokenIdIn((await readOptional(file)) ?? "");
+    if (id === undefined) return false;
+    const found = await kube.find<{ data?: { expiration?: string } }>(`${secrets}/bootstrap-token-${id}`);
+    const expiration = Buffer.from(found?.data?.expiration ?? "", "base64").toString("utf8");
+    return Date.parse(expiration) > Date.now() + 60_000;
+}

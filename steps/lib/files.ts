@@ -1,0 +1,123 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import * as fs from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { StepError } from "./errors";
+
+/** The absolute path that `path` means; it may begin with `~/`. */
+export function expandHome(path: string): string {
+    if (path === "~") return homedir();
+    if (path.startsWith("~/")) return join(homedir(), path.slice(2));
+    return isAbsolute(path) ? path : resolve(path);
+}
+
+/** The content of a text file; undefined when there is no such file. */
+export async function readOptional(path: string): Promise<string | undefined> {
+    try {
+        return await fs.readFile(path, "utf8");
+    } catch (error) {
+        if (isErrno(error, "ENOENT") || isErrno(error, "ENOTDIR")) return undefined;
+        throw error;
+    }
+}
+
+/** Writes a file of mode 0600 in one step: whoever reads it sees the old content or the new one. */
+export async function writePrivate(path: string, content: string): Promise<void> {
+    const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}`);
+    try {
+        await fs.writeFile(temporary, content, { mode: 0o600, flag: "wx" });
+        await fs.rename(temporary, path);
+    } catch (error) {
+        await fs.rm(temporary, { force: true });
+        throw error;
+    }
+}
+
+/**
+ * Runs `use` with the path of a file of mode 0600 in a new folder of mode 0700, and removes both afterwards, also when this
+ * process exits meanwhile. Without content the file is not made: a program may make it.
+ */
+export async function withPrivateFile<T>(content: string | undefined, use: (path: string) => Promise<T>): Promise<T> {
+    const folder = mkdtempSync(join(tmpdir(), "krustlet-stack-"));
+    const remove = () => {
+        rmSync(folder, { recursive: true, force: true });
+    };
+    process.on("exit", remove);
+    try {
+        const path = join(folder, "kubeconfig");
+        if (content !== undefined) await fs.writeFile(path, content, { mode: 0o600, flag: "wx" });
+        return await use(path);
+    } finally {
+        process.off("exit", remove);
+        remove();
+    }
+}
+
+/** The last lines of what a log file holds from `offset` on, for an error message. */
+export function logTail(path: string, offset = 0, lines = 15): string {
+    try {
+        const text = readFileSync(path).subarray(offset).toString("utf8").trimEnd();
+        return text === "" ? "(nothing was logged)" : text.split("\n").slice(-lines).join("\n");
+    } catch {
+        return "(no log)";
+    }
+}
+
+/** Whose folder it is, as its `owner.json` says. */
+export interface FolderOwner {
+    owner: string;
+    nodeName: string;
+}
+
+/**
+ * Makes the folder of a node (mode 0700) and marks it as the owner's, or makes sure that it is that already. A folder of
+ * somebody else, or one with other things in it, is refused.
+ */
+export async function claimFolder(folder: string, whose: FolderOwner): Promise<void> {
+    await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+    const found = await ownerOf(folder);
+    if (found === undefined) {
+        if ((await fs.readdir(folder)).length > 0) {
+            throw new StepError(
+                `stateDir: ${folder} holds files that are not of a node; give the node a folder of its own`,
+            );
+        }
+        await checkMode(folder);
+        await writePrivate(join(folder, "owner.json"), `${JSON.stringify(whose)}\n`);
+        return;
+    }
+    if (found.owner !== whose.owner || found.nodeName !== whose.nodeName) {
+        throw new StepError(
+            `stateDir: ${folder} is of node "${found.nodeName}" of ${found.owner}, not of node "${whose.nodeName}" of ` +
+                `${whose.owner}; give each node a folder of its own`,
+        );
+    }
+    await checkMode(folder);
+}
+
+async function checkMode(folder: string): Promise<void> {
+    const { mode, uid } = await fs.stat(folder);
+    if ((mode & 0o077) !== 0 || uid !== process.getuid?.()) {
+        const what = `mode ${(mode & 0o777).toString(8).padStart(4, "0")}, user ${uid}`;
+        throw new StepError(
+            `stateDir: others may reach into ${folder} (${what}), and keys would lie in it; run \`chmod 0700\` on it or give another folder`,
+        );
+    }
+}
+
+/** What the folder's mark says; undefined when it has none. */
+export async function ownerOf(folder: string): Promise<FolderOwner | undefined> {
+    const text = await readOptional(join(folder, "owner.json"));
+    if (text === undefined) return undefined;
+    try {
+        const { owner, nodeName } = JSON.parse(text) as Partial<FolderOwner>;
+        return { owner: String(owner), nodeName: String(nodeName) };
+    } catch {
+        throw new StepError(`stateDir: ${join(folder, "owner.json")} cannot be read as JSON; remove ${folder} if it is not needed`);
+    }
+}
+
+export function isErrno(error: unknown, code: string): boolean {
+    return (error as NodeJS.ErrnoException | undefined)?.code === code;
+}

@@ -1,0 +1,216 @@
+import { createHash } from "node:crypto";
+import { StepError } from "./errors";
+import { withPrivateFile } from "./files";
+import { run, RunError } from "./run";
+
+/** An answer of the API server other than success, or none at all. */
+export class KubeError extends StepError {
+    constructor(
+        message: string,
+        /** Reason as Kubernetes names it (`NotFound`, `Conflict`, …); `Unreachable` when nothing answered. */
+        readonly reason: string,
+        options?: ErrorOptions,
+    ) {
+        super(message, options);
+    }
+}
+
+/** One change that a watch tells of. */
+export interface WatchEvent<T> {
+    type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
+    object: T;
+}
+
+/**
+ * The API server, by kubectl's raw requests: no discovery, no cache in the user's home folder, one small process each.
+ * Bodies travel by standard input, the credential by a private file.
+ */
+export class Kube {
+    constructor(
+        private readonly kubeconfigFile: string,
+        private readonly requestTimeoutSeconds = 10,
+    ) {}
+
+    async get<T>(path: string): Promise<T> {
+        return JSON.parse(await this.request(["get", "--raw", path])) as T;
+    }
+
+    /** As `get`; undefined when there is no such object. */
+    async find<T>(path: string): Promise<T | undefined> {
+        try {
+            return await this.get<T>(path);
+        } catch (error) {
+            if (error instanceof KubeError && error.reason === "NotFound") return undefined;
+            throw error;
+        }
+    }
+
+    async create(path: string, body: object): Promise<void> {
+        await this.request(["create", "--raw", path, "-f", "-"], body);
+    }
+
+    async replace(path: string, body: object): Promise<void> {
+        await this.request(["replace", "--raw", path, "-f", "-"], body);
+    }
+
+    /** Deletes an object, or all that a selector in `path` names; what is not there is fine. */
+    async delete(path: string): Promise<void> {
+        try {
+            await this.request(["delete", "--raw", path]);
+        } catch (error) {
+            if (!(error instanceof KubeError && error.reason === "NotFound")) throw error;
+        }
+    }
+
+    /**
+     * Hands every object at `path` and each change of one to `onEvent`, until that returns a value or the time is up
+     * (undefined). The server ends a watch now and then; it is begun anew, so `onEvent` may see an object again.
+     */
+    async watch<T, R>(
+        path: string,
+        timeoutSeconds: number,
+        onEvent: (event: WatchEvent<T>) => Promise<R | undefined>,
+        signal?: AbortSignal,
+    ): Promise<R | undefined> {
+        const deadline = Date.now() + timeoutSeconds * 1000;
+        const query = path.includes("?") ? "&" : "?";
+        while (Date.now() < deadline && !signal?.aborted) {
+            const seconds = Math.ceil((deadline - Date.now()) / 1000);
+            const found = await this.watchOnce(`${path}${query}watch=1&timeoutSeconds=${seconds}`, seconds, onEvent, signal);
+            if (found !== undefined) return found;
+        }
+        return undefined;
+    }
+
+    private async watchOnce<T, R>(
+        path: string,
+        seconds: number,
+        onEvent: (event: WatchEvent<T>) => Promise<R | undefined>,
+        signal?: AbortSignal,
+    ): Promise<R | undefined> {
+        const done = new AbortController();
+        const stop = () => {
+            done.abort();
+        };
+        signal?.addEventListener("abort", stop);
+        let found: R | undefined;
+        let failure: unknown;
+        // Events are handled one after the other, in their order.
+        let handled = Promise.resolve();
+        const handle = async (line: string) => {
+            if (found !== undefined || failure !== undefined) return;
+            try {
+                const event = JSON.parse(line) as WatchEvent<T>;
+                if (event.type === "ADDED" || event.type === "MODIFIED") found = await onEvent(event);
+            } catch (error) {
+                failure = error;
+            }
+            if (found !== undefined || failure !== undefined) done.abort();
+        };
+        const argv = ["kubectl", `--kubeconfig=${this.kubeconfigFile}`, "get", "--raw", path];
+        try {
+            const result = await run(argv, {
+                env: kubectlEnvironment,
+                timeoutSeconds: seconds + 5,
+                allowFailure: true,
+                signal: done.signal,
+                mergeOutput: true,
+                onLine: (line) => {
+                    if (line.startsWith("{")) handled = handled.then(() => handle(line));
+                },
+            });
+            await handled;
+            if (failure !== undefined) throw failure;
+            if (found === undefined && !done.signal.aborted && result.exitCode !== 0) {
+                throw kubeError(new RunError(argv, result, `exit code ${result.exitCode}`));
+            }
+            return found;
+        } finally {
+            signal?.removeEventListener("abort", stop);
+        }
+    }
+
+    private async request(args: string[], body?: object): Promise<string> {
+        const limits = [`--request-timeout=${this.requestTimeoutSeconds}s`];
+        try {
+            const result = await run(["kubectl", `--kubeconfig=${this.kubeconfigFile}`, ...limits, ...args], {
+                env: kubectlEnvironment,
+                input: body ? JSON.stringify(body) : undefined,
+                timeoutSeconds: this.requestTimeoutSeconds + 5,
+            });
+            return result.stdout;
+        } catch (error) {
+            throw error instanceof RunError ? kubeError(error) : error;
+        }
+    }
+}
+
+// A user's kubectl preferences could change what a command does.
+const kubectlEnvironment = { KUBERC: "off", KUBECONFIG: undefined };
+
+/** What kubectl's error means. */
+export function kubeError(error: RunError): Error {
+    const output = error.result.stderr.trim();
+    const reason = /Error from server \((\w+)\)/.exec(output)?.[1];
+    if (reason) return new KubeError(output, reason, { cause: error });
+    const unreachable =
+        /connection refused|no route to host|i\/o timeout|Client\.Timeout|context deadline exceeded|TLS handshake timeout|was refused|EOF|no such host|network is unreachable|unknown authority|unable to connect to the server/i;
+    if (unreachable.test(output)) {
+        return new KubeError(`the API server does not answer: ${output.split("\n").pop()}`, "Unreachable", { cause: error });
+    }
+    return error;
+}
+
+/** Runs `use` with the cluster that a kubeconfig (YAML or JSON) leads to. */
+export function withKube<T>(kubeconfig: string, use: (kube: Kube) => Promise<T>, requestTimeoutSeconds = 10): Promise<T> {
+    return withPrivateFile(kubeconfig, (file) => use(new Kube(file, requestTimeoutSeconds)));
+}
+
+/**
+ * Deletes what is left in a cluster that may be gone already: with it everything in it is gone too, so that nothing is
+ * left to do. Takes a few seconds at most.
+ */
+export async function ifClusterAnswers(kubeconfig: string, use: (kube: Kube) => Promise<void>, note: (line: string) => void) {
+    try {
+        await withKube(kubeconfig, use, 4);
+    } catch (error) {
+        if (!(error instanceof KubeError && ["Unreachable", "Unauthorized"].includes(error.reason))) throw error;
+        note(`nothing is deleted in the cluster, which is gone: ${error.message}`);
+    }
+}
+
+/** The parts of a kubeconfig that lead to the cluster, without any credential. */
+export interface ClusterEntry {
+    server: string;
+    /** PEM certificates, base64. */
+    certificateAuthorityData: string;
+}
+
+/** Where a kubeconfig's current context leads. kubectl reads the YAML. */
+export async function clusterOf(kubeconfig: string): Promise<ClusterEntry> {
+    return withPrivateFile(kubeconfig, async (file) => {
+        const argv = ["kubectl", `--kubeconfig=${file}`, "config", "view", "--minify", "--flatten", "--raw", "-o", "json"];
+        let stdout: string;
+        try {
+            ({ stdout } = await run(argv, { env: kubectlEnvironment, timeoutSeconds: 10 }));
+        } catch (error) {
+            // kubectl's own words may quote the file's content.
+            throw error instanceof RunError && error.result.exitCode !== 127
+                ? new StepError("kubeconfig: kubectl cannot read it; it must be a kubeconfig with a current context")
+                : error;
+        }
+        const view = JSON.parse(stdout) as {
+            clusters?: { cluster: { server?: string; "certificate-authority-data"?: string } }[];
+        };
+        const cluster = view.clusters?.[0]?.cluster;
+        if (!cluster?.server || !cluster["certificate-authority-data"]) {
+            throw new StepError("kubeconfig: its current context names no server with a certificate authority");
+        }
+        return { server: cluster.server, certificateAuthorityData: cluster["certificate-authority-data"] };
+    });
+}
+
+/** A label's value that stands for a text of any form: Kubernetes allows few characters in one. */
+export function labelHash(...parts: string[]): string {
+    return createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 32);
+}

@@ -1,0 +1,107 @@
+import type { Steps } from "../contract";
+import { StepError, messageOf } from "./errors";
+import { endRunning } from "./run";
+import { describe, type Check, type Fields } from "./schema";
+
+/** Set once this step was told to end (SIGINT, SIGTERM). Waiting stops and what was begun is undone. */
+const ending = new AbortController();
+
+/** A line of progress for whoever watches: standard output is for the result alone. */
+export function progress(line: string): void {
+    process.stderr.write(`${line}\n`);
+}
+
+/** Waits; a step that is told to end stops waiting at once. */
+export function pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+        stopIfEnding();
+        const stop = () => {
+            clearTimeout(timer);
+            reject(new StepError("ended by a signal"));
+        };
+        const timer = setTimeout(() => {
+            ending.signal.removeEventListener("abort", stop);
+            resolve();
+        }, milliseconds);
+        ending.signal.addEventListener("abort", stop, { once: true });
+    });
+}
+
+/** Throws when this step was told to end. */
+export function stopIfEnding(): void {
+    if (ending.signal.aborted) throw new StepError("ended by a signal");
+}
+
+/** Does something that needs undoing when it fails half-way, or when this step is told to end meanwhile. */
+export async function orUndo<T>(act: () => Promise<T>, undo: () => Promise<void>): Promise<T> {
+    try {
+        const result = await act();
+        stopIfEnding();
+        return result;
+    } catch (error) {
+        await undo().catch((second: unknown) => {
+            progress(`while cleaning up: ${messageOf(second)}`);
+        });
+        throw error;
+    }
+}
+
+/**
+ * A step's program: reads the input from standard input, checks it, runs, and prints the output. Does nothing when the
+ * file was imported rather than started.
+ */
+export function step<N extends keyof Steps>(
+    module: NodeJS.Module,
+    name: N,
+    input: Check<Steps[N]["input"]> & { fields: Fields<Steps[N]["input"]> },
+    body: (input: Steps[N]["input"]) => Promise<Steps[N]["output"]>,
+): void {
+    if (require.main !== module) return;
+    const end = (signal: NodeJS.Signals) => {
+        // A second signal changes nothing: undoing has begun, and its commands must not be cut off.
+        if (ending.signal.aborted) return;
+        progress(`${name}: ${signal}, cleaning up`);
+        ending.abort();
+        endRunning();
+    };
+    process.on("SIGINT", end);
+    process.on("SIGTERM", end);
+    // Whoever started this step may have gone; it ends its work all the same.
+    process.stderr.on("error", () => undefined);
+    process.stdout.on("error", () => undefined);
+
+    main(input, body).then(
+        () => undefined,
+        (error: unknown) => {
+            process.exitCode = 1;
+            process.stderr.write(`${name}: ${messageOf(error)}\n`);
+        },
+    );
+}
+
+async function main<N extends keyof Steps>(
+    input: Check<Steps[N]["input"]> & { fields: Fields<Steps[N]["input"]> },
+    body: (input: Steps[N]["input"]) => Promise<Steps[N]["output"]>,
+): Promise<void> {
+    if (process.stdin.isTTY || process.argv.includes("--help")) {
+        throw new StepError(`reads one JSON object from standard input:\n${describe(input)}`);
+    }
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+    const result = await body(parseInput(Buffer.concat(chunks).toString("utf8"), input));
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+/** The input that a text holds; an error names every fault of it. Never shows the text: it may hold secrets. */
+export function parseInput<T extends object>(source: string, input: Check<T> & { fields: Fields<T> }): T {
+    let value: unknown;
+    try {
+        value = JSON.parse(source);
+    } catch {
+        const what = source.trim() === "" ? "is empty" : "is no JSON";
+        throw new StepError(`standard input ${what}; it must be one JSON object:\n${describe(input)}`);
+    }
+    const faults = input.faults(value, "input");
+    if (faults.length > 0) throw new StepError(faults.join("\n"));
+    return value as T;
+}

@@ -1,0 +1,115 @@
+import { spawn } from "node:child_process";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+
+/** How many tests passed and failed. */
+export interface Counts {
+    passed: number;
+    failed: number;
+}
+
+export function add(...all: Counts[]): Counts {
+    return {
+        passed: all.reduce((sum, counts) => sum + counts.passed, 0),
+        failed: all.reduce((sum, counts) => sum + counts.failed, 0),
+    };
+}
+
+/** Every `*.test.ts` below a folder, sorted. */
+export async function testFiles(...folders: string[]): Promise<string[]> {
+    const found: string[] = [];
+    for (const folder of folders) {
+        const entries = await fs.readdir(folder, { withFileTypes: true, recursive: true });
+        for (const entry of entries) {
+            if (entry.isFile() && entry.name.endsWith(".test.ts"))
+                found.push(path.join(entry.parentPath, entry.name));
+        }
+    }
+    return found.sort();
+}
+
+interface Finished {
+    output: string;
+    exitCode: number;
+}
+
+/** Runs a program with its output on the screen, and returns that output. Ends it, and all that it started, in time. */
+export function stream(
+    argv: readonly string[],
+    options: { cwd: string; env: Record<string, string>; timeoutMinutes: number },
+): Promise<Finished> {
+    const [program, ...args] = argv;
+    return new Promise((resolve) => {
+        // Its own process group, so that a time-out ends its children too.
+        const child = spawn(program, args, {
+            cwd: options.cwd,
+            env: { ...process.env, ...options.env },
+            stdio: ["ignore", "pipe", "pipe"],
+            detached: true,
+        });
+        let output = "";
+        const take = (text: Buffer) => {
+            output += text.toString();
+            process.stdout.write(text);
+        };
+        child.stdout.on("data", take);
+        child.stderr.on("data", take);
+        const timer = setTimeout(() => {
+            console.log(`${argv.join(" ")}: still running after ${options.timeoutMinutes} minutes; ended`);
+            if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+        }, options.timeoutMinutes * 60_000);
+        child.on("error", (error) => {
+            clearTimeout(timer);
+            console.log(error.message);
+            resolve({ output, exitCode: 127 });
+        });
+        child.on("close", (code) => {
+            clearTimeout(timer);
+            resolve({ output, exitCode: code ?? 1 });
+        });
+    });
+}
+
+/** A run that exits badly has failed somewhere, even where it counted no failure. */
+function atLeastOneFailure(counts: Counts, exitCode: number): Counts {
+    return exitCode !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+}
+
+/** Counts of a node:test run, from the closing lines of its spec reporter. */
+export function nodeCounts(output: string, exitCode: number): Counts {
+    const number = (name: string) => {
+        const found = [...output.matchAll(new RegExp(`^ℹ ${name} (\\d+)$`, "gm"))].at(-1);
+        return found ? Number(found[1]) : 0;
+    };
+    // A skipped, cancelled or to-do test has not shown anything.
+    const failed = number("fail") + number("cancelled") + number("skipped") + number("todo");
+    return atLeastOneFailure({ passed: number("pass"), failed }, exitCode);
+}
+
+/** Counts of a `cargo test` run: one closing line for each test binary. */
+export function cargoCounts(output: string, exitCode: number): Counts {
+    const counts = { passed: 0, failed: 0 };
+    for (const line of output.matchAll(/^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {
+        counts.passed += Number(line[1]);
+        counts.failed += Number(line[2]) + Number(line[3]);
+    }
+    return atLeastOneFailure(counts, exitCode);
+}
+
+/** Counts of a `go test -v` run. */
+export function goCounts(output: string, exitCode: number): Counts {
+    const count = (word: string) => [...output.matchAll(new RegExp(`^\\s*--- ${word}: `, "gm"))].length;
+    return atLeastOneFailure({ passed: count("PASS"), failed: count("FAIL") + count("SKIP") }, exitCode);
+}
+
+/** Runs TypeScript test files with Node's own runner, one after another (they share real things and two cores). */
+export async function nodeTests(
+    files: string[],
+    options: { cwd: string; env: Record<string, string>; timeoutMinutes: number; concurrency?: number },
+): Promise<Counts> {
+    if (files.length === 0) throw new Error("no test file was found");
+    const argv = [process.execPath, "--require", "tsx/cjs", "--test", "--test-reporter=spec"];
+    argv.push(`--test-concurrency=${options.concurrency ?? 1}`, ...files);
+    const { output, exitCode } = await stream(argv, options);
+    return nodeCounts(output, exitCode);
+}

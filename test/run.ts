@@ -4,11 +4,10 @@
  * `npm test -- unit rust` runs only the suites of those names. A suite that cannot run counts as failed, never as
  * skipped.
  */
-import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { run, RunError } from "../steps/lib/run";
 import { consoleReporter } from "../tools/lib/report";
-import { suites, type Counts, type SuiteContext } from "./suites";
+import type { Counts } from "./runners";
+import { suites, type SuiteContext } from "./suites";
 
 const root = path.dirname(__dirname);
 
@@ -24,9 +23,10 @@ async function main(): Promise<number> {
     }
     const total: Counts = { passed: 0, failed: 0 };
     const failures: string[] = [];
-    const context: SuiteContext = { root, report, env: {} };
+    const context: SuiteContext = { root, report, env: {}, airgap: false };
     for (const suite of suites) {
         if (wanted.length > 0 && !wanted.includes(suite.name) && suite.name !== "set-up") continue;
+        if (suite.airgapOnly && !context.airgap) continue;
         const begun = Date.now();
         console.log(`\n=== ${suite.name}: ${suite.title}`);
         let counts: Counts;

@@ -1,0 +1,167 @@
+import * as path from "node:path";
+import type { Reporter } from "../tools/lib/report";
+import { cacheRoot } from "../tools/lib/cache";
+import { prepareTools } from "../tools/toolchain";
+import { REGISTRY_IMAGE } from "../tools/versions";
+import { withTestCluster, withTestRegistry } from "./parts";
+import { add, cargoCounts, goCounts, nodeTests, stream, testFiles, type Counts } from "./runners";
+
+/** What every suite gets. The set-up fills in `env`. */
+export interface SuiteContext {
+    /** The project's folder. */
+    root: string;
+    report: Reporter;
+    /** Environment in which every tool is found. */
+    env: Record<string, string>;
+    /** Whether parts were made by airgap/: then its own tests run too. */
+    airgap: boolean;
+}
+
+/** One group of tests. */
+export interface Suite {
+    name: string;
+    title: string;
+    /** Tests parts that only a machine without the official releases has, and runs. */
+    airgapOnly?: boolean;
+    run(context: SuiteContext): Promise<Counts>;
+}
+
+/** Runs programs that pass or fail as a whole: each is one test. */
+async function checks(context: SuiteContext, commands: { argv: string[]; cwd?: string }[]): Promise<Counts> {
+    const counts: Counts = { passed: 0, failed: 0 };
+    for (const { argv, cwd } of commands) {
+        const shown = argv.map((word) => path.basename(word)).join(" ");
+        const begun = Date.now();
+        const options = { cwd: path.join(context.root, cwd ?? ""), env: context.env, timeoutMinutes: 30 };
+        const { exitCode } = await stream(argv, options);
+        const ok = exitCode === 0;
+        counts[ok ? "passed" : "failed"] += 1;
+        console.log(`${ok ? "✔" : "✖"} ${shown} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+    }
+    return counts;
+}
+
+const bin = (root: string, name: string) => path.join(root, "node_modules", ".bin", name);
+const tests = (context: SuiteContext, ...folders: string[]) =>
+    testFiles(...folders.map((folder) => path.join(context.root, folder)));
+
+const setUp: Suite = {
+    name: "set-up",
+    title: "every tool that the stack needs",
+    async run(context) {
+        const { env, tools } = await prepareTools(context.report);
+        context.env = { ...(process.env as Record<string, string>) };
+        for (const [name, value] of Object.entries(env)) {
+            if (value === undefined) delete context.env[name];
+            else context.env[name] = value;
+        }
+        // All that is compiled goes to the user's cache, so that a second clone finds it.
+        context.env.CARGO_TARGET_DIR = path.join(cacheRoot(), "cargo-target");
+        context.airgap = Object.values(tools).some((tool) => tool.from === "airgap");
+        return { passed: 1, failed: 0 };
+    },
+};
+
+const lint: Suite = {
+    name: "lint",
+    title: "types, lint and format of TypeScript and Rust",
+    run: (context) =>
+        checks(context, [
+            { argv: [bin(context.root, "tsc"), "--noEmit"] },
+            { argv: [bin(context.root, "eslint"), "."] },
+            { argv: [bin(context.root, "prettier"), "--check", "--log-level=warn", "."] },
+            { argv: ["cargo", "fmt", "--all", "--check"], cwd: "krustlet" },
+            {
+                argv: [
+                    "cargo",
+                    "clippy",
+                    "--release",
+                    "--workspace",
+                    "--all-targets",
+                    "--all-features",
+                    "--locked",
+                ].concat(["--quiet", "--", "-D", "warnings"]),
+                cwd: "krustlet",
+            },
+        ]),
+};
+
+const unit: Suite = {
+    name: "unit",
+    title: "components with mocks, and every pure decision",
+    run: async (context) =>
+        nodeTests(await tests(context, "test/unit", "airgap/test"), {
+            cwd: context.root,
+            env: context.env,
+            timeoutMinutes: 10,
+            concurrency: 2,
+        }),
+};
+
+const rust: Suite = {
+    name: "rust",
+    title: "node agent, runtime and artifact tool",
+    run: (context) =>
+        withTestRegistry(context, `${REGISTRY_IMAGE.name}:${REGISTRY_IMAGE.tag}`, async (address) => {
+            const argv = [
+                "cargo",
+                "test",
+                "--release",
+                "--workspace",
+                "--all-features",
+                "--locked",
+                "--quiet",
+            ];
+            const { output, exitCode } = await stream(argv, {
+                cwd: path.join(context.root, "krustlet"),
+                env: { ...context.env, KRUSTLET_TEST_REGISTRY: address },
+                timeoutMinutes: 40,
+            });
+            return cargoCounts(output, exitCode);
+        }),
+};
+
+const plugins: Suite = {
+    name: "plugins",
+    title: "the air-gapped stand-ins against a real cluster and a real Docker",
+    airgapOnly: true,
+    run: (context) =>
+        withTestCluster(context, async (kubeconfigFile) => {
+            const go = await stream(["go", "test", "-v", "./..."], {
+                cwd: path.join(context.root, "airgap/docker/oci-runtime"),
+                env: context.env,
+                timeoutMinutes: 10,
+            });
+            const node = await nodeTests(await tests(context, "airgap/plugins", "airgap/language-host"), {
+                cwd: context.root,
+                env: { ...context.env, KRUSTLET_TEST_KUBECONFIG: kubeconfigFile },
+                timeoutMinutes: 15,
+            });
+            return add(goCounts(go.output, go.exitCode), node);
+        }),
+};
+
+const steps: Suite = {
+    name: "steps",
+    title: "each step alone, against real things",
+    run: async (context) =>
+        nodeTests(await tests(context, "test/steps"), {
+            cwd: context.root,
+            env: context.env,
+            timeoutMinutes: 15,
+        }),
+};
+
+const stack: Suite = {
+    name: "stack",
+    title: "the whole stack: up, up again, change, destroy",
+    run: async (context) =>
+        nodeTests(await tests(context, "test/stack"), {
+            cwd: context.root,
+            env: context.env,
+            timeoutMinutes: 25,
+        }),
+};
+
+/** In the order in which they run: what is quick to fail first. */
+export const suites: readonly Suite[] = [setUp, lint, unit, rust, plugins, steps, stack];

@@ -36,14 +36,19 @@ export function languageRuntime(settings: HostSettings): grpc.UntypedServiceImpl
 
         getRequiredPackages: unary(async (request: pb.GetRequiredPackagesRequest) => {
             const response = new pb.GetRequiredPackagesResponse();
-            response.setPackagesList(requiredPackages(infoOf(request).getProgramDirectory()).map(toDependency));
+            response.setPackagesList(
+                requiredPackages(infoOf(request).getProgramDirectory()).map(toDependency),
+            );
             return response;
         }),
 
         getProgramDependencies: unary(async (request: pb.GetProgramDependenciesRequest) => {
             const directory = infoOf(request).getProgramDirectory();
             const response = new pb.GetProgramDependenciesResponse();
-            for (const { name, version } of programDependencies(directory, request.getTransitivedependencies())) {
+            for (const { name, version } of programDependencies(
+                directory,
+                request.getTransitivedependencies(),
+            )) {
                 const dependency = new pb.DependencyInfo();
                 dependency.setName(name);
                 dependency.setVersion(version);
@@ -76,7 +81,9 @@ export function languageRuntime(settings: HostSettings): grpc.UntypedServiceImpl
 
         run: unary(async (request: pb.RunRequest) => {
             if (engine === undefined) {
-                throw new Error("the engine's address is not known: it must be an argument or come by Handshake");
+                throw new Error(
+                    "the engine's address is not known: it must be an argument or come by Handshake",
+                );
             }
             await settings.announce(engine);
             const response = new pb.RunResponse();
@@ -116,7 +123,10 @@ type PluginCall = grpc.ServerWritableStream<pb.RunPluginRequest, pb.RunPluginRes
 
 /** Ends a stream with an error status. */
 function failStream(call: InstallCall | PluginCall, err: unknown): void {
-    call.emit("error", { code: grpc.status.UNKNOWN, details: err instanceof Error ? err.message : String(err) });
+    call.emit("error", {
+        code: grpc.status.UNKNOWN,
+        details: err instanceof Error ? err.message : String(err),
+    });
 }
 
 function infoOf(request: { getInfo(): pb.ProgramInfo | undefined }): pb.ProgramInfo {
@@ -198,14 +208,19 @@ async function installDependencies(call: InstallCall): Promise<void> {
     send("Installing dependencies...\n\n", "stdout");
     const args = ["install", ...(manager === "npm" ? ["--loglevel=error"] : [])];
     const code = await new Promise<number | null>((resolve, reject) => {
-        const child = spawn(manager, args, { cwd: info.getProgramDirectory(), stdio: ["ignore", "pipe", "pipe"] });
+        const child = spawn(manager, args, {
+            cwd: info.getProgramDirectory(),
+            stdio: ["ignore", "pipe", "pipe"],
+        });
         child.stdout.on("data", (chunk: Buffer) => send(chunk, "stdout"));
         child.stderr.on("data", (chunk: Buffer) => send(chunk, "stderr"));
         child.on("error", (err) => reject(new Error(`could not run ${manager}: ${err.message}`)));
         child.on("close", resolve);
     });
     if (code !== 0) {
-        throw new Error(`${manager} ${args.join(" ")} failed with exit code ${code} in ${info.getProgramDirectory()}`);
+        throw new Error(
+            `${manager} ${args.join(" ")} failed with exit code ${code} in ${info.getProgramDirectory()}`,
+        );
     }
     send("Finished installing dependencies\n\n", "stdout");
 }
@@ -218,9 +233,15 @@ async function runPlugin(call: PluginCall): Promise<void> {
     }
     const options = optionsOf(info);
     const directory = info.getProgramDirectory();
-    const runner = run.locateRunner("@pulumi/pulumi/cmd/run-plugin", directory, `npm install in ${directory}`);
+    const runner = run.locateRunner(
+        "@pulumi/pulumi/cmd/run-plugin",
+        directory,
+        `npm install in ${directory}`,
+    );
     const env = Object.fromEntries(
-        request.getEnvList().map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
+        request
+            .getEnvList()
+            .map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
     );
     const end = await run.runNode([runner, ...options.nodeargs, directory, ...request.getArgsList()], {
         env: { ...env, ...run.optionsEnvironment(options) },

@@ -25,6 +25,7 @@ const host = languageRuntime({
     },
 });
 serve(
-    (server) => server.addService(LanguageRuntimeService, host as unknown as grpc.UntypedServiceImplementation),
+    (server) =>
+        server.addService(LanguageRuntimeService, host as unknown as grpc.UntypedServiceImplementation),
     cancelAll,
 );

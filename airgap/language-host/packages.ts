@@ -36,7 +36,9 @@ export function requiredPackages(programDirectory: string): RequiredPackage[] {
             found.set(`${plugin.name}@${plugin.version}@${plugin.parameterization?.name ?? ""}`, plugin);
         }
     }
-    return [...found.values()].sort((a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version));
+    return [...found.values()].sort(
+        (a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version),
+    );
 }
 
 /** The plugin that a package.json names, or undefined. A third-party package must say its plugin's name. */
@@ -46,7 +48,8 @@ export function pluginOf(manifest: PackageJson): RequiredPackage | undefined {
         return undefined;
     }
     const name =
-        pulumi.name ?? (manifest.name?.startsWith("@pulumi/") ? manifest.name.slice("@pulumi/".length) : undefined);
+        pulumi.name ??
+        (manifest.name?.startsWith("@pulumi/") ? manifest.name.slice("@pulumi/".length) : undefined);
     const version = pulumi.version ?? manifest.version;
     if (!name || !version) {
         return undefined;

@@ -84,7 +84,9 @@ export function locateRunner(module: string, directory: string, installHint: str
         return createRequire(path.join(directory, "program.js")).resolve(module);
     } catch (err) {
         if ((err as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") {
-            throw new Error(`It looks like the Pulumi SDK has not been installed. Have you run ${installHint}?`);
+            throw new Error(
+                `It looks like the Pulumi SDK has not been installed. Have you run ${installHint}?`,
+            );
         }
         throw err;
     }
@@ -152,7 +154,11 @@ export function runNode(
     },
 ): Promise<NodeEnd> {
     return new Promise((resolve, reject) => {
-        const child = spawn("node", args, { env: options.env, cwd: options.cwd, stdio: ["ignore", "pipe", "pipe"] });
+        const child = spawn("node", args, {
+            env: options.env,
+            cwd: options.cwd,
+            stdio: ["ignore", "pipe", "pipe"],
+        });
         running.add(child);
         let outOfMemory = false;
         child.stdout.on("data", options.stdout);

@@ -282,7 +282,11 @@ function autonaming(request: pb.CheckRequest): CheckInput["autonaming"] {
     }
     const modes = pb.CheckRequest.AutonamingOptions.Mode;
     const mode =
-        options.getMode() === modes.DISABLE ? "disable" : options.getMode() === modes.ENFORCE ? "enforce" : "propose";
+        options.getMode() === modes.DISABLE
+            ? "disable"
+            : options.getMode() === modes.ENFORCE
+              ? "enforce"
+              : "propose";
     return { mode, proposedName: options.getProposedName() };
 }
 

@@ -77,7 +77,9 @@ export function equal(a: Value | undefined, b: Value | undefined): boolean {
     }
     if (isProps(a) && isProps(b)) {
         const keys = Object.keys(a);
-        return keys.length === Object.keys(b).length && keys.every((key) => key in b && equal(a[key], b[key]));
+        return (
+            keys.length === Object.keys(b).length && keys.every((key) => key in b && equal(a[key], b[key]))
+        );
     }
     return false;
 }

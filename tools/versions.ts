@@ -82,3 +82,6 @@ export const NODE_MINIMUM = "20.19.0";
 export const DOCKER_MINIMUM = "20.10.0";
 /** Oldest Go that the air-gapped builds can begin with; it fetches a newer toolchain itself where a module asks for one. */
 export const GO_MINIMUM = "1.21.0";
+
+/** Debian release of the air-gapped node image: the one that kind v0.33.0 makes its own node images from. */
+export const DEBIAN_SUITE = "trixie";

@@ -1,0 +1,3 @@
+module krustlet-stack/airgap/oci-runtime
+
+go 1.26.0

@@ -1,0 +1,34 @@
+// Telling whether Docker has an image of today's recipe.
+import * as fs from "node:fs/promises";
+import { run } from "../../steps/lib/run";
+import { cacheKey } from "../../tools/lib/cache";
+import { RECIPES, recipeKey, type RecipeName } from "../tools/recipes";
+
+/** Label with the key of the recipe that an image was made by. */
+export const KEY_LABEL = "krustlet-stack.recipe";
+
+/** Key of an image: the programs in it and everything in this folder. */
+export async function imageKey(values: readonly string[], programs: readonly RecipeName[]): Promise<string> {
+    const entries = await fs.readdir(__dirname, { withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+    const node = (await fs.readdir(`${__dirname}/node`)).map((name) => `node/${name}`);
+    const keys = await Promise.all(programs.map((name) => recipeKey(RECIPES[name])));
+    return cacheKey([...values, ...keys], __dirname, [...files, ...node]);
+}
+
+/**
+ * What Docker has under a tag: "absent"; "foreign", an image that was not made here; or the key of the recipe that it was
+ * made by. Throws when Docker does not answer.
+ */
+export async function imageInDocker(tag: string): Promise<string> {
+    const found = await run(
+        ["docker", "image", "inspect", "--format", `{{index .Config.Labels "${KEY_LABEL}"}}`, tag],
+        {
+            allowFailure: true,
+            timeoutSeconds: 60,
+        },
+    );
+    if (found.exitCode === 0) return found.stdout.trim() || "foreign";
+    if (/no such image/i.test(found.stderr)) return "absent";
+    throw new Error(`docker image inspect ${tag}: ${found.stderr.trim()}`);
+}

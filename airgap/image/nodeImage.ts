@@ -1,0 +1,175 @@
+// The kind node image, made without pulling anything: Debian's packages, kind's own base files, and Kubernetes built from its module.
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { run } from "../../steps/lib/run";
+import { ETCD_VERSION, KUBERNETES_VERSION } from "../../tools/versions";
+import { building, type Build, type MakeContext } from "../context";
+import { built, RECIPES } from "../tools/recipes";
+import { GO_ENVIRONMENT } from "../tools/go";
+import { writeImageArchive, type ImageSpec } from "./archive";
+import { KEY_LABEL } from "./key";
+import { debianRootfs } from "./rootfs";
+
+/** The sandbox image that the containerd configuration of kind's base image names. */
+const SANDBOX_IMAGE = /^\s*sandbox_image\s*=\s*"([^"]+)"/m;
+
+/** Which of the images that kubeadm wants are in the node image, and the program in each. */
+const IMAGE_PROGRAMS: Readonly<Record<string, string>> = {
+    "kube-apiserver": "kube-apiserver",
+    "kube-controller-manager": "kube-controller-manager",
+    "kube-scheduler": "kube-scheduler",
+    etcd: "etcd",
+    pause: "pause",
+};
+
+/** Tags by program, from what `kubeadm config images list` printed (CoreDNS and kube-proxy are not in the node image). */
+export function controlPlaneTags(list: string, sandboxImage: string): Map<string, string[]> {
+    const tags = new Map<string, string[]>();
+    for (const image of [...list.trim().split(/\s+/), sandboxImage]) {
+        const name = /([^/:]+):[^/]+$/.exec(image)?.[1] ?? "";
+        const program = IMAGE_PROGRAMS[name];
+        if (program === undefined) continue;
+        const known = tags.get(program) ?? [];
+        tags.set(program, known.includes(image) ? known : [...known, image]);
+    }
+    for (const program of Object.values(IMAGE_PROGRAMS)) {
+        if (!tags.has(program)) throw new Error(`kubeadm names no image of ${program}: ${list}`);
+    }
+    return tags;
+}
+
+/** Instructions of `docker commit` that turn the prepared container into a kind node image. */
+export function commitChanges(key: string): string[] {
+    return [
+        'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
+        "CMD []",
+        "ENV container=docker",
+        "STOPSIGNAL SIGRTMIN+3",
+        `LABEL ${KEY_LABEL}=${key}`,
+        "LABEL org.opencontainers.image.title=kind-node-from-packages",
+        `LABEL org.opencontainers.image.version=${KUBERNETES_VERSION}`,
+        `LABEL krustlet-stack.etcd=${ETCD_VERSION}`,
+    ];
+}
+
+/** Folder of kind's module in Go's module cache, fetched there if need be and verified by go.sum. */
+async function kindModule(build: Build): Promise<string> {
+    const options = { cwd: RECIPES.kind.build.moduleDir, env: GO_ENVIRONMENT };
+    await build.run(["go", "mod", "download", "sigs.k8s.io/kind"], options);
+    return (
+        await build.run(["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kind"], options)
+    ).stdout.trim();
+}
+
+async function controlPlaneImages(
+    build: Build,
+    folders: Folders,
+    kindFiles: string,
+    work: string,
+): Promise<string> {
+    const list = await build.run([
+        path.join(folders.kubernetes, "kubeadm"),
+        "config",
+        "images",
+        "list",
+        "--kubernetes-version",
+        KUBERNETES_VERSION,
+    ]);
+    const containerd = await fs.readFile(path.join(kindFiles, "etc/containerd/config.toml"), "utf8");
+    const sandbox = SANDBOX_IMAGE.exec(containerd)?.[1];
+    if (sandbox === undefined) throw new Error("kind's containerd configuration names no sandbox image");
+    const specs: ImageSpec[] = [];
+    for (const [program, tags] of controlPlaneTags(list.stdout, sandbox)) {
+        const root = path.join(work, program);
+        const from =
+            program === "etcd" ? folders.etcd : program === "pause" ? folders.pause : folders.kubernetes;
+        await fs.mkdir(path.join(root, "usr/local/bin"), { recursive: true });
+        await fs.copyFile(path.join(from, program), path.join(root, "usr/local/bin", program));
+        const config = {
+            Entrypoint: [`/usr/local/bin/${program}`],
+            Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        };
+        specs.push({ tags, root, config });
+    }
+    const images = path.join(work, "images");
+    const parts = path.join(work, "parts");
+    await fs.mkdir(images);
+    await fs.mkdir(parts);
+    await writeImageArchive(build, specs, parts, path.join(images, "images.tar"));
+    return images;
+}
+
+interface Folders {
+    rootfs: string;
+    kubernetes: string;
+    kubectl: string;
+    etcd: string;
+    pause: string;
+}
+
+/** Runs both; the first error is thrown only when neither is running any more. */
+async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+    await Promise.allSettled([first, second]);
+    return [await first, await second];
+}
+
+export async function makeNodeImage(tag: string, key: string, ctx: MakeContext): Promise<void> {
+    const programs = async () => {
+        const kubernetes = await built("kubernetes", ctx);
+        return {
+            kubernetes,
+            kubectl: await built("kubectl", ctx),
+            etcd: await built("etcd", ctx),
+            pause: await built("pause", ctx),
+        };
+    };
+    // The one waits for the network and the disk most of the time, the other for the processors.
+    const [rootfs, folders] = await both(debianRootfs(ctx), programs());
+    await building(ctx, "node-image", `image ${tag}`, (build) =>
+        assemble(build, tag, key, { rootfs, ...folders }),
+    );
+}
+
+async function assemble(build: Build, tag: string, key: string, folders: Folders): Promise<void> {
+    const work = await fs.mkdtemp(path.join(folders.kubernetes, "..", "image-"));
+    const base = `krustlet-stack-node-base:${key}`;
+    const container = `krustlet-stack-node-image-${process.pid}`;
+    try {
+        build.progress.update("the control plane's images");
+        const kindFiles = path.join(await kindModule(build), "images/base/files");
+        const images = await controlPlaneImages(build, folders, kindFiles, work);
+        const bin = path.join(work, "bin");
+        await fs.mkdir(bin);
+        for (const program of ["kubelet", "kubeadm"])
+            await fs.copyFile(path.join(folders.kubernetes, program), path.join(bin, program));
+        await fs.copyFile(path.join(folders.kubectl, "kubectl"), path.join(bin, "kubectl"));
+        build.progress.update("the root file system");
+        await build.run(["docker", "import", folders.rootfs, base]);
+        const mounts = { kind: kindFiles, node: path.join(__dirname, "node"), bin, images };
+        build.progress.update("preparing the node");
+        await build.run([
+            ...[
+                "docker",
+                "run",
+                "--name",
+                container,
+                "--privileged",
+                "--network=none",
+                "--volume",
+                "/preload",
+                "--tmpfs",
+                "/run",
+            ],
+            ...Object.entries(mounts).flatMap(([name, dir]) => ["--volume", `${dir}:/in/${name}:ro`]),
+            ...["--entrypoint", "/bin/bash", base, "/in/node/prepare.sh", KUBERNETES_VERSION],
+        ]);
+        build.progress.update("committing");
+        const changes = commitChanges(key).flatMap((change) => ["--change", change]);
+        await build.run(["docker", "commit", ...changes, container, tag]);
+    } finally {
+        await run(["docker", "rm", "--force", "--volumes", container], { allowFailure: true });
+        // Its layers stay with the image that was made from it.
+        await run(["docker", "rmi", base], { allowFailure: true });
+        await fs.rm(work, { recursive: true, force: true });
+    }
+}

@@ -1,0 +1,3 @@
+module krustlet-stack/airgap/pause
+
+go 1.26.0

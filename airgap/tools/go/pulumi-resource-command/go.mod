@@ -1,0 +1,3 @@
+module krustlet-stack/airgap/pulumi-resource-command
+
+go 1.26.0

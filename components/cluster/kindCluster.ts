@@ -1,0 +1,139 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as kubernetes from "@pulumi/kubernetes";
+import type { local } from "@pulumi/command";
+import { NODE_IMAGE } from "../defaults";
+import { owner } from "../names";
+import * as rules from "../rules";
+import { stepResource } from "../step";
+import { checkArgs, text } from "../validation";
+
+export interface KindClusterArgs {
+    /**
+     * Name of the cluster, as `kind get clusters` shows it; its container is `<name>-control-plane`, its kubeconfig context
+     * `kind-<name>`. Another name makes another cluster. Default: `krustlet`.
+     */
+    name?: pulumi.Input<string>;
+    /**
+     * kind node image; its tag is the Kubernetes version. Another image makes another cluster. Default:
+     * `kindest/node:v1.36.4`.
+     */
+    image?: pulumi.Input<string>;
+    /** How long the control plane may take to be Ready, in seconds. Default: 180. */
+    waitSeconds?: pulumi.Input<number>;
+    /**
+     * A kubeconfig file that the cluster is merged into (and taken out of again), for example `~/.kube/config`. Default:
+     * none; the user's own kubeconfig is not touched.
+     */
+    mergeKubeconfigFile?: pulumi.Input<string>;
+    /**
+     * kubeadm configuration patches (YAML documents) for kind's `kubeadmConfigPatches`, beside those that the host needs.
+     * Other patches make another cluster. Default: none. Example:
+     * `["kind: KubeletConfiguration\nmaxPods: 20\n"]`.
+     */
+    kubeadmConfigPatches?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * containerd configuration patches (TOML) for kind's `containerdConfigPatches`, beside those that the host needs. Other
+     * patches make another cluster. Default: none.
+     */
+    containerdConfigPatches?: pulumi.Input<pulumi.Input<string>[]>;
+}
+
+/**
+ * A Kubernetes cluster of one node in Docker, made by kind.
+ *
+ * A cluster of the same name that another stack or person made is never touched: the update fails and says so.
+ *
+ * @example
+ * const cluster = new KindCluster("cluster", { name: "demo" });
+ * new kubernetes.core.v1.Namespace("apps", {}, { provider: cluster.provider, deletedWith: cluster.command });
+ */
+export class KindCluster extends pulumi.ComponentResource {
+    /** Name of the cluster. */
+    readonly name: pulumi.Output<string>;
+    /** Admin kubeconfig (YAML) for this host. Secret. */
+    readonly kubeconfig: pulumi.Output<string>;
+    /** The context in the kubeconfig: `kind-<name>`. */
+    readonly context: pulumi.Output<string>;
+    /** URL of the API server, at a loopback port. */
+    readonly server: pulumi.Output<string>;
+    /** Kubernetes version of the control plane: `v1.36.4`. */
+    readonly kubernetesVersion: pulumi.Output<string>;
+    /** Docker network of the cluster's containers: `kind`. */
+    readonly network: pulumi.Output<string>;
+    /** IPv4 address of this host on that network: where the API server reaches a node that is a process on this host. */
+    readonly gatewayAddress: pulumi.Output<string>;
+    /** Differs for each cluster that was ever made, the same name or not (UID of its kube-system namespace). */
+    readonly identity: pulumi.Output<string>;
+    /** Kubernetes provider for the objects in this cluster. */
+    readonly provider: kubernetes.Provider;
+    /**
+     * The resource that the cluster stands and falls with. Give it as `deletedWith` to what is in the cluster: deleting the
+     * cluster then takes that along, without asking an API server that may have gone.
+     */
+    readonly command: local.Command;
+
+    constructor(name: string, args: KindClusterArgs = {}, opts?: pulumi.ComponentResourceOptions) {
+        super("krustlet-stack:index:KindCluster", name, {}, opts);
+        const checked = checkArgs("KindCluster", name, args, {
+            name: rules.clusterName,
+            image: rules.image,
+            waitSeconds: rules.seconds,
+            mergeKubeconfigFile: text,
+            kubeadmConfigPatches: rules.texts,
+            containerdConfigPatches: rules.texts,
+        });
+        const clusterName = checked.name ?? "krustlet";
+        const image = checked.image ?? NODE_IMAGE;
+        const kubeadmConfigPatches = pulumi.output(checked.kubeadmConfigPatches ?? []);
+        const containerdConfigPatches = pulumi.output(checked.containerdConfigPatches ?? []);
+
+        const cluster = stepResource(
+            `${name}-kind`,
+            {
+                create: "createKindCluster",
+                delete: "deleteKindCluster",
+                input: {
+                    name: clusterName,
+                    owner: owner(),
+                    image,
+                    waitSeconds: checked.waitSeconds ?? 180,
+                    mergeKubeconfigFile: checked.mergeKubeconfigFile,
+                    kubeadmConfigPatches,
+                    containerdConfigPatches,
+                },
+                // What cannot be changed in a cluster that stands.
+                triggers: [clusterName, image, kubeadmConfigPatches, containerdConfigPatches],
+                secretOutput: true,
+            },
+            { parent: this },
+        );
+        this.command = cluster.command;
+        this.kubeconfig = cluster.output.kubeconfig;
+        // The rest of that output is no secret; it is part of other resources' names and of the stack's outputs.
+        this.name = pulumi.unsecret(cluster.output.name);
+        this.context = pulumi.unsecret(cluster.output.context);
+        this.server = pulumi.unsecret(cluster.output.server);
+        this.kubernetesVersion = pulumi.unsecret(cluster.output.kubernetesVersion);
+        this.network = pulumi.unsecret(cluster.output.network);
+        this.gatewayAddress = pulumi.unsecret(cluster.output.gatewayAddress);
+        this.identity = pulumi.unsecret(cluster.output.identity);
+
+        // The provider would else take a cluster that was made anew under the same name for the old one.
+        this.provider = new kubernetes.Provider(
+            `${name}-provider`,
+            { kubeconfig: this.kubeconfig, clusterIdentifier: this.identity },
+            { parent: this },
+        );
+
+        this.registerOutputs({
+            name: this.name,
+            kubeconfig: this.kubeconfig,
+            context: this.context,
+            server: this.server,
+            kubernetesVersion: this.kubernetesVersion,
+            network: this.network,
+            gatewayAddress: this.gatewayAddress,
+            identity: this.identity,
+        });
+    }
+}

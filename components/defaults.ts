@@ -1,0 +1,25 @@
+/**
+ * Defaults that more than one place needs. The images are those that `npm run up` has at hand: tools/versions.ts pins
+ * them, and a unit test sees that the two agree.
+ */
+
+/** kind node image. Its tag is the Kubernetes version of the cluster. */
+export const NODE_IMAGE = "kindest/node:v1.36.4";
+
+/** Image of the local OCI registry (CNCF Distribution). */
+export const REGISTRY_IMAGE = "registry:3.1.1";
+
+/** Port of the local registry on this host. Not 5000: macOS' AirPlay receiver listens there. */
+export const REGISTRY_PORT = 5001;
+
+/** Name of a Krustlet node, as in Krustlet's own documentation. */
+export const NODE_NAME = "krustlet";
+
+/** Port of a Krustlet node's API, Krustlet's own default. */
+export const NODE_PORT = 3000;
+
+/** The node agent: found on PATH. */
+export const NODE_PROGRAM = "krustlet-wasi";
+
+/** The `kubernetes.io/arch` of a node that runs WASI modules: its label, and the value of its taints. */
+export const WASM_ARCH = "wasm32-wasi";

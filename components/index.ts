@@ -1,0 +1,20 @@
+/** The library: components that bring up a Kubernetes with Wasm nodes, together (WasmStack) or each on its own. */
+export { KindCluster, type KindClusterArgs } from "./cluster/kindCluster";
+export { CertificateApproval, type CertificateApprovalArgs } from "./node/certificateApproval";
+export { KrustletBootstrap, type KrustletBootstrapArgs } from "./node/krustletBootstrap";
+export { KrustletNode, type KrustletNodeArgs } from "./node/krustletNode";
+export { LocalRegistry, type LocalRegistryArgs } from "./registry/localRegistry";
+export { WasmArtifact, type WasmArtifactArgs } from "./workload/wasmArtifact";
+export {
+    WasmWorkload,
+    type RestartPolicy,
+    type WasmWorkloadArgs,
+    type WorkloadKind,
+} from "./workload/wasmWorkload";
+export { WasmStack, type WasmStackWorkload } from "./wasmStack";
+export type {
+    WasmStackArgs,
+    WasmStackNodeArgs,
+    WasmStackRegistryArgs,
+    WasmStackWorkloadArgs,
+} from "./wasmStackArgs";

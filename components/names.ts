@@ -1,0 +1,24 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** Whose things these are: `<project>/<stack>`. Written on what a stack makes outside Pulumi, so that no other takes it. */
+export function owner(): string {
+    return `${pulumi.getProject()}/${pulumi.getStack()}`;
+}
+
+/** A name of this stack's own for `part`, unique on a machine as long as the stack's name is: `<project>-<stack>-<part>`. */
+export function ownName(part: string): string {
+    return `${pulumi.getProject()}-${pulumi.getStack()}-${part}`;
+}
+
+/** Where a node keeps its files unless it is told otherwise. The step expands `~`, so that the state names no home folder. */
+export function defaultStateDir(nodeName: string): string {
+    return `~/.local/state/krustlet-stack/nodes/${ownName(nodeName)}`;
+}
+
+/**
+ * The group of a node's bootstrap token: its own, so that no other node's rights come with it. Kubernetes allows no "." in
+ * it, and a node's name has no ":".
+ */
+export function bootstrapGroup(nodeName: string): string {
+    return `system:bootstrappers:krustlet-stack:${nodeName.replaceAll(".", ":")}`;
+}

@@ -1,0 +1,121 @@
+import * as kubernetes from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { bootstrapGroup, defaultStateDir, owner } from "../names";
+import { clusterObjectOptions, withoutDeletedWith } from "../options";
+import * as rules from "../rules";
+import { stepResource } from "../step";
+import { checkArgs, required, text } from "../validation";
+
+export interface KrustletBootstrapArgs {
+    /** Admin kubeconfig (YAML) of the cluster; it may create Secrets in kube-system. Secret. Required. */
+    kubeconfig: pulumi.Input<string>;
+    /** What tells this cluster from any other, made before or after it: `KindCluster.identity`. Required. */
+    clusterIdentity: pulumi.Input<string>;
+    /** Name of the node that is to join. Required. Example: `krustlet`. */
+    nodeName: pulumi.Input<string>;
+    /**
+     * Where the bootstrap kubeconfig is written, mode 0600. Default:
+     * `~/.local/state/krustlet-stack/nodes/<project>-<stack>-<node name>/bootstrap.kubeconfig`.
+     */
+    file?: pulumi.Input<string>;
+    /** Life of the token in seconds, from 60 to 86400. Default: 600. */
+    tokenTtlSeconds?: pulumi.Input<number>;
+}
+
+/**
+ * What a node needs to ask for its first certificate: a short-lived bootstrap token in a group of its own, which may
+ * file and follow certificate requests and nothing else, and a kubeconfig file that holds it.
+ *
+ * The token is in that file alone: no argument, output or state holds it.
+ *
+ * @example
+ * new KrustletBootstrap("join", { kubeconfig: cluster.kubeconfig, clusterIdentity: cluster.identity, nodeName: "krustlet" },
+ *     { provider: cluster.provider, deletedWith: cluster.command });
+ */
+export class KrustletBootstrap extends pulumi.ComponentResource {
+    /** Path of the bootstrap kubeconfig. */
+    readonly file: pulumi.Output<string>;
+    /** The token's group: `system:bootstrappers:krustlet-stack:<node name>`. */
+    readonly group: pulumi.Output<string>;
+    /** The user that the token stands for: `system:bootstrap:<token id>`. */
+    readonly username: pulumi.Output<string>;
+    /** When the token ends (RFC 3339). */
+    readonly expiresAt: pulumi.Output<string>;
+
+    /**
+     * @param opts `provider` must be the cluster's Kubernetes provider. `deletedWith` is for the objects in the cluster; the
+     * file on this host is always removed.
+     */
+    constructor(name: string, args: KrustletBootstrapArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("krustlet-stack:index:KrustletBootstrap", name, {}, withoutDeletedWith(opts));
+        const checked = checkArgs("KrustletBootstrap", name, args, {
+            kubeconfig: required(text, "cluster.kubeconfig"),
+            clusterIdentity: required(text, "cluster.identity"),
+            nodeName: required(rules.nodeName, '"krustlet"'),
+            file: text,
+            tokenTtlSeconds: rules.tokenSeconds,
+        });
+        const inCluster = clusterObjectOptions(this, "KrustletBootstrap", name, opts);
+        const nodeName = pulumi.output(checked.nodeName);
+        this.group = nodeName.apply(bootstrapGroup);
+        const roleName = pulumi.interpolate`krustlet-stack:bootstrap:${nodeName}`;
+
+        const role = new kubernetes.rbac.v1.ClusterRole(
+            `${name}-role`,
+            {
+                metadata: { name: roleName },
+                rules: [
+                    {
+                        apiGroups: ["certificates.k8s.io"],
+                        resources: ["certificatesigningrequests"],
+                        verbs: ["create", "get", "list", "watch"],
+                    },
+                ],
+            },
+            inCluster,
+        );
+        const binding = new kubernetes.rbac.v1.ClusterRoleBinding(
+            `${name}-role-binding`,
+            {
+                metadata: { name: roleName },
+                roleRef: {
+                    apiGroup: "rbac.authorization.k8s.io",
+                    kind: "ClusterRole",
+                    name: role.metadata.name,
+                },
+                subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: this.group }],
+            },
+            inCluster,
+        );
+        const token = stepResource(
+            `${name}-token`,
+            {
+                create: "createBootstrapToken",
+                delete: "deleteBootstrapToken",
+                input: {
+                    kubeconfig: pulumi.secret(checked.kubeconfig),
+                    owner: owner(),
+                    nodeName,
+                    group: this.group,
+                    tokenTtlSeconds: checked.tokenTtlSeconds ?? 600,
+                    file:
+                        checked.file ??
+                        nodeName.apply((node) => `${defaultStateDir(node)}/bootstrap.kubeconfig`),
+                },
+                triggers: [checked.clusterIdentity, nodeName],
+            },
+            { parent: this },
+        );
+        // Without the binding the token is worth nothing: whoever waits for the file waits for both.
+        this.file = pulumi.all([token.output.file, binding.id]).apply(([file]) => file);
+        this.username = token.output.username;
+        this.expiresAt = token.output.expiresAt;
+
+        this.registerOutputs({
+            file: this.file,
+            group: this.group,
+            username: this.username,
+            expiresAt: this.expiresAt,
+        });
+    }
+}

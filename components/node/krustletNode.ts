@@ -1,0 +1,169 @@
+import * as pulumi from "@pulumi/pulumi";
+import { NODE_NAME, NODE_PORT, NODE_PROGRAM } from "../defaults";
+import { defaultStateDir, owner } from "../names";
+import { withoutDeletedWith } from "../options";
+import * as rules from "../rules";
+import { stepResource } from "../step";
+import { checkArgs, integer, required, text } from "../validation";
+import { CertificateApproval } from "./certificateApproval";
+import { KrustletBootstrap } from "./krustletBootstrap";
+
+export interface KrustletNodeArgs {
+    /** Admin kubeconfig (YAML) of the cluster. Secret. Required. */
+    kubeconfig: pulumi.Input<string>;
+    /** What tells this cluster from any other, made before or after it: `KindCluster.identity`. Required. */
+    clusterIdentity: pulumi.Input<string>;
+    /**
+     * IPv4 address of this host that the node announces and listens on; the API server must reach it. Required. For a kind
+     * cluster: `KindCluster.gatewayAddress`.
+     */
+    nodeIp: pulumi.Input<string>;
+    /** Name of the node, unique in its cluster. Another name makes another node. Default: `krustlet`. */
+    nodeName?: pulumi.Input<string>;
+    /** Port of the node's API, where the API server gets logs. Default: 3000. */
+    port?: pulumi.Input<number>;
+    /** Most pods that the node takes. Default: 110. */
+    maxPods?: pulumi.Input<number>;
+    /** Labels of the node, beside Krustlet's own. Default: none. Example: `{ "example.com/zone": "desk" }`. */
+    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** Registries (host:port) that the node speaks plain HTTP to. Default: none. Example: `["localhost:5001"]`. */
+    insecureRegistries?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Folder for all that the node leaves on this host: keys, certificates, modules, logs. It goes with the node. `~` is the
+     * home folder. Another folder makes another node. Default:
+     * `~/.local/state/krustlet-stack/nodes/<project>-<stack>-<node name>`.
+     */
+    stateDir?: pulumi.Input<string>;
+    /** The agent: a name on PATH or a path. Default: `krustlet-wasi`. */
+    program?: pulumi.Input<string>;
+    /** Life of the token that the node joins with, in seconds. Default: 600. */
+    tokenTtlSeconds?: pulumi.Input<number>;
+    /** How long the node may take to be Ready once its certificates are approved, in seconds. Default: 120. */
+    readyTimeoutSeconds?: pulumi.Input<number>;
+}
+
+/**
+ * A Kubernetes node that runs WebAssembly: Krustlet's agent as a process on this host, joined to the cluster and Ready.
+ *
+ * @example
+ * new KrustletNode("node",
+ *     { kubeconfig: cluster.kubeconfig, clusterIdentity: cluster.identity, nodeIp: cluster.gatewayAddress },
+ *     { provider: cluster.provider, deletedWith: cluster.command });
+ */
+export class KrustletNode extends pulumi.ComponentResource {
+    /** Name of the node, known when it is Ready. */
+    readonly nodeName: pulumi.Output<string>;
+    /** Its label `kubernetes.io/hostname`, known when it is Ready: give it to workloads as `node`. */
+    readonly hostname: pulumi.Output<string>;
+    /** Version of the agent, as the Node object tells it. */
+    readonly kubeletVersion: pulumi.Output<string>;
+    /** File that the agent logs to. */
+    readonly logFile: pulumi.Output<string>;
+    /** Folder of all that the node leaves on this host. */
+    readonly stateDir: pulumi.Output<string>;
+
+    /**
+     * @param opts `provider` must be the cluster's Kubernetes provider. `deletedWith` is for the objects in the cluster; the
+     * process on this host is always stopped.
+     */
+    constructor(name: string, args: KrustletNodeArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("krustlet-stack:index:KrustletNode", name, {}, withoutDeletedWith(opts));
+        const checked = checkArgs("KrustletNode", name, args, {
+            kubeconfig: required(text, "cluster.kubeconfig"),
+            clusterIdentity: required(text, "cluster.identity"),
+            nodeIp: required(rules.ipv4, "cluster.gatewayAddress"),
+            nodeName: rules.nodeName,
+            port: rules.port,
+            maxPods: integer(1, 1000),
+            labels: rules.labels,
+            insecureRegistries: rules.registries,
+            stateDir: text,
+            program: text,
+            tokenTtlSeconds: rules.tokenSeconds,
+            readyTimeoutSeconds: rules.seconds,
+        });
+        const kubeconfig = pulumi.secret(checked.kubeconfig);
+        const { clusterIdentity, nodeIp } = checked;
+        const nodeName = pulumi.output(checked.nodeName ?? NODE_NAME);
+        const tokenTtlSeconds = checked.tokenTtlSeconds ?? 600;
+        this.stateDir = pulumi.output(checked.stateDir ?? nodeName.apply(defaultStateDir));
+
+        const bootstrap = new KrustletBootstrap(
+            `${name}-bootstrap`,
+            {
+                kubeconfig,
+                clusterIdentity,
+                nodeName,
+                file: pulumi.interpolate`${this.stateDir}/bootstrap.kubeconfig`,
+                tokenTtlSeconds,
+            },
+            { parent: this, deletedWith: opts?.deletedWith },
+        );
+        const agent = stepResource(
+            `${name}-agent`,
+            {
+                create: "launchNode",
+                delete: "stopNode",
+                input: {
+                    kubeconfig,
+                    owner: owner(),
+                    program: checked.program ?? NODE_PROGRAM,
+                    nodeName,
+                    nodeIp,
+                    port: checked.port ?? NODE_PORT,
+                    maxPods: checked.maxPods ?? 110,
+                    labels: pulumi.output(checked.labels ?? {}),
+                    insecureRegistries: pulumi.output(checked.insecureRegistries ?? []),
+                    stateDir: this.stateDir,
+                    bootstrapFile: bootstrap.file,
+                    bootstrapGroup: bootstrap.group,
+                    tokenTtlSeconds,
+                },
+                // What makes it another node. Anything else restarts the agent and keeps its identity.
+                triggers: [clusterIdentity, nodeName, this.stateDir],
+            },
+            { parent: this },
+        );
+        const agentPid = agent.output.pid;
+        const certificates = new CertificateApproval(
+            `${name}-certificates`,
+            {
+                kubeconfig,
+                clusterIdentity,
+                nodeName,
+                nodeIp,
+                bootstrapGroup: bootstrap.group,
+                stateDir: this.stateDir,
+                agentPid,
+            },
+            { parent: this, deletedWith: opts?.deletedWith },
+        );
+        const ready = stepResource(
+            `${name}-ready`,
+            {
+                create: "awaitNode",
+                input: {
+                    kubeconfig,
+                    nodeName,
+                    stateDir: this.stateDir,
+                    agentPid,
+                    timeoutSeconds: checked.readyTimeoutSeconds ?? 120,
+                },
+                triggers: [clusterIdentity],
+            },
+            { parent: this, dependsOn: [certificates] },
+        );
+        this.nodeName = ready.output.nodeName;
+        this.hostname = ready.output.hostname;
+        this.kubeletVersion = ready.output.kubeletVersion;
+        this.logFile = agent.output.logFile;
+
+        this.registerOutputs({
+            nodeName: this.nodeName,
+            hostname: this.hostname,
+            kubeletVersion: this.kubeletVersion,
+            logFile: this.logFile,
+            stateDir: this.stateDir,
+        });
+    }
+}

@@ -1,0 +1,30 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/**
+ * Options of a component that has children on this host beside those in the cluster. The engine hands a component's
+ * `deletedWith` down to all its children, and so would leave the ones on this host behind when the cluster goes.
+ */
+export function withoutDeletedWith(
+    opts: pulumi.ComponentResourceOptions | undefined,
+): pulumi.ComponentResourceOptions | undefined {
+    return opts && { ...opts, deletedWith: undefined };
+}
+
+/**
+ * Options of a component's objects in a cluster. Throws where the component has no Kubernetes provider: the objects would go
+ * to whichever cluster the user's own kubeconfig happens to name.
+ */
+export function clusterObjectOptions(
+    parent: pulumi.ComponentResource,
+    component: string,
+    name: string,
+    opts: pulumi.ComponentResourceOptions | undefined,
+): pulumi.CustomResourceOptions {
+    if (parent.getProvider("kubernetes:core/v1:Pod") === undefined) {
+        throw new pulumi.RunError(
+            `${component} "${name}" has no Kubernetes provider; give it the cluster's: ` +
+                "{ provider: cluster.provider, deletedWith: cluster.command }",
+        );
+    }
+    return { parent, deletedWith: opts?.deletedWith };
+}

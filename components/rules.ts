@@ -1,0 +1,111 @@
+import { list, map, matching, rule, integer, text, type Problem } from "./validation";
+
+// What this field allows, each said once. Lengths and letters are those of the programs that get the value.
+
+/** kind makes host names of it (`<name>-control-plane`), which end at 63 characters. */
+export const clusterName = matching(
+    /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
+    'lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet")',
+    49,
+);
+
+/** A node's name is its host name too, and the value of the label `kubernetes.io/hostname`. */
+export const nodeName = matching(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    'lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet")',
+    63,
+);
+
+/** A DNS label (RFC 1123): names of containers and namespaces. */
+export const dnsLabel = matching(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
+    'lower-case letters, digits and "-" that begin and end with a letter or digit (for example "hello-wasm")',
+    63,
+);
+
+/** Docker's own rule. */
+export const containerName = matching(
+    /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/,
+    'a container\'s name of letters, digits, "_", "." and "-" (for example "registry")',
+);
+
+export const port = integer(1, 65535);
+
+/** A time that something may take. */
+export const seconds = integer(1, 3600);
+
+/** Kubernetes' own limits for a bootstrap token: it is cleaned up when it ends, so a short one is fine. */
+export const tokenSeconds = integer(60, 24 * 3600);
+
+export const ipv4 = matching(
+    /^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}$/,
+    'an IPv4 address (for example "172.18.0.1")',
+);
+
+/** `host` or `host:port`. */
+const hostPort = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?/;
+
+export const registry = matching(
+    new RegExp(`${hostPort.source}$`),
+    'a registry as host or host:port, without a scheme (for example "localhost:5001" or "ghcr.io")',
+);
+
+export const registries = list(registry);
+
+/** A registry, possibly with the beginning of the repository's name. */
+export const registryWithPath = matching(
+    new RegExp(`${hostPort.source}(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`),
+    'a registry, possibly with a path, without a scheme (for example "ghcr.io/you")',
+);
+
+export const repository = matching(
+    /^[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/,
+    'lower-case letters, digits, ".", "_", "-" and "/" (for example "demo/hello-wasm")',
+    200,
+);
+
+export const tag = matching(
+    /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/,
+    'a tag of letters, digits, ".", "_" and "-" (for example "v1")',
+);
+
+/** An image by digest: what it names never changes, so a new image is a new value. */
+export const imageByDigest = matching(
+    /^[^\s@]+\/[^\s@]+@sha256:[0-9a-f]{64}$/,
+    'a reference by digest (for example "ghcr.io/you/hello-wasm@sha256:…", 64 hex digits)',
+);
+
+export const image = matching(/^[^\s]+$/, 'the name of an image (for example "registry:3.1.1")');
+
+export const labels = map(
+    matching(/^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$/, "a label's value", 63),
+    matching(
+        /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/,
+        'a label\'s name (for example "example.com/zone")',
+    ),
+);
+
+export const environment = map(
+    rule((value) =>
+        typeof value === "string"
+            ? undefined
+            : `must be a text (put it in quotes), not ${JSON.stringify(value)}`,
+    ),
+    matching(/^[A-Za-z_][A-Za-z0-9_.-]*$/, 'an environment variable\'s name (for example "RUST_LOG")'),
+);
+
+export const texts = list(text);
+
+/** Problems of values that must differ from each other: two nodes with one port, two workloads with one name. */
+export function duplicates(path: (index: number) => string, values: unknown[], hint: string): Problem[] {
+    return values.flatMap((value, index) => {
+        const first = values.indexOf(value);
+        if (first === index || (typeof value !== "string" && typeof value !== "number")) return [];
+        return [
+            {
+                path: path(index),
+                message: `is ${JSON.stringify(value)} again, as ${path(first)} is; ${hint}`,
+            },
+        ];
+    });
+}

@@ -1,0 +1,124 @@
+import * as pulumi from "@pulumi/pulumi";
+import { NODE_NAME } from "./defaults";
+import { ownName } from "./names";
+import { throwProblems, unknownName, type Problem } from "./validation";
+import type { WasmStackArgs, WasmStackNodeArgs, WasmStackWorkloadArgs } from "./wasmStackArgs";
+import { wasmStackProblems } from "./wasmStackArgs";
+
+/** Reads a configuration value: Pulumi keeps every one as a text, and lists as JSON. */
+type Reader = (value: string) => unknown;
+
+const asText: Reader = (value) => value;
+const asInteger: Reader = (value) => (/^-?\d+$/.test(value.trim()) ? Number(value) : value);
+const asBoolean: Reader = (value) => ({ true: true, false: false })[value.trim()] ?? value;
+const asList: Reader = (value) => {
+    try {
+        return JSON.parse(value) as unknown;
+    } catch {
+        return value;
+    }
+};
+
+/** Every key of the configuration (Pulumi.yaml declares the same ones): how it is read, and which argument it stands for. */
+export const configKeys: Record<string, { read: Reader; argument: string }> = {
+    clusterName: { read: asText, argument: "cluster.name" },
+    clusterImage: { read: asText, argument: "cluster.image" },
+    clusterWaitSeconds: { read: asInteger, argument: "cluster.waitSeconds" },
+    mergeKubeconfigFile: { read: asText, argument: "cluster.mergeKubeconfigFile" },
+    registryPort: { read: asInteger, argument: "registry.port" },
+    registryImage: { read: asText, argument: "registry.image" },
+    registryAddress: { read: asText, argument: "registry.address" },
+    registryPlainHttp: { read: asBoolean, argument: "registry.plainHttp" },
+    nodes: { read: asList, argument: "nodes" },
+    workloads: { read: asList, argument: "workloads" },
+};
+
+/** What the program knows of its configuration and surroundings. */
+export interface StackConfig {
+    /** Configuration values by key, without the project's name. */
+    values: Record<string, string>;
+    /** Keys whose values hold a secret. */
+    secretKeys: string[];
+    /** Folder for what nodes leave on this host, when it is not the default one (see KrustletNodeArgs). */
+    nodesDir?: string;
+}
+
+/** The stack's arguments from its configuration. Throws one error that lists all that is wrong with it. */
+export function stackArgs({ values, secretKeys, nodesDir }: StackConfig): WasmStackArgs {
+    const known = Object.keys(configKeys);
+    const unknown: Problem[] = Object.keys(values)
+        .filter((key) => !known.includes(key))
+        .map((key) => ({ path: key, message: unknownName(key, known) }));
+    const value = (key: string) => {
+        // Every key that Pulumi.yaml declares must have a default, so "nothing" is an empty text there.
+        const given = values[key];
+        return given === undefined || given === "" ? undefined : configKeys[key].read(given);
+    };
+
+    const elsewhere = value("registryAddress") !== undefined;
+    const local = { port: value("registryPort"), image: value("registryImage") };
+    const remote = { address: value("registryAddress"), plainHttp: value("registryPlainHttp") };
+    // Nothing is known of these values yet but their names: the rules below say what is wrong with them.
+    const args = {
+        cluster: present({
+            name: value("clusterName"),
+            image: value("clusterImage"),
+            waitSeconds: value("clusterWaitSeconds"),
+            mergeKubeconfigFile: value("mergeKubeconfigFile"),
+        }),
+        registry: present(elsewhere ? remote : local),
+        nodes: value("nodes"),
+        workloads: eachItem(value("workloads"), textsOf("env")),
+    } as WasmStackArgs;
+
+    const wrong = wasmStackProblems(args).map(({ path, message }) => ({ path: keyOf(path), message }));
+    throwProblems("The configuration", [...unknown, ...wrong]);
+    return {
+        ...present(args),
+        nodes: nodesDir === undefined ? args.nodes : args.nodes?.map((node) => inFolder(node, nodesDir)),
+        workloads: secretKeys.includes("workloads") ? args.workloads?.map(withSecrets) : args.workloads,
+    };
+}
+
+/** The configuration key that an argument comes from: `clusterName` of `cluster.name`. */
+function keyOf(path: string): string {
+    const key = Object.keys(configKeys).find((one) => configKeys[one].argument === path);
+    return key ?? path;
+}
+
+/** `pulumi config set --path` makes a number of what looks like one; the environment and arguments hold texts. */
+function textsOf(property: "env") {
+    return (item: Record<string, unknown>): Record<string, unknown> => {
+        const map = item[property];
+        if (typeof map !== "object" || map === null || Array.isArray(map)) return item;
+        const texts = Object.entries(map).map(([name, one]: [string, unknown]) => [
+            name,
+            typeof one === "number" || typeof one === "boolean" ? String(one) : one,
+        ]);
+        return { ...item, [property]: Object.fromEntries(texts) as unknown };
+    };
+}
+
+function eachItem(
+    list: unknown,
+    change: (item: Record<string, unknown>) => Record<string, unknown>,
+): unknown {
+    if (!Array.isArray(list)) return list;
+    return list.map((item: unknown) =>
+        typeof item === "object" && item !== null ? change(item as Record<string, unknown>) : item,
+    );
+}
+
+/** The engine says only that a key holds a secret, not where in it; of a workload it is the environment. */
+function withSecrets(workload: WasmStackWorkloadArgs): WasmStackWorkloadArgs {
+    return { ...workload, env: workload.env && pulumi.secret(workload.env) };
+}
+
+function inFolder(node: WasmStackNodeArgs, nodesDir: string): WasmStackNodeArgs {
+    return { ...node, stateDir: node.stateDir ?? `${nodesDir}/${ownName(node.name ?? NODE_NAME)}` };
+}
+
+/** The properties that are there. */
+function present<T extends object>(value: T): T {
+    return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as T;
+}

@@ -1,0 +1,117 @@
+import { createRequire } from "node:module";
+import * as path from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { local } from "@pulumi/command";
+import type { Steps } from "../steps/contract";
+
+/** A step's input, each property of it possibly still to come. */
+export type StepInput<S extends keyof Steps> = {
+    [K in keyof Steps[S]["input"]]: pulumi.Input<Steps[S]["input"][K]>;
+};
+
+/** A step that is a resource, and the one that undoes it. */
+export interface StepArgs<S extends keyof Steps> {
+    /** Runs when the resource is made, and again when its input changes: each step adopts what it finds done. */
+    create: S;
+    /** Undoes `create`; gets the input that `create` had last. Unset: there is nothing to undo. */
+    delete?: keyof Steps;
+    input: StepInput<S>;
+    /** A change of any of these replaces the resource: `delete` with the old input, then `create`. */
+    triggers?: pulumi.Input<unknown>[];
+    /** Whether the output holds a secret. It is one as a whole then. */
+    secretOutput?: boolean;
+}
+
+/** A step's resource and what the step printed. */
+export interface StepResource<S extends keyof Steps> {
+    command: local.Command;
+    output: pulumi.Output<Steps[S]["output"]>;
+}
+
+/**
+ * Makes the `local.Command` that runs a step. Where a step is undone by another one, that comes before the create of a
+ * replacement: what these steps make has fixed names. Others are replaced the usual way, or a module that is merely
+ * pushed again would take the pods that run it down first.
+ */
+export function stepResource<S extends keyof Steps>(
+    name: string,
+    args: StepArgs<S>,
+    opts: pulumi.CustomResourceOptions,
+): StepResource<S> {
+    const command = new local.Command(
+        name,
+        {
+            interpreter: interpreter(),
+            create: program(args.create),
+            delete: args.delete && program(args.delete),
+            stdin: pulumi.jsonStringify(args.input),
+            triggers: args.triggers,
+            addPreviousOutputInEnv: false,
+            // Progress is on standard error; standard output is data, and some of it secret.
+            logging: "stderr",
+        },
+        pulumi.mergeOptions(opts, {
+            deleteBeforeReplace: args.delete !== undefined,
+            additionalSecretOutputs: args.secretOutput ? ["stdout"] : undefined,
+        }),
+    );
+    type Result = pulumi.Output<Steps[S]["output"]>;
+    const output: pulumi.Output<unknown> = command.stdout.apply((text) => parse(args.create, text));
+    // The plugin takes every output of a Command with a secret input (a kubeconfig, say) for a secret. Only the step's
+    // contract says whether it is one.
+    const marked = args.secretOutput ? pulumi.secret(output) : pulumi.unsecret(output);
+    return { command, output: marked as Result };
+}
+
+/** Runs a step that only looks, at each preview and each update. */
+export function stepInvoke<S extends keyof Steps>(
+    step: S,
+    input: StepInput<S>,
+    opts: pulumi.InvokeOptions,
+): pulumi.Output<Steps[S]["output"]> {
+    const result = local.runOutput(
+        {
+            interpreter: interpreter(),
+            command: program(step),
+            stdin: pulumi.jsonStringify(input),
+            addPreviousOutputInEnv: false,
+            logging: "none",
+        },
+        opts,
+    );
+    return result.stdout.apply((text) => parse(step, text));
+}
+
+function parse<S extends keyof Steps>(step: S, stdout: string): Steps[S]["output"] {
+    try {
+        return JSON.parse(stdout) as Steps[S]["output"];
+    } catch {
+        // Not the text itself: it may hold a secret.
+        throw new Error(`step ${step}: its standard output is not JSON (${stdout.length} characters)`);
+    }
+}
+
+// Commands run in the program's working directory (the plugin's default, so `dir` stays unset). Paths are relative to it:
+// the state is the same in every checkout, and `pulumi destroy` works from another one.
+
+function interpreter(): string[] {
+    return ["node", "--require", typescriptLoader(process.cwd())];
+}
+
+function program(step: string): string {
+    return relative(path.join(path.dirname(__dirname), "steps", `${step}.ts`));
+}
+
+/** What makes Node read TypeScript: `tsx/cjs` where the program can see it by that name, else the path of ours. */
+function typescriptLoader(workingDir: string): string {
+    try {
+        createRequire(path.join(workingDir, "index.js")).resolve("tsx/cjs");
+        return "tsx/cjs";
+    } catch {
+        return `./${relative(require.resolve("tsx/cjs"))}`;
+    }
+}
+
+function relative(file: string): string {
+    return path.relative(process.cwd(), file).split(path.sep).join("/");
+}

@@ -1,0 +1,239 @@
+import * as pulumi from "@pulumi/pulumi";
+import { KindCluster } from "./cluster/kindCluster";
+import { NODE_IMAGE, NODE_NAME, NODE_PORT, NODE_PROGRAM, REGISTRY_IMAGE, REGISTRY_PORT } from "./defaults";
+import { defaultStateDir, owner } from "./names";
+import { KrustletNode } from "./node/krustletNode";
+import { defaultContainerName, LocalRegistry, localRegistryAddress } from "./registry/localRegistry";
+import { stepInvoke } from "./step";
+import { throwProblems } from "./validation";
+import { WasmArtifact } from "./workload/wasmArtifact";
+import { WasmWorkload, type WorkloadKind } from "./workload/wasmWorkload";
+import {
+    wasmStackProblems,
+    type WasmStackArgs,
+    type WasmStackNodeArgs,
+    type WasmStackRegistryArgs,
+    type WasmStackWorkloadArgs,
+} from "./wasmStackArgs";
+
+/** What a stack tells of one of its workloads. */
+export interface WasmStackWorkload {
+    kind: WorkloadKind;
+    name: string;
+    namespace: string;
+    /** Shows its log. Wants a KUBECONFIG for the cluster. */
+    logsCommand: string;
+}
+
+/** The registry, as the rest of the stack needs it. */
+interface Registry {
+    /** Known as soon as the registry answers. */
+    address: pulumi.Output<string>;
+    /** Changes when the registry has lost what it held. */
+    instance?: pulumi.Output<string>;
+    /** The registry, where it is spoken to over plain HTTP. Known from the start. */
+    insecure: pulumi.Output<string[]>;
+}
+
+/**
+ * A Kubernetes that runs WebAssembly, all of it: kind cluster, OCI registry, Krustlet nodes, and the programs.
+ *
+ * Before anything is made, a preflight looks whether the host can carry it; everything waits for that. After it, only what
+ * needs another part waits for that part: modules are built while the cluster starts.
+ *
+ * @example
+ * new WasmStack("wasm", { workloads: [{ name: "hello-wasm", source: "workloads/hello-world" }] });
+ */
+export class WasmStack extends pulumi.ComponentResource {
+    /** Admin kubeconfig (YAML) of the cluster. Secret. */
+    readonly kubeconfig: pulumi.Output<string>;
+    /** Name of the kind cluster. */
+    readonly clusterName: pulumi.Output<string>;
+    /** Names of the Wasm nodes, known when they are Ready. */
+    readonly nodeNames: pulumi.Output<string[]>;
+    /** Where modules are pushed to. */
+    readonly registryAddress: pulumi.Output<string>;
+    /** Each workload's module by digest. */
+    readonly artifacts: pulumi.Output<Record<string, string>>;
+    /** What runs of each workload. */
+    readonly workloads: pulumi.Output<Record<string, WasmStackWorkload>>;
+
+    /** The preflight's result, for the first resources of each chain to wait for. */
+    private readonly preflight: pulumi.Output<unknown>;
+
+    constructor(name: string, args: WasmStackArgs = {}, opts?: pulumi.ComponentResourceOptions) {
+        super("krustlet-stack:index:WasmStack", name, {}, opts);
+        throwProblems(`WasmStack "${name}"`, wasmStackProblems(args));
+
+        this.preflight = this.check(args);
+        const cluster = this.cluster(name, args);
+        const registry = this.registry(name, args.registry ?? {});
+        const nodes = nodesOf(args).map((node) => this.node(name, node, cluster, registry));
+        const workloads = (args.workloads ?? []).map((workload) => {
+            const image = this.image(name, workload, registry);
+            return { workload, image, object: this.workload(name, workload, image, nodes, cluster) };
+        });
+
+        this.kubeconfig = cluster.kubeconfig;
+        this.clusterName = cluster.name;
+        this.nodeNames = pulumi.all(nodes.map(({ component }) => component.nodeName));
+        this.registryAddress = registry.address;
+        this.artifacts = pulumi.output(
+            Object.fromEntries(workloads.map(({ workload, image }) => [workload.name, image])),
+        );
+        this.workloads = pulumi.output(
+            Object.fromEntries(
+                workloads.map(({ workload, object: { kind, name, namespace, logsCommand } }) => [
+                    workload.name,
+                    { kind, name, namespace, logsCommand },
+                ]),
+            ),
+        );
+        this.registerOutputs({
+            kubeconfig: this.kubeconfig,
+            clusterName: this.clusterName,
+            nodeNames: this.nodeNames,
+            registryAddress: this.registryAddress,
+            artifacts: this.artifacts,
+            workloads: this.workloads,
+        });
+    }
+
+    private check(args: WasmStackArgs): pulumi.Output<unknown> {
+        const { address, containerName, port } = args.registry ?? {};
+        const local = { containerName: containerName ?? defaultContainerName(), port: port ?? REGISTRY_PORT };
+        const nodes = nodesOf(args).map((node) => ({
+            name: node.name,
+            port: node.port ?? NODE_PORT,
+            stateDir: node.stateDir ?? defaultStateDir(node.name),
+            program: node.program ?? NODE_PROGRAM,
+        }));
+        const modules = (args.workloads ?? [])
+            .filter(({ image }) => image === undefined)
+            .map(({ file, source }) => ({ file, source }));
+        return stepInvoke(
+            "preflight",
+            {
+                owner: owner(),
+                cluster: pulumi.output({ name: args.cluster?.name ?? "krustlet" }),
+                localRegistry: address === undefined ? pulumi.output(local) : undefined,
+                remoteRegistry: address === undefined ? undefined : hostOf(address),
+                nodes: pulumi.output(nodes),
+                modules: pulumi.output(modules),
+            },
+            { parent: this },
+        );
+    }
+
+    /** A value that is not known before the preflight has passed. */
+    private checked<T extends string | number>(value: pulumi.Input<T>): pulumi.Output<T> {
+        return this.preflight.apply(() => value) as pulumi.Output<T>;
+    }
+
+    private cluster(name: string, { cluster = {} }: WasmStackArgs): KindCluster {
+        return new KindCluster(
+            `${name}-cluster`,
+            {
+                ...cluster,
+                name: this.checked(cluster.name ?? "krustlet"),
+                image: cluster.image ?? NODE_IMAGE,
+            },
+            { parent: this },
+        );
+    }
+
+    private registry(name: string, args: WasmStackRegistryArgs): Registry {
+        const { address, plainHttp, ...localArgs } = args;
+        if (address !== undefined) {
+            return {
+                address: this.checked(address),
+                insecure: pulumi.output(plainHttp ? [hostOf(address)] : []),
+            };
+        }
+        const port = localArgs.port ?? REGISTRY_PORT;
+        const local = new LocalRegistry(
+            `${name}-registry`,
+            {
+                ...localArgs,
+                port: this.checked(port),
+                image: this.checked(localArgs.image ?? REGISTRY_IMAGE),
+            },
+            { parent: this },
+        );
+        const insecure = pulumi.output(port).apply((known) => [localRegistryAddress(known)]);
+        return { address: local.address, instance: local.instance, insecure };
+    }
+
+    private node(name: string, node: NamedNode, cluster: KindCluster, registry: Registry) {
+        const { name: nodeName, ip, ...rest } = node;
+        const component = new KrustletNode(
+            `${name}-${nodeName}`,
+            {
+                ...rest,
+                nodeName,
+                nodeIp: ip ?? cluster.gatewayAddress,
+                kubeconfig: cluster.kubeconfig,
+                clusterIdentity: cluster.identity,
+                insecureRegistries: registry.insecure,
+            },
+            { parent: this, provider: cluster.provider, deletedWith: cluster.command },
+        );
+        return { nodeName, component };
+    }
+
+    /** The workload's module by digest, built and pushed if need be. */
+    private image(name: string, workload: WasmStackWorkloadArgs, registry: Registry): pulumi.Input<string> {
+        if (workload.image !== undefined) return workload.image;
+        return new WasmArtifact(
+            `${name}-${workload.name}`,
+            {
+                file: workload.file && this.checked(workload.file),
+                source: workload.source && this.checked(workload.source),
+                registry: registry.address,
+                repository: workload.repository ?? workload.name,
+                tag: workload.tag,
+                insecureRegistries: registry.insecure,
+                registryInstance: registry.instance,
+            },
+            { parent: this },
+        ).reference;
+    }
+
+    private workload(
+        name: string,
+        workload: WasmStackWorkloadArgs,
+        image: pulumi.Input<string>,
+        nodes: { nodeName: string; component: KrustletNode }[],
+        cluster: KindCluster,
+    ): WasmWorkload {
+        const { kind, args, env, replicas, namespace, restartPolicy } = workload;
+        const chosen =
+            nodes.length === 1 ? nodes[0] : nodes.find(({ nodeName }) => nodeName === workload.node);
+        return new WasmWorkload(
+            `${name}-${workload.name}`,
+            {
+                ...{ image, kind, args, env, replicas, namespace, restartPolicy },
+                appName: workload.name,
+                node: chosen?.component.hostname,
+            },
+            {
+                parent: this,
+                provider: cluster.provider,
+                deletedWith: cluster.command,
+                // It is scheduled when there is a node for it, and deleted while that still runs.
+                dependsOn: (chosen ? [chosen] : nodes).map(({ component }) => component),
+            },
+        );
+    }
+}
+
+type NamedNode = WasmStackNodeArgs & { name: string };
+
+function nodesOf(args: WasmStackArgs): NamedNode[] {
+    return (args.nodes ?? [{}]).map((node) => ({ ...node, name: node.name ?? NODE_NAME }));
+}
+
+/** `ghcr.io` of `ghcr.io/you` */
+function hostOf(address: string): string {
+    return address.split("/")[0];
+}

@@ -1,0 +1,229 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { KindClusterArgs } from "./cluster/kindCluster";
+import { NODE_NAME, NODE_PORT } from "./defaults";
+import type { LocalRegistryArgs } from "./registry/localRegistry";
+import * as rules from "./rules";
+import {
+    boolean,
+    didYouMean,
+    integer,
+    list,
+    object,
+    oneOf,
+    required,
+    text,
+    type Problem,
+    type Rules,
+} from "./validation";
+import { originProblems } from "./workload/wasmArtifact";
+import {
+    workloadKinds,
+    workloadProblems,
+    type RestartPolicy,
+    type WorkloadKind,
+} from "./workload/wasmWorkload";
+
+export interface WasmStackArgs {
+    /** The kind cluster. Default: one of all defaults. */
+    cluster?: KindClusterArgs;
+    /** The registry that modules are pushed to. Default: a local one. */
+    registry?: WasmStackRegistryArgs;
+    /** The Wasm nodes. Default: one of all defaults. */
+    nodes?: WasmStackNodeArgs[];
+    /** The WebAssembly programs that run on them. Default: none. */
+    workloads?: WasmStackWorkloadArgs[];
+}
+
+/** A local registry, or with `address` one that is there already. */
+export interface WasmStackRegistryArgs extends LocalRegistryArgs {
+    /**
+     * A registry elsewhere, with the beginning of its repositories' names if need be; it is used and never deleted. The
+     * credentials are those of `docker login`. Default: none, and a local one is made. Example: `ghcr.io/you`.
+     */
+    address?: string;
+    /** Whether the registry at `address` is spoken to over plain HTTP. Default: false. */
+    plainHttp?: boolean;
+}
+
+export interface WasmStackNodeArgs {
+    /** Name of the node. Default: `krustlet`. */
+    name?: string;
+    /** IPv4 address of this host that the node announces and listens on. Default: the cluster's gateway address. */
+    ip?: pulumi.Input<string>;
+    /** Port of the node's API. Default: 3000. */
+    port?: pulumi.Input<number>;
+    /** Most pods that the node takes. Default: 110. */
+    maxPods?: pulumi.Input<number>;
+    /** Labels of the node, beside Krustlet's own. Default: none. Example: `{ "example.com/zone": "desk" }`. */
+    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** Folder for all that the node leaves on this host. Default: see KrustletNodeArgs. */
+    stateDir?: pulumi.Input<string>;
+    /** The agent: a name on PATH or a path. Default: `krustlet-wasi`. */
+    program?: pulumi.Input<string>;
+}
+
+export interface WasmStackWorkloadArgs {
+    /** Name of the workload, its container and its repository. Required. Example: `hello-wasm`. */
+    name: string;
+    /** Folder of a cargo project to build. Exactly one of `source`, `file` and `image` is given. */
+    source?: pulumi.Input<string>;
+    /** A WebAssembly file. */
+    file?: pulumi.Input<string>;
+    /** A module that is in a registry already, by digest. */
+    image?: pulumi.Input<string>;
+    /** Repository that the module is pushed to. Default: the workload's name. */
+    repository?: pulumi.Input<string>;
+    /** Tag that is set there. Default: `latest`. */
+    tag?: pulumi.Input<string>;
+    /** `Pod`, `Deployment` or `Job`. Default: `Pod`. */
+    kind?: WorkloadKind;
+    /** Arguments of the program. Default: none. */
+    args?: pulumi.Input<pulumi.Input<string>[]>;
+    /** Environment of the program. Default: none. Example: `{ RUST_LOG: "info" }`. */
+    env?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** How many pods a Deployment keeps. Default: 1. */
+    replicas?: pulumi.Input<number>;
+    /** Namespace, which must exist. Default: `default`. */
+    namespace?: pulumi.Input<string>;
+    /** See WasmWorkloadArgs. */
+    restartPolicy?: RestartPolicy;
+    /** Name of the node that it must run on. Default: the stack's only node; any of several. */
+    node?: string;
+}
+
+const nodeRules: Rules<WasmStackNodeArgs> = {
+    name: rules.nodeName,
+    ip: rules.ipv4,
+    port: rules.port,
+    maxPods: integer(1, 1000),
+    labels: rules.labels,
+    stateDir: text,
+    program: text,
+};
+
+const workloadRules: Rules<WasmStackWorkloadArgs> = {
+    name: required(rules.dnsLabel, '"hello-wasm"'),
+    source: text,
+    file: text,
+    image: rules.imageByDigest,
+    repository: rules.repository,
+    tag: rules.tag,
+    kind: oneOf(workloadKinds),
+    args: rules.texts,
+    env: rules.environment,
+    replicas: integer(0, 1000),
+    namespace: rules.dnsLabel,
+    restartPolicy: oneOf(["Always", "OnFailure", "Never"]),
+    node: rules.nodeName,
+};
+
+const stackRules: Rules<WasmStackArgs> = {
+    cluster: object({
+        name: rules.clusterName,
+        image: rules.image,
+        waitSeconds: rules.seconds,
+        mergeKubeconfigFile: text,
+        kubeadmConfigPatches: rules.texts,
+        containerdConfigPatches: rules.texts,
+    } satisfies Rules<KindClusterArgs>),
+    registry: object({
+        port: rules.port,
+        image: rules.image,
+        containerName: rules.containerName,
+        readyTimeoutSeconds: rules.seconds,
+        address: rules.registryWithPath,
+        plainHttp: boolean,
+    } satisfies Rules<WasmStackRegistryArgs>),
+    nodes: list(object(nodeRules)),
+    workloads: list(object(workloadRules)),
+};
+
+/** All that is wrong with a stack's arguments, as far as they are known. */
+export function wasmStackProblems(args: WasmStackArgs): Problem[] {
+    const wrong = object(stackRules)(args, "");
+    const nodes = items(args.nodes, [{}]);
+    const workloads = items(args.workloads, []);
+    return [
+        ...wrong,
+        ...registryProblems(args.registry),
+        ...nodeProblems(nodes),
+        ...workloadsProblems(workloads, nodes),
+    ];
+}
+
+/** The well-formed items of a list; what is wrong with the others has been said. */
+function items<T extends object>(given: T[] | undefined, unset: T[]): T[] {
+    if (given === undefined) return unset;
+    return Array.isArray(given)
+        ? given.map((item) => (typeof item === "object" && item !== null ? item : ({} as T)))
+        : [];
+}
+
+function registryProblems(registry: WasmStackRegistryArgs | undefined): Problem[] {
+    if (typeof registry !== "object" || registry === null) return [];
+    const local = ["port", "image", "containerName", "readyTimeoutSeconds"] as const;
+    if (registry.address === undefined) {
+        return registry.plainHttp === undefined
+            ? []
+            : [
+                  {
+                      path: "registry.plainHttp",
+                      message: "is for a registry at `address`; the local one is always plain HTTP",
+                  },
+              ];
+    }
+    return local
+        .filter((key) => registry[key] !== undefined)
+        .map((key) => ({
+            path: `registry.${key}`,
+            message: "is for the local registry, which `address` does without",
+        }));
+}
+
+function nodeProblems(nodes: WasmStackNodeArgs[]): Problem[] {
+    const names = nodes.map((node) => node.name ?? NODE_NAME);
+    const sockets = nodes.map((node) => {
+        const port = node.port ?? NODE_PORT;
+        const ip = node.ip ?? "";
+        return typeof ip === "string" && typeof port === "number" ? `${ip}:${port}` : undefined;
+    });
+    const ports = sockets.flatMap((socket, index) => {
+        const first = sockets.indexOf(socket);
+        if (socket === undefined || first === index) return [];
+        const port = socket.slice(socket.lastIndexOf(":") + 1);
+        return [
+            {
+                path: `nodes[${index}].port`,
+                message: `${port} is taken by nodes[${first}]; give each node its own`,
+            },
+        ];
+    });
+    return [...rules.duplicates((i) => `nodes[${i}].name`, names, "give each node its own"), ...ports];
+}
+
+function workloadsProblems(workloads: WasmStackWorkloadArgs[], nodes: WasmStackNodeArgs[]): Problem[] {
+    const names = workloads.map(({ name }) => name);
+    const nodeNames = nodes.map((node) => node.name ?? NODE_NAME);
+    const each = workloads.flatMap((workload, index) => {
+        const path = `workloads[${index}]`;
+        const { node } = workload;
+        const stranger = typeof node === "string" && nodeNames.length > 0 && !nodeNames.includes(node);
+        const unknownNode = `no node of this stack is named ${JSON.stringify(node)}${
+            didYouMean(node, nodeNames) || `; there are ${nodeNames.join(", ")}`
+        }`;
+        return [
+            ...originProblems(workload, ["source", "file", "image"], path),
+            ...workloadProblems(workload, path),
+            ...(stranger ? [{ path: `${path}.node`, message: unknownNode }] : []),
+        ];
+    });
+    const homeless =
+        workloads.length > 0 && nodes.length === 0
+            ? [{ path: "nodes", message: "is empty, so nothing could run the workloads" }]
+            : [];
+    return [
+        ...each,
+        ...rules.duplicates((i) => `workloads[${i}].name`, names, "give each workload its own"),
+        ...homeless,
+    ];
+}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { describe, it } from "node:test";
+import {
+    DISTRIBUTION_VERSION,
+    ETCD_VERSION,
+    KIND_VERSION,
+    KUBERNETES_VERSION,
+    PULUMI_VERSION,
+} from "../../tools/versions";
+import { goBuildArguments, goFault, GO_NEEDED } from "../tools/go";
+import { RECIPES, recipeKey, type Recipe } from "../tools/recipes";
+
+const recipes: Recipe[] = Object.values(RECIPES);
+
+describe("go build", () => {
+    it("gets one list of arguments", () => {
+        const build = {
+            moduleDir: "/m",
+            packages: ["a/b", "a/c"],
+            variables: { "x.v": "v1", "x.w": "2" },
+            tags: ["s", "t"],
+        };
+        assert.deepEqual(goBuildArguments(build, "out/"), [
+            ...["build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-pgo=off", "-tags=s,t"],
+            ...["-ldflags=-s -w -X x.v=v1 -X x.w=2", "-o", "out/", "a/b", "a/c"],
+        ]);
+        assert.deepEqual(goBuildArguments({ moduleDir: "/m", packages: ["."] }, "o").slice(6), [
+            "-ldflags=-s -w",
+            "-o",
+            "o",
+            ".",
+        ]);
+    });
+
+    it("needs a fitting Go", () => {
+        assert.equal(goFault(`go${GO_NEEDED}\nlocal\n`), undefined);
+        assert.equal(goFault("go1.30\nauto\n"), undefined);
+        assert.equal(goFault("go1.21.3\nauto\n"), undefined, "gets a newer toolchain by itself");
+        assert.match(
+            goFault("go1.25.9\nlocal\n") ?? "",
+            /^Go on PATH is go1\.25\.9: install Go 1\.26\.0 or newer/,
+        );
+        assert.match(goFault("go1.20.1\n") ?? "", /^Go on PATH is go1\.20\.1: /);
+        assert.match(goFault(undefined) ?? "", /^Go is not on PATH: install Go/);
+    });
+});
+
+describe("the Go modules", () => {
+    const required = async (module: string) => {
+        const text = await fs.readFile(path.join(__dirname, "..", "tools", "go", module, "go.mod"), "utf8");
+        return new Map(
+            [...text.matchAll(/^\t?(?:require )?(\S+) (v\S+)/gm)].map((match) => [match[1], match[2]]),
+        );
+    };
+
+    it("pin the versions of tools/versions.ts", async () => {
+        const pinned: [string, string, string][] = [
+            ["pulumi", "github.com/pulumi/pulumi/pkg/v3", PULUMI_VERSION],
+            ["kind", "sigs.k8s.io/kind", KIND_VERSION],
+            ["kubernetes", "k8s.io/kubernetes", KUBERNETES_VERSION],
+            ["etcd", "go.etcd.io/etcd/server/v3", ETCD_VERSION],
+            ["registry", "github.com/distribution/distribution/v3", DISTRIBUTION_VERSION],
+        ];
+        for (const [module, name, version] of pinned)
+            assert.equal((await required(module)).get(name), version, module);
+        const modules = await fs.readdir(path.join(__dirname, "..", "tools", "go"));
+        assert.deepEqual(modules.sort(), pinned.map(([module]) => module).sort());
+    });
+
+    it("replace every staging module of Kubernetes by its release", async () => {
+        const text = await fs.readFile(
+            path.join(__dirname, "..", "tools", "go", "kubernetes", "go.mod"),
+            "utf8",
+        );
+        const replaced = [...text.matchAll(/^\t?(?:replace )?(k8s\.io\/\S+) => (\S+) (\S+)$/gm)];
+        assert.equal(replaced.length, 33);
+        for (const [, from, to, version] of replaced) {
+            assert.equal(to, from);
+            assert.equal(version, KUBERNETES_VERSION.replace(/^v1/, "v0"));
+        }
+    });
+
+    it("need the Go that is asked for", async () => {
+        for (const { name, build } of recipes) {
+            const text = await fs.readFile(path.join(build.moduleDir, "go.mod"), "utf8");
+            assert.equal(/^go (\S+)$/m.exec(text)?.[1], GO_NEEDED, name);
+        }
+    });
+});
+
+describe("the key of a build", () => {
+    it("is the same for the same recipe, and changes with version and flags", async () => {
+        const recipe: Recipe = RECIPES.kubectl;
+        const key = await recipeKey(recipe);
+        assert.match(key, /^[0-9a-f]{16}$/);
+        assert.equal(await recipeKey({ ...recipe, name: "other" }), key);
+        assert.notEqual(await recipeKey({ ...recipe, version: "v0.0.0" }), key);
+        assert.notEqual(await recipeKey({ ...recipe, build: { ...recipe.build, tags: [] } }), key);
+        assert.notEqual(
+            await recipeKey({
+                ...recipe,
+                build: { ...recipe.build, moduleDir: RECIPES.kind.build.moduleDir },
+            }),
+            key,
+        );
+    });
+
+    it("differs from recipe to recipe", async () => {
+        const keys = await Promise.all(recipes.map(recipeKey));
+        assert.equal(new Set(keys).size, recipes.length);
+    });
+});

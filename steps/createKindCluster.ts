@@ -23,12 +23,15 @@ export async function createKindCluster(input: KindClusterInput): Promise<KindCl
     const procStatus = (await readOptional("/proc/self/status")) ?? "";
     const facts = kind.hostFacts(docker, { hostname: hostname(), kernel: release(), procStatus });
     const config = kind.kindConfig(input, facts);
-    if (!kind.isOurs(existing, input.owner)) throw new StepError(kind.notOurs(input.name, existing, input.owner));
+    if (!kind.isOurs(existing, input.owner))
+        throw new StepError(kind.notOurs(input.name, existing, input.owner));
 
     if (existing.length > 0) {
         const adopted = kind.mayAdopt(existing, config) ? await adopt(input, existing) : undefined;
         if (adopted) return adopted;
-        progress(`cluster "${input.name}" is not whole or was made from another configuration; making it anew`);
+        progress(
+            `cluster "${input.name}" is not whole or was made from another configuration; making it anew`,
+        );
         await removeCluster(input);
     }
     return orUndo(
@@ -41,21 +44,34 @@ export async function createKindCluster(input: KindClusterInput): Promise<KindCl
 async function adopt(input: KindClusterInput, existing: Container[]): Promise<KindClusterOutput | undefined> {
     try {
         const controlPlane = controlPlaneOf(existing, input.name);
-        await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], { timeoutSeconds: 15 });
-        const { stdout } = await run(["kind", "get", "kubeconfig", "--name", input.name], { env: kindEnvironment });
+        await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], {
+            timeoutSeconds: 15,
+        });
+        const { stdout } = await run(["kind", "get", "kubeconfig", "--name", input.name], {
+            env: kindEnvironment,
+        });
         const output = await describe(input.name, stdout, controlPlane);
         await merge(input);
         progress(`cluster "${input.name}" is there already`);
         return output;
     } catch (error) {
-        progress(`cluster "${input.name}" exists but does not serve: ${error instanceof Error ? error.message : String(error)}`);
+        progress(
+            `cluster "${input.name}" exists but does not serve: ${error instanceof Error ? error.message : String(error)}`,
+        );
         return undefined;
     }
 }
 
 async function make(input: KindClusterInput, config: string): Promise<KindClusterOutput> {
     return withPrivateFile(undefined, async (kubeconfigFile) => {
-        const argv = ["kind", "create", "cluster", `--name=${input.name}`, "--config=-", `--kubeconfig=${kubeconfigFile}`];
+        const argv = [
+            "kind",
+            "create",
+            "cluster",
+            `--name=${input.name}`,
+            "--config=-",
+            `--kubeconfig=${kubeconfigFile}`,
+        ];
         argv.push(`--wait=${input.waitSeconds}s`, ...(input.image ? [`--image=${input.image}`] : []));
         try {
             await run(argv, {
@@ -68,9 +84,14 @@ async function make(input: KindClusterInput, config: string): Promise<KindCluste
                 },
             });
         } catch (error) {
-            throw error instanceof RunError && error.result.exitCode !== 127 ? kindFailed(input, error) : error;
+            throw error instanceof RunError && error.result.exitCode !== 127
+                ? kindFailed(input, error)
+                : error;
         }
-        const controlPlane = controlPlaneOf(await containers(`label=${kind.clusterLabel}=${input.name}`), input.name);
+        const controlPlane = controlPlaneOf(
+            await containers(`label=${kind.clusterLabel}=${input.name}`),
+            input.name,
+        );
         const [output] = await Promise.all([
             describe(input.name, readFileSync(kubeconfigFile, "utf8"), controlPlane),
             run(["docker", "exec", controlPlane.Id, "touch", kind.completeMark], { timeoutSeconds: 30 }),
@@ -96,11 +117,18 @@ function controlPlaneOf(cluster: Container[], name: string): Container {
 }
 
 interface NodeList {
-    items: { metadata: { name: string }; status: { conditions?: { type: string; status: string; message?: string }[] } }[];
+    items: {
+        metadata: { name: string };
+        status: { conditions?: { type: string; status: string; message?: string }[] };
+    }[];
 }
 
 /** What the stack needs to know of a cluster. Fails when a node is not Ready: kind itself only warns of that. */
-async function describe(name: string, kubeconfig: string, controlPlane: Container): Promise<KindClusterOutput> {
+async function describe(
+    name: string,
+    kubeconfig: string,
+    controlPlane: Container,
+): Promise<KindClusterOutput> {
     const networkName = kind.networksOf([controlPlane])[0];
     const [entry, facts, gatewayAddress] = await Promise.all([
         clusterOf(kubeconfig),
@@ -148,7 +176,9 @@ async function gateway(networkName: string): Promise<string> {
 async function merge(input: KindClusterInput): Promise<void> {
     if (input.mergeKubeconfigFile === undefined) return;
     const file = expandHome(input.mergeKubeconfigFile);
-    await run(["kind", "export", "kubeconfig", "--name", input.name, "--kubeconfig", file], { env: kindEnvironment });
+    await run(["kind", "export", "kubeconfig", "--name", input.name, "--kubeconfig", file], {
+        env: kindEnvironment,
+    });
 }
 
 // The stack's containers are Docker's; a user may have told kind to use another runtime for other clusters.

@@ -1,7 +1,8 @@
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { BootstrapTokenInput } from "./contract";
-import { bootstrapTokenInput, removeIfOnlyClaimed, revokeTokens } from "./lib/bootstrap";
+import { agentFiles, runningAgents } from "./lib/agent";
+import { bootstrapTokenInput, revokeTokens } from "./lib/bootstrap";
 import { expandHome, ownerOf } from "./lib/files";
 import { ifClusterAnswers } from "./lib/kube";
 import { progress, step } from "./lib/step";
@@ -13,7 +14,9 @@ export async function deleteBootstrapToken(input: BootstrapTokenInput): Promise<
     const whose = await ownerOf(dirname(file));
     if (whose !== undefined && whose.owner === input.owner && whose.nodeName === input.nodeName) {
         await rm(file, { force: true });
-        await removeIfOnlyClaimed(dirname(file));
+        // A node that never came to run left its log, and nobody else would remove it.
+        if (runningAgents(agentFiles(dirname(file))).length === 0)
+            await rm(dirname(file), { recursive: true, force: true });
     }
     return {};
 }

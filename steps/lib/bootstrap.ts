@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
-import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readdir, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { BootstrapTokenInput, BootstrapTokenOutput } from "../contract";
 import { claimFolder, expandHome, readOptional, writePrivate } from "./files";
 import { clusterOf, labelHash, withKube, type ClusterEntry, type Kube } from "./kube";
@@ -31,7 +31,8 @@ export interface Token {
 /** A token from the system's source of random numbers. */
 export function newToken(): Token {
     const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
-    const random = (length: number) => Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join("");
+    const random = (length: number) =>
+        Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join("");
     return { id: random(6), secret: random(16) };
 }
 
@@ -94,13 +95,14 @@ export function tokenIdIn(kubeconfig: string): string | undefined {
 export async function makeBootstrapToken(input: BootstrapTokenInput): Promise<BootstrapTokenOutput> {
     const file = expandHome(input.file);
     const folder = dirname(file);
-    const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+    const claimed = await claimFolder(folder, input);
     return orUndo(
         async () => {
-            await claimFolder(folder, input);
             const cluster = await clusterOf(input.kubeconfig);
             const token = newToken();
-            const expiresAt = new Date(Date.now() + input.tokenTtlSeconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+            const expiresAt = new Date(Date.now() + input.tokenTtlSeconds * 1000)
+                .toISOString()
+                .replace(/\.\d+Z$/, "Z");
             await withKube(input.kubeconfig, (kube) =>
                 orUndo(
                     async () => {
@@ -115,22 +117,25 @@ export async function makeBootstrapToken(input: BootstrapTokenInput): Promise<Bo
         },
         async () => {
             await rm(file, { force: true });
-            if (made !== undefined) await removeIfOnlyClaimed(folder);
+            if (claimed) await removeIfOnlyClaimed(folder);
         },
     );
 }
 
 /** Revokes every token of the node, known from a file or not. */
-export function revokeTokens(kube: Kube, { owner, nodeName }: { owner: string; nodeName: string }): Promise<void> {
-    return kube.delete(`${secrets}?labelSelector=${encodeURIComponent(`${tokenLabel}=${labelHash(owner, nodeName)}`)}`);
+export function revokeTokens(
+    kube: Kube,
+    { owner, nodeName }: { owner: string; nodeName: string },
+): Promise<void> {
+    return kube.delete(
+        `${secrets}?labelSelector=${encodeURIComponent(`${tokenLabel}=${labelHash(owner, nodeName)}`)}`,
+    );
 }
 
-/** Removes a node's folder when nothing but its owner's mark is left in it. */
+/** Removes a node's folder when it holds the owner's mark alone. */
 export async function removeIfOnlyClaimed(folder: string): Promise<void> {
-    const left = await readdir(folder).catch(() => undefined);
-    if (left === undefined || left.some((name) => name !== "owner.json")) return;
-    await rm(join(folder, "owner.json"), { force: true });
-    await rmdir(folder);
+    const left = await readdir(folder).catch(() => []);
+    if (left.length === 1 && left[0] === "owner.json") await rm(folder, { recursive: true });
 }
 
 /** Whether the token of a bootstrap kubeconfig can still be used, with a minute to spare. */

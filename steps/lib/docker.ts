@@ -9,7 +9,6 @@ export interface DockerHost {
     /** Hostname of the daemon's machine. */
     name: string;
     kernelVersion: string;
-    securityOptions: string[];
 }
 
 /** A container as `docker inspect` shows it: the parts that decide whose it is and how it fares. */
@@ -19,7 +18,10 @@ export interface Container {
     Config: { Image: string; Labels: Record<string, string> | null };
     State: { Running: boolean };
     Mounts: { Type: string; Name?: string; Destination: string }[];
-    NetworkSettings: { Networks: Record<string, unknown>; Ports: Record<string, { HostPort: string }[] | null> | null };
+    NetworkSettings: {
+        Networks: Record<string, unknown>;
+        Ports: Record<string, { HostPort: string }[] | null> | null;
+    };
 }
 
 /** A Docker network as `docker network inspect` shows it. */
@@ -36,14 +38,16 @@ export async function dockerHost(): Promise<DockerHost> {
     } catch (error) {
         throw isMissing(error) ? error : new StepError(dockerDown(error), { cause: error });
     }
-    const info = JSON.parse(stdout) as Record<string, unknown> & { ServerErrors?: string[] };
+    const info = JSON.parse(stdout) as Partial<
+        Record<"ServerVersion" | "CgroupVersion" | "Name" | "KernelVersion", string> &
+            Record<"ServerErrors", string[] | null>
+    >;
     if (!info.ServerVersion) throw new StepError(dockerDown(info.ServerErrors?.join("; ") ?? "no answer"));
     return {
-        serverVersion: String(info.ServerVersion),
-        cgroupVersion: String(info.CgroupVersion ?? ""),
-        name: String(info.Name ?? ""),
-        kernelVersion: String(info.KernelVersion ?? ""),
-        securityOptions: (info.SecurityOptions as string[] | null) ?? [],
+        serverVersion: info.ServerVersion,
+        cgroupVersion: info.CgroupVersion ?? "",
+        name: info.Name ?? "",
+        kernelVersion: info.KernelVersion ?? "",
     };
 }
 
@@ -54,17 +58,30 @@ function dockerDown(cause: unknown): string {
 
 /** Every container that `filters` (docker's own, such as `label=a=b`) select, running or not. */
 export async function containers(...filters: string[]): Promise<Container[]> {
-    const argv = ["docker", "ps", "--all", "--quiet", "--no-trunc", ...filters.map((filter) => `--filter=${filter}`)];
+    const argv = [
+        "docker",
+        "ps",
+        "--all",
+        "--quiet",
+        "--no-trunc",
+        ...filters.map((filter) => `--filter=${filter}`),
+    ];
     const ids = (await run(argv, { timeoutSeconds: 30 })).stdout.split("\n").filter(Boolean);
     if (ids.length === 0) return [];
     // A container that ends between the two calls makes inspect fail but is printed no more: it is gone.
-    const inspected = await run(["docker", "inspect", "--type=container", ...ids], { timeoutSeconds: 30, allowFailure: true });
+    const inspected = await run(["docker", "inspect", "--type=container", ...ids], {
+        timeoutSeconds: 30,
+        allowFailure: true,
+    });
     return JSON.parse(inspected.stdout) as Container[];
 }
 
 /** A network by its exact name; undefined when there is none. */
 export async function network(name: string): Promise<Network | undefined> {
-    const found = await run(["docker", "network", "inspect", name], { timeoutSeconds: 30, allowFailure: true });
+    const found = await run(["docker", "network", "inspect", name], {
+        timeoutSeconds: 30,
+        allowFailure: true,
+    });
     return found.exitCode === 0 ? (JSON.parse(found.stdout) as Network[])[0] : undefined;
 }
 
@@ -78,5 +95,7 @@ export function gatewayOf({ Name, IPAM }: Network): string {
         const first = Gateway === "" && /^(\d+\.\d+\.\d+)\.(\d+)\/\d+$/.exec(Subnet);
         if (first) return `${first[1]}.${Number(first[2]) + 1}`;
     }
-    throw new StepError(`Docker: network ${Name} has no IPv4 address of the host; remove the network, and kind makes it anew`);
+    throw new StepError(
+        `Docker: network ${Name} has no IPv4 address of the host; remove the network, and kind makes it anew`,
+    );
 }

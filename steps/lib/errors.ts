@@ -20,3 +20,8 @@ export function messageOf(error: unknown): string {
 export function isMissing(error: unknown): boolean {
     return error instanceof RunError && (error.cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
 }
+
+/** Whether an error is the operating system's of that code (`ENOENT`). */
+export function isErrno(error: unknown, code: string): boolean {
+    return (error as NodeJS.ErrnoException | undefined)?.code === code;
+}

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
-import { StepError } from "./errors";
+import { isErrno, StepError } from "./errors";
 
 /** The absolute path that `path` means; it may begin with `~/`. */
 export function expandHome(path: string): string {
@@ -38,7 +38,10 @@ export async function writePrivate(path: string, content: string): Promise<void>
  * Runs `use` with the path of a file of mode 0600 in a new folder of mode 0700, and removes both afterwards, also when this
  * process exits meanwhile. Without content the file is not made: a program may make it.
  */
-export async function withPrivateFile<T>(content: string | undefined, use: (path: string) => Promise<T>): Promise<T> {
+export async function withPrivateFile<T>(
+    content: string | undefined,
+    use: (path: string) => Promise<T>,
+): Promise<T> {
     const folder = mkdtempSync(join(tmpdir(), "krustlet-stack-"));
     const remove = () => {
         rmSync(folder, { recursive: true, force: true });
@@ -72,9 +75,9 @@ export interface FolderOwner {
 
 /**
  * Makes the folder of a node (mode 0700) and marks it as the owner's, or makes sure that it is that already. A folder of
- * somebody else, or one with other things in it, is refused.
+ * somebody else, or one with other things in it, is refused. Tells whether the mark was made now.
  */
-export async function claimFolder(folder: string, whose: FolderOwner): Promise<void> {
+export async function claimFolder(folder: string, whose: FolderOwner): Promise<boolean> {
     await fs.mkdir(folder, { recursive: true, mode: 0o700 });
     const found = await ownerOf(folder);
     if (found === undefined) {
@@ -84,8 +87,9 @@ export async function claimFolder(folder: string, whose: FolderOwner): Promise<v
             );
         }
         await checkMode(folder);
-        await writePrivate(join(folder, "owner.json"), `${JSON.stringify(whose)}\n`);
-        return;
+        const { owner, nodeName } = whose;
+        await writePrivate(join(folder, "owner.json"), `${JSON.stringify({ owner, nodeName })}\n`);
+        return true;
     }
     if (found.owner !== whose.owner || found.nodeName !== whose.nodeName) {
         throw new StepError(
@@ -94,6 +98,7 @@ export async function claimFolder(folder: string, whose: FolderOwner): Promise<v
         );
     }
     await checkMode(folder);
+    return false;
 }
 
 async function checkMode(folder: string): Promise<void> {
@@ -114,10 +119,8 @@ export async function ownerOf(folder: string): Promise<FolderOwner | undefined> 
         const { owner, nodeName } = JSON.parse(text) as Partial<FolderOwner>;
         return { owner: String(owner), nodeName: String(nodeName) };
     } catch {
-        throw new StepError(`stateDir: ${join(folder, "owner.json")} cannot be read as JSON; remove ${folder} if it is not needed`);
+        throw new StepError(
+            `stateDir: ${join(folder, "owner.json")} cannot be read as JSON; remove ${folder} if it is not needed`,
+        );
     }
-}
-
-export function isErrno(error: unknown, code: string): boolean {
-    return (error as NodeJS.ErrnoException | undefined)?.code === code;
 }

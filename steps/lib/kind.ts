@@ -5,7 +5,10 @@ import { list, matching, integer, object, optional, owner, text } from "./schema
 
 /** Input of createKindCluster and deleteKindCluster. */
 export const kindClusterInput = object<KindClusterInput>({
-    name: matching(/^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$/, "a kind cluster's name: at most 50 lower-case letters, digits, '-' and '.'"),
+    name: matching(
+        /^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$/,
+        "a kind cluster's name: at most 50 lower-case letters, digits, '-' and '.'",
+    ),
     owner,
     image: optional(text),
     waitSeconds: integer(1, 3600),
@@ -40,12 +43,16 @@ const capSysResource = 24n;
  * Facts of Docker's host. The bounding set of this process tells of it only where the daemon runs on this very machine: in
  * a virtual machine or elsewhere it is another one's, and is then taken to be complete.
  */
-export function hostFacts(docker: DockerHost, here: { hostname: string; kernel: string; procStatus: string }): HostFacts {
+export function hostFacts(
+    docker: DockerHost,
+    here: { hostname: string; kernel: string; procStatus: string },
+): HostFacts {
     const local = docker.name === here.hostname && docker.kernelVersion === here.kernel;
     const bounding = /^CapBnd:\s*([0-9a-f]+)$/m.exec(here.procStatus)?.[1];
     return {
         cgroupV1: docker.cgroupVersion === "1",
-        lacksSysResource: local && bounding !== undefined && ((BigInt(`0x${bounding}`) >> capSysResource) & 1n) === 0n,
+        lacksSysResource:
+            local && bounding !== undefined && ((BigInt(`0x${bounding}`) >> capSysResource) & 1n) === 0n,
     };
 }
 
@@ -58,7 +65,9 @@ export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
         ...(facts.lacksSysResource ? { featureGates: { KubeletInUserNamespace: true } } : {}),
     };
     const kubeadmConfigPatches = [
-        ...(Object.keys(kubelet).length > 0 ? [JSON.stringify({ kind: "KubeletConfiguration", ...kubelet })] : []),
+        ...(Object.keys(kubelet).length > 0
+            ? [JSON.stringify({ kind: "KubeletConfiguration", ...kubelet })]
+            : []),
         ...input.kubeadmConfigPatches,
     ];
     const containerdConfigPatches = [
@@ -73,10 +82,17 @@ export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
         kubeadmConfigPatches,
         containerdConfigPatches,
     };
-    const hash = createHash("sha256").update(JSON.stringify([config, input.image ?? null])).digest("hex").slice(0, 16);
+    const hash = createHash("sha256")
+        .update(JSON.stringify([config, input.image ?? null]))
+        .digest("hex")
+        .slice(0, 16);
     const mark = (containerPath: string) => ({ hostPath: "/dev/null", containerPath, readOnly: true });
     const extraMounts = [mark(ownerMount + pathOf(input.owner)), mark(configMount + hash)];
-    return JSON.stringify({ ...config, nodes: config.nodes.map((node) => ({ ...node, extraMounts })) }, null, 2);
+    return JSON.stringify(
+        { ...config, nodes: config.nodes.map((node) => ({ ...node, extraMounts })) },
+        null,
+        2,
+    );
 }
 
 // runc may not lower a container's OOM score without CAP_SYS_RESOURCE. kind applies a patch only to a containerd config of
@@ -114,13 +130,16 @@ export function notOurs(name: string, cluster: Container[], whose: string): stri
 
 /** Whether the containers were made from this config and run, so that the cluster may be adopted if it is healthy. */
 export function mayAdopt(cluster: Container[], config: string): boolean {
-    const marks = (JSON.parse(config) as { nodes: { extraMounts: { containerPath: string }[] }[] }).nodes[0].extraMounts;
+    const marks = (JSON.parse(config) as { nodes: { extraMounts: { containerPath: string }[] }[] }).nodes[0]
+        .extraMounts;
     return (
         cluster.length > 0 &&
         cluster.every(
             ({ State, Mounts }) =>
                 State.Running &&
-                marks.every(({ containerPath }) => Mounts.some(({ Destination }) => Destination === containerPath)),
+                marks.every(({ containerPath }) =>
+                    Mounts.some(({ Destination }) => Destination === containerPath),
+                ),
         )
     );
 }
@@ -134,7 +153,11 @@ export function networksOf(cluster: Container[]): string[] {
 /** A line of kind's output without its decoration; undefined when it tells nothing of the progress. */
 export function progressOf(line: string): string | undefined {
     const plain = line.replace(/[^\x20-\x7e]/g, "").trim();
-    if (/^(Creating cluster|Ensuring|Preparing|Writing|Starting|Installing|Joining|Waiting|Ready after|Deleting|Deleted|WARNING|ERROR)/.test(plain)) {
+    if (
+        /^(Creating cluster|Ensuring|Preparing|Writing|Starting|Installing|Joining|Waiting|Ready after|Deleting|Deleted|WARNING|ERROR)/.test(
+            plain,
+        )
+    ) {
         return plain.replace(/\s+/g, " ");
     }
     return undefined;

@@ -12,7 +12,9 @@ export async function removeCluster(input: KindClusterInput): Promise<void> {
         progress(`cluster "${input.name}" is not of ${input.owner}: left alone`);
         return;
     }
-    const volumes = existing.flatMap(({ Mounts }) => Mounts.filter(({ Type }) => Type === "volume").map(({ Name }) => Name ?? ""));
+    const volumes = existing.flatMap(({ Mounts }) =>
+        Mounts.filter(({ Type }) => Type === "volume").map(({ Name }) => Name ?? ""),
+    );
     if (existing.length > 0 || input.mergeKubeconfigFile !== undefined) await deleteByKind(input);
     await removeVolumes(volumes);
     for (const name of networksOf(existing)) await removeUnusedNetwork(name);
@@ -36,7 +38,9 @@ async function deleteByKind(input: KindClusterInput): Promise<void> {
 /** kind removes a node's anonymous volumes with it; an interrupted removal may have left some. */
 async function removeVolumes(names: string[]): Promise<void> {
     if (names.length === 0) return;
-    const left = (await run(["docker", "volume", "ls", "--quiet"], { timeoutSeconds: 30 })).stdout.split("\n");
+    const left = (await run(["docker", "volume", "ls", "--quiet"], { timeoutSeconds: 30 })).stdout.split(
+        "\n",
+    );
     const ours = names.filter((name) => left.includes(name));
     if (ours.length > 0) await run(["docker", "volume", "rm", ...ours], { timeoutSeconds: 60 });
 }
@@ -48,5 +52,9 @@ async function removeUnusedNetwork(name: string): Promise<void> {
     if (!found || users.length > 0) return;
     // Another cluster may have come to it meanwhile: Docker refuses then, rightly.
     const removed = await run(["docker", "network", "rm", name], { timeoutSeconds: 30, allowFailure: true });
-    progress(removed.exitCode === 0 ? `Removed Docker network ${name}` : `Docker network ${name} stays: ${removed.stderr.trim()}`);
+    progress(
+        removed.exitCode === 0
+            ? `Removed Docker network ${name}`
+            : `Docker network ${name} stays: ${removed.stderr.trim()}`,
+    );
 }

@@ -76,7 +76,12 @@ export class Kube {
         const query = path.includes("?") ? "&" : "?";
         while (Date.now() < deadline && !signal?.aborted) {
             const seconds = Math.ceil((deadline - Date.now()) / 1000);
-            const found = await this.watchOnce(`${path}${query}watch=1&timeoutSeconds=${seconds}`, seconds, onEvent, signal);
+            const found = await this.watchOnce(
+                `${path}${query}watch=1&timeoutSeconds=${seconds}`,
+                seconds,
+                onEvent,
+                signal,
+            );
             if (found !== undefined) return found;
         }
         return undefined;
@@ -94,7 +99,7 @@ export class Kube {
         };
         signal?.addEventListener("abort", stop);
         let found: R | undefined;
-        let failure: unknown;
+        let failure: Error | undefined;
         // Events are handled one after the other, in their order.
         let handled = Promise.resolve();
         const handle = async (line: string) => {
@@ -103,7 +108,7 @@ export class Kube {
                 const event = JSON.parse(line) as WatchEvent<T>;
                 if (event.type === "ADDED" || event.type === "MODIFIED") found = await onEvent(event);
             } catch (error) {
-                failure = error;
+                failure = error instanceof Error ? error : new Error(String(error));
             }
             if (found !== undefined || failure !== undefined) done.abort();
         };
@@ -156,13 +161,19 @@ export function kubeError(error: RunError): Error {
     const unreachable =
         /connection refused|no route to host|i\/o timeout|Client\.Timeout|context deadline exceeded|TLS handshake timeout|was refused|EOF|no such host|network is unreachable|unknown authority|unable to connect to the server/i;
     if (unreachable.test(output)) {
-        return new KubeError(`the API server does not answer: ${output.split("\n").pop()}`, "Unreachable", { cause: error });
+        return new KubeError(`the API server does not answer: ${output.split("\n").pop()}`, "Unreachable", {
+            cause: error,
+        });
     }
     return error;
 }
 
 /** Runs `use` with the cluster that a kubeconfig (YAML or JSON) leads to. */
-export function withKube<T>(kubeconfig: string, use: (kube: Kube) => Promise<T>, requestTimeoutSeconds = 10): Promise<T> {
+export function withKube<T>(
+    kubeconfig: string,
+    use: (kube: Kube) => Promise<T>,
+    requestTimeoutSeconds = 10,
+): Promise<T> {
     return withPrivateFile(kubeconfig, (file) => use(new Kube(file, requestTimeoutSeconds)));
 }
 
@@ -170,11 +181,16 @@ export function withKube<T>(kubeconfig: string, use: (kube: Kube) => Promise<T>,
  * Deletes what is left in a cluster that may be gone already: with it everything in it is gone too, so that nothing is
  * left to do. Takes a few seconds at most.
  */
-export async function ifClusterAnswers(kubeconfig: string, use: (kube: Kube) => Promise<void>, note: (line: string) => void) {
+export async function ifClusterAnswers(
+    kubeconfig: string,
+    use: (kube: Kube) => Promise<void>,
+    note: (line: string) => void,
+) {
     try {
         await withKube(kubeconfig, use, 4);
     } catch (error) {
-        if (!(error instanceof KubeError && ["Unreachable", "Unauthorized"].includes(error.reason))) throw error;
+        if (!(error instanceof KubeError && ["Unreachable", "Unauthorized"].includes(error.reason)))
+            throw error;
         note(`nothing is deleted in the cluster, which is gone: ${error.message}`);
     }
 }
@@ -189,14 +205,26 @@ export interface ClusterEntry {
 /** Where a kubeconfig's current context leads. kubectl reads the YAML. */
 export async function clusterOf(kubeconfig: string): Promise<ClusterEntry> {
     return withPrivateFile(kubeconfig, async (file) => {
-        const argv = ["kubectl", `--kubeconfig=${file}`, "config", "view", "--minify", "--flatten", "--raw", "-o", "json"];
+        const argv = [
+            "kubectl",
+            `--kubeconfig=${file}`,
+            "config",
+            "view",
+            "--minify",
+            "--flatten",
+            "--raw",
+            "-o",
+            "json",
+        ];
         let stdout: string;
         try {
             ({ stdout } = await run(argv, { env: kubectlEnvironment, timeoutSeconds: 10 }));
         } catch (error) {
             // kubectl's own words may quote the file's content.
             throw error instanceof RunError && error.result.exitCode !== 127
-                ? new StepError("kubeconfig: kubectl cannot read it; it must be a kubeconfig with a current context")
+                ? new StepError(
+                      "kubeconfig: kubectl cannot read it; it must be a kubeconfig with a current context",
+                  )
                 : error;
         }
         const view = JSON.parse(stdout) as {
@@ -204,7 +232,9 @@ export async function clusterOf(kubeconfig: string): Promise<ClusterEntry> {
         };
         const cluster = view.clusters?.[0]?.cluster;
         if (!cluster?.server || !cluster["certificate-authority-data"]) {
-            throw new StepError("kubeconfig: its current context names no server with a certificate authority");
+            throw new StepError(
+                "kubeconfig: its current context names no server with a certificate authority",
+            );
         }
         return { server: cluster.server, certificateAuthorityData: cluster["certificate-authority-data"] };
     });

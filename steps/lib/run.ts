@@ -92,7 +92,8 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
             running.delete(child);
             options.signal?.removeEventListener("abort", stop);
             const result = { ...output, exitCode };
-            if (reason === undefined || (options.allowFailure && !timedOut && cause === undefined)) resolve(result);
+            if (reason === undefined || (options.allowFailure && !timedOut && cause === undefined))
+                resolve(result);
             else reject(new RunError(argv, result, reason, cause === undefined ? undefined : { cause }));
         };
         child.on("error", (error: NodeJS.ErrnoException) =>

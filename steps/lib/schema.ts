@@ -20,7 +20,9 @@ function check<T>(allowed: string, fits: (value: unknown) => boolean, show = tru
     return {
         allowed,
         faults: (value, path) =>
-            fits(value) ? [] : [`${path}: ${show ? given(value) : "the value"} does not fit; it must be ${allowed}`],
+            fits(value)
+                ? []
+                : [`${path}: ${show ? given(value) : "the value"} does not fit; it must be ${allowed}`],
     };
 }
 
@@ -31,7 +33,10 @@ function given(value: unknown): string {
 }
 
 /** A text that is not empty. */
-export const text = check<string>("a text that is not empty", (value) => typeof value === "string" && value !== "");
+export const text = check<string>(
+    "a text that is not empty",
+    (value) => typeof value === "string" && value !== "",
+);
 
 /** A text that is never shown. */
 export const secret = check<string>(
@@ -62,6 +67,12 @@ export const nodeName = matching(
 /** A port that a server can listen on. */
 export const port = integer(1, 65535);
 
+/** Id of a process, as Linux gives them out. */
+export const processId = integer(1, 4_194_304);
+
+/** `true` or `false` */
+export const flag = check<boolean>("true or false", (value) => typeof value === "boolean");
+
 /** An IPv4 address. */
 export const ipv4 = matching(
     /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/,
@@ -69,7 +80,10 @@ export const ipv4 = matching(
 );
 
 /** `<project>/<stack>` */
-export const owner = matching(/^[\w.-]+(\/[\w.-]+)*$/, "an owner: <project>/<stack> of letters, digits, '-', '_' and '.'");
+export const owner = matching(
+    /^[\w.-]+(\/[\w.-]+)*$/,
+    "an owner: <project>/<stack> of letters, digits, '-', '_' and '.'",
+);
 
 /** `host` or `host:port` */
 export const registry = matching(
@@ -112,7 +126,9 @@ export const textMap: Check<Record<string, string>> = {
     faults: (value, path) =>
         isObject(value)
             ? Object.entries(value).flatMap(([key, one]) =>
-                  typeof one === "string" ? [] : [`${path}[${JSON.stringify(key)}]: ${given(one)} is no text`],
+                  typeof one === "string"
+                      ? []
+                      : [`${path}[${JSON.stringify(key)}]: ${given(one)} is no text`],
               )
             : [`${path}: ${given(value)} does not fit; it must be an object whose values are texts`],
 };
@@ -124,12 +140,14 @@ export function object<T extends object>(fields: Fields<T>): Check<T> & { fields
         fields,
         allowed: `an object of ${names.join(", ")}`,
         faults: (value, path) => {
-            if (!isObject(value)) return [`${path}: ${given(value)} does not fit; it must be an object of ${names.join(", ")}`];
+            if (!isObject(value))
+                return [`${path}: ${given(value)} does not fit; it must be an object of ${names.join(", ")}`];
             const unknown = Object.keys(value)
                 .filter((name) => !names.includes(name))
                 .map((name) => `${path}.${name}: no such field; known are ${names.join(", ")}`);
             const wrong = Object.entries<Check<unknown>>(fields).flatMap(([name, field]) => {
-                if (value[name] === undefined && !field.optional) return [`${path}.${name}: missing; it must be ${field.allowed}`];
+                if (value[name] === undefined && !field.optional)
+                    return [`${path}.${name}: missing; it must be ${field.allowed}`];
                 return field.faults(value[name], `${path}.${name}`);
             });
             return [...unknown, ...wrong];

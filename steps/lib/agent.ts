@@ -1,0 +1,215 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { access, constants } from "node:fs/promises";
+import { delimiter, isAbsolute, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { NodeInput } from "../contract";
+import { StepError } from "./errors";
+import { expandHome, logTail, readOptional, writePrivate } from "./files";
+import { endProcess, isAlive, processesWith, type ProcessId } from "./processes";
+import {
+    bootstrapGroup,
+    integer,
+    ipv4,
+    list,
+    nodeName,
+    object,
+    owner,
+    port,
+    registry,
+    secret,
+    text,
+    textMap,
+} from "./schema";
+
+/** Input of launchNode and stopNode. */
+export const nodeInput = object<NodeInput>({
+    kubeconfig: secret,
+    owner,
+    program: text,
+    nodeName,
+    nodeIp: ipv4,
+    port,
+    maxPods: integer(1, 65535),
+    labels: textMap,
+    insecureRegistries: list(registry),
+    stateDir: text,
+    bootstrapFile: text,
+    bootstrapGroup,
+    tokenTtlSeconds: integer(60, 86_400),
+});
+
+/** Where everything of a node is. */
+export interface AgentFiles {
+    stateDir: string;
+    dataDir: string;
+    logFile: string;
+    pidFile: string;
+    kubeconfigFile: string;
+    /** Public keys of the certificate requests, as the agent hands them over. */
+    publicKeys: { client: string; serving: string };
+    servingCertificate: string;
+}
+
+export function agentFiles(stateDir: string): AgentFiles {
+    const folder = expandHome(stateDir);
+    const dataDir = join(folder, "data");
+    return {
+        stateDir: folder,
+        dataDir,
+        logFile: join(folder, "agent.log"),
+        pidFile: join(folder, "agent.pid"),
+        kubeconfigFile: join(folder, "kubeconfig"),
+        publicKeys: {
+            client: join(dataDir, "keys", "client.pub"),
+            serving: join(dataDir, "keys", "serving.pub"),
+        },
+        servingCertificate: join(dataDir, "config", "krustlet.crt"),
+    };
+}
+
+/** The agent's command line. */
+export function agentArgv(program: string, input: NodeInput): string[] {
+    const labels = Object.entries(input.labels).map(([key, value]) => `${key}=${value}`);
+    return [
+        program,
+        `--node-name=${input.nodeName}`,
+        `--hostname=${input.nodeName}`,
+        `--node-ip=${input.nodeIp}`,
+        // The port serves logs: it is reached over the cluster's network and opened nowhere else.
+        `--addr=${input.nodeIp}`,
+        `--port=${input.port}`,
+        `--max-pods=${input.maxPods}`,
+        `--data-dir=${agentFiles(input.stateDir).dataDir}`,
+        `--bootstrap-file=${expandHome(input.bootstrapFile)}`,
+        ...(labels.length > 0 ? [`--node-labels=${labels.join(",")}`] : []),
+        ...(input.insecureRegistries.length > 0
+            ? [`--insecure-registries=${input.insecureRegistries.join(",")}`]
+            : []),
+    ];
+}
+
+/** The agent's environment: nothing of the caller's that could change what it does or leak into its log. */
+export function agentEnvironment(input: NodeInput, callers: NodeJS.ProcessEnv): Record<string, string> {
+    const kept = ["PATH", "HOME", "RUST_LOG"].flatMap((name) => {
+        const value = callers[name];
+        return value === undefined ? [] : [[name, value] as const];
+    });
+    return { ...Object.fromEntries(kept), KUBECONFIG: agentFiles(input.stateDir).kubeconfigFile };
+}
+
+/** `agent.pid`: the running agent, and what it was started as. */
+export interface AgentRecord extends ProcessId {
+    /** Launch, in milliseconds since 1970. */
+    launchedAt: number;
+    /** Length of the log when it was launched: what follows is its own. */
+    logOffset: number;
+    argvHash: string;
+    programSha256: string;
+    /** Hash of the certificate authority of the cluster that it was launched for. */
+    clusterHash: string;
+    bootstrapFile: string;
+}
+
+export function hashOf(value: unknown): string {
+    return createHash("sha256").update(JSON.stringify(value)).digest("hex");
+}
+
+export async function readRecord(files: AgentFiles): Promise<AgentRecord | undefined> {
+    const text = await readOptional(files.pidFile);
+    try {
+        return text === undefined ? undefined : (JSON.parse(text) as AgentRecord);
+    } catch {
+        // Written in one step, so it was not us: as good as none.
+        return undefined;
+    }
+}
+
+export function writeRecord(files: AgentFiles, record: AgentRecord): Promise<void> {
+    return writePrivate(files.pidFile, `${JSON.stringify(record)}\n`);
+}
+
+/** The running agents of a node's folder: the recorded one, and one that an ended run started but did not record. */
+export function runningAgents(files: AgentFiles): ProcessId[] {
+    return processesWith(`--data-dir=${files.dataDir}`);
+}
+
+/** Ends every agent of a node's folder. */
+export async function endAgents(files: AgentFiles, note: (line: string) => void): Promise<void> {
+    await Promise.all(
+        runningAgents(files).map(async (agent) => {
+            const how = await endProcess(agent, 10);
+            note(
+                how === "killed"
+                    ? `agent ${agent.pid} did not end within 10 s and was killed`
+                    : `agent ${agent.pid} has ended`,
+            );
+        }),
+    );
+}
+
+/** Fails when the node's agent has died, with the end of its log. */
+export async function checkAgent(files: AgentFiles, name: string): Promise<AgentRecord> {
+    const record = await readRecord(files);
+    if (record && isAlive(record)) return record;
+    const what = record ? "has ended" : "was not started";
+    throw new StepError(`KrustletNode "${name}": its agent ${what}; ${logOf(files, record)}`);
+}
+
+/** Runs `act`, which ends early when its signal comes, and fails as soon as the agent has died. */
+export async function whileAgentLives<T>(
+    files: AgentFiles,
+    name: string,
+    act: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+    const over = new AbortController();
+    let death: Error | undefined;
+    const timer = setInterval(() => {
+        checkAgent(files, name).catch((error: Error) => {
+            death = error;
+            over.abort();
+        });
+    }, 100);
+    try {
+        const result = await act(over.signal);
+        if (death === undefined) return result;
+    } catch (error) {
+        // What follows from the agent's end is not the cause.
+        if (death === undefined) throw error;
+    } finally {
+        clearInterval(timer);
+    }
+    throw death;
+}
+
+/** The end of the agent's log, with the file's name, for an error message. */
+export function logOf(files: AgentFiles, record: AgentRecord | undefined): string {
+    return `its log, ${files.logFile}, ends:\n${logTail(files.logFile, record?.logOffset)}`;
+}
+
+/** The file that a program's name or path means, as a shell would find it. */
+export async function findProgram(
+    program: string,
+    path = process.env.PATH ?? "",
+): Promise<string | undefined> {
+    const candidates = program.includes("/")
+        ? [expandHome(program)]
+        : path
+              .split(delimiter)
+              .filter(isAbsolute)
+              .map((folder) => join(folder, program));
+    for (const candidate of candidates) {
+        const found = await access(candidate, constants.X_OK).then(
+            () => true,
+            () => false,
+        );
+        if (found) return candidate;
+    }
+    return undefined;
+}
+
+export async function sha256OfFile(path: string): Promise<string> {
+    const hash = createHash("sha256");
+    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+    return hash.digest("hex");
+}

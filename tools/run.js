@@ -15,7 +15,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
     process.exit(1);
 }
 
-const lock = createHash("sha256").update(fs.readFileSync(path.join(root, "package-lock.json"))).digest("hex");
+const lock = createHash("sha256")
+    .update(fs.readFileSync(path.join(root, "package-lock.json")))
+    .digest("hex");
 const stamp = path.join(root, "node_modules", ".krustlet-stack-lock");
 if (!fs.existsSync(stamp) || fs.readFileSync(stamp, "utf8") !== lock) {
     const begun = Date.now();

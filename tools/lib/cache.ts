@@ -21,7 +21,11 @@ export async function sha256File(file: string): Promise<string> {
  * A cache key from what a thing is made from: values (versions, flags) and the content of files. The same inputs give
  * the same key on every machine and in every checkout, for file names are taken relative to `base`.
  */
-export async function cacheKey(values: readonly string[], base: string, files: readonly string[]): Promise<string> {
+export async function cacheKey(
+    values: readonly string[],
+    base: string,
+    files: readonly string[],
+): Promise<string> {
     const hash = createHash("sha256").update(JSON.stringify(values));
     for (const file of [...files].sort()) {
         hash.update(`\0${file}\0${await sha256File(path.join(base, file))}`);
@@ -30,34 +34,73 @@ export async function cacheKey(values: readonly string[], base: string, files: r
 }
 
 const MANIFEST = "manifest.json";
+const VERIFIED = "verified.json";
 
 interface Manifest {
     /** SHA-256 (hex) of every file of the entry by its path in it. */
     files: Record<string, string>;
 }
 
+/**
+ * What each file looked like when its checksum was last seen to be right: `size:mtime:ctime:inode`. Reading some hundred
+ * megabytes at every run would cost more than all else that a run with nothing to do does. A change time cannot be set
+ * back by a program, and an entry that was copied or restored elsewhere has new ones, so that it is read once more.
+ */
+type Verified = Record<string, string>;
+
 async function filesBelow(dir: string): Promise<string[]> {
     const entries = await fs.readdir(dir, { withFileTypes: true, recursive: true });
     return entries
         .filter((entry) => entry.isFile())
         .map((entry) => path.relative(dir, path.join(entry.parentPath, entry.name)))
-        .filter((name) => name !== MANIFEST)
+        .filter((name) => name !== MANIFEST && name !== VERIFIED)
         .sort();
 }
 
-/** What is wrong with an entry, or undefined when every file is there as it was made. */
-async function fault(dir: string): Promise<string | undefined> {
-    let manifest: Manifest;
+async function readJson<T>(file: string): Promise<T | undefined> {
     try {
-        manifest = JSON.parse(await fs.readFile(path.join(dir, MANIFEST), "utf8")) as Manifest;
+        return JSON.parse(await fs.readFile(file, "utf8")) as T;
     } catch {
-        return "no manifest";
+        return undefined;
     }
+}
+
+async function appearance(file: string): Promise<string> {
+    const stat = await fs.stat(file, { bigint: true });
+    return [stat.size, stat.mtimeNs, stat.ctimeNs, stat.ino].join(":");
+}
+
+/** What is wrong with an entry, or undefined when every file is there as it was made. */
+async function fault(dir: string, remember: boolean): Promise<string | undefined> {
+    const manifest = await readJson<Manifest>(path.join(dir, MANIFEST));
+    if (manifest === undefined) return "no manifest";
+    const verified = (await readJson<Verified>(path.join(dir, VERIFIED))) ?? {};
+    const seen: Verified = {};
+    let changed = false;
     for (const [name, sha256] of Object.entries(manifest.files)) {
-        const found = await sha256File(path.join(dir, name)).catch(() => "absent");
-        if (found !== sha256) return `${name}: expected sha256 ${sha256}, found ${found}`;
+        const file = path.join(dir, name);
+        const looks = await appearance(file).catch(() => "absent");
+        if (looks === "absent") return `${name}: absent`;
+        if (verified[name] !== looks) {
+            changed = true;
+            const found = await sha256File(file).catch(() => "unreadable");
+            if (found !== sha256) return `${name}: expected sha256 ${sha256}, found ${found}`;
+        }
+        seen[name] = looks;
     }
+    if (changed && remember) await writeVerified(dir, seen);
     return undefined;
+}
+
+async function writeVerified(dir: string, seen: Verified): Promise<void> {
+    const temporary = path.join(dir, `${VERIFIED}.${process.pid}-${randomBytes(4).toString("hex")}`);
+    try {
+        await fs.writeFile(temporary, JSON.stringify(seen));
+        await fs.rename(temporary, path.join(dir, VERIFIED));
+    } catch {
+        // A cache that cannot be written is read the slow way each time.
+        await fs.rm(temporary, { force: true }).catch(() => undefined);
+    }
 }
 
 /** The folder of a cached thing, whether it is there or not. */
@@ -65,9 +108,12 @@ export function cachePath(name: string, key: string): string {
     return path.join(cacheRoot(), name, key);
 }
 
-/** Is there an entry of that key, whole and unchanged? Every file is read and compared with its checksum. */
-export async function isCached(name: string, key: string): Promise<boolean> {
-    return (await fault(cachePath(name, key))) === undefined;
+/**
+ * Is there an entry of that key, whole and unchanged? A file is read and compared with its checksum unless it looks just as
+ * it did when that was last done. `remember: false` writes nothing.
+ */
+export async function isCached(name: string, key: string, options = { remember: true }): Promise<boolean> {
+    return (await fault(cachePath(name, key), options.remember)) === undefined;
 }
 
 /**
@@ -76,7 +122,11 @@ export async function isCached(name: string, key: string): Promise<boolean> {
  * `make` fills an empty folder, which takes its final name only when it is complete: an interrupted run leaves nothing
  * that a later one would trust. Two runs at once both make it; the first to finish wins and both are right.
  */
-export async function cached(name: string, key: string, make: (dir: string) => Promise<void>): Promise<string> {
+export async function cached(
+    name: string,
+    key: string,
+    make: (dir: string) => Promise<void>,
+): Promise<string> {
     const final = cachePath(name, key);
     if (await isCached(name, key)) return final;
     await fs.mkdir(path.dirname(final), { recursive: true });
@@ -85,7 +135,8 @@ export async function cached(name: string, key: string, make: (dir: string) => P
     try {
         await make(work);
         const manifest: Manifest = { files: {} };
-        for (const file of await filesBelow(work)) manifest.files[file] = await sha256File(path.join(work, file));
+        for (const file of await filesBelow(work))
+            manifest.files[file] = await sha256File(path.join(work, file));
         await fs.writeFile(path.join(work, MANIFEST), JSON.stringify(manifest, null, 4));
         if (await isCached(name, key)) return final;
         await fs.rm(final, { recursive: true, force: true });

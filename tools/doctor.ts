@@ -1,0 +1,51 @@
+// npm run doctor: shows where each tool comes from and what is missing. Changes nothing.
+import { airgapPrerequisites } from "../airgap";
+import { main, readOptions } from "./cli";
+import { forcedSource } from "./decide";
+import { diagnose, problemsOf } from "./diagnosis";
+import { inspectHost } from "./host";
+import { homeOf } from "./home";
+import { inspect } from "./inspect";
+import { cacheRoot } from "./lib/cache";
+import { table } from "./lib/table";
+import { askReach } from "./source";
+
+async function doctor(): Promise<number> {
+    readOptions(process.argv.slice(2), []);
+    const forced = forcedSource(process.env);
+    const [inspection, host, reach, airgapMissing] = await Promise.all([
+        inspect(forced, { remember: false }),
+        inspectHost(),
+        askReach(),
+        airgapPrerequisites(),
+    ]);
+    const source = forced ?? (reach.reachable ? "official" : "airgap");
+    const because = forced ? `KRUSTLET_STACK_SOURCE=${forced}` : reach.because;
+    const rows = diagnose({
+        inspection,
+        host,
+        source,
+        because,
+        airgapMissing,
+        nodeVersion: process.versions.node,
+    });
+    const problems = problemsOf(rows);
+    const lines = [
+        table([
+            ["", "TOOL", "VERSION", "WHERE FROM"],
+            ...rows.map((row) => [row.problem ? "✗" : "✓", row.tool, row.version, row.decision]),
+        ]),
+        "",
+        `What is not here comes from ${source === "official" ? "official releases" : "package registries (air-gapped)"}: ${because}.`,
+        `Cache: ${cacheRoot()}`,
+        `Home of the stacks: ${homeOf().dir}`,
+        "",
+        ...(problems.length === 0
+            ? ["Nothing is missing that `npm run up` could not get."]
+            : ["Missing:", ...problems.map(({ what, todo }) => `  ✗ ${what}\n    ${todo}`)]),
+    ];
+    process.stdout.write(`${lines.join("\n")}\n`);
+    return problems.length === 0 ? 0 : 1;
+}
+
+main(doctor);

@@ -1,0 +1,57 @@
+import * as path from "node:path";
+import type { Decision, Source } from "./decide";
+import { pulumiEnv, type Home, type StackFiles } from "./home";
+import { TOOLS, type Inspection, type ToolName } from "./inspect";
+import { prependPath } from "./lib/find";
+
+/** A tool that is ready. */
+export interface ReadyTool {
+    name: ToolName;
+    from: "path" | Source;
+    /** Folder that the program is in. */
+    dir: string;
+}
+
+/** Tools that are ready, by name. */
+export type ReadyTools = Partial<Record<ToolName, ReadyTool>>;
+
+/** The tool as it is here already, or undefined when it must be got. */
+export function readyAlready(name: ToolName, decision: Decision): ReadyTool | undefined {
+    switch (decision.from) {
+        case "path":
+            return { name, from: "path", dir: path.dirname(decision.file) };
+        case "cache":
+            return { name, from: decision.source, dir: decision.dir };
+        case "get":
+            return undefined;
+    }
+}
+
+/** All tools that are here already. */
+export function toolsAlready(inspection: Inspection): ReadyTools {
+    const ready = TOOLS.map((name) => readyAlready(name, inspection.tools[name].decision));
+    return Object.fromEntries(ready.flatMap((tool) => (tool ? [[tool.name, tool]] : [])));
+}
+
+/** Environment to run `pulumi`, `kubectl` and the steps with; undefined: must not be set. */
+export function toolEnv(
+    home: Home,
+    tools: ReadyTools,
+    agentDir: string | undefined,
+    env: NodeJS.ProcessEnv = process.env,
+): Record<string, string | undefined> {
+    const programs = [tools.pulumi, tools.kind, tools.kubectl].filter((tool) => tool && tool.from !== "path");
+    const dirs = [agentDir, ...programs.map((tool) => tool?.dir)].filter((dir) => dir !== undefined);
+    const airgapped = Object.values(tools).some((tool) => tool.from === "airgap");
+    return {
+        ...pulumiEnv(home),
+        // Where the plugins are made here, the engine must not ask the Internet for others.
+        ...(airgapped ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" } : {}),
+        PATH: prependPath(dirs, env.PATH ?? ""),
+    };
+}
+
+/** What `npm run env` sets besides: the kubeconfig of a stack that is up. */
+export function userEnv(files: StackFiles, isUp: boolean): Record<string, string> {
+    return isUp ? { KUBECONFIG: files.kubeconfig } : {};
+}

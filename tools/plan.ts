@@ -1,0 +1,31 @@
+import type { MakeContext } from "../airgap";
+import type { Inspection } from "./inspect";
+import type { Reporter } from "./lib/report";
+import type { SourceChoice } from "./source";
+
+/** What has to be got, and from where. */
+export interface Plan {
+    inspection: Inspection;
+    choice: SourceChoice;
+    report: Reporter;
+    make: MakeContext;
+    /** Runs big builds one after the other: two at once on few cores take longer than both in turn. */
+    inTurn: <T>(build: () => Promise<T>) => Promise<T>;
+}
+
+export function oneAfterTheOther(): Plan["inTurn"] {
+    let last: Promise<unknown> = Promise.resolve();
+    return (build) => {
+        const result = last.then(build);
+        last = result.catch(() => undefined);
+        return result;
+    };
+}
+
+/** Waits for all, so that nothing goes on behind the error that is shown, then throws the first error. */
+export async function allOrFirstError<T extends readonly Promise<unknown>[]>(
+    work: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+    await Promise.allSettled(work);
+    return (await Promise.all(work)) as { -readonly [K in keyof T]: Awaited<T[K]> };
+}

@@ -1,0 +1,64 @@
+// npm run up: gets every tool, then runs `pulumi up` on the stack and shows what its workloads say.
+import * as path from "node:path";
+import { filesOf, main, readOptions } from "./cli";
+import { keepKubeconfig, type StackFiles } from "./home";
+import { consoleReporter, type Reporter } from "./lib/report";
+import { workloadLog } from "./logs";
+import { readOutputs } from "./outputs";
+import { clearStaleLocks, ensureStack, pulumiLive, selectStack, stackOutputs } from "./pulumi";
+import { prepareTools, type Toolchain } from "./toolchain";
+
+async function up(): Promise<number> {
+    const options = readOptions(process.argv.slice(2), ["stack", "cwd", "toolsOnly"]);
+    const report = consoleReporter();
+    const toolchain = await prepareTools(report);
+    if (options.toolsOnly) {
+        report.note(`All tools are ready. For plain pulumi and kubectl: eval "$(npm run -s env)"`);
+        return 0;
+    }
+    const files = await filesOf(toolchain.home, options);
+    await clearStaleLocks(files, report);
+    await ensureStack(files, toolchain.env);
+    const logFile = path.join(toolchain.home.logs, `${files.project}-${files.stack}-up.log`);
+    const args = [
+        "up",
+        "--yes",
+        "--stack",
+        files.stack,
+        "--config-file",
+        files.configCopy,
+        "--suppress-permalink",
+    ];
+    const exitCode = await pulumiLive(args, files.cwd, toolchain.env, logFile);
+    if (exitCode !== 0) {
+        throw new Error(
+            `\`pulumi up\` on stack ${files.stack} failed; the message above says in which resource.\n` +
+                `Its whole output: ${logFile}\n` +
+                "Try: mend what it names and run this again (it goes on where it stopped), " +
+                "`npm run doctor` for the tools, `npm run status` for what is running, `npm run down` to begin afresh.",
+        );
+    }
+    await showWorkloads(files, toolchain, report);
+    return 0;
+}
+
+async function showWorkloads(files: StackFiles, { env }: Toolchain, report: Reporter): Promise<void> {
+    const [outputs] = await Promise.all([
+        stackOutputs(files, env).then(readOutputs),
+        selectStack(files, env),
+    ]);
+    if (outputs.kubeconfig === undefined) return;
+    await keepKubeconfig(files, outputs.kubeconfig);
+    report.note(
+        `State of the stack: ${path.dirname(files.state)} (a local backend; any Pulumi login of yours is untouched)`,
+    );
+    report.note(`Kubeconfig: ${files.kubeconfig}`);
+    report.note(`For plain pulumi and kubectl: eval "$(npm run -s env)"`);
+    for (const workload of outputs.workloads) {
+        const log = await workloadLog(files.kubeconfig, workload, env);
+        report.note(`Log of ${workload.kind} ${workload.namespace}/${workload.name}:`);
+        process.stdout.write(`${log}\n`);
+    }
+}
+
+main(up);

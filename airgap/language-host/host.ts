@@ -23,18 +23,18 @@ export function languageRuntime(settings: HostSettings): grpc.UntypedServiceImpl
     let engine = settings.engineAddress;
 
     return {
-        handshake: unary(async (request: pb.LanguageHandshakeRequest) => {
+        handshake: unary((request: pb.LanguageHandshakeRequest) => {
             engine = request.getEngineAddress();
             return new pb.LanguageHandshakeResponse();
         }),
 
-        getPluginInfo: unary(async () => {
+        getPluginInfo: unary(() => {
             const info = new PluginInfo();
             info.setVersion(settings.version);
             return info;
         }),
 
-        getRequiredPackages: unary(async (request: pb.GetRequiredPackagesRequest) => {
+        getRequiredPackages: unary((request: pb.GetRequiredPackagesRequest) => {
             const response = new pb.GetRequiredPackagesResponse();
             response.setPackagesList(
                 requiredPackages(infoOf(request).getProgramDirectory()).map(toDependency),
@@ -42,7 +42,7 @@ export function languageRuntime(settings: HostSettings): grpc.UntypedServiceImpl
             return response;
         }),
 
-        getProgramDependencies: unary(async (request: pb.GetProgramDependenciesRequest) => {
+        getProgramDependencies: unary((request: pb.GetProgramDependenciesRequest) => {
             const directory = infoOf(request).getProgramDirectory();
             const response = new pb.GetProgramDependenciesResponse();
             for (const { name, version } of programDependencies(
@@ -68,7 +68,7 @@ export function languageRuntime(settings: HostSettings): grpc.UntypedServiceImpl
             return response;
         }),
 
-        runtimeOptionsPrompts: unary(async (request: pb.RuntimeOptionsRequest) => {
+        runtimeOptionsPrompts: unary((request: pb.RuntimeOptionsRequest) => {
             const response = new pb.RuntimeOptionsResponse();
             const options = infoOf(request).getOptions()?.toJavaScript() ?? {};
             if (!("packagemanager" in options)) {
@@ -77,7 +77,7 @@ export function languageRuntime(settings: HostSettings): grpc.UntypedServiceImpl
             return response;
         }),
 
-        template: unary(async () => new pb.TemplateResponse()),
+        template: unary(() => new pb.TemplateResponse()),
 
         run: unary(async (request: pb.RunRequest) => {
             if (engine === undefined) {
@@ -111,7 +111,7 @@ export function languageRuntime(settings: HostSettings): grpc.UntypedServiceImpl
             );
         },
 
-        cancel: unary(async () => {
+        cancel: unary(() => {
             run.cancelAll();
             return new Empty();
         }),

@@ -1,6 +1,5 @@
 // pulumi-language-nodejs: the engine's language runtime for Node.js programs, over the runners that come with
 // @pulumi/pulumi. For machines where the official host, which the Pulumi CLI's archive brings along, cannot be had.
-import * as grpc from "@grpc/grpc-js";
 import { LanguageRuntimeService } from "@pulumi/pulumi/proto/language_grpc_pb";
 import { EngineLog, standInNotice } from "../plugins/lib/engine";
 import { engineAddress, serve } from "../plugins/lib/serve";
@@ -24,8 +23,4 @@ const host = languageRuntime({
         return standInNotice(log, "language host nodejs");
     },
 });
-serve(
-    (server) =>
-        server.addService(LanguageRuntimeService, host as unknown as grpc.UntypedServiceImplementation),
-    cancelAll,
-);
+serve((server) => server.addService(LanguageRuntimeService, host), cancelAll);

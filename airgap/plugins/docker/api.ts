@@ -45,7 +45,7 @@ export class Docker {
             );
         }
         const read = (file: string): Buffer => fs.readFileSync(path.join(tls ?? "", file));
-        this.send = tls ? (https.request as typeof http.request) : http.request;
+        this.send = tls ? https.request : http.request;
         this.agent = tls
             ? new https.Agent({
                   keepAlive: true,

@@ -1,7 +1,7 @@
 // docker:index/container:Container
 import * as fs from "node:fs";
 import type { Props, Value } from "../lib/values";
-import { at, isProps, listAt, numberAt, textAt } from "../lib/values";
+import { at, isProps, listAt, numberAt, textAt, textOf } from "../lib/values";
 import type { Docker } from "./api";
 import { DockerError } from "./api";
 import { createBody, duration, endpoint, updateBody } from "./containerConfig";
@@ -163,7 +163,7 @@ export function outputsOf(found: Props, known: Props): Props {
         dnsOpts: listOf(host("DnsOptions")),
         dnsSearches: listOf(host("DnsSearch")),
         hosts: listOf(host("ExtraHosts")).map((entry) => {
-            const [name, ...ip] = String(entry).split(":");
+            const [name, ...ip] = textOf(entry).split(":");
             return { host: name, ip: ip.join(":") };
         }),
         securityOpts: listOf(host("SecurityOpt")),

@@ -1,7 +1,7 @@
 // What the arguments of a resource type are, and what follows from that alone: checks, defaults, and differences.
 import type { CheckFailure, PropertyChange } from "../lib/provider";
 import type { Props, Value } from "../lib/values";
-import { containsUnknown, equal, isProps, isUnknown, unwrap } from "../lib/values";
+import { containsUnknown, equal, isProps, isUnknown, textOf, unwrap } from "../lib/values";
 
 export interface Field {
     type: "string" | "number" | "boolean" | "strings" | "map" | "object" | "objects";
@@ -149,7 +149,7 @@ export function diffArgs(
                 changes.set(name, { kind: "update", replace }); // false, 0 or "" is given, and something else is there
             }
         } else if (!sameValue(field, was, now)) {
-            changes.set(name, { kind: isZero(was) ? "add" : "update", replace });
+            changes.set(name, { kind: was === undefined ? "add" : "update", replace });
         }
     }
     return changes;
@@ -208,5 +208,5 @@ function sameObject(fields: Fields, was: Props, now: Props): boolean {
 }
 
 function stringValues(map: Props): Props {
-    return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, String(value)]));
+    return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, textOf(value)]));
 }

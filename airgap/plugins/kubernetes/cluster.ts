@@ -1,5 +1,5 @@
 // The cluster that the provider was configured for, or why it cannot be reached.
-import type { Props } from "../lib/values";
+import { textAt, type Props } from "../lib/values";
 import { KubeClient, NoMatchError } from "./client";
 import { activeNamespace, connection, loadAmbientKubeconfig, loadKubeconfig } from "./kubeconfig";
 import type { GroupVersionKind } from "./kinds";
@@ -50,7 +50,7 @@ export async function reachCluster(settings: Settings): Promise<Cluster> {
 /** Whether the API server knows the object's kind. */
 export async function kindExists(cluster: Cluster, object: Props): Promise<boolean> {
     try {
-        await cluster.client?.mapping(String(object.apiVersion ?? ""), String(object.kind ?? ""));
+        await cluster.client?.mapping(textAt(object, "apiVersion"), textAt(object, "kind"));
         return cluster.client !== undefined;
     } catch {
         return false; // the request that needs it says why

@@ -10,6 +10,7 @@ import {
     mapProps,
     removeAt,
     secret,
+    textOf,
     unwrapProps,
 } from "../lib/values";
 import { isBuiltIn, isSecretObject, kindOfObject } from "./kinds";
@@ -103,7 +104,7 @@ function normalizeSecret(object: Props): void {
     }
     if (isProps(stringData) && Object.keys(stringData).length > 0) {
         for (const [key, value] of Object.entries(stringData)) {
-            data[key] = Buffer.from(String(value), "utf8").toString("base64");
+            data[key] = Buffer.from(textOf(value), "utf8").toString("base64");
         }
         object.data = data;
         delete object.stringData;
@@ -191,16 +192,17 @@ export interface Recorded {
 /** What a recorded state says. The live part keeps no trace of the bookkeeping. */
 export function parseCheckpoint(state: Props): Recorded {
     const {
-        [inputsKey]: inputs = {},
-        [apiVersionKey]: apiVersion = "",
-        [fieldManagerKey]: manager = "",
+        [inputsKey]: inputs,
+        [apiVersionKey]: apiVersion,
+        [fieldManagerKey]: manager,
         ...live
     } = toObject(state);
     const recorded = isProps(inputs) ? inputs : {};
+    const text = (value: Value | undefined): string => (typeof value === "string" ? value : "");
     return {
         inputs: recorded,
         live,
-        initialApiVersion: String(apiVersion || recorded.apiVersion || ""),
-        fieldManager: String(manager),
+        initialApiVersion: text(apiVersion) || text(recorded.apiVersion),
+        fieldManager: text(manager),
     };
 }

@@ -1,7 +1,7 @@
 // The provider's own arguments: how they are checked, compared, and what they mean.
 import type { CheckResult, DiffResult } from "../lib/provider";
 import type { Props, Value } from "../lib/values";
-import { equal, isProps, isUnknown, unwrap } from "../lib/values";
+import { equal, isUnknown, textOf, unwrap } from "../lib/values";
 import type { Overrides } from "./kubeconfig";
 import { activeCluster, loadKubeconfig } from "./kubeconfig";
 
@@ -103,7 +103,7 @@ function clusterOf(args: Props): Value | undefined {
         const value = plain(args[key]);
         return typeof value === "string" ? value : undefined;
     };
-    const contents = isProps(kubeconfig) ? JSON.stringify(kubeconfig) : String(kubeconfig);
+    const contents = textOf(kubeconfig);
     const cluster = activeCluster(loadKubeconfig(contents), {
         context: text("context"),
         cluster: text("cluster"),

@@ -153,21 +153,21 @@ export function serveProvider(create: (log: EngineLog) => Provider): void {
 }
 
 function struct(props: Props): Struct {
-    return Struct.fromJavaScript(props as Parameters<typeof Struct.fromJavaScript>[0]);
+    return Struct.fromJavaScript(props);
 }
 
 function props(from: Struct | undefined): Props {
-    return (from?.toJavaScript() ?? {}) as Props;
+    return from?.toJavaScript() ?? {};
 }
 
 function service(provider: Provider): grpc.UntypedServiceImplementation {
     return {
-        getPluginInfo: unary(async () => {
+        getPluginInfo: unary(() => {
             const info = new PluginInfo();
             info.setVersion(provider.version);
             return info;
         }),
-        attach: unary(async (request: PluginAttach) => {
+        attach: unary((request: PluginAttach) => {
             provider.attach(request.getAddress());
             return new Empty();
         }),
@@ -268,7 +268,7 @@ function service(provider: Provider): grpc.UntypedServiceImplementation {
             response.setReturn(struct(await provider.invoke(request.getTok(), props(request.getArgs()))));
             return response;
         }),
-        cancel: unary(async () => {
+        cancel: unary(() => {
             provider.cancel();
             return new Empty();
         }),

@@ -43,15 +43,17 @@ export function serve(register: (server: grpc.Server) => void, onStop: () => voi
     }, 1000).unref();
 }
 
-/** A handler of one unary call as an async function; what it throws becomes the call's error. */
+/** A handler of one unary call as a plain or async function; what it throws becomes the call's error. */
 export function unary<Req, Res>(
-    handler: (request: Req, call: grpc.ServerUnaryCall<Req, Res>) => Promise<Res>,
+    handler: (request: Req) => Res | Promise<Res>,
 ): grpc.handleUnaryCall<Req, Res> {
     return (call, callback) => {
-        handler(call.request, call).then(
-            (response) => callback(null, response),
-            (err: unknown) => callback(toServiceError(err)),
-        );
+        Promise.resolve(call.request)
+            .then(handler)
+            .then(
+                (response) => callback(null, response),
+                (err: unknown) => callback(toServiceError(err)),
+            );
     };
 }
 

@@ -115,6 +115,11 @@ export function numberAt(value: Value | undefined, ...path: (string | number)[])
     return typeof found === "number" ? found : undefined;
 }
 
+/** A scalar as text; JSON for anything else. */
+export function textOf(value: Value): string {
+    return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
 /** The elements of the list at a path, or none. */
 export function listAt(value: Value | undefined, ...path: (string | number)[]): Value[] {
     const found = at(value, ...path);

@@ -24,8 +24,6 @@ export interface AwaitContext {
     status: (severity: Severity, message: string) => void;
     /** The object as the API server returned it from the create, update or get. */
     object: Props;
-    /** The live object before an update; undefined for a create and a read. */
-    before?: Props;
     timeoutMs: number;
     /** Aborts when the user cancels. */
     cancelled: AbortSignal;

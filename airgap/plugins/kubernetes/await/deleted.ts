@@ -1,6 +1,6 @@
 // Waiting until an object is gone.
 import type { Props } from "../../lib/values";
-import { listAt, textAt } from "../../lib/values";
+import { listAt, textAt, textOf } from "../../lib/values";
 import { isNotFound } from "../client";
 import { objectName } from "../metadata";
 import type { AwaitContext } from "./awaiter";
@@ -44,7 +44,7 @@ export async function waitUntilDeleted(context: AwaitContext): Promise<void> {
                 return;
             }
             latest = live;
-            const finalizers = listAt(latest, "metadata", "finalizers").join(", ");
+            const finalizers = listAt(latest, "metadata", "finalizers").map(textOf).join(", ");
             const why = finalizers === "" ? [] : [`finalizers might be preventing deletion (${finalizers})`];
             if (cancelled.aborted) {
                 throw new AwaitError(

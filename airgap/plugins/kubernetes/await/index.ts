@@ -1,6 +1,6 @@
 // Which kinds are waited for, and how. All others are ready as soon as they exist.
 import type { Props, Value } from "../../lib/values";
-import { at, equal, isProps, textAt } from "../../lib/values";
+import { at, equal, isProps, textAt, textOf } from "../../lib/values";
 import { annotation, annotations, hasAnnotation } from "../metadata";
 import { pathSteps } from "../diff";
 import type { AwaitContext, Awaiter, AwaiterFactory } from "./awaiter";
@@ -138,6 +138,6 @@ function waitForTest(expression: string): (object: Props) => boolean {
     const steps = pathSteps(path[1]).map((step) => (/^\d+$/.test(step) ? Number(step) : step));
     return (object) => {
         const found = at(object, ...steps);
-        return path[2] === undefined ? found !== undefined : found !== undefined && String(found) === path[2];
+        return path[2] === undefined ? found !== undefined : found !== undefined && textOf(found) === path[2];
     };
 }

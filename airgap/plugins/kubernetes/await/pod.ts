@@ -1,6 +1,6 @@
 // A pod is ready when it is scheduled and initialized, and then has the Ready condition or has succeeded.
 import type { Props } from "../../lib/values";
-import { isProps, listAt, numberAt, textAt } from "../../lib/values";
+import { isProps, listAt, numberAt, textAt, textOf } from "../../lib/values";
 import { namespaceOf, objectName } from "../metadata";
 import type { AwaitContext, Awaiter } from "./awaiter";
 import { watchSelf } from "./awaiter";
@@ -108,8 +108,11 @@ function containerProblems(status: Props): string[] {
     }
     const last = status.lastState;
     if (isProps(last) && isProps(last.terminated)) {
-        const { finishedAt, reason, exitCode, message } = last.terminated;
-        problems.push(`container "${name}" terminated at ${finishedAt} (${reason}: exit code ${exitCode})`);
+        const { finishedAt = "?", reason = "?", exitCode = "?", message } = last.terminated;
+        const when = textOf(finishedAt);
+        problems.push(
+            `container "${name}" terminated at ${when} (${textOf(reason)}: exit code ${textOf(exitCode)})`,
+        );
         if (typeof message === "string" && message !== "") {
             problems.push(message);
         }

@@ -1,0 +1,134 @@
+// A stack of the real program, beside whatever else runs on this machine: its own name, cluster, ports and home folder.
+import * as fs from "node:fs/promises";
+import * as os from "node:os";
+import * as path from "node:path";
+import { run, type RunResult } from "../../steps/lib/run";
+
+export const root = path.resolve(__dirname, "../..");
+
+/** One resource of a state file. */
+export interface StateResource {
+    urn: string;
+    type: string;
+    id?: string;
+    created?: string;
+    modified?: string;
+    outputs?: Record<string, unknown>;
+}
+
+/** Configuration by key, as in Pulumi.<stack>.yaml; written as JSON, which is YAML too. */
+export type StackConfig = Record<string, unknown>;
+
+/** What is on this machine that a stack could leave behind. */
+export interface Leftovers {
+    containers: string[];
+    networks: string[];
+    volumes: string[];
+    agents: string[];
+}
+
+async function lines(argv: string[]): Promise<string[]> {
+    const { stdout } = await run(argv);
+    return stdout.split("\n").filter(Boolean).sort();
+}
+
+/** Command lines of the node agents that run. */
+export async function agents(): Promise<string[]> {
+    const found: string[] = [];
+    for (const pid of await fs.readdir("/proc")) {
+        if (!/^\d+$/.test(pid)) continue;
+        const argv = await fs.readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+        if (path.basename(argv.split("\0")[0]) === "krustlet-wasi")
+            found.push(argv.replaceAll("\0", " ").trim());
+    }
+    return found.sort();
+}
+
+export async function leftovers(): Promise<Leftovers> {
+    const [containers, networks, volumes] = await Promise.all([
+        lines(["docker", "ps", "--all", "--format", "{{.Names}}"]),
+        lines(["docker", "network", "ls", "--format", "{{.Name}}"]),
+        lines(["docker", "volume", "ls", "--format", "{{.Name}}"]),
+    ]);
+    return { containers, networks, volumes, agents: await agents() };
+}
+
+export class StackUnderTest {
+    private constructor(
+        readonly name: string,
+        /** KRUSTLET_STACK_HOME of this stack alone. */
+        readonly home: string,
+        private readonly configFile: string,
+    ) {}
+
+    static async create(name: string): Promise<StackUnderTest> {
+        const home = await fs.mkdtemp(path.join(os.tmpdir(), `krustlet-stack-${name}-`));
+        return new StackUnderTest(name, home, path.join(root, `Pulumi.${name}.yaml`));
+    }
+
+    async configure(config: StackConfig): Promise<void> {
+        const keys = Object.entries(config).map(([key, value]) => [`krustlet-stack:${key}`, value]);
+        await fs.writeFile(
+            this.configFile,
+            `${JSON.stringify({ config: Object.fromEntries(keys) }, null, 4)}\n`,
+        );
+    }
+
+    private get env(): Record<string, string> {
+        return { KRUSTLET_STACK_HOME: this.home };
+    }
+
+    /** `npm run <command>`; npm itself adds only its own start-up time, so the script is run straight. */
+    npmRun(command: "up" | "down" | "status", env: Record<string, string> = {}): Promise<RunResult> {
+        return run([process.execPath, "tools/run.js", command, "--stack", this.name], {
+            cwd: root,
+            env: { ...this.env, ...env },
+            allowFailure: true,
+            timeoutSeconds: 900,
+        });
+    }
+
+    /** Plain `pulumi` in the environment that `npm run env` gives. */
+    async pulumi(args: string, env: Record<string, string> = {}): Promise<RunResult> {
+        const script = `eval "$(node tools/run.js env --stack ${this.name})" && exec pulumi ${args}`;
+        return run(["/bin/sh", "-ec", script], {
+            cwd: root,
+            env: { ...this.env, ...env },
+            allowFailure: true,
+            timeoutSeconds: 900,
+        });
+    }
+
+    async resources(): Promise<StateResource[]> {
+        const { stdout } = await this.pulumi(`stack export --stack ${this.name}`);
+        const { deployment } = JSON.parse(stdout) as { deployment: { resources?: StateResource[] } };
+        return deployment.resources ?? [];
+    }
+
+    async outputs(): Promise<Record<string, unknown>> {
+        const { stdout } = await this.pulumi(`stack output --json --show-secrets --stack ${this.name}`);
+        return JSON.parse(stdout) as Record<string, unknown>;
+    }
+
+    /** The kubeconfig that `npm run up` leaves for the user. */
+    get kubeconfig(): string {
+        return path.join(this.home, "kubeconfig", `krustlet-stack-${this.name}`);
+    }
+
+    async kubectl(...args: string[]): Promise<string> {
+        const { stdout } = await run(["kubectl", "--kubeconfig", this.kubeconfig, ...args]);
+        return stdout;
+    }
+
+    /** Every file below the stack's home folder. */
+    async files(): Promise<string[]> {
+        const all = await fs.readdir(this.home, { recursive: true }).catch(() => [] as string[]);
+        return all.sort();
+    }
+
+    async remove(): Promise<void> {
+        await this.npmRun("down");
+        await fs.rm(this.configFile, { force: true });
+        await fs.rm(this.home, { recursive: true, force: true });
+    }
+}

@@ -90,10 +90,16 @@ export async function makeTool(tool: AirgapTool, ctx: MakeContext): Promise<stri
     return found.make(ctx);
 }
 
-/** Folder that a tool has or would have in the cache, and whether it is there, whole and of today's recipe. Changes nothing. */
-export async function toolState(tool: AirgapTool): Promise<{ cached: boolean; dir: string }> {
+/**
+ * Folder that a tool has or would have in the cache, and whether it is there, whole and of today's recipe. Makes nothing;
+ * `remember: false` does not even note in the cache that it was verified.
+ */
+export async function toolState(
+    tool: AirgapTool,
+    options = { remember: true },
+): Promise<{ cached: boolean; dir: string }> {
     const { name, key } = await entry(tool);
-    return { cached: await isCached(name, key), dir: cachePath(name, key) };
+    return { cached: await isCached(name, key, options), dir: cachePath(name, key) };
 }
 
 function keyOf(image: AirgapImage, tag: string): Promise<string> {

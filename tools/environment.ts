@@ -44,6 +44,8 @@ export function toolEnv(
     const dirs = [agentDir, ...programs.map((tool) => tool?.dir)].filter((dir) => dir !== undefined);
     const airgapped = Object.values(tools).some((tool) => tool.from === "airgap");
     return {
+        // The program puts the nodes' folders into the same home.
+        KRUSTLET_STACK_HOME: home.dir,
         ...pulumiEnv(home),
         // Where the plugins are made here, the engine must not ask the Internet for others.
         ...(airgapped ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" } : {}),

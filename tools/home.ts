@@ -53,6 +53,8 @@ export interface StackFiles {
     locks: string;
     /** Admin kubeconfig of the stack's cluster, mode 0600, for `kubectl`. */
     kubeconfig: string;
+    /** Folder of a node of the stack, where the program puts it unless its configuration says otherwise. */
+    nodeDir(node: string): string;
 }
 
 export function stackFiles(home: Home, project: string, stack: string, cwd: string): StackFiles {
@@ -67,6 +69,7 @@ export function stackFiles(home: Home, project: string, stack: string, cwd: stri
         state: path.join(home.backend, ".pulumi", "stacks", project, `${stack}.json`),
         locks: path.join(home.backend, ".pulumi", "locks", "organization", project, stack),
         kubeconfig: path.join(home.dir, "kubeconfig", `${project}-${stack}`),
+        nodeDir: (node) => path.join(home.dir, "nodes", `${project}-${stack}-${node}`),
     };
 }
 

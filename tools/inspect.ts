@@ -130,7 +130,7 @@ async function inspectTool(
             }
         })(),
         (async () => {
-            const state = await toolState(AIRGAP_NAME[name]);
+            const state = await toolState(AIRGAP_NAME[name], { remember });
             if (state.cached) cached.airgap = state.dir;
         })(),
     ]);

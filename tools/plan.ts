@@ -27,5 +27,5 @@ export async function allOrFirstError<T extends readonly Promise<unknown>[]>(
     work: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
     await Promise.allSettled(work);
-    return (await Promise.all(work)) as { -readonly [K in keyof T]: Awaited<T[K]> };
+    return Promise.all(work);
 }

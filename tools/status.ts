@@ -1,0 +1,147 @@
+// npm run status: what of the stack is there and what runs, from the things themselves. Changes nothing.
+import * as fs from "node:fs/promises";
+import { agentFiles, readRecord } from "../steps/lib/agent";
+import { messageOf } from "../steps/lib/errors";
+import { isAlive } from "../steps/lib/processes";
+import { run } from "../steps/lib/run";
+import { filesOf, main, readOptions } from "./cli";
+import { forcedSource } from "./decide";
+import { toolEnv, toolsAlready } from "./environment";
+import { exists, homeOf, type StackFiles } from "./home";
+import { inspect } from "./inspect";
+import { table } from "./lib/table";
+import { readOutputs, type Outputs, type WorkloadOutput } from "./outputs";
+import { stackOutputs, type Env } from "./pulumi";
+
+/** Longest wait for one answer, in seconds. */
+const ANSWER_SECONDS = 10;
+
+/** One line of the table: kind of thing, name, state, where. */
+type Line = [string, string, string, string];
+
+/** What a command prints; its complaint when it fails. */
+async function ask(argv: readonly string[], env: Env): Promise<{ ok: boolean; text: string }> {
+    try {
+        const { exitCode, stdout, stderr } = await run(argv, {
+            env,
+            allowFailure: true,
+            timeoutSeconds: ANSWER_SECONDS,
+        });
+        if (exitCode === 0) return { ok: true, text: stdout.trim() };
+        return { ok: false, text: stderr.trim().split("\n").pop() || `exit code ${exitCode}` };
+    } catch (error) {
+        return { ok: false, text: messageOf(error).split("\n")[0] };
+    }
+}
+
+async function clusterLines(outputs: Outputs, files: StackFiles, env: Env): Promise<Line[]> {
+    if (outputs.clusterName === undefined) return [];
+    const [containers, server] = await Promise.all([
+        ask(
+            [
+                "docker",
+                "ps",
+                "--all",
+                "--filter",
+                `label=io.x-k8s.kind.cluster=${outputs.clusterName}`,
+                "--format",
+                "{{.Names}}: {{.Status}}",
+            ],
+            env,
+        ),
+        ask(["kubectl", "--kubeconfig", files.kubeconfig, "version", "--output=json"], env),
+    ]);
+    const version = server.ok
+        ? `Kubernetes ${(JSON.parse(server.text) as { serverVersion?: { gitVersion: string } }).serverVersion?.gitVersion}`
+        : `the API server does not answer: ${server.text}`;
+    return [
+        [
+            "cluster",
+            outputs.clusterName,
+            version,
+            containers.text.replaceAll("\n", ", ") || "no container of it",
+        ],
+    ];
+}
+
+/** One Kubernetes object, as `kubectl get` shows it, its header left out. */
+async function shown(files: StackFiles, env: Env, args: readonly string[]): Promise<string> {
+    const argv = ["kubectl", "--kubeconfig", files.kubeconfig, "get", "--no-headers", ...args];
+    const { text } = await ask(argv, env);
+    return text.replace(/\s{2,}/g, "  ");
+}
+
+async function nodeLine(node: string, files: StackFiles, env: Env): Promise<Line> {
+    const agent = agentFiles(files.nodeDir(node));
+    const columns =
+        "--output=custom-columns=" +
+        ":.status.conditions[?(@.type=='Ready')].reason,:.status.nodeInfo.kubeletVersion";
+    const [record, state] = await Promise.all([
+        readRecord(agent),
+        shown(files, env, ["node", node, columns]),
+    ]);
+    if (!record) return ["node", node, state, `no agent of it in ${agent.stateDir}`];
+    const process = isAlive(record) ? `process ${record.pid}` : `process ${record.pid} HAS ENDED`;
+    return ["node", node, state, `${process}, log ${agent.logFile}`];
+}
+
+async function registryLine(address: string): Promise<Line> {
+    const scheme = address.startsWith("localhost:") || address.startsWith("127.") ? "http" : "https";
+    const [host] = address.split("/");
+    const state = await fetch(`${scheme}://${host}/v2/`, {
+        signal: AbortSignal.timeout(ANSWER_SECONDS * 1000),
+    }).then(
+        // 401: it is there and wants a login.
+        ({ status }) => (status === 200 || status === 401 ? "answers" : `HTTP status ${status}`),
+        () => "does not answer",
+    );
+    return ["registry", address, state, ""];
+}
+
+async function workloadLine(workload: WorkloadOutput, files: StackFiles, env: Env): Promise<Line> {
+    const { kind, name, namespace, artifact } = workload;
+    const state = await shown(files, env, [`${kind.toLowerCase()}/${name}`, "--namespace", namespace]);
+    return [kind.toLowerCase(), `${namespace}/${name}`, state.replace(`${name}  `, ""), artifact ?? ""];
+}
+
+async function status(): Promise<number> {
+    const options = readOptions(process.argv.slice(2));
+    const home = homeOf();
+    const files = await filesOf(home, options);
+    if (!(await exists(files.state))) {
+        process.stdout.write(
+            `There is no stack ${files.stack} in ${home.backend}. \`npm run up\` makes it.\n`,
+        );
+        return 0;
+    }
+    const inspection = await inspect(forcedSource(process.env), { remember: false });
+    const tools = toolsAlready(inspection);
+    if (!tools.pulumi || !tools.kubectl)
+        throw new Error("pulumi or kubectl is missing: `npm run doctor` says more, `npm run up` gets them");
+    const { agent } = inspection.rust;
+    const env = toolEnv(home, tools, agent?.cached ? agent.dir : undefined);
+    const outputs = readOutputs(await stackOutputs(files, env));
+    const rows = await Promise.all([
+        clusterLines(outputs, files, env),
+        ...outputs.nodeNames.map(async (node) => [await nodeLine(node, files, env)]),
+        ...(outputs.registryAddress ? [registryLine(outputs.registryAddress).then((line) => [line])] : []),
+        ...outputs.workloads.map(async (workload) => [await workloadLine(workload, files, env)]),
+    ]);
+    const { mtime } = await fs.stat(files.state);
+    const lines = [
+        `Stack ${files.stack} of project ${files.project}, last changed ${mtime.toISOString()}`,
+        "",
+        rows.flat().length > 0
+            ? table([["", "NAME", "STATE", "WHERE"], ...rows.flat()])
+            : "It has nothing in it.",
+        "",
+        `State: ${files.state}`,
+        `Kubeconfig: ${files.kubeconfig}`,
+        `Docker ${inspection.docker.problem ? `does not answer (${inspection.docker.problem})` : "answers"}; versions: npm run doctor`,
+        `For plain pulumi and kubectl: eval "$(npm run -s env)"`,
+    ];
+    process.stdout.write(`${lines.join("\n")}\n`);
+    return 0;
+}
+
+main(status);

@@ -58,8 +58,8 @@ export async function parseRequest(pem: string): Promise<ParsedRequest> {
         .flatMap(({ values }) => values.flatMap((value) => [...AsnConvert.parse(value, Extensions)]));
     const names = extensions.filter(({ extnID }) => extnID === oid.subjectAltName);
     return {
-        subject: info.subject.flatMap((relative) =>
-            relative.map(({ type, value }) => ({
+        subject: [...info.subject].flatMap((relative) =>
+            [...relative].map(({ type, value }) => ({
                 attribute: attributeNames[type] ?? type,
                 value: value.toString(),
             })),

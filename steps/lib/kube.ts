@@ -156,7 +156,10 @@ const kubectlEnvironment = { KUBERC: "off", KUBECONFIG: undefined };
 /** What kubectl's error means. */
 export function kubeError(error: RunError): Error {
     const output = error.result.stderr.trim();
-    const reason = /Error from server \((\w+)\)/.exec(output)?.[1];
+    const reason = /Error from server \((\w+)\)|\((?=Unauthorized\))(\w+)\)$/m
+        .exec(output)
+        ?.slice(1)
+        .find(Boolean);
     if (reason) return new KubeError(output, reason, { cause: error });
     const unreachable =
         /connection refused|no route to host|i\/o timeout|Client\.Timeout|context deadline exceeded|TLS handshake timeout|was refused|EOF|no such host|network is unreachable|unknown authority|unable to connect to the server/i;

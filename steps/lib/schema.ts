@@ -75,7 +75,7 @@ export const flag = check<boolean>("true or false", (value) => typeof value === 
 
 /** An IPv4 address. */
 export const ipv4 = matching(
-    /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/,
+    /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/,
     "an IPv4 address, such as 172.18.0.1",
 );
 

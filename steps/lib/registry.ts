@@ -1,0 +1,51 @@
+import * as http from "node:http";
+import * as https from "node:https";
+
+/** What a registry answered at `/v2/`; `serves` when it is one, asking for a login or not. */
+export interface RegistryAnswer {
+    serves: boolean;
+    /** `HTTP 404`, `connect ECONNREFUSED …` */
+    what: string;
+}
+
+/** Docker Hub's name in references is not the name of its registry. */
+function hostOf(registry: string): string {
+    return registry === "docker.io" || registry === "index.docker.io" ? "registry-1.docker.io" : registry;
+}
+
+/** Whether a registry's address is of this machine, where plain HTTP is what one expects. */
+export function isLoopback(registry: string): boolean {
+    return /^(localhost|127(\.\d+){3})(:\d+)?$/.test(registry);
+}
+
+/** Asks a registry for its API version (OCI distribution specification, "Determining Support"). Never throws. */
+export function askRegistry(
+    registry: string,
+    plainHttp: boolean,
+    timeoutSeconds: number,
+): Promise<RegistryAnswer> {
+    const url = `${plainHttp ? "http" : "https"}://${hostOf(registry)}/v2/`;
+    return new Promise((resolve) => {
+        const request = (plainHttp ? http : https).get(
+            url,
+            { agent: false, timeout: timeoutSeconds * 1000 },
+            (response) => {
+                response.resume();
+                const { statusCode } = response;
+                resolve({
+                    serves: statusCode === 200 || statusCode === 401,
+                    what: `HTTP ${statusCode ?? "?"}`,
+                });
+                request.destroy();
+            },
+        );
+        request.on("timeout", () => request.destroy(new Error(`no answer within ${timeoutSeconds} s`)));
+        // An error of several addresses has its words in its parts.
+        request.on("error", (error: Error & { errors?: Error[] }) => {
+            resolve({
+                serves: false,
+                what: error.message || (error.errors ?? []).map(({ message }) => message).join(", "),
+            });
+        });
+    });
+}

@@ -37,7 +37,7 @@ async function destroy(files: StackFiles, home: Home, report: Reporter): Promise
         "--config-file",
         files.configCopy,
     ];
-    const exitCode = await pulumiLive([...args, "--suppress-permalink"], files.cwd, env, logFile);
+    const exitCode = await pulumiLive([...args, "--suppress-permalink=true"], files.cwd, env, logFile);
     if (exitCode !== 0) {
         throw new Error(
             `\`pulumi destroy\` on stack ${files.stack} could not remove everything; the message above says what is left and why.\n` +

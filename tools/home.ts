@@ -155,6 +155,8 @@ export function pulumiEnv(home: Home): Record<string, string | undefined> {
         // Pulumi prefers this one to the file.
         PULUMI_CONFIG_PASSPHRASE: undefined,
         PULUMI_SKIP_UPDATE_CHECK: "true",
+        // No offers of help from a service at the end of each run.
+        PULUMI_SUPPRESS_NEO_LINK: "true",
     };
 }
 

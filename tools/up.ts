@@ -27,7 +27,7 @@ async function up(): Promise<number> {
         files.stack,
         "--config-file",
         files.configCopy,
-        "--suppress-permalink",
+        "--suppress-permalink=true",
     ];
     const exitCode = await pulumiLive(args, files.cwd, toolchain.env, logFile);
     if (exitCode !== 0) {

@@ -64,6 +64,7 @@ describe("home folder", () => {
             PULUMI_CONFIG_PASSPHRASE_FILE: "/srv/my stacks/passphrase",
             PULUMI_CONFIG_PASSPHRASE: undefined,
             PULUMI_SKIP_UPDATE_CHECK: "true",
+            PULUMI_SUPPRESS_NEO_LINK: "true",
         });
     });
 });

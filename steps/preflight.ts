@@ -55,7 +55,9 @@ async function inDocker(input: PreflightInput): Promise<{ version: string; fault
             ...(kind.isOurs(cluster, input.owner)
                 ? []
                 : [kind.notOurs(input.cluster.name, cluster, input.owner)]),
-            ...(localRegistry ? preflightLib.registryFaults(localRegistry, registry, listening) : []),
+            ...(localRegistry
+                ? preflightLib.registryFaults(localRegistry, input.owner, registry, listening)
+                : []),
             ...preflightLib.nodePortFaults(
                 await Promise.all(input.nodes.map(nodePort)),
                 await gatewayIfAny(kind.networksOf(cluster)[0]),

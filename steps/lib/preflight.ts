@@ -35,14 +35,25 @@ export function missingTools(missing: string[]): string[] {
     return [`Tools: ${what} not on PATH; \`npm run doctor\` shows what to do`];
 }
 
-/** What keeps the local registry from its port: something else than its own container. */
+/** Label of the containers that the stack makes itself; its value is the owner. */
+export const ownerLabel = "krustlet-stack.owner";
+
+/** What keeps the local registry from its name or its port: anything but its own container. */
 export function registryFaults(
     { containerName, port }: NonNullable<PreflightInput["localRegistry"]>,
+    whose: string,
     sameName: Container[],
     listening: Listener[],
 ): string[] {
-    const own = sameName.find(({ Name }) => Name === `/${containerName}`);
-    const published = Object.values(own?.NetworkSettings.Ports ?? {}).some((bindings) =>
+    const named = sameName.find(({ Name }) => Name === `/${containerName}`);
+    const found = named?.Config.Labels?.[ownerLabel];
+    if (named && found !== whose) {
+        return [
+            `LocalRegistry.containerName: a container "${containerName}" exists and ${found ? `belongs to ${found}` : "was not made by this stack"}; ` +
+                `choose another name, or remove it with \`docker rm --force ${containerName}\` if nobody needs it`,
+        ];
+    }
+    const published = Object.values(named?.NetworkSettings.Ports ?? {}).some((bindings) =>
         (bindings ?? []).some(({ HostPort }) => HostPort === String(port)),
     );
     const other = published ? undefined : blocking(listening, "127.0.0.1", port);

@@ -35,31 +35,51 @@ describe("the tools that a stack needs", () => {
     });
 });
 
-describe("the local registry's port", () => {
+describe("the local registry's name and port", () => {
     const registry = { containerName: "reg", port: 5000 };
-    const container = (Name: string, HostPort: string): Container => ({
+    const container = (Name: string, HostPort: string, whose?: string): Container => ({
         Id: "1",
         Name,
-        Config: { Image: "registry", Labels: null },
+        Config: { Image: "registry", Labels: whose === undefined ? null : { "krustlet-stack.owner": whose } },
         State: { Running: true },
         Mounts: [],
         NetworkSettings: { Networks: {}, Ports: { "5000/tcp": [{ HostPort }], "6000/tcp": null } },
     });
     const taken = [{ address: "0.0.0.0", port: 5000 }];
-    it("is free", () => {
-        assert.deepEqual(registryFaults(registry, [], []), []);
-        assert.deepEqual(registryFaults(registry, [], [{ address: "172.18.0.1", port: 5000 }]), []);
-    });
-    it("is held by its own container", () => {
-        assert.deepEqual(registryFaults(registry, [container("/reg", "5000")], taken), []);
-    });
-    it("is taken by something else", () => {
-        const message =
-            'LocalRegistry.port: 5000 is in use: something other than container "reg" listens on 0.0.0.0:5000; end it (`ss -ltnp` names it) or choose another port';
-        assert.deepEqual(registryFaults(registry, [], taken), [message]);
-        assert.deepEqual(registryFaults(registry, [container("/reg-2", "5000")], taken), [message]);
-        assert.deepEqual(registryFaults(registry, [container("/reg", "5001")], taken), [message]);
-    });
+    const inUse =
+        'LocalRegistry.port: 5000 is in use: something other than container "reg" listens on 0.0.0.0:5000; end it (`ss -ltnp` names it) or choose another port';
+    const notOurs = (why: string) =>
+        `LocalRegistry.containerName: a container "reg" exists and ${why}; choose another name, or remove it with \`docker rm --force reg\` if nobody needs it`;
+    const cases: [string, Container[], { address: string; port: number }[], string[]][] = [
+        ["are free", [], [], []],
+        ["are free while another address has the port", [], [{ address: "172.18.0.1", port: 5000 }], []],
+        ["are held by its own container", [container("/reg", "5000", "p/s")], taken, []],
+        [
+            "are not taken by a container with a longer name",
+            [container("/reg-2", "5000", "p/s")],
+            taken,
+            [inUse],
+        ],
+        ["are taken by something else", [], taken, [inUse]],
+        [
+            "are taken beside its own container at another port",
+            [container("/reg", "5001", "p/s")],
+            taken,
+            [inUse],
+        ],
+        [
+            "are taken by another stack's",
+            [container("/reg", "5000", "p/t")],
+            taken,
+            [notOurs("belongs to p/t")],
+        ],
+        ["are taken by somebody's", [container("/reg", "5001")], [], [notOurs("was not made by this stack")]],
+    ];
+    for (const [what, sameName, listening, faults] of cases) {
+        it(what, () => {
+            assert.deepEqual(registryFaults(registry, "p/s", sameName, listening), faults);
+        });
+    }
 });
 
 describe("the nodes' ports", () => {

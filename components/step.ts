@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { local } from "@pulumi/command";
+import { local, types } from "@pulumi/command";
 import type { Steps } from "../steps/contract";
 
 /** A step's input, each property of it possibly still to come. */
@@ -69,17 +69,31 @@ export function stepInvoke<S extends keyof Steps>(
     input: StepInput<S>,
     opts: pulumi.InvokeOptions,
 ): pulumi.Output<Steps[S]["output"]> {
-    const result = local.runOutput(
-        {
+    const output = pulumi.jsonStringify(input).apply(async (stdin) => {
+        const args = {
             interpreter: interpreter(),
             command: program(step),
-            stdin: pulumi.jsonStringify(input),
+            stdin,
             addPreviousOutputInEnv: false,
-            logging: "none",
-        },
-        opts,
-    );
-    return result.stdout.apply((text) => parse(step, text));
+            logging: types.enums.local.Logging.None,
+        };
+        const { stdout } = await local.run(args, opts).catch((error: Error) => {
+            throw new StepFailure(error.message);
+        });
+        return parse(step, stdout);
+    });
+    return output as pulumi.Output<Steps[S]["output"]>;
+}
+
+/** What a failed step said, and nothing else: the stack of the call would tell the user nothing. */
+class StepFailure extends pulumi.RunError {
+    constructor(invokeMessage: string) {
+        // `invocation of command:local:run returned an error: exit status 1: running "steps/…":` and a line break go before it.
+        const said = /running "[^"]*":\n([^]*)$/.exec(invokeMessage)?.[1] ?? invokeMessage;
+        super(said.trim());
+        // The SDK would put the name of every property that it was on its way to in front of it.
+        Object.defineProperty(this, "message", { get: () => said.trim(), set: () => undefined });
+    }
 }
 
 function parse<S extends keyof Steps>(step: S, stdout: string): Steps[S]["output"] {

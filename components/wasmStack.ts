@@ -185,7 +185,7 @@ export class WasmStack extends pulumi.ComponentResource {
     private image(name: string, workload: WasmStackWorkloadArgs, registry: Registry): pulumi.Input<string> {
         if (workload.image !== undefined) return workload.image;
         return new WasmArtifact(
-            `${name}-${workload.name}`,
+            `${name}-${workload.name}-artifact`,
             {
                 file: workload.file && this.checked(workload.file),
                 source: workload.source && this.checked(workload.source),

@@ -1,0 +1,63 @@
+import type * as pulumi from "@pulumi/pulumi";
+import * as kubernetes from "@pulumi/kubernetes";
+import type { StepOutputs } from "./mocks";
+
+export const digest = `sha256:${"a".repeat(64)}`;
+export const imageReference = `localhost:5001/hello-wasm@${digest}`;
+
+/** What every step prints in the tests, when a test does not say otherwise. */
+export const steps: Required<StepOutputs> = {
+    preflight: { dockerVersion: "20.10.24" },
+    createKindCluster: {
+        name: "demo",
+        kubeconfig: "admin kubeconfig",
+        context: "kind-demo",
+        server: "https://127.0.0.1:40001",
+        kubernetesVersion: "v1.36.4",
+        network: "kind",
+        gatewayAddress: "172.18.0.1",
+        identity: "cluster-uid",
+    },
+    deleteKindCluster: {},
+    createBootstrapToken: {
+        file: "~/state/bootstrap.kubeconfig",
+        username: "system:bootstrap:abcdef",
+        expiresAt: "2026-11-22T10:10:00Z",
+    },
+    deleteBootstrapToken: {},
+    launchNode: {
+        pid: 4711,
+        logFile: "/home/me/state/agent.log",
+        dataDir: "/home/me/state/data",
+        kubeconfigFile: "/home/me/state/kubeconfig",
+    },
+    stopNode: {},
+    approveCertificates: { client: "krustlet-demo-client-x", serving: "krustlet-demo-serving-y" },
+    deleteCertificateRequests: {},
+    awaitNode: { nodeName: "krustlet", hostname: "krustlet", kubeletVersion: "0.1.0" },
+    describeModule: { sha256: "d".repeat(64) },
+    buildModule: { file: "target/hello.wasm", sha256: "b".repeat(64), sizeBytes: 1234 },
+    pushArtifact: { digest, reference: imageReference, sizeBytes: 1234 },
+    awaitRegistry: { address: "localhost:5001" },
+};
+
+/** What `local.Command` gets for a step, but for its standard input. */
+export function commandInputs(create: string, undo?: string): Record<string, unknown> {
+    return {
+        interpreter: ["node", "--require", "tsx/cjs"],
+        create: `steps/${create}.ts`,
+        ...(undo === undefined ? {} : { delete: `steps/${undo}.ts` }),
+        addPreviousOutputInEnv: false,
+        logging: "stderr",
+    };
+}
+
+/** Options of every Command with an `undo` step; @pulumi/command itself adds the last one. */
+export const undone = { deleteBeforeReplace: true as const, replaceOnChanges: ["triggers[*]"] };
+/** Options of every Command without one. */
+export const notUndone = { replaceOnChanges: ["triggers[*]"] };
+
+/** Options of what a test puts in a cluster. */
+export function inCluster(): pulumi.ComponentResourceOptions {
+    return { provider: new kubernetes.Provider("other-provider", { kubeconfig: "kubeconfig" }) };
+}

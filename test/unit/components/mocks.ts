@@ -1,0 +1,175 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
+import type { Steps } from "../../../steps/contract";
+
+/** One resource as a program registered it. Other resources are given by `type::name`, shortened as in `type`. */
+export interface Registered {
+    /** `krustlet-stack:index:KindCluster`, `command:local:Command`, `kubernetes:core/v1:Pod`… */
+    type: string;
+    parent: string | undefined;
+    /** Exactly what the plugin gets; a secret is `{ secret: value }`. */
+    inputs: Record<string, unknown>;
+    options: {
+        provider?: string;
+        deletedWith?: string;
+        dependsOn?: string[];
+        deleteBeforeReplace?: true;
+        replaceOnChanges?: string[];
+        additionalSecretOutputs?: string[];
+    };
+}
+
+/** A call of a step that only looks. */
+export interface Invoked {
+    interpreter: unknown;
+    command: unknown;
+    input: unknown;
+}
+
+/** What a program registered and called, by name. */
+export interface Recording {
+    resources: Record<string, Registered>;
+    invokes: Invoked[];
+}
+
+/** What each step prints. A step that is not here fails the test that runs it. */
+export type StepOutputs = {
+    [S in keyof Steps]?: unknown;
+};
+
+export interface MockOptions {
+    steps: StepOutputs;
+    /** A preview: resources have no outputs but those that are inputs too. */
+    preview?: boolean;
+    /** Called when a resource is registered. */
+    onResource?: (name: string, type: string) => void;
+    /** Called before a step that only looks answers. */
+    beforeInvoke?: () => Promise<void>;
+}
+
+interface Monitor {
+    registerResource(
+        request: RegisterResourceRequest,
+        callback: (...result: unknown[]) => void,
+    ): Promise<void>;
+}
+
+const secretKey = "4dabf18193072939515e22adb298388d";
+
+/** Makes secrets readable: `{ secret: value }`. */
+function readable(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(readable);
+    if (typeof value !== "object" || value === null) return value;
+    const object = value as Record<string, unknown>;
+    if (secretKey in object) return { secret: readable(object.value) };
+    return Object.fromEntries(Object.entries(object).map(([key, one]) => [key, readable(one)]));
+}
+
+/** `type::name` of a URN, with the type's parents left out. */
+function shortUrn(urn: string): string {
+    const [, , type, name] = urn.replace(/^urn:pulumi:/, "").split("::");
+    return `${type.split("$").pop()}::${name}`;
+}
+
+/** What plugins answer; throws on a type that no test has asked for. */
+function outputsOf(type: string, inputs: Record<string, unknown>, { steps, preview }: MockOptions): object {
+    switch (type) {
+        case "command:local:Command": {
+            if (preview) return {};
+            const step = /^steps\/(\w+)\.ts$/.exec(String(inputs.create))?.[1] as keyof Steps;
+            if (steps[step] === undefined) throw new Error(`step ${String(inputs.create)} is not stubbed`);
+            return { stdout: JSON.stringify(steps[step]) };
+        }
+        case "docker:index/remoteImage:RemoteImage":
+            return preview ? {} : { imageId: "sha256:image" };
+        case "kubernetes:core/v1:Pod":
+        case "kubernetes:apps/v1:Deployment":
+        case "kubernetes:batch/v1:Job":
+        case "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole":
+        case "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": {
+            const metadata = inputs.metadata as object;
+            return { metadata: { name: "auto-named", ...metadata } };
+        }
+        case "docker:index/container:Container":
+        case "pulumi:providers:kubernetes":
+        case "pulumi:pulumi:Stack":
+            return {};
+        default:
+            if (type.startsWith("krustlet-stack:index:")) return {};
+            throw new Error(`resource type ${type} is not stubbed`);
+    }
+}
+
+/** Runs a program against mocks until every resource is registered and every Output of `program`'s result known. */
+export async function record<T>(
+    options: MockOptions,
+    program: () => T,
+): Promise<Recording & { result: pulumi.Unwrap<T> }> {
+    const recording: Recording = { resources: {}, invokes: [] };
+    const mocks: pulumi.runtime.Mocks = {
+        async call({ token, inputs }) {
+            if (token !== "command:local:run") throw new Error(`function ${token} is not stubbed`);
+            const { interpreter, command, stdin, ...rest } = inputs as Record<string, unknown>;
+            if (JSON.stringify(rest) !== '{"addPreviousOutputInEnv":false,"logging":"none"}') {
+                throw new Error(`unexpected arguments of ${token}: ${JSON.stringify(rest)}`);
+            }
+            recording.invokes.push({ interpreter, command, input: JSON.parse(String(stdin)) as unknown });
+            await options.beforeInvoke?.();
+            const step = /^steps\/(\w+)\.ts$/.exec(String(command))?.[1] as keyof Steps;
+            if (options.steps[step] === undefined) throw new Error(`step ${String(command)} is not stubbed`);
+            return { stdout: JSON.stringify(options.steps[step]) };
+        },
+        newResource({ type, name, inputs }) {
+            const plain = readable(inputs) as Record<string, unknown>;
+            const state = { ...(inputs as object), ...outputsOf(type, plain, options) };
+            return { id: options.preview ? undefined : `${name}-id`, state };
+        },
+    };
+    await pulumi.runtime.setMocks(mocks, "project", "stack", options.preview);
+    // The mocks see names and inputs; parents and options are in the request to the engine's stand-in.
+    const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;
+    const register = monitor.registerResource.bind(monitor);
+    monitor.registerResource = (request, callback) => {
+        const name = request.getName();
+        if (name in recording.resources) throw new Error(`two resources are named ${name}`);
+        recording.resources[name] = registered(request);
+        options.onResource?.(name, request.getType());
+        return register(request, callback);
+    };
+
+    const result = program();
+    await pulumi.runtime.disconnect();
+    const known = await new Promise<pulumi.Unwrap<T>>((resolve) => pulumi.output(result).apply(resolve));
+    return { ...recording, result: known };
+}
+
+function registered(request: RegisterResourceRequest): Registered {
+    const provider = request.getProvider();
+    const options = {
+        provider: provider === "" ? undefined : shortUrn(provider.slice(0, provider.lastIndexOf("::"))),
+        deletedWith: request.getDeletedwith() === "" ? undefined : shortUrn(request.getDeletedwith()),
+        dependsOn: list(request.getDependenciesList().map(shortUrn).sort()),
+        deleteBeforeReplace: request.getDeletebeforereplace() ? true : undefined,
+        replaceOnChanges: list(request.getReplaceonchangesList()),
+        additionalSecretOutputs: list(request.getAdditionalsecretoutputsList()),
+    };
+    return {
+        type: request.getType(),
+        parent: request.getParent() === "" ? undefined : shortUrn(request.getParent()),
+        inputs: readable(request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>,
+        options: Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+    };
+}
+
+function list(values: string[]): string[] | undefined {
+    return values.length === 0 ? undefined : values;
+}
+
+/** Which of the Outputs are secret. */
+export async function areSecret(
+    outputs: Record<string, pulumi.Output<unknown>>,
+): Promise<Record<string, boolean>> {
+    const names = Object.keys(outputs);
+    const secret = await Promise.all(names.map((name) => pulumi.isSecret(outputs[name])));
+    return Object.fromEntries(names.map((name, index) => [name, secret[index]]));
+}

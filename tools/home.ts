@@ -3,6 +3,7 @@ import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
 import { pathToFileURL } from "node:url";
+import * as yaml from "js-yaml";
 import { readOptional, writePrivate } from "../steps/lib/files";
 
 /**
@@ -160,7 +161,23 @@ export function pulumiEnv(home: Home): Record<string, string | undefined> {
     };
 }
 
-const SALT = /^encryptionsalt:.*$/m;
+/** A stack's configuration file as an object; undefined when it is no YAML mapping, which Pulumi itself will say best. */
+function readConfig(text: string): Record<string, unknown> | undefined {
+    try {
+        const parsed = yaml.load(text, { schema: yaml.CORE_SCHEMA }) ?? {};
+        return typeof parsed === "object" && !Array.isArray(parsed)
+            ? (parsed as Record<string, unknown>)
+            : undefined;
+    } catch {
+        return undefined;
+    }
+}
+
+/** The encryption salt in a stack's configuration file: its secrets are encrypted with this and the home's passphrase. */
+export function saltOf(config: string | undefined): string | undefined {
+    const salt = config === undefined ? undefined : readConfig(config)?.encryptionsalt;
+    return typeof salt === "string" ? salt : undefined;
+}
 
 /**
  * The configuration that `npm run up` works with: the project's own, with the encryption salt that Pulumi wrote into the
@@ -168,9 +185,10 @@ const SALT = /^encryptionsalt:.*$/m;
  * committed file.
  */
 export function mergeConfig(config: string, previousCopy: string | undefined): string {
-    const salt = previousCopy === undefined ? null : SALT.exec(previousCopy);
-    if (SALT.test(config) || salt === null) return config;
-    return `${salt[0]}\n${config}`;
+    const salt = saltOf(previousCopy);
+    const parsed = readConfig(config);
+    if (salt === undefined || parsed === undefined || saltOf(config) !== undefined) return config;
+    return yaml.dump({ encryptionsalt: salt, ...parsed }, { schema: yaml.CORE_SCHEMA, lineWidth: -1 });
 }
 
 /** Writes a file that only the user can read, and the folder that it is in. */

@@ -117,10 +117,10 @@ export async function pulumiLive(
         stdio: ["ignore", "pipe", "pipe"],
     });
     const ignore = () => undefined;
-    const pass = (signal: NodeJS.Signals) => () => child.kill(signal);
-    const terminate = pass("SIGTERM");
+    // To Pulumi an interrupt means: begin nothing more, save the state, unlock the stack.
+    const interrupt = () => child.kill("SIGINT");
     process.on("SIGINT", ignore);
-    process.on("SIGTERM", terminate);
+    for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
     try {
         return await new Promise<number>((resolve, reject) => {
             child.stdout.on("data", (data: Buffer) => {
@@ -136,7 +136,7 @@ export async function pulumiLive(
         });
     } finally {
         process.off("SIGINT", ignore);
-        process.off("SIGTERM", terminate);
+        for (const signal of ["SIGTERM", "SIGHUP"] as const) process.off(signal, interrupt);
         await new Promise((resolve) => log.end(resolve));
     }
 }

@@ -1,7 +1,7 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { readOptional } from "../steps/lib/files";
-import { hasStacks, type Home, type StackFiles } from "./home";
+import { hasStacks, saltOf, type Home, type StackFiles } from "./home";
 
 /** Removes what Pulumi and this program keep of a stack besides its state, which must be gone already. */
 export async function removeStackFiles(home: Home, files: StackFiles): Promise<void> {
@@ -20,11 +20,6 @@ export async function removeStackFiles(home: Home, files: StackFiles): Promise<v
     for (const file of left) await fs.rm(file, { recursive: true, force: true });
 }
 
-/** Does a configuration hold something that only this home's passphrase opens? */
-export function needsPassphrase(config: string): boolean {
-    return /^encryptionsalt:/m.test(config);
-}
-
 /**
  * Removes the home folder when no stack is left in it. The passphrase stays when the project's own configuration holds
  * secrets that were encrypted with it.
@@ -34,7 +29,7 @@ export async function removeHomeIfEmpty(home: Home, files: StackFiles): Promise<
     const names = await fs.readdir(files.cwd);
     const configs = names.filter((name) => /^Pulumi\..+\.yaml$/.test(name));
     const texts = await Promise.all(configs.map((name) => readOptional(path.join(files.cwd, name))));
-    const keepPassphrase = texts.some((text) => text !== undefined && needsPassphrase(text));
+    const keepPassphrase = texts.some((text) => saltOf(text) !== undefined);
     const ours = [
         home.pulumi,
         home.backend,

@@ -1,7 +1,7 @@
 // The way in of `npm run …`: plain JavaScript, for on a fresh clone there are no packages yet. It installs them
 // (exactly those of package-lock.json, and only when that file has changed) and hands over to the TypeScript command.
 "use strict";
-const { spawnSync } = require("node:child_process");
+const { spawn, spawnSync } = require("node:child_process");
 const { createHash } = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
@@ -36,8 +36,14 @@ if (!fs.existsSync(stamp) || fs.readFileSync(stamp, "utf8") !== lock) {
 }
 
 const script = command === "test" ? "test/run.ts" : `tools/${command}.ts`;
-const child = spawnSync(process.execPath, ["--require", "tsx/cjs", path.join(root, script), ...args], {
+const child = spawn(process.execPath, ["--require", "tsx/cjs", path.join(root, script), ...args], {
     cwd: root,
     stdio: "inherit",
+    // Node.js from 22.21 on then downloads through HTTPS_PROXY; older ones do not know it.
+    env: { NODE_USE_ENV_PROXY: "1", ...process.env },
 });
-process.exit(child.status ?? 1);
+// The command decides what an interruption means and ends in good order; this process only waits for it. A terminal sends
+// Ctrl-C to both.
+process.on("SIGINT", () => undefined);
+for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code) => process.exit(code ?? 1));

@@ -75,16 +75,31 @@ describe("configuration", () => {
     it("gets the salt of the copy", () => {
         assert.equal(
             mergeConfig("config:\n    a: 1\n", `${salt}\nconfig:\n    a: 0\n`),
-            `${salt}\nconfig:\n    a: 1\n`,
+            `${salt}\nconfig:\n  a: 1\n`,
         );
+    });
+    it("may be JSON, or begin with a document mark", () => {
+        const copy = `${salt}\n`;
+        assert.equal(mergeConfig('{"config": {"a": "1"}}', copy), `${salt}\nconfig:\n  a: '1'\n`);
+        assert.equal(
+            mergeConfig("---\n# mine\nconfig: {a: [yes, 1.5]}\n", copy),
+            `${salt}\nconfig:\n  a:\n    - 'yes'\n    - 1.5\n`,
+        );
+        assert.equal(mergeConfig("", copy), `${salt}\n`);
     });
     it("keeps its own salt, which its own secrets need", () => {
         const own = "encryptionsalt: v1:own\nconfig: {}\n";
         assert.equal(mergeConfig(own, `${salt}\n`), own);
+        assert.equal(
+            mergeConfig('{"encryptionsalt": "v1:own"}', `${salt}\n`),
+            '{"encryptionsalt": "v1:own"}',
+        );
     });
-    it("is taken as it is the first time", () => {
+    it("is taken as it is the first time, and when it is no configuration", () => {
         assert.equal(mergeConfig("config: {}\n", undefined), "config: {}\n");
         assert.equal(mergeConfig("config: {}\n", "config: {}\n"), "config: {}\n");
+        assert.equal(mergeConfig("config: {\n", `${salt}\n`), "config: {\n");
+        assert.equal(mergeConfig("just text\n", `${salt}\n`), "just text\n");
     });
     it("is copied anew each time, and the project's folder is left as it is", async () => {
         const cwd = path.join(dir, "project");
@@ -96,7 +111,7 @@ describe("configuration", () => {
         assert.equal(await fs.readFile(files.configCopy, "utf8"), "config:\n    demo:a: 1\n");
         await fs.writeFile(files.configCopy, `${salt}\nconfig:\n    demo:a: 1\n    demo:gone: 2\n`);
         await refreshConfigCopy(files);
-        assert.equal(await fs.readFile(files.configCopy, "utf8"), `${salt}\nconfig:\n    demo:a: 1\n`);
+        assert.equal(await fs.readFile(files.configCopy, "utf8"), `${salt}\nconfig:\n  demo:a: 1\n`);
         assert.equal(await mode(files.configCopy), "600");
         assert.equal(
             await fs.readFile(path.join(files.configDir, "Pulumi.yaml"), "utf8"),

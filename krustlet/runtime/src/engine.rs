@@ -126,6 +126,13 @@ impl Engine {
     }
 }
 
+#[cfg(test)]
+impl Engine {
+    pub(crate) fn modules(&self) -> &Cache {
+        &self.0.modules
+    }
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").finish_non_exhaustive()

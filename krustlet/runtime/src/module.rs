@@ -119,3 +119,53 @@ fn check_preamble(wasm: &[u8]) -> Result<(), RuntimeError> {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::lock;
+    use crate::{Engine, EngineConfig};
+
+    fn wasm(name: &str) -> Vec<u8> {
+        wat::parse_str(format!(r#"(module ${name} (func (export "_start")))"#)).unwrap()
+    }
+
+    #[test]
+    fn a_module_is_compiled_once_while_somebody_holds_it_and_forgotten_after() {
+        let engine = Engine::new(EngineConfig::default()).unwrap();
+        let first = engine.compile(&wasm("a")).unwrap();
+        let second = engine.compile(&wasm("a")).unwrap();
+        let other = engine.compile(&wasm("b")).unwrap();
+        assert!(Arc::ptr_eq(&first.0, &second.0));
+        assert!(!Arc::ptr_eq(&first.0, &other.0));
+        assert_ne!(first.digest(), other.digest());
+        assert_eq!(lock(&engine.modules().0).len(), 2);
+
+        let gone = Arc::downgrade(&first.0);
+        drop((first, second));
+        assert!(gone.upgrade().is_none());
+        let _third = engine.compile(&wasm("c")).unwrap();
+        assert_eq!(lock(&engine.modules().0).len(), 2, "b and c");
+    }
+
+    #[test]
+    fn many_who_want_the_same_module_at_once_get_the_same() {
+        let engine = Engine::new(EngineConfig::default()).unwrap();
+        let threads: Vec<_> = (0..8)
+            .map(|_| engine.clone())
+            .map(|engine| std::thread::spawn(move || engine.compile(&wasm("a")).unwrap()))
+            .collect();
+        let modules: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(modules.iter().all(|module| Arc::ptr_eq(&module.0, &modules[0].0)));
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_bytes() {
+        let engine = Engine::new(EngineConfig::default()).unwrap();
+        let wasm = wasm("a");
+        let module = engine.compile(&wasm).unwrap();
+        assert_eq!(module.digest().len(), "sha256:".len() + 64);
+        assert_eq!(module.digest(), engine.compile(&wasm).unwrap().digest());
+    }
+}

@@ -1,0 +1,247 @@
+//! The client against a real registry: `cargo test -p krustlet-oci --features registry-tests`.
+//!
+//! `KRUSTLET_TEST_REGISTRY` names it, as host:port. It speaks plain HTTP, wants no login, and allows deletion
+//! (`REGISTRY_STORAGE_DELETE_ENABLED=true` for distribution). Every test uses repositories of its own in it.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use krustlet_oci::{Client, ClientConfig, OciError, Reference, media_types};
+use oci_client::manifest::{OciDescriptor, OciImageManifest};
+use oci_client::secrets::RegistryAuth;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// A module, and others that differ by a custom section: any text makes another one.
+fn module(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    assert!(length < 120);
+    [b"\0asm\x01\0\0\0\0", &[length + 2, 1, b'x'][..], text.as_bytes()].concat()
+}
+
+fn registry() -> String {
+    std::env::var("KRUSTLET_TEST_REGISTRY").expect(
+        "set KRUSTLET_TEST_REGISTRY to the host:port of a registry that speaks plain HTTP, wants no login and allows \
+         deletion: these tests are about a real one",
+    )
+}
+
+/// A name that no other run has used, so that what an earlier run left cannot matter.
+fn fresh(test: &str) -> Reference {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    format!("{}/krustlet-oci/{test}-{now}:v1", registry()).parse().unwrap()
+}
+
+fn client() -> Client {
+    Client::new(ClientConfig {
+        insecure_registries: vec![registry()],
+        docker_config: None,
+        ..ClientConfig::default()
+    })
+    .unwrap()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    format!("sha256:{}", Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect::<String>())
+}
+
+#[tokio::test]
+async fn what_is_pushed_is_pulled_by_tag_and_by_digest() {
+    let (client, reference, wasm) = (client(), fresh("round-trip"), module("round trip"));
+    let pushed = client.push(&reference, wasm.clone()).await.unwrap();
+    assert!(!pushed.already_present);
+    assert_eq!(client.resolve(&reference).await.unwrap(), pushed.digest);
+    assert_eq!(
+        pushed.reference_with_digest.to_string(),
+        format!("{}/{}@{}", reference.registry(), reference.repository(), pushed.digest)
+    );
+    for name in [&reference, &pushed.reference_with_digest] {
+        let pulled = client.pull(name).await.unwrap();
+        assert_eq!(pulled.bytes, wasm);
+        assert_eq!(pulled.digest, pushed.digest);
+        assert_eq!(pulled.media_type, "application/wasm");
+    }
+}
+
+#[tokio::test]
+async fn a_second_push_sends_nothing_and_gives_the_same_digest() {
+    let (client, reference, wasm) = (client(), fresh("idempotent"), module("idempotent"));
+    let first = client.push(&reference, wasm.clone()).await.unwrap();
+    let second = client.push(&reference, wasm.clone()).await.unwrap();
+    assert!(!first.already_present && second.already_present);
+    assert_eq!(first.digest, second.digest);
+    let elsewhere = client.push(&fresh("idempotent-too"), wasm).await.unwrap();
+    assert_eq!(elsewhere.digest, first.digest, "the same module has the same digest in every repository");
+}
+
+#[tokio::test]
+async fn a_tag_moves_to_another_module_and_the_old_one_stays_by_digest() {
+    let (client, reference) = (client(), fresh("moved"));
+    let old = client.push(&reference, module("old")).await.unwrap();
+    let new = client.push(&reference, module("new")).await.unwrap();
+    assert!(!new.already_present);
+    assert_ne!(old.digest, new.digest);
+    assert_eq!(client.pull(&reference).await.unwrap().bytes, module("new"));
+    assert_eq!(client.pull(&old.reference_with_digest).await.unwrap().bytes, module("old"));
+    // Back again: the artifact is there, but the tag is not on it.
+    assert!(!client.push(&reference, module("old")).await.unwrap().already_present);
+    assert_eq!(client.resolve(&reference).await.unwrap(), old.digest);
+}
+
+#[tokio::test]
+async fn inspect_shows_the_config_of_the_agreed_format() {
+    let (client, reference, wasm) = (client(), fresh("inspect"), module("inspect"));
+    let pushed = client.push(&reference, wasm.clone()).await.unwrap();
+    let found = client.inspect(&reference).await.unwrap();
+    assert_eq!(found.digest, pushed.digest);
+    assert_eq!(found.module_digest, sha256(&wasm));
+    assert_eq!(found.size, wasm.len() as u64);
+    assert_eq!(found.media_type, media_types::LAYER);
+    assert_eq!(found.config_media_type, media_types::CONFIG);
+    let config = json!({
+        "created": "1970-01-01T00:00:00Z", "architecture": "wasm", "os": "wasip1", "layerDigests": [sha256(&wasm)],
+    });
+    assert_eq!(found.config, Some(config));
+}
+
+/// Pushes by oci-client's own means, as another tool would.
+async fn push_foreign(reference: &Reference, config: (&str, &[u8]), layer: (&str, &[u8])) -> String {
+    let client = oci_client::Client::new(oci_client::client::ClientConfig {
+        protocol: oci_client::client::ClientProtocol::Http,
+        ..Default::default()
+    });
+    let name: oci_client::Reference = reference.to_string().parse().unwrap();
+    client.store_auth_if_needed(name.resolve_registry(), &RegistryAuth::Anonymous).await;
+    let mut descriptors = Vec::new();
+    for (media_type, bytes) in [config, layer] {
+        let digest = sha256(bytes);
+        client.push_blob(&name, bytes.to_vec(), &digest).await.unwrap();
+        let size = i64::try_from(bytes.len()).unwrap();
+        let media_type = media_type.to_owned();
+        descriptors.push(OciDescriptor { media_type, digest, size, ..Default::default() });
+    }
+    let manifest = OciImageManifest {
+        media_type: Some(media_types::MANIFEST.into()),
+        layers: vec![descriptors.pop().unwrap()],
+        config: descriptors.pop().unwrap(),
+        ..Default::default()
+    };
+    client.push_manifest(&name, &manifest.into()).await.unwrap();
+    client.fetch_manifest_digest(&name, &RegistryAuth::Anonymous).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_format_of_wasm_to_oci_is_pulled_too() {
+    let (reference, wasm) = (fresh("wasm-to-oci"), module("old format"));
+    let config = (media_types::WASM_TO_OCI_CONFIG, &b"{}"[..]);
+    let digest = push_foreign(&reference, config, (media_types::WASM_TO_OCI_LAYER, &wasm)).await;
+    let pulled = client().pull(&reference).await.unwrap();
+    assert_eq!(pulled.bytes, wasm);
+    assert_eq!(pulled.digest, digest);
+    assert_eq!(pulled.media_type, media_types::WASM_TO_OCI_LAYER);
+    let found = client().inspect(&reference).await.unwrap();
+    assert_eq!(found.config_media_type, media_types::WASM_TO_OCI_CONFIG);
+}
+
+#[tokio::test]
+async fn a_container_image_is_not_an_artifact() {
+    let reference = fresh("image");
+    let layer = ("application/vnd.oci.image.layer.v1.tar+gzip", &b"no module"[..]);
+    push_foreign(&reference, ("application/vnd.oci.image.config.v1+json", b"{}"), layer).await;
+    let error = client().pull(&reference).await.unwrap_err();
+    assert!(matches!(error, OciError::NotAnArtifact { .. }), "{error}");
+    assert!(error.to_string().contains("image.layer.v1.tar+gzip"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let (client, reference) = (client(), fresh("missing"));
+    let pushed = client.push(&reference, module("missing")).await.unwrap();
+    let other_tag: Reference = format!("{}/{}:other", reference.registry(), reference.repository()).parse().unwrap();
+    let other_digest: Reference =
+        format!("{}/{}@{}", reference.registry(), reference.repository(), sha256(b"")).parse().unwrap();
+    for name in [fresh("nobody"), other_tag, other_digest] {
+        for error in [
+            client.resolve(&name).await.unwrap_err(),
+            client.inspect(&name).await.unwrap_err(),
+            client.pull(&name).await.unwrap_err(),
+            client.delete(&name).await.unwrap_err(),
+        ] {
+            assert!(matches!(&error, OciError::NotFound { reference } if *reference == name.to_string()), "{error}");
+        }
+    }
+    assert_eq!(client.resolve(&reference).await.unwrap(), pushed.digest);
+}
+
+#[tokio::test]
+async fn a_deleted_manifest_is_gone_under_each_of_its_names_and_can_be_pushed_again() {
+    let (client, reference, wasm) = (client(), fresh("delete"), module("delete"));
+    let pushed = client.push(&reference, wasm.clone()).await.unwrap();
+    client.delete(&reference).await.unwrap();
+    for name in [&reference, &pushed.reference_with_digest] {
+        let error = client.resolve(name).await.unwrap_err();
+        assert!(matches!(error, OciError::NotFound { .. }), "{error}");
+    }
+    assert!(!client.push(&reference, wasm.clone()).await.unwrap().already_present);
+    assert_eq!(client.pull(&reference).await.unwrap().bytes, wasm);
+}
+
+#[tokio::test]
+async fn a_push_under_a_digest_that_is_not_the_artifacts_sends_nothing() {
+    let (client, reference) = (client(), fresh("mismatch"));
+    let named: Reference = format!("{reference}@{}", sha256(b"")).parse().unwrap();
+    let error = client.push(&named, module("mismatch")).await.unwrap_err();
+    assert!(matches!(error, OciError::DigestMismatch { .. }), "{error}");
+    let error = client.resolve(&reference).await.unwrap_err();
+    assert!(matches!(error, OciError::NotFound { .. }), "{error}");
+
+    let error = client.push(&fresh("no-module"), b"#!/bin/sh".to_vec()).await.unwrap_err();
+    assert!(matches!(error, OciError::NotAModule(_)), "{error}");
+    let untagged: Reference = format!("{}/x@{}", registry(), sha256(b"")).parse().unwrap();
+    let error = client.push(&untagged, module("untagged")).await.unwrap_err();
+    assert!(error.to_string().contains("a push needs a tag"), "{error}");
+}
+
+#[tokio::test]
+async fn https_is_spoken_where_http_was_not_allowed_and_the_message_says_so() {
+    let client = Client::new(ClientConfig { docker_config: None, ..ClientConfig::default() }).unwrap();
+    let error = client.resolve(&fresh("https")).await.unwrap_err();
+    assert!(matches!(error, OciError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("name it as an insecure registry"), "{error}");
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_there_is_unreachable_in_time() {
+    // Taken and given back: nobody listens there now.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let client = Client::new(ClientConfig {
+        insecure_registries: vec![format!("127.0.0.1:{port}")],
+        docker_config: Some(PathBuf::from("/nowhere/config.json")),
+        connect_timeout: Duration::from_secs(2),
+        ..ClientConfig::default()
+    })
+    .unwrap();
+    let reference: Reference = format!("127.0.0.1:{port}/x:v1").parse().unwrap();
+    let start = std::time::Instant::now();
+    let error = client.push(&reference, module("nobody")).await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(matches!(&error, OciError::Unreachable { registry, .. } if registry == reference.registry()), "{error}");
+    assert!(error.to_string().contains("Connection refused"), "{error}");
+}
+
+#[tokio::test]
+async fn a_module_of_many_megabytes_makes_the_round_trip() {
+    let (client, reference) = (client(), fresh("large"));
+    // One custom section of 20 MiB: its length as LEB128, then the name "x".
+    let mut wasm = b"\0asm\x01\0\0\0\0".to_vec();
+    let size = 20 << 20;
+    let mut rest = size + 2;
+    while rest >= 128 {
+        wasm.push((rest & 127) as u8 | 128);
+        rest >>= 7;
+    }
+    wasm.extend([rest as u8, 1, b'x']);
+    wasm.extend((0..size).map(|i: u32| (i % 251) as u8));
+    client.push(&reference, wasm.clone()).await.unwrap();
+    assert!(client.pull(&reference).await.unwrap().bytes == wasm);
+}

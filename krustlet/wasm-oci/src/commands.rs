@@ -1,0 +1,105 @@
+//! The four commands: each talks to the registry and says what it found or did.
+
+use std::io::Write;
+use std::path::Path;
+
+use krustlet_oci::{Client, Reference, media_types};
+use serde_json::{Value, json};
+
+use crate::{Failure, module};
+
+/// The result of a command, in both forms.
+pub(crate) struct Report {
+    pub(crate) json: Value,
+    pub(crate) text: String,
+}
+
+/// JSON: `reference` (by digest, the name to deploy), `tagged` (as given), `digest`, `size` in bytes, `mediaType`,
+/// `alreadyPresent`.
+pub(crate) async fn push(client: &Client, file: &Path, reference: &Reference) -> Result<Report, Failure> {
+    let wasm = module::read(file)?;
+    let size = wasm.len();
+    let pushed = client.push(reference, wasm).await?;
+    let by_digest = pushed.reference_with_digest.to_string();
+    let did = match pushed.already_present {
+        true => "already there, nothing sent",
+        false => "pushed",
+    };
+    Ok(Report {
+        text: format!("{by_digest}\n{did}: {size} bytes as {reference}"),
+        json: json!({
+            "reference": by_digest,
+            "tagged": reference.to_string(),
+            "digest": pushed.digest,
+            "size": size,
+            "mediaType": media_types::LAYER,
+            "alreadyPresent": pushed.already_present,
+        }),
+    })
+}
+
+/// JSON: `reference`, `digest`, `size` in bytes, `mediaType`, `file`.
+pub(crate) async fn pull(client: &Client, reference: &Reference, output: &Path) -> Result<Report, Failure> {
+    let pulled = client.pull(reference).await?;
+    write(output, &pulled.bytes)?;
+    let (size, file) = (pulled.bytes.len(), output.display().to_string());
+    Ok(Report {
+        text: format!("{}\npulled: {size} bytes into {file}", pulled.digest),
+        json: json!({
+            "reference": reference.to_string(),
+            "digest": pulled.digest,
+            "size": size,
+            "mediaType": pulled.media_type,
+            "file": file,
+        }),
+    })
+}
+
+/// JSON: `reference`, `digest`, `moduleDigest`, `size` in bytes, `mediaType`, `configMediaType`, `config`.
+pub(crate) async fn inspect(client: &Client, reference: &Reference) -> Result<Report, Failure> {
+    let found = client.inspect(reference).await?;
+    let config = found.config.unwrap_or(Value::Null);
+    Ok(Report {
+        text: format!(
+            "reference     {reference}\ndigest        {}\nmodule        {} ({} bytes, {})\nconfig        {} {config}",
+            found.digest, found.module_digest, found.size, found.media_type, found.config_media_type
+        ),
+        json: json!({
+            "reference": reference.to_string(),
+            "digest": found.digest,
+            "moduleDigest": found.module_digest,
+            "size": found.size,
+            "mediaType": found.media_type,
+            "configMediaType": found.config_media_type,
+            "config": config,
+        }),
+    })
+}
+
+/// JSON: `reference`, `deleted` (always true).
+pub(crate) async fn delete(client: &Client, reference: &Reference) -> Result<Report, Failure> {
+    client.delete(reference).await?;
+    Ok(Report {
+        text: format!("deleted: {reference}"),
+        json: json!({ "reference": reference.to_string(), "deleted": true }),
+    })
+}
+
+/// Writes beside the file and renames, so that nobody finds half a module under its name.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed = |problem| Failure::Write {
+        path: path.display().to_string(),
+        problem,
+    };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let result = std::fs::File::create(&part)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| std::fs::rename(&part, path));
+    if result.is_err() {
+        // Whatever went wrong is worth more than why the rest cannot be removed.
+        let _ = std::fs::remove_file(&part);
+    }
+    result.map_err(failed)
+}

@@ -5,6 +5,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import * as readline from "node:readline";
 import * as grpc from "@grpc/grpc-js";
+import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as pb from "@pulumi/pulumi/proto/provider_pb";
@@ -171,6 +172,11 @@ export class PluginProcess {
         request.setProperties(struct(state));
         request.setTimeout(timeoutSeconds);
         await call((done) => this.client.delete(request, done));
+    }
+
+    /** Tells the plugin that the user wants its operations to end. */
+    async cancel(): Promise<void> {
+        await call((done) => this.client.cancel(new Empty(), done));
     }
 }
 

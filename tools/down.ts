@@ -37,7 +37,12 @@ async function destroy(files: StackFiles, home: Home, report: Reporter): Promise
         "--config-file",
         files.configCopy,
     ];
-    const exitCode = await pulumiLive([...args, "--suppress-permalink=true"], files.cwd, env, logFile);
+    const exitCode = await pulumiLive(
+        [...args, "--suppress-permalink=true", "--suppress-outputs"],
+        files.cwd,
+        env,
+        logFile,
+    );
     if (exitCode !== 0) {
         throw new Error(
             `\`pulumi destroy\` on stack ${files.stack} could not remove everything; the message above says what is left and why.\n` +
@@ -46,7 +51,7 @@ async function destroy(files: StackFiles, home: Home, report: Reporter): Promise
         );
     }
     await removeStack(files, env);
-    report.note(`Stack ${files.stack} is gone. What was built and downloaded stays in the cache.`);
+    report.note(`Stack ${files.stack} is removed too. What was built and downloaded stays in the cache.`);
 }
 
 async function removeStack(files: StackFiles, env: Env): Promise<void> {

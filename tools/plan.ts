@@ -1,4 +1,4 @@
-import type { MakeContext } from "../airgap";
+import type { AirgapTool, MakeContext } from "../airgap";
 import type { Inspection } from "./inspect";
 import type { Reporter } from "./lib/report";
 import type { SourceChoice } from "./source";
@@ -11,6 +11,8 @@ export interface Plan {
     make: MakeContext;
     /** Runs big builds one after the other: two at once on few cores take longer than both in turn. */
     inTurn: <T>(build: () => Promise<T>) => Promise<T>;
+    /** The air-gapped builds that this run has begun. */
+    builds: Map<AirgapTool, Promise<string>>;
 }
 
 export function oneAfterTheOther(): Plan["inTurn"] {

@@ -1,4 +1,4 @@
-import { airgapPrerequisites, ensureDocker, makeTool } from "../airgap";
+import { airgapPrerequisites, ensureDocker, makeTool, type AirgapTool } from "../airgap";
 import { run } from "../steps/lib/run";
 import { dockerProblem, problemMessage, rustProblem, type Host, type Problem } from "./advice";
 import { buildAgent } from "./agent";
@@ -48,7 +48,7 @@ export async function prepareTools(report: Reporter, options: PrepareOptions = {
     const home = homeOf(env);
     await ensureHome(home);
     const make = { report, logDir: home.logs };
-    const plan: Plan = { inspection, choice, report, make, inTurn: oneAfterTheOther() };
+    const plan: Plan = { inspection, choice, report, make, inTurn: oneAfterTheOther(), builds: new Map() };
     const tools = readyTools(plan, home);
     const { agent } = inspection.rust;
     if (purpose === "destroy") {
@@ -118,7 +118,7 @@ async function tellAirgap(plan: Plan, tools: Record<ToolName, ReadyTool>): Promi
     const { because } = plan.choice.made ? await plan.choice.get() : { because: undefined };
     plan.report.warn(
         `Air-gapped builds are in use${because ? ` (${because})` : ""}: ${names.join(", ")}. They are made from package ` +
-            "registries; plugin-kubernetes and plugin-docker are stand-ins for Pulumi's own (see docs).",
+            "registries; the plugins are stand-ins for Pulumi's own (airgap/README.md).",
     );
 }
 
@@ -142,7 +142,14 @@ async function readyTool(tool: InspectedTool, plan: Plan): Promise<ReadyTool> {
         const dir = await officialRelease(tool, plan);
         if (dir !== undefined) return { name, from: "official", dir };
     }
-    return { name, from: "airgap", dir: await plan.inTurn(() => makeTool(AIRGAP_NAME[name], plan.make)) };
+    return { name, from: "airgap", dir: await airgapBuild(AIRGAP_NAME[name], plan) };
+}
+
+/** Several plugins come out of one build. */
+function airgapBuild(tool: AirgapTool, plan: Plan): Promise<string> {
+    const begun = plan.builds.get(tool) ?? plan.inTurn(() => makeTool(tool, plan.make));
+    plan.builds.set(tool, begun);
+    return begun;
 }
 
 /** The official release, or undefined when it cannot be had and an air-gapped build may take its place. */

@@ -116,6 +116,25 @@ export async function isCached(name: string, key: string, options = { remember: 
     return (await fault(cachePath(name, key), options.remember)) === undefined;
 }
 
+function isRunning(pid: number): boolean {
+    try {
+        process.kill(pid, 0);
+        return true;
+    } catch (error) {
+        return (error as NodeJS.ErrnoException).code === "EPERM";
+    }
+}
+
+/** Removes what killed runs left of things of this name that they were making. */
+async function removeAbandoned(parent: string): Promise<void> {
+    for (const name of await fs.readdir(parent)) {
+        const pid = /\.making-(\d+)-[0-9a-f]+$/.exec(name)?.[1];
+        if (pid !== undefined && !isRunning(Number(pid))) {
+            await fs.rm(path.join(parent, name), { recursive: true, force: true });
+        }
+    }
+}
+
 /**
  * Returns the folder of a cached thing, made by `make` when it is absent or does not pass its check.
  *
@@ -130,6 +149,7 @@ export async function cached(
     const final = cachePath(name, key);
     if (await isCached(name, key)) return final;
     await fs.mkdir(path.dirname(final), { recursive: true });
+    await removeAbandoned(path.dirname(final));
     const work = `${final}.making-${process.pid}-${randomBytes(4).toString("hex")}`;
     await fs.mkdir(work);
     try {

@@ -259,6 +259,17 @@ describe("the cache", () => {
             before.filter((name) => name !== "verified.json"),
         );
     });
+    it("clears away what a killed run left, and not what a living one makes", async () => {
+        const gone = Number(execFileSync("sh", ["-c", "echo $$"], { encoding: "utf8" }));
+        const names = [`old.making-${gone}-0a1b2c3d`, `new.making-${process.pid}-0a1b2c3d`];
+        for (const name of names)
+            await fs.mkdir(path.join(dir, "krustlet-stack", "thing", name), { recursive: true });
+        await make("good");
+        assert.deepEqual((await fs.readdir(path.join(dir, "krustlet-stack", "thing"))).sort(), [
+            "key",
+            names[1],
+        ]);
+    });
     it("misses what is gone", async () => {
         const entry = await make("good");
         await fs.rm(path.join(entry, "file"));

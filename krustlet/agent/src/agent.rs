@@ -1,0 +1,137 @@
+//! The agent from start to end, in the order in which things must happen.
+
+use std::future;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use krustlet_runtime::{Engine, EngineConfig};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::config::Config;
+use crate::files;
+use crate::images::Images;
+use crate::join::{self, Identity};
+use crate::node::{Readiness, Registration};
+use crate::pods::{self, Directory, Events, Shared};
+use crate::server::{self, Server};
+
+/// How long the last word to the API server may take.
+const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
+
+/// Runs until SIGTERM or SIGINT, or until something fails that cannot be mended.
+///
+/// # Errors
+/// The port is taken, the node may not join, or its serving certificate was refused.
+pub async fn run(config: &Config) -> Result<()> {
+    let mut stop = stop_signal()?;
+    files::private_dir(&config.data_dir)?;
+    let listener = server::bind(config.listen)?;
+    let images = images(config)?;
+
+    let (identity, mut registration) = tokio::select! {
+        joined = join(config) => joined?,
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    };
+
+    let directory = Directory::default();
+    let waiting = Readiness::NotReady("waiting for the serving certificate to be approved".into());
+    let (set_readiness, readiness) = watch::channel(waiting);
+    let (stop_pods, pods_stop) = watch::channel(false);
+    let pods = tokio::spawn({
+        let shared = Arc::new(Shared {
+            client: identity.client.clone(),
+            images,
+            events: Events::new(identity.client.clone(), &config.node_name),
+            directory: directory.clone(),
+            host_ip: config.node_ip.to_string(),
+            pods_dir: config.data_dir.join("pods"),
+        });
+        let node_name = config.node_name.clone();
+        async move { pods::run(shared, &node_name, pods_stop).await }
+    });
+
+    let mut server = None;
+    let outcome = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        error = keep_port_open(config, &identity, listener, directory, &set_readiness, &mut server) => Err(error),
+        () = registration.keep_alive(readiness) => Ok(()),
+    };
+
+    tracing::info!("stopping");
+    stop_pods.send_replace(true);
+    if pods.await.is_err() {
+        tracing::error!("the pods were not ended in good order");
+    }
+    // After the pods: who follows a log still gets its end.
+    if let Some(server) = server {
+        server.stop();
+    }
+    match timeout(SIGN_OFF_LIMIT, registration.sign_off()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!("the node could not sign off: {error:#}"),
+        Err(_) => tracing::warn!("the node could not sign off in time"),
+    }
+    outcome
+}
+
+async fn join(config: &Config) -> Result<(Identity, Registration)> {
+    let identity = join::client_identity(config).await?;
+    let registration = Registration::new(config, identity.client.clone()).await?;
+    Ok((identity, registration))
+}
+
+/// Opens the log port as soon as it has its certificate, and makes the node ready then. Ends only with an error.
+///
+/// To renew the certificate while the agent runs, wait here for its renewal time instead of for ever, ask for the next one, and
+/// hand it to the server.
+async fn keep_port_open(
+    config: &Config,
+    identity: &Identity,
+    listener: TcpListener,
+    directory: Directory,
+    readiness: &watch::Sender<Readiness>,
+    server: &mut Option<Server>,
+) -> anyhow::Error {
+    let opened = async {
+        let serving = join::serving_identity(config, identity).await.context("the node cannot serve logs")?;
+        server::start(listener, &serving, identity.ca.clone(), directory)
+    };
+    match opened.await {
+        Err(error) => error,
+        Ok(opened) => {
+            *server = Some(opened);
+            tracing::info!(address = %config.listen, "log port open");
+            readiness.send_replace(Readiness::Ready);
+            future::pending().await
+        }
+    }
+}
+
+fn images(config: &Config) -> Result<Images> {
+    let client = krustlet_oci::Client::new(krustlet_oci::ClientConfig {
+        insecure_registries: config.insecure_registries.clone(),
+        ..krustlet_oci::ClientConfig::default()
+    })?;
+    let engine = Engine::new(EngineConfig::default())?;
+    Ok(Images::new(client, engine, &config.data_dir))
+}
+
+/// Becomes true at SIGTERM or SIGINT.
+fn stop_signal() -> Result<watch::Receiver<bool>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM received"),
+            _ = interrupt.recv() => tracing::info!("SIGINT received"),
+        }
+        sender.send_replace(true);
+        // The receivers must never see the sender go.
+        future::pending::<()>().await;
+    });
+    Ok(receiver)
+}

@@ -1,0 +1,159 @@
+//! Filing a certificate signing request and waiting for its answer.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use futures::StreamExt;
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use kube::api::{Api, PostParams};
+use kube::runtime::watcher;
+use kube::{Client, ResourceExt};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::certificate::Certificate;
+use super::csr::Request;
+
+/// How long a request may wait for approval, everything included.
+pub const APPROVAL_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// How long a refusal (401, 403) is taken for a token or a role that the API server has not seen yet.
+const GRACE_FOR_REFUSALS: Duration = Duration::from_secs(30);
+
+/// How often the request is read when no watch brings news.
+const POLL: Duration = Duration::from_secs(2);
+
+/// Posts the request and returns the signed certificate, PEM.
+///
+/// # Errors
+/// Denied, failed, not decided within [`APPROVAL_LIMIT`], or refused by the API server; the request's name is in the message.
+pub async fn obtain(client: &Client, request: &Request, node_name: &str) -> Result<Vec<u8>> {
+    let word = request.purpose.word();
+    let limit = Instant::now() + APPROVAL_LIMIT;
+    let api: Api<CertificateSigningRequest> = Api::all(client.clone());
+    let filed = post(&api, &request.object(node_name), limit)
+        .await
+        .with_context(|| format!("cannot file the {word} certificate request"))?;
+    let name = filed.name_any();
+    tracing::info!(csr = name, "waiting for approval of the {word} certificate: kubectl certificate approve {name}");
+    let pem = timeout_at(limit, decision(&api, &name)).await.map_err(|_| {
+        anyhow!("certificate request {name} was not approved within {} minutes", APPROVAL_LIMIT.as_secs() / 60)
+    })??;
+    let certificate =
+        Certificate::from_pem(&pem).with_context(|| format!("certificate request {name}: the signer's answer"))?;
+    if certificate.public_key_der != request.public_key_der {
+        bail!("certificate request {name}: the signed certificate is of another key");
+    }
+    tracing::info!(csr = name, "the {word} certificate was signed");
+    Ok(pem)
+}
+
+async fn post(
+    api: &Api<CertificateSigningRequest>,
+    object: &CertificateSigningRequest,
+    limit: Instant,
+) -> Result<CertificateSigningRequest> {
+    let refusals_until = Instant::now() + GRACE_FOR_REFUSALS;
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let error = match api.create(&PostParams::default(), object).await {
+            Ok(filed) => return Ok(filed),
+            Err(error) => error,
+        };
+        let now = Instant::now();
+        let give_up = match &error {
+            kube::Error::Api(status) if status.code == 401 || status.code == 403 => now >= refusals_until,
+            kube::Error::Api(status) => status.code < 500 && status.code != 429,
+            _ => now >= limit,
+        };
+        if give_up {
+            return Err(match &error {
+                kube::Error::Api(status) if status.code == 401 => {
+                    anyhow!(
+                        "the API server does not know the credential (401): the bootstrap token may have expired or been revoked"
+                    )
+                }
+                _ => error.into(),
+            });
+        }
+        tracing::warn!("cannot file the certificate request yet, trying again: {error}");
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Waits for the decision. The watch only makes it quicker: reading the one object is all the right that is needed.
+async fn decision(api: &Api<CertificateSigningRequest>, name: &str) -> Result<Vec<u8>> {
+    let mut news = pin!(watcher(api.clone(), watcher::Config::default().fields(&format!("metadata.name={name}"))));
+    let mut watching = true;
+    loop {
+        match api.get(name).await {
+            Ok(csr) => {
+                if let Some(pem) = verdict(&csr)? {
+                    return Ok(pem);
+                }
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                bail!("certificate request {name} was deleted before it was approved")
+            }
+            Err(error) => tracing::warn!(csr = name, "cannot read the certificate request, trying again: {error}"),
+        }
+        tokio::select! {
+            event = news.next(), if watching => watching = matches!(event, Some(Ok(_))),
+            () = sleep(POLL) => {}
+        }
+    }
+}
+
+/// The certificate if it is there, `None` if there is no decision yet.
+///
+/// # Errors
+/// Denied or failed, with the reason given.
+fn verdict(csr: &CertificateSigningRequest) -> Result<Option<Vec<u8>>> {
+    let Some(status) = &csr.status else { return Ok(None) };
+    for condition in status.conditions.iter().flatten() {
+        if condition.type_ == "Denied" || condition.type_ == "Failed" {
+            bail!(
+                "certificate request {} was {}: {} {}",
+                csr.name_any(),
+                condition.type_.to_lowercase(),
+                condition.reason.as_deref().unwrap_or("no reason given"),
+                condition.message.as_deref().unwrap_or_default()
+            );
+        }
+    }
+    Ok(status.certificate.as_ref().map(|certificate| certificate.0.clone()).filter(|pem| !pem.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn csr(status: serde_json::Value) -> CertificateSigningRequest {
+        serde_json::from_value(serde_json::json!({
+            "metadata": { "name": "krustlet-n-client-abc" },
+            "spec": { "request": "", "signerName": "s" },
+            "status": status
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_request_is_pending_until_the_certificate_is_there() {
+        assert_eq!(verdict(&csr(serde_json::json!({}))).unwrap(), None);
+        let approved = serde_json::json!({ "conditions": [{ "type": "Approved", "status": "True" }] });
+        assert_eq!(verdict(&csr(approved)).unwrap(), None);
+        let signed =
+            serde_json::json!({ "conditions": [{ "type": "Approved", "status": "True" }], "certificate": "YWJj" });
+        assert_eq!(verdict(&csr(signed)).unwrap().unwrap(), b"abc");
+    }
+
+    #[test]
+    fn denied_and_failed_end_the_wait_with_the_reason() {
+        for kind in ["Denied", "Failed"] {
+            let status = serde_json::json!({ "conditions": [{ "type": kind, "status": "True", "reason": "NotOurs", "message": "wrong key" }] });
+            let message = verdict(&csr(status)).unwrap_err().to_string();
+            assert!(message.contains("krustlet-n-client-abc") && message.contains("NotOurs wrong key"), "{message}");
+        }
+    }
+}

@@ -2,6 +2,7 @@ import type { KindClusterInput } from "../contract";
 import { containers, network } from "./docker";
 import { expandHome, withPrivateFile } from "./files";
 import { clusterLabel, isOurs, networksOf, progressOf } from "./kind";
+import { endProcess, processesWith } from "./processes";
 import { run } from "./run";
 import { progress } from "./step";
 
@@ -12,12 +13,22 @@ export async function removeCluster(input: KindClusterInput): Promise<void> {
         progress(`cluster "${input.name}" is not of ${input.owner}: left alone`);
         return;
     }
+    await endOrphans(input.name);
     const volumes = existing.flatMap(({ Mounts }) =>
         Mounts.filter(({ Type }) => Type === "volume").map(({ Name }) => Name ?? ""),
     );
     if (existing.length > 0 || input.mergeKubeconfigFile !== undefined) await deleteByKind(input);
     await removeVolumes(volumes);
     for (const name of networksOf(existing)) await removeUnusedNetwork(name);
+}
+
+/** A kind that outlived its killed step would, once it fails, take away the nodes of the cluster that is made next. */
+async function endOrphans(name: string): Promise<void> {
+    const orphans = processesWith(`--name=${name}`, "create", "cluster");
+    for (const orphan of orphans) {
+        progress(`kind (process ${orphan.pid}) of an earlier run is still creating cluster "${name}": ended`);
+        await endProcess(orphan, 5);
+    }
 }
 
 async function deleteByKind(input: KindClusterInput): Promise<void> {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** A process that cannot be mistaken for a later one of the same id. */
@@ -25,13 +25,15 @@ export function isAlive({ pid, startTime }: ProcessId): boolean {
     return processOf(pid)?.startTime === startTime;
 }
 
-/** Every process of this user that was started with `argument` on its command line. */
-export function processesWith(argument: string): ProcessId[] {
-    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+/** Every process with all these arguments on its command line; none on a system without /proc. */
+export function processesWith(...wanted: string[]): ProcessId[] {
+    const pids = existsSync("/proc") ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : [];
     return pids.flatMap((pid) => {
         try {
             const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-            const found = argv.includes(argument) ? processOf(Number(pid)) : undefined;
+            const found = wanted.every((argument) => argv.includes(argument))
+                ? processOf(Number(pid))
+                : undefined;
             return found && Number(pid) !== process.pid ? [found] : [];
         } catch {
             return [];

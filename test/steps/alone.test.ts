@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import * as path from "node:path";
+import { describe, it } from "node:test";
+import type { KindClusterInput, PreflightInput } from "../../steps/contract";
+import { fail, start } from "./runStep";
+
+const folder = path.join(__dirname, "..", "..", "steps");
+const names = readdirSync(folder)
+    .filter((file) => file.endsWith(".ts") && file !== "contract.ts")
+    .map((file) => path.basename(file, ".ts"));
+
+const cluster: KindClusterInput = {
+    name: "krustlet-steps-alone",
+    owner: "krustlet-stack/steps-test",
+    waitSeconds: 60,
+    kubeadmConfigPatches: [],
+    containerdConfigPatches: [],
+};
+const checks: PreflightInput = {
+    owner: "krustlet-stack/steps-test",
+    cluster: { name: cluster.name },
+    nodes: [],
+    modules: [],
+};
+
+describe("every step", { concurrency: 2 }, () => {
+    it("is here", () => {
+        assert.equal(names.length, 14);
+    });
+    for (const name of names) {
+        it(`${name} without an input says what it must be`, async () => {
+            const result = await start(name, "");
+            assert.equal(result.exitCode, 1);
+            assert.equal(result.stdout, "");
+            assert.match(
+                result.stderr,
+                new RegExp(`^${name}: standard input is empty; it must be one JSON object:\n  \\w+`),
+            );
+            assert.doesNotMatch(result.stderr, /^\s+at /m);
+        });
+        it(`${name} names a field that it does not know`, async () => {
+            const result = await start(name, '{"colour": "red"}');
+            assert.equal(result.exitCode, 1);
+            assert.match(
+                result.stderr,
+                new RegExp(`^${name}: input\\.colour: no such field; known are \\w+`),
+            );
+        });
+    }
+});
+
+describe("a step without its tools", () => {
+    it("leads to the doctor", async () => {
+        const path = { env: { PATH: "/nonexistent" } };
+        assert.match(
+            await fail("createKindCluster", cluster, path),
+            /^createKindCluster: docker is not on PATH; `npm run doctor` shows which tools are missing and what to do\n$/,
+        );
+        assert.equal(
+            await fail("preflight", { ...checks, modules: [] }, path),
+            "preflight: a problem to mend before anything is created:\n- Tools: docker, kind, kubectl are not on PATH; `npm run doctor` shows what to do\n",
+        );
+    });
+});
+
+describe("a step without Docker", () => {
+    const down = { env: { DOCKER_HOST: "unix:///nonexistent/docker.sock" } };
+    it("says so and creates nothing", async () => {
+        const message = await fail("createKindCluster", cluster, down);
+        assert.match(
+            message,
+            /^createKindCluster: Docker: no daemon answers \(.*nonexistent.*\); start it, or set DOCKER_HOST to one/,
+        );
+        assert.match(await fail("preflight", checks, down), /\n- Docker: no daemon answers \(/);
+        assert.match(await fail("deleteKindCluster", cluster, down), /Docker: no daemon answers/);
+    });
+});
+
+describe("a step that only looks", () => {
+    it("tells all problems at once", async () => {
+        const message = await fail("preflight", {
+            ...checks,
+            remoteRegistry: "localhost:1",
+            nodes: [{ name: "krustlet", port: 3000, stateDir: "/nonexistent", program: "krustlet-wasm" }],
+            modules: [{ file: "/etc/hostname" }, { source: "/nonexistent" }, {}],
+        });
+        const lines = message.trimEnd().split("\n");
+        assert.deepEqual(lines.slice(0, 1), ["preflight: 5 problems to mend before anything is created:"]);
+        assert.deepEqual(
+            lines
+                .slice(1)
+                .map((line) => line.replace(/[:.].*/, ""))
+                .sort(),
+            ['- KrustletNode "krustlet"', "- Registry", "- WasmArtifact", "- WasmArtifact", "- WasmArtifact"],
+        );
+    });
+
+    it("tells Docker's version when nothing is wrong", async () => {
+        const result = await start("preflight", JSON.stringify(checks));
+        assert.equal(result.exitCode, 0, result.stderr);
+        const { dockerVersion } = JSON.parse(result.stdout) as { dockerVersion: string };
+        assert.match(dockerVersion, /^\d+\.\d+/);
+    });
+});

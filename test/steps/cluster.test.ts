@@ -1,0 +1,383 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import * as path from "node:path";
+import { after, before, describe, it } from "node:test";
+import type * as contract from "../../steps/contract";
+import { run } from "../../steps/lib/run";
+import { NODE_IMAGE } from "../../tools/versions";
+import { CN, makeCsr, newKey, O } from "../unit/steps/makeCsr";
+import {
+    adminFile,
+    allowRequests,
+    checks,
+    clusterInput,
+    containers,
+    csrs,
+    folder,
+    get,
+    group,
+    kubectl,
+    nodeName,
+    owner,
+    stateDir,
+    tokensOf,
+    volumes,
+} from "./clusterUnderTest";
+import { fail, pass, passTwice, start } from "./runStep";
+
+// One cluster for all: its parts depend on each other in this order, as in a stack.
+describe("a cluster and its Wasm node, step by step", () => {
+    let cluster: contract.KindClusterOutput;
+    let token: contract.BootstrapTokenInput;
+    let node: contract.NodeInput;
+    let approval: contract.CertificateApprovalInput;
+    let agent: contract.NodeOutput;
+    let volumesBefore: string[];
+
+    before(async () => {
+        await pass("deleteKindCluster", clusterInput);
+        volumesBefore = await volumes();
+        writeFileSync(
+            clusterInput.mergeKubeconfigFile ?? "",
+            "apiVersion: v1\nkind: Config\ncontexts:\n- name: mine\n  context: {cluster: c, user: u}\n",
+        );
+    });
+    after(async () => {
+        if (node) await start("stopNode", JSON.stringify(node));
+        await start("deleteKindCluster", JSON.stringify(clusterInput));
+        rmSync(folder, { recursive: true, force: true });
+    });
+
+    it("createKindCluster leaves nothing when it is ended half-way", async () => {
+        const result = await start("createKindCluster", JSON.stringify(clusterInput), {
+            onProgress: (child, text) => {
+                if (text.includes("Starting control-plane")) child.kill("SIGINT");
+            },
+        });
+        assert.equal(result.exitCode, 1, result.stderr);
+        assert.equal(result.stdout, "");
+        assert.match(result.stderr, /createKindCluster: SIGINT, cleaning up\n/);
+        assert.deepEqual(await containers(), []);
+        assert.deepEqual(await volumes(), volumesBefore);
+    });
+
+    it("createKindCluster makes a cluster after a run that was killed", async () => {
+        const killed = await start("createKindCluster", JSON.stringify(clusterInput), {
+            onProgress: (child, text) => {
+                if (text.includes("Writing configuration")) child.kill("SIGKILL");
+            },
+        });
+        assert.equal(killed.exitCode, null);
+        cluster = await pass("createKindCluster", clusterInput);
+        writeFileSync(adminFile, cluster.kubeconfig, { mode: 0o600 });
+        const system = await get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system");
+        assert.deepEqual(
+            { ...cluster, kubeconfig: "", server: "", gatewayAddress: "" },
+            {
+                name: clusterInput.name,
+                kubeconfig: "",
+                context: "kind-krustlet-steps-test",
+                server: "",
+                kubernetesVersion: NODE_IMAGE.tag,
+                network: "kind",
+                gatewayAddress: "",
+                identity: system.metadata.uid,
+            },
+        );
+        assert.match(cluster.server, /^https:\/\/127\.0\.0\.1:\d+$/);
+        assert.match(cluster.gatewayAddress, /^\d+\.\d+\.\d+\.1$/);
+    });
+
+    it("createKindCluster adopts its own cluster as it is", async () => {
+        const result = await start("createKindCluster", JSON.stringify(clusterInput));
+        assert.equal(result.exitCode, 0, result.stderr);
+        assert.deepEqual(JSON.parse(result.stdout), cluster);
+        assert.match(result.stderr, /cluster "krustlet-steps-test" is there already/);
+    });
+
+    it("createKindCluster merges into the file that was named, and keeps what was in it", async () => {
+        const { stdout } = await kubectl(
+            ["config", "get-contexts", "--output=name"],
+            undefined,
+            clusterInput.mergeKubeconfigFile,
+        );
+        assert.deepEqual(stdout.trim().split("\n").sort(), [cluster.context, "mine"]);
+    });
+
+    it("a cluster of another owner is refused and never touched", async () => {
+        const before = await containers();
+        const other = { ...clusterInput, owner: "krustlet-stack/other", mergeKubeconfigFile: undefined };
+        const said =
+            /a kind cluster "krustlet-steps-test" exists and belongs to krustlet-stack\/steps-test, so krustlet-stack\/other does not touch it/;
+        assert.match(await fail("createKindCluster", other), said);
+        assert.match(await fail("preflight", { ...checks, owner: other.owner }), said);
+        await pass("deleteKindCluster", other);
+        assert.deepEqual(await containers(), before);
+    });
+
+    it("createBootstrapToken writes a token that is good for its group alone, and revokes the one before", async () => {
+        const file = path.join(stateDir, "bootstrap.kubeconfig");
+        token = { kubeconfig: cluster.kubeconfig, owner, nodeName, group, tokenTtlSeconds: 600, file };
+        const first = await pass("createBootstrapToken", token);
+        assert.equal(statSync(file).mode & 0o777, 0o600);
+        assert.equal(statSync(stateDir).mode & 0o777, 0o700);
+        const old = path.join(folder, "old.kubeconfig");
+        writeFileSync(old, readFileSync(file), { mode: 0o600 });
+
+        const made = await pass("createBootstrapToken", token);
+        assert.notEqual(made.username, first.username);
+        const review = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
+        const whoAmI = (kubeconfig: string) =>
+            kubectl(
+                ["create", "--raw=/apis/authentication.k8s.io/v1/selfsubjectreviews", "-f", "-"],
+                review,
+                kubeconfig,
+            );
+        const who = JSON.parse((await whoAmI(file)).stdout) as {
+            status: { userInfo: { username: string; groups: string[] } };
+        };
+        assert.equal(who.status.userInfo.username, made.username);
+        assert.deepEqual(
+            who.status.userInfo.groups.sort(),
+            ["system:authenticated", "system:bootstrappers", group].sort(),
+        );
+        assert.match((await whoAmI(old)).stderr, /Unauthorized|logged in/);
+        const secrets = await get<{ items: object[] }>("/api/v1/namespaces/kube-system/secrets");
+        assert.equal(tokensOf(secrets.items).length, 1);
+    });
+
+    it("launchNode says what is wrong with an address, a port and a program", async () => {
+        node = {
+            kubeconfig: cluster.kubeconfig,
+            owner,
+            program: "krustlet-wasi",
+            nodeName,
+            nodeIp: cluster.gatewayAddress,
+            port: 3931,
+            maxPods: 20,
+            labels: { "example.com/test": "yes" },
+            insecureRegistries: [],
+            stateDir,
+            bootstrapFile: token.file,
+            bootstrapGroup: group,
+            tokenTtlSeconds: 600,
+        };
+        approval = {
+            kubeconfig: cluster.kubeconfig,
+            nodeName,
+            nodeIp: node.nodeIp,
+            bootstrapGroup: group,
+            stateDir,
+            timeoutSeconds: 30,
+        };
+        assert.match(
+            await fail("approveCertificates", approval),
+            /KrustletNode "krustlet-steps": its agent was not started/,
+        );
+        assert.match(
+            await fail("launchNode", { ...node, nodeIp: "192.0.2.1" }),
+            /nodeIp 192\.0\.2\.1 is no address of this host/,
+        );
+        assert.match(
+            await fail("launchNode", { ...node, program: "krustlet-wasm" }),
+            /"krustlet-wasm" is no program on PATH or in that place; `npm run doctor`/,
+        );
+        assert.match(
+            await fail("launchNode", { ...node, owner: "krustlet-stack/other" }),
+            /is of node "krustlet-steps" of krustlet-stack\/steps-test, not of/,
+        );
+
+        const taken = createServer();
+        await new Promise<void>((resolve) => taken.listen(node.port, node.nodeIp, resolve));
+        assert.match(
+            await fail("launchNode", node),
+            /port 3931 of [\d.]+ is in use: something listens on [\d.]+:3931/,
+        );
+        assert.match(await fail("preflight", checks), /KrustletNode "krustlet-steps": port 3931 is in use/);
+        await new Promise((resolve) => taken.close(resolve));
+
+        const failing = path.join(folder, "failing");
+        writeFileSync(failing, "#!/bin/sh\necho the disk is full\nexit 3\n", { mode: 0o700 });
+        const said = await fail("launchNode", { ...node, program: failing });
+        assert.match(said, /its agent ended at once; its log, .*\/agent\.log, ends:\nthe disk is full\n$/);
+        assert.equal(existsSync(path.join(stateDir, "agent.pid")), false);
+    });
+
+    it("launchNode starts the agent apart from its caller, with a minimal environment", async () => {
+        process.env.KRUSTLET_STEPS_TEST_SECRET = "not for the agent";
+        agent = await pass("launchNode", node);
+        assert.deepEqual(
+            { ...agent, pid: 0 },
+            {
+                pid: 0,
+                logFile: path.join(stateDir, "agent.log"),
+                dataDir: path.join(stateDir, "data"),
+                kubeconfigFile: path.join(stateDir, "kubeconfig"),
+            },
+        );
+        const session = readFileSync(`/proc/${agent.pid}/stat`, "utf8").split(") ")[1].split(" ")[3];
+        assert.equal(session, String(agent.pid));
+        const environment = readFileSync(`/proc/${agent.pid}/environ`, "utf8").split("\0").filter(Boolean);
+        const names = environment.map((entry) => entry.split("=")[0]);
+        assert.deepEqual(
+            names.filter((name) => !["PATH", "HOME", "RUST_LOG", "KUBECONFIG"].includes(name)),
+            [],
+        );
+        for (const file of ["agent.log", "agent.pid"])
+            assert.equal(statSync(path.join(stateDir, file)).mode & 0o777, 0o600);
+        assert.equal(
+            (await pass("launchNode", node)).pid,
+            agent.pid,
+            "an agent that runs as it should is kept",
+        );
+    });
+
+    it("approveCertificates waits for the token's right to ask, approves the node's two requests, and nobody else's", async () => {
+        const foreign = makeCsr({
+            key: newKey(),
+            subject: [
+                [O, "system:nodes"],
+                [CN, `system:node:${nodeName}`],
+            ],
+        });
+        const forged = {
+            apiVersion: "certificates.k8s.io/v1",
+            kind: "CertificateSigningRequest",
+            metadata: { name: `krustlet-${nodeName}-client-first` },
+            spec: {
+                request: Buffer.from(foreign).toString("base64"),
+                signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+                usages: ["digital signature", "client auth"],
+            },
+        };
+        const created = await kubectl(["create", "-f", "-"], forged);
+        assert.equal(created.exitCode, 0, created.stderr);
+        const approving = start("approveCertificates", JSON.stringify(approval));
+        await allowRequests();
+        const result = await approving;
+        assert.equal(result.exitCode, 0, result.stderr);
+        const names = JSON.parse(result.stdout) as contract.CertificateApprovalOutput;
+        assert.match(names.client ?? "", new RegExp(`^krustlet-${nodeName}-client-`));
+        assert.match(names.serving ?? "", new RegExp(`^krustlet-${nodeName}-serving-`));
+        assert.match(
+            result.stderr,
+            /certificate request krustlet-krustlet-steps-client-first is not approved: requester is kubernetes-admin, not system:bootstrap:[a-z0-9]{6}; .*its public key is not the one that the node's agent made/,
+        );
+        const decided = (await csrs()).filter(({ status }) =>
+            status?.conditions?.some(({ type }) => type === "Approved"),
+        );
+        const ours = decided
+            .map(({ metadata }) => metadata.name)
+            .filter((name) => name.startsWith("krustlet-"));
+        assert.deepEqual(ours.sort(), [names.client, names.serving].sort());
+    });
+
+    it("awaitNode waits until the node is Ready", async () => {
+        const output = await pass("awaitNode", {
+            kubeconfig: cluster.kubeconfig,
+            nodeName,
+            stateDir,
+            timeoutSeconds: 30,
+        });
+        assert.deepEqual(
+            { ...output, kubeletVersion: "" },
+            { nodeName, hostname: nodeName, kubeletVersion: "" },
+        );
+        assert.notEqual(output.kubeletVersion, "unknown");
+        const { metadata } = await get<{ metadata: { labels: Record<string, string> } }>(
+            `/api/v1/nodes/${nodeName}`,
+        );
+        assert.equal(metadata.labels["example.com/test"], "yes");
+        assert.deepEqual(await pass("approveCertificates", approval), { client: null, serving: null });
+        await pass("preflight", checks);
+    });
+
+    it("launchNode replaces an agent whose command line has changed; the node keeps its certificates", async () => {
+        node = { ...node, maxPods: 21 };
+        const next = await pass("launchNode", node);
+        assert.notEqual(next.pid, agent.pid);
+        assert.equal(existsSync(`/proc/${agent.pid}`), false);
+        agent = next;
+        assert.deepEqual(await pass("approveCertificates", approval), { client: null, serving: null });
+        await pass("awaitNode", { kubeconfig: cluster.kubeconfig, nodeName, stateDir, timeoutSeconds: 30 });
+        const { status } = await get<{ status: { capacity: Record<string, string> } }>(
+            `/api/v1/nodes/${nodeName}`,
+        );
+        assert.equal(status.capacity.pods, "21");
+    });
+
+    it("awaitNode and approveCertificates fail at once when the agent has died; launchNode starts it again", async () => {
+        process.kill(agent.pid, "SIGKILL");
+        const begun = Date.now();
+        const said = /KrustletNode "krustlet-steps": its agent has ended; its log, .*agent\.log, ends:\n./;
+        assert.match(
+            await fail("awaitNode", {
+                kubeconfig: cluster.kubeconfig,
+                nodeName,
+                stateDir,
+                timeoutSeconds: 60,
+            }),
+            said,
+        );
+        assert.match(await fail("approveCertificates", { ...approval, timeoutSeconds: 60 }), said);
+        assert.ok(Date.now() - begun < 15_000);
+        agent = await pass("launchNode", node);
+        await pass("awaitNode", { kubeconfig: cluster.kubeconfig, nodeName, stateDir, timeoutSeconds: 30 });
+    });
+
+    it("deleteCertificateRequests deletes the node's requests and leaves others", async () => {
+        await pass("deleteCertificateRequests", approval);
+        const left = (await csrs())
+            .map(({ metadata }) => metadata.name)
+            .filter((name) => name.startsWith("krustlet-"));
+        assert.deepEqual(left, [`krustlet-${nodeName}-client-first`]);
+    });
+
+    it("stopNode ends the agent and leaves no Node, lease or file; again is fine", async () => {
+        await pass("stopNode", { ...node, owner: "krustlet-stack/other" });
+        assert.equal(existsSync(`/proc/${agent.pid}`), true, "another owner's stopNode does nothing");
+        await passTwice("stopNode", node);
+        assert.equal(existsSync(`/proc/${agent.pid}`), false);
+        assert.equal(existsSync(stateDir), false);
+        assert.match((await kubectl(["get", "--raw", `/api/v1/nodes/${nodeName}`])).stderr, /NotFound/);
+        const lease = `/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/${nodeName}`;
+        assert.match((await kubectl(["get", "--raw", lease])).stderr, /NotFound/);
+    });
+
+    it("deleteBootstrapToken revokes the token though its file has gone; again is fine", async () => {
+        await passTwice("deleteBootstrapToken", token);
+        const { items } = await get<{ items: object[] }>("/api/v1/namespaces/kube-system/secrets");
+        assert.equal(tokensOf(items).length, 0);
+    });
+
+    it("deleteKindCluster leaves no container, volume, network or context; again is fine", async () => {
+        await passTwice("deleteKindCluster", clusterInput);
+        assert.deepEqual(await containers(), []);
+        assert.deepEqual(await volumes(), volumesBefore);
+        const onNetwork = (
+            await run(["docker", "ps", "--all", "--quiet", "--filter=network=kind"])
+        ).stdout.trim();
+        const networks = (await run(["docker", "network", "ls", "--format={{.Name}}"])).stdout.split("\n");
+        assert.equal(networks.includes("kind"), onNetwork !== "");
+        const { stdout } = await kubectl(
+            ["config", "get-contexts", "--output=name"],
+            undefined,
+            clusterInput.mergeKubeconfigFile,
+        );
+        assert.deepEqual(stdout.trim().split("\n"), ["mine"]);
+    });
+
+    it("what is deleted in a cluster that has gone is deleted quickly", async () => {
+        for (const [name, input] of [
+            ["stopNode", node],
+            ["deleteBootstrapToken", token],
+            ["deleteCertificateRequests", approval],
+        ] as const) {
+            const result = await start(name, JSON.stringify(input));
+            assert.equal(result.exitCode, 0, result.stderr);
+            assert.match(result.stderr, /nothing is deleted in the cluster, which is gone/);
+            assert.ok(result.seconds < 5, `${name} took ${result.seconds} s`);
+        }
+    });
+});

@@ -1,0 +1,99 @@
+// The cluster that the steps are tested in, and how the tests look into it.
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import type * as contract from "../../steps/contract";
+import type { CertificateSigningRequest } from "../../steps/lib/approval";
+import { run, type RunResult } from "../../steps/lib/run";
+import { NODE_IMAGE } from "../../tools/versions";
+
+export const owner = "krustlet-stack/steps-test";
+export const folder = mkdtempSync(path.join(tmpdir(), "krustlet-steps-test-"));
+export const stateDir = path.join(folder, "node");
+export const nodeName = "krustlet-steps";
+export const group = "system:bootstrappers:krustlet-stack:steps-test";
+export const adminFile = path.join(folder, "admin.kubeconfig");
+
+export const clusterInput: contract.KindClusterInput = {
+    name: "krustlet-steps-test",
+    owner,
+    image: `${NODE_IMAGE.name}:${NODE_IMAGE.tag}`,
+    waitSeconds: 120,
+    mergeKubeconfigFile: path.join(folder, "merged.kubeconfig"),
+    kubeadmConfigPatches: [],
+    containerdConfigPatches: [],
+};
+export const checks: contract.PreflightInput = {
+    owner,
+    cluster: { name: clusterInput.name },
+    nodes: [{ name: nodeName, port: 3931, stateDir, program: "krustlet-wasi" }],
+    modules: [],
+};
+
+/** Ids of the cluster's containers. */
+export async function containers(): Promise<string[]> {
+    const filter = `--filter=label=io.x-k8s.kind.cluster=${clusterInput.name}`;
+    return (await run(["docker", "ps", "--all", "--quiet", filter])).stdout.split("\n").filter(Boolean);
+}
+
+export async function volumes(): Promise<string[]> {
+    return (await run(["docker", "volume", "ls", "--quiet"])).stdout.split("\n").filter(Boolean).sort();
+}
+
+export function kubectl(args: string[], input?: object, kubeconfig = adminFile): Promise<RunResult> {
+    return run(["kubectl", `--kubeconfig=${kubeconfig}`, ...args], {
+        input: input && JSON.stringify(input),
+        allowFailure: true,
+    });
+}
+
+export async function get<T>(pathName: string): Promise<T> {
+    const { stdout, stderr, exitCode } = await kubectl(["get", "--raw", pathName]);
+    assert.equal(exitCode, 0, stderr);
+    return JSON.parse(stdout) as T;
+}
+
+export async function csrs(): Promise<CertificateSigningRequest[]> {
+    return (
+        await get<{ items: CertificateSigningRequest[] }>(
+            "/apis/certificates.k8s.io/v1/certificatesigningrequests",
+        )
+    ).items;
+}
+
+/** Of Secrets, the bootstrap tokens that were made here: kubeadm leaves one of its own in every kind cluster. */
+export function tokensOf(secrets: object[]): object[] {
+    return secrets
+        .filter((secret) => "type" in secret && secret.type === "bootstrap.kubernetes.io/token")
+        .filter((secret) => JSON.stringify(secret).includes("krustlet-stack/bootstrap-token-of"));
+}
+
+/** Lets the bootstrap group file certificate requests, as the component does. */
+export async function allowRequests(): Promise<void> {
+    const metadata = { name: "krustlet-stack:steps-test" };
+    const apiGroup = "rbac.authorization.k8s.io";
+    const objects = [
+        {
+            apiVersion: `${apiGroup}/v1`,
+            kind: "ClusterRole",
+            metadata,
+            rules: [
+                {
+                    apiGroups: ["certificates.k8s.io"],
+                    resources: ["certificatesigningrequests"],
+                    verbs: ["create", "get", "list", "watch"],
+                },
+            ],
+        },
+        {
+            apiVersion: `${apiGroup}/v1`,
+            kind: "ClusterRoleBinding",
+            metadata,
+            roleRef: { apiGroup, kind: "ClusterRole", name: metadata.name },
+            subjects: [{ apiGroup, kind: "Group", name: group }],
+        },
+    ];
+    const created = await kubectl(["create", "-f", "-"], { apiVersion: "v1", kind: "List", items: objects });
+    assert.equal(created.exitCode, 0, created.stderr);
+}

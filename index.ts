@@ -34,5 +34,9 @@ export const registryAddress = stack.registryAddress;
 export const artifacts = stack.artifacts;
 /** Kind, name, namespace and logs command of each workload. */
 export const workloads = stack.workloads;
-/** Shows the first workload's log, with the stack's own kubeconfig. */
-export const logsCommand = stack.workloads.apply((all) => Object.values(all)[0]?.logsCommand);
+/** Shows the first workload's log. kubectl reads its kubeconfig several times, so that must be a file: a private one, for as long. */
+export const logsCommand = stack.workloads.apply((all) => {
+    const first = Object.values(all)[0];
+    const output = `pulumi stack output kubeconfig --show-secrets --stack ${pulumi.getStack()}`;
+    return first && `f=$(mktemp) && ${output} >"$f" && KUBECONFIG="$f" ${first.logsCommand}; rm -f "$f"`;
+});

@@ -41,9 +41,9 @@ export function stepResource<S extends keyof Steps>(
     const command = new local.Command(
         name,
         {
-            interpreter: interpreter(),
-            create: program(args.create),
-            delete: args.delete && program(args.delete),
+            interpreter: stepCommand(args.create).interpreter,
+            create: stepCommand(args.create).program,
+            delete: args.delete && stepCommand(args.delete).program,
             stdin: pulumi.jsonStringify(args.input),
             triggers: args.triggers,
             addPreviousOutputInEnv: false,
@@ -56,7 +56,7 @@ export function stepResource<S extends keyof Steps>(
         }),
     );
     type Result = pulumi.Output<Steps[S]["output"]>;
-    const output: pulumi.Output<unknown> = command.stdout.apply((text) => parse(args.create, text));
+    const output: pulumi.Output<unknown> = command.stdout.apply((text) => parseOutput(args.create, text));
     // The plugin takes every output of a Command with a secret input (a kubeconfig, say) for a secret. Only the step's
     // contract says whether it is one.
     const marked = args.secretOutput ? pulumi.secret(output) : pulumi.unsecret(output);
@@ -71,8 +71,8 @@ export function stepInvoke<S extends keyof Steps>(
 ): pulumi.Output<Steps[S]["output"]> {
     const output = pulumi.jsonStringify(input).apply(async (stdin) => {
         const args = {
-            interpreter: interpreter(),
-            command: program(step),
+            interpreter: stepCommand(step).interpreter,
+            command: stepCommand(step).program,
             stdin,
             addPreviousOutputInEnv: false,
             logging: types.enums.local.Logging.None,
@@ -80,13 +80,13 @@ export function stepInvoke<S extends keyof Steps>(
         const { stdout } = await local.run(args, opts).catch((error: Error) => {
             throw new StepFailure(error.message);
         });
-        return parse(step, stdout);
+        return parseOutput(step, stdout);
     });
-    return output as pulumi.Output<Steps[S]["output"]>;
+    return output;
 }
 
-/** What a failed step said, and nothing else: the stack of the call would tell the user nothing. */
-class StepFailure extends pulumi.RunError {
+/** What a failed step said, and nothing else: neither the call that ran it nor its stack would tell the user anything. */
+export class StepFailure extends pulumi.RunError {
     constructor(invokeMessage: string) {
         // `invocation of command:local:run returned an error: exit status 1: running "steps/…":` and a line break go before it.
         const said = /running "[^"]*":\n([^]*)$/.exec(invokeMessage)?.[1] ?? invokeMessage;
@@ -96,7 +96,8 @@ class StepFailure extends pulumi.RunError {
     }
 }
 
-function parse<S extends keyof Steps>(step: S, stdout: string): Steps[S]["output"] {
+/** What a step printed. */
+export function parseOutput<S extends keyof Steps>(step: S, stdout: string): Steps[S]["output"] {
     try {
         return JSON.parse(stdout) as Steps[S]["output"];
     } catch {
@@ -105,15 +106,15 @@ function parse<S extends keyof Steps>(step: S, stdout: string): Steps[S]["output
     }
 }
 
-// Commands run in the program's working directory (the plugin's default, so `dir` stays unset). Paths are relative to it:
-// the state is the same in every checkout, and `pulumi destroy` works from another one.
-
-function interpreter(): string[] {
-    return ["node", "--require", typescriptLoader(process.cwd())];
-}
-
-function program(step: string): string {
-    return relative(path.join(path.dirname(__dirname), "steps", `${step}.ts`));
+/**
+ * How a step is run. Commands run in the program's working directory (the plugin's default, so `dir` stays unset), and all
+ * paths are relative to it: the state is the same in every checkout, and `pulumi destroy` works from another one.
+ */
+export function stepCommand(step: keyof Steps): { interpreter: string[]; program: string } {
+    return {
+        interpreter: ["node", "--require", typescriptLoader(process.cwd())],
+        program: relative(path.join(path.dirname(__dirname), "steps", `${step}.ts`)),
+    };
 }
 
 /** What makes Node read TypeScript: `tsx/cjs` where the program can see it by that name, else the path of ours. */

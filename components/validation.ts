@@ -37,14 +37,18 @@ export function checkArgs<A extends object>(
     throwProblems(what, [...object(rules)(args, ""), ...more]);
     const checked = Object.entries(args).map(([key, value]) => {
         if (!holdsOutput(value)) return [key, value] as const;
-        const rule = (rules as Record<string, Rule>)[key];
-        const later = (pulumi.output(value) as pulumi.Output<unknown>).apply((known) => {
-            throwProblems(what, rule(known, key));
-            return known;
-        });
-        return [key, later] as const;
+        const check = laterCheck(what, key, (rules as Record<string, Rule>)[key]);
+        return [key, (pulumi.output(value) as pulumi.Output<unknown>).apply(check)] as const;
     });
     return Object.fromEntries(checked) as A;
+}
+
+/** Checks the value of an argument that was still to come, and passes it on. */
+export function laterCheck<T>(what: string, key: string, rule: Rule): (known: T) => T {
+    return (known) => {
+        throwProblems(what, rule(known, key));
+        return known;
+    };
 }
 
 /** A rule that looks only at values that are there and known. `test` says what is wrong, if anything. */

@@ -161,7 +161,7 @@ for (const [what, args, problem] of refused) {
     test(`refused: ${what}`, async () => {
         await record({ steps }, () => {
             const message = `WasmWorkload "w" has 1 problem:\n  - ${problem}`;
-            assert.throws(() => new WasmWorkload("w", { image, ...args } as WasmWorkloadArgs, inCluster()), {
+            assert.throws(() => new WasmWorkload("w", { image, ...args }, inCluster()), {
                 message,
             });
         });

@@ -1,0 +1,255 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import * as path from "node:path";
+import { test } from "node:test";
+import * as pulumi from "@pulumi/pulumi";
+import { load } from "js-yaml";
+import { NODE_IMAGE, NODE_NAME, REGISTRY_IMAGE, REGISTRY_PORT } from "../../../components/defaults";
+import { configKeys, stackArgs } from "../../../components/stackConfig";
+import * as versions from "../../../tools/versions";
+import { imageReference, steps } from "./fixtures";
+import { record } from "./mocks";
+
+const root = path.resolve(__dirname, "../../..");
+const yaml = (file: string) => load(readFileSync(path.join(root, file), "utf8")) as Record<string, unknown>;
+
+interface Declared {
+    type: string;
+    default: unknown;
+    description: string;
+}
+const declared = yaml("Pulumi.yaml").config as Record<string, Declared>;
+
+/** Configuration as the engine hands it over: texts, lists as JSON. */
+function texts(config: Record<string, unknown>): Record<string, string> {
+    const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
+    return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, text(value)]));
+}
+const defaults = Object.fromEntries(Object.entries(declared).map(([key, one]) => [key, one.default]));
+const read = (config: Record<string, unknown>) =>
+    stackArgs({ values: texts({ ...defaults, ...config }), secretKeys: [] });
+
+const hello = { name: "hello-wasm", source: "workloads/hello-world" };
+
+test("Pulumi.yaml declares every key, with a type, a default and a description", () => {
+    assert.deepEqual(Object.keys(declared).sort(), Object.keys(configKeys).sort());
+    for (const [key, { type, default: value, description }] of Object.entries(declared)) {
+        assert.ok(["string", "integer", "boolean", "array"].includes(type), key);
+        assert.notEqual(value, undefined, key);
+        assert.ok(description.length > 20, key);
+    }
+});
+
+test("defaults agree wherever they stand", () => {
+    assert.equal(NODE_IMAGE, `${versions.NODE_IMAGE.name}:${versions.NODE_IMAGE.tag}`);
+    assert.equal(REGISTRY_IMAGE, `${versions.REGISTRY_IMAGE.name}:${versions.REGISTRY_IMAGE.tag}`);
+    assert.equal(defaults.clusterImage, NODE_IMAGE);
+    assert.equal(defaults.registryImage, REGISTRY_IMAGE);
+    assert.equal(defaults.registryPort, REGISTRY_PORT);
+    assert.deepEqual(defaults.nodes, [{ name: NODE_NAME }]);
+});
+
+test("the defaults alone are a stack", () => {
+    assert.deepEqual(read({}), {
+        cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180 },
+        registry: { port: 5001, image: "registry:3.1.1" },
+        nodes: [{ name: "krustlet" }],
+        workloads: [],
+    });
+});
+
+test("the dev stack is the walk-through", () => {
+    const config = yaml("Pulumi.dev.yaml").config as Record<string, unknown>;
+    const own = Object.entries(config).map(([key, value]) => [key.replace(/^krustlet-stack:/, ""), value]);
+    assert.deepEqual(read(Object.fromEntries(own) as Record<string, unknown>), {
+        cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180 },
+        registry: { port: 5001, image: "registry:3.1.1" },
+        nodes: [{ name: "krustlet" }],
+        workloads: [hello],
+    });
+});
+
+test("every key reaches its argument", () => {
+    const nodes = [
+        {
+            name: "a",
+            ip: "10.0.0.1",
+            port: 3001,
+            maxPods: 3,
+            labels: { z: "y" },
+            stateDir: "/s",
+            program: "p",
+        },
+    ];
+    const workloads = [
+        {
+            ...hello,
+            ...{ repository: "demo/hello", tag: "v1", kind: "Deployment", args: ["a"], replicas: 2 },
+            ...{
+                namespace: "apps",
+                restartPolicy: "Always",
+                node: "a",
+                env: { RUST_BACKTRACE: 1, ON: true, A: "b" },
+            },
+        },
+    ];
+    assert.deepEqual(
+        read({
+            clusterName: "two",
+            clusterImage: "kindest/node:v1.35.4",
+            clusterWaitSeconds: 60,
+            mergeKubeconfigFile: "~/.kube/config",
+            registryAddress: "ghcr.io/you",
+            registryPlainHttp: true,
+            nodes,
+            workloads,
+        }),
+        {
+            cluster: {
+                name: "two",
+                image: "kindest/node:v1.35.4",
+                waitSeconds: 60,
+                mergeKubeconfigFile: "~/.kube/config",
+            },
+            registry: { address: "ghcr.io/you", plainHttp: true },
+            nodes,
+            workloads: [{ ...workloads[0], env: { RUST_BACKTRACE: "1", ON: "true", A: "b" } }],
+        },
+    );
+});
+
+test("another home folder for nodes, but for those that have their own", () => {
+    const { nodes } = stackArgs({
+        values: texts({ nodes: [{ name: "a" }, { name: "b", port: 3001, stateDir: "/srv/b" }] }),
+        secretKeys: [],
+        nodesDir: "/tmp/home/nodes",
+    });
+    const folder = `/tmp/home/nodes/${pulumi.getProject()}-${pulumi.getStack()}-a`;
+    assert.deepEqual(nodes, [
+        { name: "a", stateDir: folder },
+        { name: "b", port: 3001, stateDir: "/srv/b" },
+    ]);
+});
+
+test("the environment of workloads that hold a secret is one", async () => {
+    const values = texts({ workloads: [{ ...hello, env: { TOKEN: "s3cret" } }] });
+    const { result } = await record({ steps }, () => {
+        const { workloads } = stackArgs({ values, secretKeys: ["workloads"] });
+        return pulumi.isSecret(workloads?.[0].env as pulumi.Output<unknown>);
+    });
+    assert.equal(result, true);
+});
+
+const label =
+    'lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet")';
+const dnsLabel =
+    'lower-case letters, digits and "-" that begin and end with a letter or digit (for example "hello-wasm")';
+const origin = 'exactly one of "source", "file", "image" says where the module comes from;';
+const workload = (more: object) => ({ workloads: [{ ...hello, ...more }] });
+
+const refused: [Record<string, unknown>, string[]][] = [
+    [{ clusterNam: "x" }, ['clusterNam: is unknown; did you mean "clusterName"?']],
+    [{ regsitryPort: 1 }, ['regsitryPort: is unknown; did you mean "registryPort"?']],
+    [{ colour: "red" }, [`colour: is unknown; there are ${Object.keys(configKeys).join(", ")}`]],
+    [{ clusterName: "My_Cluster" }, [`clusterName: must be ${label}, not "My_Cluster"`]],
+    [{ clusterName: "-x" }, [`clusterName: must be ${label}, not "-x"`]],
+    [{ clusterName: "x".repeat(50) }, ["clusterName: must have at most 49 characters, not 50"]],
+    [{ clusterWaitSeconds: 0 }, ["clusterWaitSeconds: must be a whole number from 1 to 3600, not 0"]],
+    [
+        { clusterWaitSeconds: "soon" },
+        ['clusterWaitSeconds: must be a whole number from 1 to 3600, not "soon"'],
+    ],
+    [{ registryPort: 65536 }, ["registryPort: must be a whole number from 1 to 65535, not 65536"]],
+    [{ registryPort: "5001.5" }, ['registryPort: must be a whole number from 1 to 65535, not "5001.5"']],
+    [
+        { registryImage: "a b" },
+        ['registryImage: must be the name of an image (for example "registry:3.1.1"), not "a b"'],
+    ],
+    [
+        { registryAddress: "https://ghcr.io/you" },
+        [
+            'registryAddress: must be a registry, possibly with a path, without a scheme (for example "ghcr.io/you"), not "https://ghcr.io/you"',
+        ],
+    ],
+    [
+        { registryAddress: "ghcr.io", registryPlainHttp: "yes" },
+        ['registryPlainHttp: must be true or false, not "yes"'],
+    ],
+    [{ nodes: "krustlet" }, ['nodes: must be a list, not "krustlet"']],
+    [{ nodes: ["krustlet"] }, ['nodes[0]: must be an object, not "krustlet"']],
+    [{ nodes: [{ prot: 1 }] }, ['nodes[0].prot: is unknown; did you mean "port"?']],
+    [
+        { nodes: [{ ip: "localhost" }] },
+        ['nodes[0].ip: must be an IPv4 address (for example "172.18.0.1"), not "localhost"'],
+    ],
+    [{ nodes: [{ port: "3000" }] }, ['nodes[0].port: must be a whole number from 1 to 65535, not "3000"']],
+    [{ nodes: [{ name: "A" }] }, [`nodes[0].name: must be ${label}, not "A"`]],
+    [
+        { nodes: [{ labels: { "a b": "c" } }] },
+        ['nodes[0].labels: name "a b": must be a label\'s name (for example "example.com/zone"), not "a b"'],
+    ],
+    [{ nodes: [{ labels: { a: "b c" } }] }, ['nodes[0].labels.a: must be a label\'s value, not "b c"']],
+    [
+        { nodes: [{}, {}] },
+        [
+            'nodes[1].name: is "krustlet" again, as nodes[0].name is; give each node its own',
+            "nodes[1].port: 3000 is taken by nodes[0]; give each node its own",
+        ],
+    ],
+    [{ nodes: [], ...workload({}) }, ["nodes: is empty, so nothing could run the workloads"]],
+    [{ workloads: [{ name: "x" }] }, [`workloads[0]: ${origin} none is given`]],
+    [workload({ file: "x.wasm" }), [`workloads[0]: ${origin} "source" and "file" are given`]],
+    [{ workloads: [{ source: "x" }] }, ['workloads[0].name: is missing; for example "hello-wasm"']],
+    [
+        { workloads: [hello, hello] },
+        ['workloads[1].name: is "hello-wasm" again, as workloads[0].name is; give each workload its own'],
+    ],
+    [workload({ name: "Hello" }), [`workloads[0].name: must be ${dnsLabel}, not "Hello"`]],
+    [
+        workload({ kind: "CronJob" }),
+        ['workloads[0].kind: must be one of "Pod", "Deployment", "Job", not "CronJob"'],
+    ],
+    [workload({ replicas: 2 }), ["workloads[0].replicas: only a Deployment has replicas, not a Pod"]],
+    [
+        workload({ restartPolicy: "Allways" }),
+        [
+            'workloads[0].restartPolicy: must be one of "Always", "OnFailure", "Never", not "Allways"; did you mean "Always"?',
+            'workloads[0].restartPolicy: a Pod may have OnFailure or Always or Never, not "Allways"',
+        ],
+    ],
+    [
+        workload({ env: { "1A": "x" } }),
+        [
+            'workloads[0].env: name "1A": must be an environment variable\'s name (for example "RUST_LOG"), not "1A"',
+        ],
+    ],
+    [workload({ args: "--once" }), ['workloads[0].args: must be a list, not "--once"']],
+    [
+        workload({ node: "krustled" }),
+        ['workloads[0].node: no node of this stack is named "krustled"; did you mean "krustlet"?'],
+    ],
+    [
+        { workloads: [{ name: "x", image: imageReference.replace("@", ":v1 @") }] },
+        [
+            `workloads[0].image: must be a reference by digest (for example "ghcr.io/you/hello-wasm@sha256:…", 64 hex digits), not "localhost:5001/hello-wasm:v1 @sha256:${"a".repeat(64)}"`,
+        ],
+    ],
+    [
+        { clusterName: "A", registryPort: 0, nodes: [{ port: 0 }], typo: "" },
+        [
+            `typo: is unknown; there are ${Object.keys(configKeys).join(", ")}`,
+            `clusterName: must be ${label}, not "A"`,
+            "registryPort: must be a whole number from 1 to 65535, not 0",
+            "nodes[0].port: must be a whole number from 1 to 65535, not 0",
+        ],
+    ],
+];
+for (const [config, problems] of refused) {
+    test(`refused: ${JSON.stringify(config).slice(0, 90)}`, () => {
+        const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+        const message = [`The configuration has ${count}:`, ...problems.map((one) => `  - ${one}`)].join(
+            "\n",
+        );
+        assert.throws(() => read(config), { message });
+    });
+}

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { cached, cachePath, isCached } from "../tools/lib/cache";
 import type { MakeContext } from "./context";
 import { onPath } from "./docker/apt";
-import { imageInDocker, imageKey } from "./image/key";
+import { forgetImage, imageId, imageInDocker, imageKey } from "./image/key";
 import { makeNodeImage } from "./image/nodeImage";
 import { makeRegistryImage } from "./image/registryImage";
 import { ROOTFS_TOOL } from "./image/rootfs";
@@ -127,8 +127,10 @@ export async function ensureImage(image: AirgapImage, tag: string, ctx: MakeCont
     if (state === "foreign") return;
     ctx.report.note(`air-gapped: image ${tag} is made from packages, it is no official one`);
     if (state === "current") return;
+    const former = state === "outdated" ? await imageId(tag) : undefined;
     const make = image === "node" ? makeNodeImage : makeRegistryImage;
     await make(tag, await keyOf(image, tag), ctx);
+    if (former !== undefined) await forgetImage(former);
 }
 
 /** What this machine lacks for making things here, a sentence each with what to do; empty when nothing is missing. */

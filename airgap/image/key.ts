@@ -32,3 +32,13 @@ export async function imageInDocker(tag: string): Promise<string> {
     if (/no such image/i.test(found.stderr)) return "absent";
     throw new Error(`docker image inspect ${tag}: ${found.stderr.trim()}`);
 }
+
+/** Removes an image that another one has taken the tag of, unless a container still uses it. */
+export async function forgetImage(id: string): Promise<void> {
+    await run(["docker", "image", "rm", id], { allowFailure: true, timeoutSeconds: 120 });
+}
+
+/** Id of the image under a tag. */
+export async function imageId(tag: string): Promise<string> {
+    return (await run(["docker", "image", "inspect", "--format", "{{.Id}}", tag], { timeoutSeconds: 60 })).stdout.trim();
+}

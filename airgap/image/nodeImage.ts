@@ -2,6 +2,7 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { run } from "../../steps/lib/run";
+import { cacheRoot } from "../../tools/lib/cache";
 import { ETCD_VERSION, KUBERNETES_VERSION } from "../../tools/versions";
 import { building, type Build, type MakeContext } from "../context";
 import { built, RECIPES } from "../tools/recipes";
@@ -44,7 +45,6 @@ export function commitChanges(key: string): string[] {
         'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
         "CMD []",
         "ENV container=docker",
-        "STOPSIGNAL SIGRTMIN+3",
         `LABEL ${KEY_LABEL}=${key}`,
         "LABEL org.opencontainers.image.title=kind-node-from-packages",
         `LABEL org.opencontainers.image.version=${KUBERNETES_VERSION}`,
@@ -84,7 +84,7 @@ async function controlPlaneImages(
         const from =
             program === "etcd" ? folders.etcd : program === "pause" ? folders.pause : folders.kubernetes;
         await fs.mkdir(path.join(root, "usr/local/bin"), { recursive: true });
-        await fs.copyFile(path.join(from, program), path.join(root, "usr/local/bin", program));
+        await fs.link(path.join(from, program), path.join(root, "usr/local/bin", program));
         const config = {
             Entrypoint: [`/usr/local/bin/${program}`],
             Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
@@ -131,43 +131,34 @@ export async function makeNodeImage(tag: string, key: string, ctx: MakeContext):
 }
 
 async function assemble(build: Build, tag: string, key: string, folders: Folders): Promise<void> {
-    const work = await fs.mkdtemp(path.join(folders.kubernetes, "..", "image-"));
+    // In the cache, so that the programs can be linked instead of copied.
+    const work = await fs.mkdtemp(path.join(cacheRoot(), "node-image-"));
     const base = `krustlet-stack-node-base:${key}`;
     const container = `krustlet-stack-node-image-${process.pid}`;
     try {
         build.progress.update("the control plane's images");
         const kindFiles = path.join(await kindModule(build), "images/base/files");
         const images = await controlPlaneImages(build, folders, kindFiles, work);
-        const bin = path.join(work, "bin");
-        await fs.mkdir(bin);
-        for (const program of ["kubelet", "kubeadm"])
-            await fs.copyFile(path.join(folders.kubernetes, program), path.join(bin, program));
-        await fs.copyFile(path.join(folders.kubectl, "kubectl"), path.join(bin, "kubectl"));
         build.progress.update("the root file system");
         await build.run(["docker", "import", folders.rootfs, base]);
-        const mounts = { kind: kindFiles, node: path.join(__dirname, "node"), bin, images };
+        const { kubernetes, kubectl } = folders;
+        const mounts = { kind: kindFiles, node: path.join(__dirname, "node"), kubernetes, kubectl, images };
         build.progress.update("preparing the node");
         await build.run([
-            ...[
-                "docker",
-                "run",
-                "--name",
-                container,
-                "--privileged",
-                "--network=none",
-                "--volume",
-                "/preload",
-                "--tmpfs",
-                "/run",
-            ],
-            ...Object.entries(mounts).flatMap(([name, dir]) => ["--volume", `${dir}:/in/${name}:ro`]),
-            ...["--entrypoint", "/bin/bash", base, "/in/node/prepare.sh", KUBERNETES_VERSION],
+            ...["docker", "run", "--name", container, "--privileged", "--network=none"],
+            // systemd's signal to shut down. `docker commit` keeps it, but cannot set it.
+            "--stop-signal=SIGRTMIN+3",
+            // What is mounted below /run leaves no trace in the image: neither mount points nor, the volume being named, a volume.
+            ...["--tmpfs=/run:exec", `--volume=${container}:/run/preload`],
+            ...Object.entries(mounts).map(([name, dir]) => `--volume=${dir}:/run/in/${name}:ro`),
+            ...["--entrypoint", "/bin/bash", base, "/run/in/node/prepare.sh", KUBERNETES_VERSION],
         ]);
         build.progress.update("committing");
         const changes = commitChanges(key).flatMap((change) => ["--change", change]);
         await build.run(["docker", "commit", ...changes, container, tag]);
     } finally {
-        await run(["docker", "rm", "--force", "--volumes", container], { allowFailure: true });
+        await run(["docker", "rm", "--force", container], { allowFailure: true });
+        await run(["docker", "volume", "rm", "--force", container], { allowFailure: true });
         // Its layers stay with the image that was made from it.
         await run(["docker", "rmi", base], { allowFailure: true });
         await fs.rm(work, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 // The registry image FROM scratch: like the official `registry:3`, but for the shell in it.
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { cacheRoot } from "../../tools/lib/cache";
 import { building, type MakeContext } from "../context";
 import { built } from "../tools/recipes";
 import { writeImageArchive } from "./archive";
@@ -46,12 +47,12 @@ export function registryRunConfig(key: string): Record<string, unknown> {
 export async function makeRegistryImage(tag: string, key: string, ctx: MakeContext): Promise<void> {
     const programs = await built("registry", ctx);
     await building(ctx, "registry-image", `image ${tag}`, async (build) => {
-        const work = await fs.mkdtemp(path.join(programs, "..", "image-"));
+        const work = await fs.mkdtemp(path.join(cacheRoot(), "registry-image-"));
         try {
             const root = path.join(work, "root");
             for (const dir of ["bin", "etc/distribution", "var/lib/registry", "tmp"])
                 await fs.mkdir(path.join(root, dir), { recursive: true });
-            await fs.copyFile(path.join(programs, "registry"), path.join(root, "bin/registry"));
+            await fs.link(path.join(programs, "registry"), path.join(root, "bin/registry"));
             await fs.writeFile(path.join(root, "etc/distribution/config.yml"), CONFIG);
             await fs.mkdir(path.join(work, "archive"));
             const archive = path.join(work, "registry.tar");

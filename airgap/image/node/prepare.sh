@@ -1,18 +1,18 @@
 #!/bin/bash
 # Makes a kind node of a plain Debian root file system. Runs in a container of it, once, when the image is made:
-#   /in/kind    the files of kind's own base image (from kind's Go module)
-#   /in/node    the folder that holds this script
-#   /in/bin     kubelet, kubeadm, kubectl
-#   /in/images  the control plane's images, one archive
-#   /preload    a volume, for containerd's overlayfs snapshotter does not work on a container's own file system
+#   /run/in/kind    the files of kind's own base image (from kind's Go module)
+#   /run/in/node    the folder that holds this script
+#   /run/in/kubernetes, /run/in/kubectl  the programs
+#   /run/in/images  the control plane's images, one archive
+#   /run/preload a volume, for containerd's overlayfs snapshotter does not work on a container's own file system
 # Usage: prepare.sh <Kubernetes version, v1.2.3>
 set -o errexit -o nounset -o pipefail
 version=$1
 
 # kind's entry point, units and containerd configuration, as its base image has them.
-cp -r /in/kind/etc/. /etc/
-cp -r /in/kind/kind /
-install -m 0755 /in/kind/usr/local/bin/entrypoint /usr/local/bin/entrypoint
+cp -r /run/in/kind/etc/. /etc/
+cp -r /run/in/kind/kind /
+install -m 0755 /run/in/kind/usr/local/bin/entrypoint /usr/local/bin/entrypoint
 chmod 0755 /kind /kind/bin /kind/bin/*
 # kind compiles containerd into /usr/local/bin; here it is Debian's.
 ln -s /usr/bin/containerd /usr/local/bin/containerd
@@ -27,6 +27,7 @@ echo "ReadKMsg=no" >>/etc/systemd/journald.conf
 ln -sf /usr/lib/systemd/systemd /sbin/init
 systemctl --quiet enable kubelet.service containerd.service undo-mount-hacks.service
 systemctl --quiet mask systemd-binfmt.service
+systemctl --quiet set-default multi-user.target
 
 # The runtime specification that every container starts from: no resource limits, which a restricted host could not raise. kind
 # also fakes the machine's identity in it; for a single node that makes no difference.
@@ -34,26 +35,32 @@ ctr oci spec | perl -0pe 's/,\s*"rlimits": \[.*?\]//s' >/etc/containerd/cri-base
 ! grep rlimits /etc/containerd/cri-base.json
 
 # Kubernetes.
-install -m 0755 /in/bin/kubelet /in/bin/kubectl /usr/bin/
-install -D -m 0755 /in/bin/kubeadm /usr/libexec/kubeadm
-install -m 0755 /in/node/kubeadm.sh /usr/bin/kubeadm
+install -m 0755 /run/in/kubernetes/kubelet /run/in/kubectl/kubectl /usr/bin/
+install -D -m 0755 /run/in/kubernetes/kubeadm /usr/libexec/kubeadm
+install -m 0755 /run/in/node/kubeadm.sh /usr/bin/kubeadm
 mkdir -p /etc/kubernetes/manifests /kind/manifests /etc/cni/net.d
 echo -n "$version" >/kind/version
-install -m 0644 /in/node/default-cni.yaml /in/node/default-storage.yaml /kind/manifests/
-install -m 0644 /in/node/bridge.conflist /etc/cni/net.d/10-bridge.conflist
+install -m 0644 /run/in/node/default-cni.yaml /run/in/node/default-storage.yaml /kind/manifests/
+install -m 0644 /run/in/node/bridge.conflist /etc/cni/net.d/10-bridge.conflist
 
-# The control plane's images, unpacked, so that the first boot does not have to.
-containerd --root /preload --state /run/preload --address /run/preload.sock --log-level error &
+# The control plane's images, unpacked, so that the first boot does not have to; the archives themselves are not kept.
+containerd --root /run/preload --state /run/containerd-preload --address /run/preload.sock --log-level fatal &
 trap 'kill %1 2>/dev/null || true' EXIT
+containerd_client() { ctr --address /run/preload.sock --namespace k8s.io "$@"; }
 for _ in $(seq 100); do
-    ctr --address /run/preload.sock version >/dev/null 2>&1 && break
+    containerd_client version >/dev/null 2>&1 && break
     sleep 0.1
 done
-ctr --address /run/preload.sock --namespace k8s.io images import --all-platforms --digests --snapshotter overlayfs /in/images/images.tar
+containerd_client images import --local --snapshotter overlayfs --discard-unpacked-layers /run/in/images/images.tar
+# Collects the garbage now rather than at some time.
+containerd_client content prune references
 kill %1
 wait %1 || true
 trap - EXIT
 mkdir -p /var/lib/containerd
-cp -a /preload/. /var/lib/containerd/
-rm -rf /run/preload* /var/cache/* /var/lib/apt/lists/* /var/log/* /tmp/*
+cp -a /run/preload/. /var/lib/containerd/
+rm -rf /var/cache/* /var/lib/apt/lists/* /var/log/* /tmp/*
 : >/etc/machine-id
+# Tells systemd that what it does at the first boot after a change of /usr (ldconfig, the journal's catalog) has been done.
+ldconfig
+touch /etc/.updated /var/.updated

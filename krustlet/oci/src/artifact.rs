@@ -35,11 +35,7 @@ impl Blob {
     }
 
     fn descriptor<'a>(&'a self, media_type: &'a str) -> Descriptor<'a> {
-        Descriptor {
-            media_type,
-            digest: &self.digest,
-            size: self.bytes.len(),
-        }
+        Descriptor { media_type, digest: &self.digest, size: self.bytes.len() }
     }
 }
 
@@ -76,23 +72,15 @@ impl Artifact {
         check_size(wasm.len() as u64)?;
         check_preamble(&wasm)?;
         let module = Blob::new(wasm);
-        let config = json(&Config {
-            created: CREATED,
-            architecture: "wasm",
-            os: "wasip1",
-            layer_digests: [&module.digest],
-        })?;
+        let config =
+            json(&Config { created: CREATED, architecture: "wasm", os: "wasip1", layer_digests: [&module.digest] })?;
         let manifest = json(&Manifest {
             schema_version: 2,
             media_type: media_types::MANIFEST,
             config: config.descriptor(media_types::CONFIG),
             layers: [module.descriptor(media_types::LAYER)],
         })?;
-        Ok(Self {
-            module,
-            config,
-            manifest,
-        })
+        Ok(Self { module, config, manifest })
     }
 }
 
@@ -110,10 +98,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 pub(crate) fn check_size(size: u64) -> Result<(), OciError> {
     match size <= MAX_MODULE_BYTES {
         true => Ok(()),
-        false => Err(OciError::TooLarge {
-            size,
-            limit: MAX_MODULE_BYTES,
-        }),
+        false => Err(OciError::TooLarge { size, limit: MAX_MODULE_BYTES }),
     }
 }
 
@@ -126,7 +111,9 @@ fn check_preamble(wasm: &[u8]) -> Result<(), OciError> {
             "this is a WebAssembly component (WASI 0.2); only core modules of WASI preview 1 can be pushed: build for the \
              target wasm32-wasip1"
         }
-        [0, b'a', b's', b'm', ..] => "this is WebAssembly of a version that is not known: build for the target wasm32-wasip1",
+        [0, b'a', b's', b'm', ..] => {
+            "this is WebAssembly of a version that is not known: build for the target wasm32-wasip1"
+        }
         _ => {
             "this is not a WebAssembly module, as it does not start with the four bytes \"\\0asm\": give the .wasm file \
              that a build for wasm32-wasip1 makes"
@@ -140,8 +127,7 @@ pub(crate) fn module_layer<'a>(
     manifest: &'a OciImageManifest,
     reference: &Reference,
 ) -> Result<&'a OciDescriptor, OciError> {
-    let modules: Vec<_> =
-        manifest.layers.iter().filter(|layer| media_types::is_module(&layer.media_type)).collect();
+    let modules: Vec<_> = manifest.layers.iter().filter(|layer| media_types::is_module(&layer.media_type)).collect();
     match modules.as_slice() {
         [module] => Ok(module),
         [] => {
@@ -179,8 +165,7 @@ mod tests {
 
     const EMPTY_MODULE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
     /// Of `EMPTY_MODULE`, by `sha256sum`.
-    const EMPTY_DIGEST: &str =
-        "sha256:93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476";
+    const EMPTY_DIGEST: &str = "sha256:93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476";
 
     fn reference() -> Reference {
         "localhost:5000/hello:v1".parse().unwrap()

@@ -190,11 +190,7 @@ impl Client {
             });
         }
         tracing::debug!(%reference, digest = found.digest, size = bytes.len(), "pulled");
-        Ok(Pulled {
-            digest: found.digest,
-            bytes,
-            media_type: found.media_type,
-        })
+        Ok(Pulled { digest: found.digest, bytes, media_type: found.media_type })
     }
 
     /// Stores a module in the agreed format under the reference's tag.
@@ -212,11 +208,7 @@ impl Client {
             given: reference.to_string(),
             problem: "a push needs a tag".into(),
         })?;
-        let Artifact {
-            module,
-            config,
-            manifest,
-        } = Artifact::new(wasm)?;
+        let Artifact { module, config, manifest } = Artifact::new(wasm)?;
         if let Some(expected) = reference.digest() {
             same_digest("the artifact of this module", expected, &manifest.digest)?;
         }
@@ -268,10 +260,7 @@ impl Client {
 
     /// A blob of at most `limit` bytes, verified against its digest.
     async fn blob(&self, reference: &Reference, digest: &str, limit: usize) -> Result<Vec<u8>, OciError> {
-        let mut sink = Capped {
-            bytes: Vec::new(),
-            limit,
-        };
+        let mut sink = Capped { bytes: Vec::new(), limit };
         // By digest alone: a descriptor may carry addresses of its own, to which we have no reason to go.
         let result = self.registry.pull_blob(&reference.to_client(), digest, &mut sink).await;
         match result {
@@ -293,9 +282,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("insecure_registries", &self.insecure_registries)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("insecure_registries", &self.insecure_registries).finish_non_exhaustive()
     }
 }
 

@@ -49,24 +49,18 @@ struct Login {
 impl Credentials {
     /// Reads the file; one that is not there holds no logins.
     pub(crate) fn read(path: &Path) -> Result<Self, OciError> {
-        let problem = |problem: String| OciError::Credentials {
-            path: path.display().to_string(),
-            problem,
-        };
+        let problem = |problem: String| OciError::Credentials { path: path.display().to_string(), problem };
         match std::fs::read(path) {
             Ok(content) => Self::parse(&content).map_err(problem),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                Ok(Self::default())
-            }
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Self::default()),
             Err(error) => Err(problem(error.to_string())),
         }
     }
 
     fn parse(content: &[u8]) -> Result<Self, String> {
         // Only where, not what: serde's own message may repeat a value.
-        let file: ConfigFile = serde_json::from_slice(content).map_err(|error| {
-            format!("it is not the JSON that docker writes (line {})", error.line())
-        })?;
+        let file: ConfigFile = serde_json::from_slice(content)
+            .map_err(|error| format!("it is not the JSON that docker writes (line {})", error.line()))?;
         let mut logins = HashMap::new();
         for (key, login) in file.auths {
             if let Some(auth) = login.auth().map_err(|problem| format!("{problem} of \"{key}\""))? {
@@ -92,10 +86,9 @@ impl Login {
             let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             return match decoded.as_deref().and_then(|pair| pair.split_once(':')) {
                 // Docker pads with NUL at times.
-                Some((user, password)) => Ok(Some(RegistryAuth::Basic(
-                    user.to_owned(),
-                    password.trim_end_matches('\0').to_owned(),
-                ))),
+                Some((user, password)) => {
+                    Ok(Some(RegistryAuth::Basic(user.to_owned(), password.trim_end_matches('\0').to_owned())))
+                }
                 None => Err("there is no user:password in base64 in the \"auth\"".into()),
             };
         }

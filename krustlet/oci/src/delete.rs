@@ -40,10 +40,7 @@ pub(crate) async fn manifest(
         status => {
             let message = answer.text().await.unwrap_or_default();
             match message.contains("UNSUPPORTED") {
-                true => Err(OciError::DeleteRefused {
-                    reference: pinned.to_string(),
-                    message: words(&message),
-                }),
+                true => Err(OciError::DeleteRefused { reference: pinned.to_string(), message: words(&message) }),
                 false => Err(OciError::from_status(status.as_u16(), &message, pinned)),
             }
         }
@@ -81,8 +78,7 @@ async fn authorize(
                 let token = token(http, &challenge, insecure, login, pinned).await?;
                 return Ok(Some(request.bearer_auth(token)));
             }
-            if let (true, RegistryAuth::Basic(user, password)) =
-                (challenge.scheme.eq_ignore_ascii_case("basic"), login)
+            if let (true, RegistryAuth::Basic(user, password)) = (challenge.scheme.eq_ignore_ascii_case("basic"), login)
             {
                 return Ok(Some(request.basic_auth(user, Some(password))));
             }

@@ -11,7 +11,9 @@ use crate::Reference;
 #[non_exhaustive]
 pub enum OciError {
     /// What was given is no reference.
-    #[error("\"{given}\" is not a reference to an artifact: {problem}; write registry/repository:tag or registry/repository@sha256:…")]
+    #[error(
+        "\"{given}\" is not a reference to an artifact: {problem}; write registry/repository:tag or registry/repository@sha256:…"
+    )]
     Reference {
         /// What was given.
         given: String,
@@ -32,7 +34,9 @@ pub enum OciError {
     },
 
     /// The registry has no such repository, tag or digest.
-    #[error("{reference} is not in the registry; see that the repository and the tag or digest are right, and that it was pushed")]
+    #[error(
+        "{reference} is not in the registry; see that the repository and the tag or digest are right, and that it was pushed"
+    )]
     NotFound {
         /// What was asked for.
         reference: String,
@@ -51,7 +55,9 @@ pub enum OciError {
     },
 
     /// The registry knows who asks, and does not allow it.
-    #[error("the registry does not allow this for {reference}: {message}; ask for the right to it, or see that the repository is right")]
+    #[error(
+        "the registry does not allow this for {reference}: {message}; ask for the right to it, or see that the repository is right"
+    )]
     Denied {
         /// What was asked for.
         reference: String,
@@ -157,11 +163,9 @@ impl OciError {
                     _ => Self::registry(reference, &message),
                 }
             }
-            E::DigestError(DigestError::VerificationError { expected, actual }) => Self::DigestMismatch {
-                what: format!("what the registry sent for {reference}"),
-                expected,
-                actual,
-            },
+            E::DigestError(DigestError::VerificationError { expected, actual }) => {
+                Self::DigestMismatch { what: format!("what the registry sent for {reference}"), expected, actual }
+            }
             error @ (E::UnsupportedMediaTypeError(_)
             | E::UnsupportedSchemaVersionError(_)
             | E::VersionedParsingError(_)
@@ -187,10 +191,7 @@ impl OciError {
             }
             next = error.source();
         }
-        Self::Unreachable {
-            registry: reference.registry().to_owned(),
-            cause: causes.join(": "),
-        }
+        Self::Unreachable { registry: reference.registry().to_owned(), cause: causes.join(": ") }
     }
 
     /// An HTTP status outside of 200 to 299, with the body or a sentence that came with it.
@@ -204,37 +205,23 @@ impl OciError {
     }
 
     pub(crate) fn not_an_artifact(reference: &Reference, found: &str) -> Self {
-        Self::NotAnArtifact {
-            reference: reference.to_string(),
-            found: words(found),
-        }
+        Self::NotAnArtifact { reference: reference.to_string(), found: words(found) }
     }
 
     pub(crate) fn not_found(reference: &Reference) -> Self {
-        Self::NotFound {
-            reference: reference.to_string(),
-        }
+        Self::NotFound { reference: reference.to_string() }
     }
 
     fn unauthorized(reference: &Reference) -> Self {
-        Self::Unauthorized {
-            registry: reference.registry().to_owned(),
-            repository: reference.repository().to_owned(),
-        }
+        Self::Unauthorized { registry: reference.registry().to_owned(), repository: reference.repository().to_owned() }
     }
 
     fn denied(reference: &Reference, message: &str) -> Self {
-        Self::Denied {
-            reference: reference.to_string(),
-            message: words(message),
-        }
+        Self::Denied { reference: reference.to_string(), message: words(message) }
     }
 
     pub(crate) fn registry(reference: &Reference, message: &str) -> Self {
-        Self::Registry {
-            registry: reference.registry().to_owned(),
-            message: words(message),
-        }
+        Self::Registry { registry: reference.registry().to_owned(), message: words(message) }
     }
 }
 

@@ -50,20 +50,13 @@ impl Reference {
 
     /// The same repository, by digest alone. `digest` is one that a registry or this crate gave.
     pub(crate) fn by_digest(&self, digest: String) -> Self {
-        Self {
-            tag: None,
-            digest: Some(digest),
-            ..self.clone()
-        }
+        Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
     /// The same repository and tag without the digest, if there is a tag.
     pub(crate) fn by_tag(&self) -> Option<Self> {
         self.tag.as_ref()?;
-        Some(Self {
-            digest: None,
-            ..self.clone()
-        })
+        Some(Self { digest: None, ..self.clone() })
     }
 
     /// For oci-client, made from the parts: its own parser builds a regular expression of megabytes.
@@ -96,10 +89,7 @@ impl FromStr for Reference {
     type Err = OciError;
 
     fn from_str(given: &str) -> Result<Self, OciError> {
-        parse(given).map_err(|problem| OciError::Reference {
-            given: without_login(given),
-            problem,
-        })
+        parse(given).map_err(|problem| OciError::Reference { given: without_login(given), problem })
     }
 }
 
@@ -128,10 +118,7 @@ fn parse(given: &str) -> Result<Reference, String> {
     // A colon after the last slash starts the tag; one before belongs to the registry's port.
     let last_part = name.rfind('/').map_or(0, |slash| slash + 1);
     let (name, tag) = match name[last_part..].find(':') {
-        Some(colon) => (
-            &name[..last_part + colon],
-            Some(check_tag(&name[last_part + colon + 1..])?),
-        ),
+        Some(colon) => (&name[..last_part + colon], Some(check_tag(&name[last_part + colon + 1..])?)),
         None => (name, None),
     };
     let (registry, repository) = match name.split_once('/') {
@@ -146,12 +133,7 @@ fn parse(given: &str) -> Result<Reference, String> {
         (None, None) => Some(DEFAULT_TAG.to_owned()),
         _ => tag,
     };
-    Ok(Reference {
-        registry,
-        repository,
-        tag,
-        digest,
-    })
+    Ok(Reference { registry, repository, tag, digest })
 }
 
 fn is_registry(part: &str) -> bool {
@@ -225,9 +207,7 @@ fn is_path_part(part: &str) -> bool {
 
 fn check_tag(tag: &str) -> Result<String, String> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let valid = tag.len() <= 128
-        && tag.starts_with(is_word)
-        && tag.chars().all(|c| is_word(c) || c == '.' || c == '-');
+    let valid = tag.len() <= 128 && tag.starts_with(is_word) && tag.chars().all(|c| is_word(c) || c == '.' || c == '-');
     match valid {
         true => Ok(tag.to_owned()),
         false => Err(format!(
@@ -241,9 +221,7 @@ fn check_digest(digest: &str) -> Result<String, String> {
         Some(hex) if hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
             Ok(digest.to_owned())
         }
-        _ => Err(format!(
-            "the digest \"{digest}\" must be sha256: and 64 hexadecimal digits in lower case"
-        )),
+        _ => Err(format!("the digest \"{digest}\" must be sha256: and 64 hexadecimal digits in lower case")),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `KRUSTLET_TEST_REGISTRY` names it, as host:port. It speaks plain HTTP, wants no login, and allows deletion
 //! (`REGISTRY_STORAGE_DELETE_ENABLED=true` for distribution). Every test uses repositories of its own in it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,12 +34,8 @@ fn fresh(test: &str) -> Reference {
 }
 
 fn client() -> Client {
-    Client::new(ClientConfig {
-        insecure_registries: vec![registry()],
-        docker_config: None,
-        ..ClientConfig::default()
-    })
-    .unwrap()
+    Client::new(ClientConfig { insecure_registries: vec![registry()], docker_config: None, ..ClientConfig::default() })
+        .unwrap()
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -36,12 +36,7 @@ pub struct RunSpec {
 impl RunSpec {
     /// A guest without arguments and environment, with the engine's default memory limit.
     pub fn new(output: Arc<dyn LogSink>) -> Self {
-        Self {
-            args: Vec::new(),
-            env: Vec::new(),
-            output,
-            memory_limit_bytes: None,
-        }
+        Self { args: Vec::new(), env: Vec::new(), output, memory_limit_bytes: None }
     }
 
     /// WASI hands strings over the way C does, and a variable as `NAME=VALUE`.
@@ -74,10 +69,7 @@ impl fmt::Debug for RunSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunSpec")
             .field("args", &self.args)
-            .field(
-                "env",
-                &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>(),
-            )
+            .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("memory_limit_bytes", &self.memory_limit_bytes)
             .finish_non_exhaustive()
     }
@@ -107,24 +99,15 @@ pub enum Exit {
 
 impl ExitStatus {
     fn exited(code: i32) -> Self {
-        Self {
-            code,
-            reason: Exit::Exited,
-        }
+        Self { code, reason: Exit::Exited }
     }
 
     fn trapped(message: String) -> Self {
-        Self {
-            code: TRAPPED_CODE,
-            reason: Exit::Trapped(message),
-        }
+        Self { code: TRAPPED_CODE, reason: Exit::Trapped(message) }
     }
 
     fn stopped() -> Self {
-        Self {
-            code: STOPPED_CODE,
-            reason: Exit::Stopped,
-        }
+        Self { code: STOPPED_CODE, reason: Exit::Stopped }
     }
 }
 
@@ -204,10 +187,7 @@ async fn run(
         .stdout(Output::new(spec.output.clone(), Stream::Stdout))
         .stderr(Output::new(spec.output, Stream::Stderr))
         .build_p1();
-    let state = State {
-        wasi,
-        limits: Limits::new(memory_bytes),
-    };
+    let state = State { wasi, limits: Limits::new(memory_bytes) };
     let mut store = Store::new(program.module().engine(), state);
     store.limiter(|state| &mut state.limits);
     // At each tick the guest gives its thread back: to its neighbours, and to the `select` below, which drops it there if
@@ -243,9 +223,7 @@ fn describe(error: &wasmtime::Error, refused: Option<u64>) -> String {
     };
     match refused {
         Some(limit) => {
-            format!(
-                "{message} (the guest had been refused more memory: its limit is {limit} bytes)"
-            )
+            format!("{message} (the guest had been refused more memory: its limit is {limit} bytes)")
         }
         None => message,
     }

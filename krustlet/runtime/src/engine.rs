@@ -30,10 +30,7 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self {
-            worker_threads: None,
-            default_memory_limit_bytes: WASM32_MEMORY_BYTES,
-        }
+        Self { worker_threads: None, default_memory_limit_bytes: WASM32_MEMORY_BYTES }
     }
 }
 
@@ -105,24 +102,13 @@ impl Engine {
     /// when an argument or a variable cannot be passed on.
     pub fn start(&self, module: &Module, spec: RunSpec) -> Result<Container, RuntimeError> {
         spec.check()?;
-        let limit = spec
-            .memory_limit_bytes
-            .unwrap_or(self.0.default_memory_limit_bytes);
+        let limit = spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes);
         let needed = module.0.initial_memory_bytes;
         if needed > limit {
             return Err(RuntimeError::MemoryLimit { needed, limit });
         }
-        let guests = self
-            .0
-            .guests
-            .as_ref()
-            .ok_or_else(|| failed("it is being shut down"))?;
-        Ok(container::spawn(
-            guests.handle(),
-            module.0.program.clone(),
-            spec,
-            limit,
-        ))
+        let guests = self.0.guests.as_ref().ok_or_else(|| failed("it is being shut down"))?;
+        Ok(container::spawn(guests.handle(), module.0.program.clone(), spec, limit))
     }
 }
 
@@ -166,26 +152,22 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     p1::add_to_linker_async(&mut linker, |state: &mut State| &mut state.wasi)?;
     // The stock `proc_exit` turns every code from 126 on into a trap. A container's exit code is what the program said.
     linker.allow_shadowing(true);
-    linker.func_wrap(
-        "wasi_snapshot_preview1",
-        "proc_exit",
-        |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code).into()) },
-    )?;
+    linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> wasmtime::Result<()> {
+        Err(I32Exit(code).into())
+    })?;
     Ok(linker)
 }
 
 /// Advances the epoch until the engine is gone. The thread holds it weakly, so it ends by itself, a tick later.
 fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
     let engine = engine.weak();
-    std::thread::Builder::new()
-        .name("wasm-epoch".into())
-        .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(TICK);
-            }
-        })?;
+    std::thread::Builder::new().name("wasm-epoch".into()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    })?;
     Ok(())
 }
 

@@ -16,10 +16,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(memory_bytes: u64) -> Self {
-        Self {
-            memory_bytes,
-            refused: false,
-        }
+        Self { memory_bytes, refused: false }
     }
 
     /// The limit in bytes, if the guest was refused memory because of it.

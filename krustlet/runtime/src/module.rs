@@ -45,11 +45,7 @@ type Slot = Arc<Mutex<Weak<Compiled>>>;
 pub(crate) struct Cache(Mutex<HashMap<Key, Slot>>);
 
 impl Cache {
-    pub(crate) fn get_or_compile(
-        &self,
-        linker: &Linker<State>,
-        wasm: &[u8],
-    ) -> Result<Module, RuntimeError> {
+    pub(crate) fn get_or_compile(&self, linker: &Linker<State>, wasm: &[u8]) -> Result<Module, RuntimeError> {
         let key: Key = Sha256::digest(wasm).into();
         let slot = self.slot(key);
         let mut held = lock(&slot);
@@ -82,18 +78,12 @@ fn compile(linker: &Linker<State>, wasm: &[u8], key: &Key) -> Result<Compiled, R
     let module = wasmtime::Module::from_binary(linker.engine(), wasm)
         .map_err(|error| RuntimeError::Invalid(format!("{error:#}")))?;
     match module.get_export("_start") {
-        Some(ExternType::Func(start))
-            if start.params().len() == 0 && start.results().len() == 0 => {}
+        Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
         _ => return Err(RuntimeError::NoStart),
     }
-    let program = linker
-        .instantiate_pre(&module)
-        .map_err(|error| RuntimeError::Import(format!("{error:#}")))?;
+    let program = linker.instantiate_pre(&module).map_err(|error| RuntimeError::Import(format!("{error:#}")))?;
     Ok(Compiled {
-        initial_memory_bytes: module
-            .resources_required()
-            .max_initial_memory_size
-            .unwrap_or(0),
+        initial_memory_bytes: module.resources_required().max_initial_memory_size.unwrap_or(0),
         program,
         digest: format!("sha256:{}", hex(key)),
     })

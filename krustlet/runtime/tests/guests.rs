@@ -1,4 +1,5 @@
 //! What a guest gets, what it may not have, and how its end is told.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 mod support;
 
@@ -36,18 +37,9 @@ async fn a_trap_is_exit_code_134_with_its_message() {
     let engine = engine();
     let cases = [
         (start("unreachable"), "wasm trap: wasm `unreachable` instruction executed"),
-        (
-            start("(drop (i32.load (i32.const 65536)))"),
-            "wasm trap: out of bounds memory access",
-        ),
-        (
-            start("(drop (i32.div_u (i32.const 1) (i32.const 0)))"),
-            "wasm trap: integer divide by zero",
-        ),
-        (
-            module(r#"(func $deep (export "_start") (call $deep))"#),
-            "wasm trap: call stack exhausted",
-        ),
+        (start("(drop (i32.load (i32.const 65536)))"), "wasm trap: out of bounds memory access"),
+        (start("(drop (i32.div_u (i32.const 1) (i32.const 0)))"), "wasm trap: integer divide by zero"),
+        (module(r#"(func $deep (export "_start") (call $deep))"#), "wasm trap: call stack exhausted"),
     ];
     for (wasm, expected) in cases {
         let status = run(&engine, &wasm, |_| {}).0.wait().await;
@@ -129,12 +121,7 @@ async fn output_arrives_in_the_order_in_which_it_was_written() {
     let wasm = start(&[letter(1, 'a'), letter(2, 'b'), letter(1, 'c'), letter(2, 'd')].concat());
     let (container, sink) = run(&engine(), &wasm, |_| {});
     assert_eq!(container.wait().await, exited(0));
-    let expected = [
-        (Stream::Stdout, "a"),
-        (Stream::Stderr, "b"),
-        (Stream::Stdout, "c"),
-        (Stream::Stderr, "d"),
-    ];
+    let expected = [(Stream::Stdout, "a"), (Stream::Stderr, "b"), (Stream::Stdout, "c"), (Stream::Stderr, "d")];
     assert_eq!(sink.writes(), expected.map(|(stream, text)| (stream, text.to_owned())));
 }
 
@@ -178,10 +165,7 @@ async fn a_module_that_starts_with_more_memory_than_allowed_is_refused() {
     let limit = |bytes| move |spec: &mut RunSpec| spec.memory_limit_bytes = Some(bytes);
     let engine = engine();
     let error = try_run(&engine, &huge, limit(64 << 20)).err().unwrap();
-    assert!(
-        matches!(error, RuntimeError::MemoryLimit { needed: 4294967296, limit: 67108864 }),
-        "{error}"
-    );
+    assert!(matches!(error, RuntimeError::MemoryLimit { needed: 4294967296, limit: 67108864 }), "{error}");
     assert!(error.to_string().contains("raise the memory limit"), "{error}");
 
     let page = start("");
@@ -218,18 +202,12 @@ fn what_cannot_run_is_refused_by_what_it_is() {
         (valid[..valid.len() - 1].to_vec(), "this WebAssembly module is not valid"),
         (wat("(module)"), "exports no function `_start`"),
         (wat(r#"(module (memory (export "_start") 1))"#), "exports no function `_start`"),
-        (
-            wat(r#"(module (func (export "_start") (param i32)))"#),
-            "exports no function `_start`",
-        ),
+        (wat(r#"(module (func (export "_start") (param i32)))"#), "exports no function `_start`"),
         (
             wat(r#"(module (import "env" "connect" (func)) (func (export "_start")))"#),
             "imports what a node does not provide: unknown import: `env::connect`",
         ),
-        (
-            wat(r#"(module (memory i64 1) (func (export "_start")))"#),
-            "this WebAssembly module is not valid",
-        ),
+        (wat(r#"(module (memory i64 1) (func (export "_start")))"#), "this WebAssembly module is not valid"),
     ];
     for (wasm, expected) in cases {
         let error = engine.compile(&wasm).unwrap_err().to_string();

@@ -1,4 +1,5 @@
 //! What one more container of the same module costs. A program of its own, as it measures its own process.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 mod support;
 

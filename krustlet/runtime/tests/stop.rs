@@ -1,4 +1,5 @@
 //! Stopping by force, and sharing threads.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 mod support;
 
@@ -33,9 +34,7 @@ async fn a_sleeping_guest_is_stopped() {
 
 #[tokio::test]
 async fn an_endless_loop_in_a_start_section_is_stopped() {
-    let wasm = support::module(
-        r#"(func $init (loop $forever (br $forever))) (start $init) (func (export "_start"))"#,
-    );
+    let wasm = support::module(r#"(func $init (loop $forever (br $forever))) (start $init) (func (export "_start"))"#);
     stops_soon(&run(&engine(), &wasm, |_| {}).0).await;
 }
 
@@ -95,11 +94,7 @@ async fn guests_are_stopped_when_their_engine_goes() {
 
 #[tokio::test]
 async fn busy_guests_do_not_starve_their_neighbours() {
-    let engine = Engine::new(EngineConfig {
-        worker_threads: NonZeroUsize::new(1),
-        ..EngineConfig::default()
-    })
-    .unwrap();
+    let engine = Engine::new(EngineConfig { worker_threads: NonZeroUsize::new(1), ..EngineConfig::default() }).unwrap();
     let busy: Vec<_> = (0..4).map(|_| run(&engine, &endless(), |_| {}).0).collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
     let begin = Instant::now();

@@ -1,4 +1,5 @@
 //! The threads of an engine end with it. A program of its own, as other engines would be counted too.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 mod support;
 

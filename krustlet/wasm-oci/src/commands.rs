@@ -87,10 +87,7 @@ pub(crate) async fn delete(client: &Client, reference: &Reference) -> Result<Rep
 
 /// Writes beside the file and renames, so that nobody finds half a module under its name.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |problem| Failure::Write {
-        path: path.display().to_string(),
-        problem,
-    };
+    let failed = |problem| Failure::Write { path: path.display().to_string(), problem };
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = path.with_file_name(name);

@@ -17,8 +17,11 @@ use crate::module::ModuleError;
 
 /// Push, pull, inspect and delete WebAssembly modules in OCI registries.
 #[derive(Parser)]
-#[command(version, after_help = "Logins are those of `docker login`: the `auths` in $DOCKER_CONFIG/config.json or \
-~/.docker/config.json.\nExit codes: 0 done, 1 failed, 2 wrong usage or no WebAssembly module, 3 not in the registry.")]
+#[command(
+    version,
+    after_help = "Logins are those of `docker login`: the `auths` in $DOCKER_CONFIG/config.json or \
+~/.docker/config.json.\nExit codes: 0 done, 1 failed, 2 wrong usage or no WebAssembly module, 3 not in the registry."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -122,10 +125,7 @@ fn run(cli: Cli) -> Result<String, Failure> {
         read_timeout: Duration::from_secs(cli.options.read_timeout),
         ..ClientConfig::default()
     })?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::Start)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)?;
     let report = runtime.block_on(async {
         match cli.command {
             Command::Push { file, reference } => commands::push(&client, &file, &reference).await,

@@ -23,17 +23,16 @@ pub(crate) enum ModuleError {
     Component { path: String },
     #[error("{path} is a damaged WebAssembly module: {problem}; build it anew")]
     Damaged { path: String, problem: String },
-    #[error("{path} is larger than the {MAX_MODULE_BYTES} bytes that are allowed: build it smaller (opt-level \"s\", lto, strip)")]
+    #[error(
+        "{path} is larger than the {MAX_MODULE_BYTES} bytes that are allowed: build it smaller (opt-level \"s\", lto, strip)"
+    )]
     TooLarge { path: String },
 }
 
 /// The bytes of a valid module.
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>, ModuleError> {
     let path = file.display().to_string();
-    let failed = |problem| ModuleError::Read {
-        path: path.clone(),
-        problem,
-    };
+    let failed = |problem| ModuleError::Read { path: path.clone(), problem };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(file).map_err(failed)?;
     // One byte more than allowed tells enough: what is given may be a disk.
@@ -56,10 +55,7 @@ fn check(path: &str, bytes: &[u8]) -> Result<(), ModuleError> {
     }
     match Validator::new().validate_all(bytes) {
         Ok(_) => Ok(()),
-        Err(error) => Err(ModuleError::Damaged {
-            path,
-            problem: error.to_string(),
-        }),
+        Err(error) => Err(ModuleError::Damaged { path, problem: error.to_string() }),
     }
 }
 

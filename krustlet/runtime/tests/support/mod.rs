@@ -4,9 +4,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use krustlet_runtime::{
-    Container, Engine, EngineConfig, Exit, ExitStatus, LogSink, RunSpec, RuntimeError, Stream,
-};
+use krustlet_runtime::{Container, Engine, EngineConfig, Exit, ExitStatus, LogSink, RunSpec, RuntimeError, Stream};
 
 /// Remembers every write.
 #[derive(Default)]
@@ -89,15 +87,9 @@ pub fn try_run(
 }
 
 pub fn exited(code: i32) -> ExitStatus {
-    ExitStatus {
-        code,
-        reason: Exit::Exited,
-    }
+    ExitStatus { code, reason: Exit::Exited }
 }
 
 pub fn stopped() -> ExitStatus {
-    ExitStatus {
-        code: 137,
-        reason: Exit::Stopped,
-    }
+    ExitStatus { code: 137, reason: Exit::Stopped }
 }

@@ -9,30 +9,57 @@ mod launch;
 mod machine;
 mod report;
 mod restore;
+mod slot;
 mod status;
 mod worker;
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use self::directory::Directory;
 pub use self::events::Events;
-use self::worker::Desired;
-pub use self::worker::Shared;
 use crate::files;
+use crate::images::Images;
 
 /// How long all pods together may take to end when the agent stops.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
+
+/// What all workers share.
+pub struct Shared {
+    /// The API server.
+    pub client: Client,
+    /// Modules.
+    pub images: Images,
+    /// Where events go.
+    pub events: Events,
+    /// Where the log port looks.
+    pub directory: Directory,
+    /// The node's address, as text.
+    pub host_ip: String,
+    /// Folder of all pods' logs.
+    pub pods_dir: PathBuf,
+}
+
+/// What is wanted of a pod.
+#[derive(Clone)]
+pub struct Desired {
+    /// As the API server has it.
+    pub pod: Arc<Pod>,
+    /// It has been removed from the API server.
+    pub gone: bool,
+    /// The agent is stopping.
+    pub shutdown: bool,
+}
 
 /// Runs the pods that are bound to this node until `stop` says so; then ends them and reports their end.
 pub async fn run(shared: Arc<Shared>, node_name: &str, mut stop: watch::Receiver<bool>) {

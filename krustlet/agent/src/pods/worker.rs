@@ -4,82 +4,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Container as ContainerSpec, Pod};
 use k8s_openapi::jiff::Timestamp;
-use krustlet_runtime::Container;
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
 use super::admit::{self, Refusal};
-use super::directory::{ContainerView, Directory, PodView, pod_dir};
-use super::events::{Events, Subject};
+use super::directory::{PodView, pod_dir};
+use super::events::Subject;
 use super::launch::{LaunchError, Launched, launch, termination};
-use super::machine::{Action, Event, Machine, RestartPolicy, State, Termination};
+use super::machine::{Action, Event, Machine, RestartPolicy, State};
 use super::report::Reporter;
 use super::restore;
+use super::slot::{News, Slot, What};
 use super::status::{Facts, pod_status};
+use super::{Desired, Shared};
 use crate::files;
-use crate::images::Images;
-use crate::logs::{self, Progress};
+use crate::logs;
 
 /// How long the last statuses may take when the agent stops.
 const LAST_REPORT: Duration = Duration::from_secs(4);
-
-/// What all workers share.
-pub struct Shared {
-    /// The API server.
-    pub client: Client,
-    /// Modules.
-    pub images: Images,
-    /// Where events go.
-    pub events: Events,
-    /// Where the log port looks.
-    pub directory: Directory,
-    /// The node's address, as text.
-    pub host_ip: String,
-    /// Folder of all pods' logs.
-    pub pods_dir: PathBuf,
-}
-
-/// What is wanted of a pod.
-#[derive(Clone)]
-pub struct Desired {
-    /// As the API server has it.
-    pub pod: Arc<Pod>,
-    /// It has been removed from the API server.
-    pub gone: bool,
-    /// The agent is stopping.
-    pub shutdown: bool,
-}
-
-/// News of a container: which, of which preparation, what.
-struct News {
-    slot: usize,
-    epoch: u64,
-    what: What,
-}
-
-enum What {
-    Launch(Result<Launched, LaunchError>),
-    Exited(Termination),
-}
-
-struct Slot {
-    spec: ContainerSpec,
-    machine: Machine,
-    /// Counts preparations, so that news of one that was given up can be told apart.
-    epoch: u64,
-    guest: Option<Container>,
-    preparation: Option<AbortHandle>,
-}
-
-impl Slot {
-    fn image(&self) -> &str {
-        self.spec.image.as_deref().unwrap_or_default()
-    }
-}
 
 struct Worker {
     shared: Arc<Shared>,
@@ -272,9 +216,9 @@ impl Worker {
     }
 
     fn event(&mut self, index: usize, event: Event) {
-        let before = waiting_reason(&self.slots[index].machine);
+        let before = self.slots[index].waiting_reason();
         let action = self.slots[index].machine.on(event, std::time::Instant::now());
-        let after = waiting_reason(&self.slots[index].machine);
+        let after = self.slots[index].waiting_reason();
         if before != after && matches!(after, Some("ImagePullBackOff" | "CrashLoopBackOff")) {
             let slot = &self.slots[index];
             let note = match after {
@@ -326,7 +270,7 @@ impl Worker {
 
     /// Tells the log port and the API server how things are.
     fn publish(&mut self) {
-        let containers = self.slots.iter().map(view).collect();
+        let containers = self.slots.iter().map(Slot::view).collect();
         let view = PodView { uid: self.uid.clone(), dir: self.dir.clone(), containers };
         self.shared.directory.set(&self.namespace, &self.name, view);
         if self.over || self.desired.gone {
@@ -376,24 +320,4 @@ impl std::fmt::Display for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
-}
-
-fn waiting_reason(machine: &Machine) -> Option<&'static str> {
-    match &machine.state {
-        State::Waiting(waiting) => Some(waiting.reason),
-        _ => None,
-    }
-}
-
-fn view(slot: &Slot) -> ContainerView {
-    let machine = &slot.machine;
-    let running = matches!(machine.state, State::Running { .. });
-    let waiting = match &machine.state {
-        State::Waiting(waiting) => Some(waiting.reason.to_string()),
-        State::Preparing => Some("ContainerCreating".into()),
-        _ => None,
-    };
-    let progress =
-        machine.attempts.checked_sub(1).map(|attempt| Progress { attempt, ended: !running, finished: machine.ended() });
-    ContainerView { name: slot.spec.name.clone(), progress, waiting }
 }

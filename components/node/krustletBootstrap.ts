@@ -68,6 +68,7 @@ export class KrustletBootstrap extends pulumi.ComponentResource {
                     {
                         apiGroups: ["certificates.k8s.io"],
                         resources: ["certificatesigningrequests"],
+                        // To list and watch is to hear of the decision at once; a request holds no secret.
                         verbs: ["create", "get", "list", "watch"],
                     },
                 ],

@@ -1,0 +1,39 @@
+/**
+ * A stack of one's own from the parts that WasmStack is made of: a cluster, a Wasm node, and a Job. The update is done when
+ * the Job is. In a project of your own, import from "krustlet-stack/components".
+ */
+import { KindCluster, KrustletNode, LocalRegistry, WasmArtifact, WasmWorkload } from "../../components";
+
+const cluster = new KindCluster("cluster", { name: "krustlet-job" });
+const inCluster = { provider: cluster.provider, deletedWith: cluster.command };
+
+const registry = new LocalRegistry("registry", { port: 5003 });
+
+const node = new KrustletNode(
+    "node",
+    {
+        kubeconfig: cluster.kubeconfig,
+        clusterIdentity: cluster.identity,
+        nodeIp: cluster.gatewayAddress,
+        port: 3003,
+        insecureRegistries: ["localhost:5003"],
+    },
+    inCluster,
+);
+
+const artifact = new WasmArtifact("artifact", {
+    source: "../../workloads/hello-world",
+    registry: registry.address,
+    registryInstance: registry.instance,
+    repository: "hello",
+    insecureRegistries: ["localhost:5003"],
+});
+
+const job = new WasmWorkload(
+    "job",
+    { kind: "Job", image: artifact.reference, node: node.hostname },
+    { ...inCluster, dependsOn: [node] },
+);
+
+export const kubeconfig = cluster.kubeconfig;
+export const logsCommand = job.logsCommand;

@@ -3,18 +3,20 @@ import { hostname, release } from "node:os";
 import type { KindClusterInput, KindClusterOutput } from "./contract";
 import { containers, dockerHost, gatewayOf, network, type Container } from "./lib/docker";
 import { StepError } from "./lib/errors";
+import { needTools } from "./lib/programs";
 import { expandHome, readOptional, withPrivateFile } from "./lib/files";
 import { removeCluster } from "./lib/kindCluster";
 import * as kind from "./lib/kind";
-import { clusterOf, Kube } from "./lib/kube";
+import { clusterOf, Kube, KubeError } from "./lib/kube";
 import { run, RunError } from "./lib/run";
-import { orUndo, progress, step } from "./lib/step";
+import { orUndo, pause, progress, step } from "./lib/step";
 
 /**
  * A kind cluster that answers and whose node is Ready. One that this owner made before from the same input is adopted; one
  * that an ended run left half made, or that was made from another input, is made anew; anybody else's is refused.
  */
 export async function createKindCluster(input: KindClusterInput): Promise<KindClusterOutput> {
+    await needTools("docker", "kind", "kubectl");
     const listed = containers(`label=${kind.clusterLabel}=${input.name}`);
     // When no daemon answers, dockerHost says it better.
     listed.catch(() => undefined);
@@ -40,27 +42,47 @@ export async function createKindCluster(input: KindClusterInput): Promise<KindCl
     );
 }
 
-/** The output of a cluster that was made before; undefined when it is not whole. */
+/** How long a cluster that was whole may take to serve again, in seconds: its machine may just have been busy. */
+const serveAgainSeconds = 30;
+
+/**
+ * The output of a cluster that was made before; undefined when it is not whole or serves no more. Any other failure, a tool
+ * that is missing say, tells nothing of the cluster and is no reason to make it anew.
+ */
 async function adopt(input: KindClusterInput, existing: Container[]): Promise<KindClusterOutput | undefined> {
-    try {
-        const controlPlane = controlPlaneOf(existing, input.name);
-        await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], {
-            timeoutSeconds: 15,
-        });
-        const { stdout } = await run(["kind", "get", "kubeconfig", "--name", input.name], {
-            env: kindEnvironment,
-        });
-        const output = await describe(input.name, stdout, controlPlane);
-        await merge(input);
-        progress(`cluster "${input.name}" is there already`);
-        return output;
-    } catch (error) {
-        progress(
-            `cluster "${input.name}" exists but does not serve: ${error instanceof Error ? error.message : String(error)}`,
-        );
-        return undefined;
+    const controlPlane = controlPlaneOf(existing, input.name);
+    const mark = await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], {
+        timeoutSeconds: 15,
+        allowFailure: true,
+    });
+    if (mark.exitCode !== 0) return undefined;
+    const { stdout: kubeconfig } = await run(["kind", "get", "kubeconfig", "--name", input.name], {
+        env: kindEnvironment,
+    });
+    const deadline = Date.now() + serveAgainSeconds * 1000;
+    for (;;) {
+        try {
+            const output = await describe(input.name, kubeconfig, controlPlane);
+            await merge(input);
+            progress(`cluster "${input.name}" is there already`);
+            return output;
+        } catch (error) {
+            const serves = !(
+                error instanceof NotReady ||
+                (error instanceof KubeError && error.reason === "Unreachable")
+            );
+            if (serves) throw error;
+            if (Date.now() > deadline) {
+                progress(error.message);
+                return undefined;
+            }
+            await pause(500);
+        }
     }
 }
+
+/** A node of the cluster is not Ready. */
+class NotReady extends StepError {}
 
 async function make(input: KindClusterInput, config: string): Promise<KindClusterOutput> {
     return withPrivateFile(undefined, async (kubeconfigFile) => {
@@ -148,7 +170,7 @@ async function describe(
     for (const { metadata, status } of own) {
         const ready = status.conditions?.find(({ type }) => type === "Ready");
         if (ready?.status !== "True") {
-            throw new StepError(
+            throw new NotReady(
                 `KindCluster "${name}": node ${metadata.name} did not become Ready in time (${ready?.message ?? "it reports no condition"}); ` +
                     "raise waitSeconds if the machine is slow",
             );
@@ -156,7 +178,8 @@ async function describe(
     }
     return {
         name,
-        kubeconfig,
+        // kind ends what it prints with one line break more than what it writes.
+        kubeconfig: `${kubeconfig.trimEnd()}\n`,
         context: `kind-${name}`,
         server: entry.server,
         kubernetesVersion: facts.version,

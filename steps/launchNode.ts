@@ -7,10 +7,11 @@ import * as agent from "./lib/agent";
 import { makeBootstrapToken, tokenServes } from "./lib/bootstrap";
 import { hasCertificate } from "./lib/certificates";
 import { StepError } from "./lib/errors";
-import { claimFolder, expandHome } from "./lib/files";
+import { claimFolder, expandHome, sha256OfFile } from "./lib/files";
 import { clusterOf, withKube } from "./lib/kube";
 import { blocking, listeners } from "./lib/ports";
 import { endProcess, isAlive, processOf, type ProcessId } from "./lib/processes";
+import { findProgram } from "./lib/programs";
 import { orUndo, pause, progress, step } from "./lib/step";
 
 /** How long an agent is watched that neither fails nor shows that it works, in milliseconds. */
@@ -21,7 +22,7 @@ const watchMilliseconds = 1500;
  * that runs already from the same binary with the same command line is kept; another one of this node is replaced.
  */
 export async function launchNode(input: NodeInput): Promise<NodeOutput> {
-    const program = await agent.findProgram(input.program);
+    const program = await findProgram(input.program);
     if (program === undefined) {
         throw new StepError(
             `KrustletNode.program: "${input.program}" is no program on PATH or in that place; ` +
@@ -30,10 +31,7 @@ export async function launchNode(input: NodeInput): Promise<NodeOutput> {
     }
     const files = agent.agentFiles(input.stateDir);
     await claimFolder(files.stateDir, input);
-    const [cluster, programSha256] = await Promise.all([
-        clusterOf(input.kubeconfig),
-        agent.sha256OfFile(program),
-    ]);
+    const [cluster, programSha256] = await Promise.all([clusterOf(input.kubeconfig), sha256OfFile(program)]);
     const argv = agent.agentArgv(program, input);
     const wanted = {
         argvHash: agent.hashOf([argv, agent.agentEnvironment(input, {})]),

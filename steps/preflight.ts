@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
 import type { PreflightInput, PreflightOutput } from "./contract";
-import { agentFiles, findProgram, readRecord } from "./lib/agent";
+import { agentFiles, readRecord } from "./lib/agent";
 import { containers, dockerHost, gatewayOf, network } from "./lib/docker";
 import { messageOf, StepError } from "./lib/errors";
 import * as kind from "./lib/kind";
 import { describe } from "./lib/modules";
 import { listeners } from "./lib/ports";
 import * as preflightLib from "./lib/preflight";
+import { findProgram, missingTools } from "./lib/programs";
 import { isAlive } from "./lib/processes";
 import { askRegistry, isLoopback } from "./lib/registry";
 import { step } from "./lib/step";
@@ -86,7 +87,7 @@ async function nodePort({
 async function tools(input: PreflightInput): Promise<string[]> {
     const needed = preflightLib.neededTools(input);
     const found = await Promise.all(needed.map((tool) => findProgram(tool)));
-    return preflightLib.missingTools(needed.filter((_, index) => found[index] === undefined));
+    return missingTools(needed.filter((_, index) => found[index] === undefined));
 }
 
 async function agentProgram({ name, program }: PreflightInput["nodes"][number]): Promise<string[]> {

@@ -1,7 +1,6 @@
 import type { PushArtifactInput, PushArtifactOutput } from "./contract";
-import { sha256OfFile } from "./lib/agent";
 import { isMissing, StepError } from "./lib/errors";
-import { expandHome } from "./lib/files";
+import { expandHome, sha256OfFile } from "./lib/files";
 import { checkModule } from "./lib/modules";
 import { run, RunError } from "./lib/run";
 import { list, matching, object, registry, sha256Hex, text } from "./lib/schema";

@@ -1,8 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { access, constants } from "node:fs/promises";
-import { delimiter, isAbsolute, join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { join } from "node:path";
 import type { NodeInput } from "../contract";
 import { StepError } from "./errors";
 import { expandHome, logTail, readOptional, writePrivate } from "./files";
@@ -185,31 +182,4 @@ export async function whileAgentLives<T>(
 /** The end of the agent's log, with the file's name, for an error message. */
 export function logOf(files: AgentFiles, record: AgentRecord | undefined): string {
     return `its log, ${files.logFile}, ends:\n${logTail(files.logFile, record?.logOffset)}`;
-}
-
-/** The file that a program's name or path means, as a shell would find it. */
-export async function findProgram(
-    program: string,
-    path = process.env.PATH ?? "",
-): Promise<string | undefined> {
-    const candidates = program.includes("/")
-        ? [expandHome(program)]
-        : path
-              .split(delimiter)
-              .filter(isAbsolute)
-              .map((folder) => join(folder, program));
-    for (const candidate of candidates) {
-        const found = await access(candidate, constants.X_OK).then(
-            () => true,
-            () => false,
-        );
-        if (found) return candidate;
-    }
-    return undefined;
-}
-
-export async function sha256OfFile(path: string): Promise<string> {
-    const hash = createHash("sha256");
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-    return hash.digest("hex");
 }

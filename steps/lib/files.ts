@@ -1,8 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { isErrno, StepError } from "./errors";
 
 /** The absolute path that `path` means; it may begin with `~/`. */
@@ -123,4 +124,11 @@ export async function ownerOf(folder: string): Promise<FolderOwner | undefined> 
             `stateDir: ${join(folder, "owner.json")} cannot be read as JSON; remove ${folder} if it is not needed`,
         );
     }
+}
+
+/** SHA-256 (hex) of a file's content. */
+export async function sha256OfFile(path: string): Promise<string> {
+    const hash = createHash("sha256");
+    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+    return hash.digest("hex");
 }

@@ -152,6 +152,8 @@ export function networksOf(cluster: Container[]): string[] {
 
 /** A line of kind's output without its decoration; undefined when it tells nothing of the progress. */
 export function progressOf(line: string): string | undefined {
+    // The same step was told of when it began.
+    if (line.includes("\u2713")) return undefined;
     const plain = line.replace(/[^\x20-\x7e]/g, "").trim();
     if (
         /^(Creating cluster|Ensuring|Preparing|Writing|Starting|Installing|Joining|Waiting|Ready after|Deleting|Deleted|WARNING|ERROR)/.test(

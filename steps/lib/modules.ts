@@ -3,9 +3,8 @@ import { existsSync } from "node:fs";
 import { open, readdir, readFile, readlink } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import type { DescribeModuleInput, DescribeModuleOutput } from "../contract";
-import { sha256OfFile } from "./agent";
 import { isErrno, StepError } from "./errors";
-import { expandHome } from "./files";
+import { expandHome, sha256OfFile } from "./files";
 import { object, optional, text } from "./schema";
 
 /** Input of describeModule, and of each module in preflight. */

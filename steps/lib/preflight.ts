@@ -28,13 +28,6 @@ export function neededTools(input: PreflightInput): string[] {
     ];
 }
 
-/** The one message of what is missing. */
-export function missingTools(missing: string[]): string[] {
-    if (missing.length === 0) return [];
-    const what = missing.length === 1 ? `${missing[0]} is` : `${missing.join(", ")} are`;
-    return [`Tools: ${what} not on PATH; \`npm run doctor\` shows what to do`];
-}
-
 /** Label of the containers that the stack makes itself; its value is the owner. */
 export const ownerLabel = "krustlet-stack.owner";
 

@@ -55,7 +55,7 @@ describe("a step without its tools", () => {
         const path = { env: { PATH: "/nonexistent" } };
         assert.match(
             await fail("createKindCluster", cluster, path),
-            /^createKindCluster: docker is not on PATH; `npm run doctor` shows which tools are missing and what to do\n$/,
+            /^createKindCluster: Tools: docker, kind, kubectl are not on PATH; `npm run doctor` shows what to do\n$/,
         );
         assert.equal(
             await fail("preflight", { ...checks, modules: [] }, path),

@@ -16,6 +16,7 @@ import {
 } from "../../../steps/lib/files";
 import { describeConditions, isReady } from "../../../steps/lib/node";
 import { blocking, listenersIn } from "../../../steps/lib/ports";
+import { findProgram } from "../../../steps/lib/programs";
 import { endProcess, isAlive, processesWith, processOf } from "../../../steps/lib/processes";
 
 const folder = mkdtempSync(join(tmpdir(), "krustlet-stack-test-"));
@@ -92,10 +93,10 @@ describe("a program", () => {
         const program = join(folder, "tool");
         writeFileSync(program, "", { mode: 0o755 });
         writeFileSync(join(folder, "text"), "", { mode: 0o644 });
-        assert.equal(await agent.findProgram("tool", `/nowhere:relative:${folder}`), program);
-        assert.equal(await agent.findProgram(program, ""), program);
-        assert.equal(await agent.findProgram("text", folder), undefined);
-        assert.equal(await agent.findProgram("missing", folder), undefined);
+        assert.equal(await findProgram("tool", `/nowhere:relative:${folder}`), program);
+        assert.equal(await findProgram(program, ""), program);
+        assert.equal(await findProgram("text", folder), undefined);
+        assert.equal(await findProgram("missing", folder), undefined);
     });
 });
 

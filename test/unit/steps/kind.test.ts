@@ -222,7 +222,8 @@ describe("kind's progress", () => {
     const cases: [string, string | undefined][] = [
         ['Creating cluster "wasm" ...', 'Creating cluster "wasm" ...'],
         [" \u2022 Starting control-plane \u{1F579}\uFE0F  ...", "Starting control-plane ..."],
-        [" \u2713 Ensuring node image (kindest/node:v1) \u{1F5BC}", "Ensuring node image (kindest/node:v1)"],
+        [" \u2713 Ensuring node image (kindest/node:v1) \u{1F5BC}", undefined],
+        [" \u2717 Starting control-plane \u{1F579}\uFE0F", "Starting control-plane"],
         ["You can now use your cluster with:", undefined],
         ["", undefined],
     ];

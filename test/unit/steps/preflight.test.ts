@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { PreflightInput } from "../../../steps/contract";
 import type { Container } from "../../../steps/lib/docker";
-import { missingTools, neededTools, nodePortFaults, registryFaults } from "../../../steps/lib/preflight";
+import { neededTools, nodePortFaults, registryFaults } from "../../../steps/lib/preflight";
+import { missingTools } from "../../../steps/lib/programs";
 import { isLoopback } from "../../../steps/lib/registry";
 
 const input: PreflightInput = { owner: "p/s", cluster: { name: "wasm" }, nodes: [], modules: [] };

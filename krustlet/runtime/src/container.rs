@@ -10,7 +10,7 @@ use wasmtime_wasi::{I32Exit, WasiCtx};
 
 use crate::limits::Limits;
 use crate::output::Output;
-use crate::{LogSink, RuntimeError, Stream};
+use crate::{Engine, LogSink, RuntimeError, Stream};
 
 /// The exit code of a guest that trapped: 128 + 6, as a shell and the kubelet report a process which was ended by
 /// `SIGABRT`. A trap is just that, the program's own abort; a Rust panic built with `panic=abort` ends so natively too,
@@ -93,7 +93,7 @@ pub enum Exit {
     /// By a trap (`unreachable`, memory or table out of bounds, stack exhausted, division by zero …), or because it could
     /// not be instantiated. The text says which; where the guest had been refused memory before, it says that too.
     Trapped(String),
-    /// By [`Container::stop`], by the end of its last handle, or by the end of its engine.
+    /// By [`Container::stop`], or by the end of its last handle.
     Stopped,
 }
 
@@ -111,8 +111,8 @@ impl ExitStatus {
     }
 }
 
-/// A handle on a guest that was started. Clones are handles on the same guest; when the last one goes, the guest is
-/// stopped, so that nothing can run on which nobody knows of.
+/// A handle on a guest that was started, which keeps its engine alive. Clones are handles on the same guest; when the last
+/// one goes, the guest is stopped, so that nothing can run that nobody knows of.
 #[derive(Clone, Debug)]
 pub struct Container(Arc<Handle>);
 
@@ -120,6 +120,7 @@ pub struct Container(Arc<Handle>);
 struct Handle {
     stop: watch::Sender<bool>,
     status: watch::Receiver<Option<ExitStatus>>,
+    _engine: Engine,
 }
 
 impl Container {
@@ -130,7 +131,7 @@ impl Container {
         let mut status = self.0.status.clone();
         match status.wait_for(Option::is_some).await {
             Ok(status) => status.clone().unwrap_or_else(ExitStatus::stopped),
-            // The task is gone without a word: its engine was dropped under it.
+            // The task is gone without a word: a sink panicked, and the guest with it.
             Err(_) => ExitStatus::stopped(),
         }
     }
@@ -154,8 +155,9 @@ pub(crate) struct State {
     limits: Limits,
 }
 
-/// Spawns the guest on `runtime`. The checks that can be made beforehand have been made.
+/// Spawns the guest on `runtime`, which is the engine's. The checks that can be made beforehand have been made.
 pub(crate) fn spawn(
+    engine: &Engine,
     runtime: &tokio::runtime::Handle,
     program: InstancePre<State>,
     spec: RunSpec,
@@ -172,7 +174,7 @@ pub(crate) fn spawn(
         tracing::debug!(code = status.code, reason = ?status.reason, "guest ended");
         ended.send_replace(Some(status));
     });
-    Container(Arc::new(Handle { stop, status }))
+    Container(Arc::new(Handle { stop, status, _engine: engine.clone() }))
 }
 
 async fn run(

@@ -34,8 +34,8 @@ impl Default for EngineConfig {
     }
 }
 
-/// Compiles modules and runs them. Clones are the same engine; when the last one goes, its guests are stopped and its
-/// threads end.
+/// Compiles modules and runs them. Clones are the same engine; its threads end when the last clone and the last
+/// [`Container`] are gone.
 ///
 /// Guests run on threads of the engine's own, so that the scheduler of the host, and not luck in a shared queue, keeps a
 /// busy guest from delaying the rest of the process (a node's heartbeat, say). Many guests share these threads: each is
@@ -108,7 +108,7 @@ impl Engine {
             return Err(RuntimeError::MemoryLimit { needed, limit });
         }
         let guests = self.0.guests.as_ref().ok_or_else(|| failed("it is being shut down"))?;
-        Ok(container::spawn(guests.handle(), module.0.program.clone(), spec, limit))
+        Ok(container::spawn(self, guests.handle(), module.0.program.clone(), spec, limit))
     }
 }
 

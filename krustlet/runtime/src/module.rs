@@ -34,6 +34,9 @@ impl fmt::Debug for Module {
     }
 }
 
+/// The unit of a linear memory's size.
+const PAGE_BYTES: u64 = 64 * 1024;
+
 type Key = [u8; 32];
 type Slot = Arc<Mutex<Weak<Compiled>>>;
 
@@ -82,8 +85,9 @@ fn compile(linker: &Linker<State>, wasm: &[u8], key: &Key) -> Result<Compiled, R
         _ => return Err(RuntimeError::NoStart),
     }
     let program = linker.instantiate_pre(&module).map_err(|error| RuntimeError::Import(format!("{error:#}")))?;
+    let pages = module.resources_required().max_initial_memory_size.unwrap_or(0);
     Ok(Compiled {
-        initial_memory_bytes: module.resources_required().max_initial_memory_size.unwrap_or(0),
+        initial_memory_bytes: pages.saturating_mul(PAGE_BYTES),
         program,
         digest: format!("sha256:{}", hex(key)),
     })

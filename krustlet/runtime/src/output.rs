@@ -29,7 +29,8 @@ pub trait LogSink: Send + Sync {
     ///
     /// # Errors
     ///
-    /// The guest sees an error as a failed `fd_write` (`EPIPE` for [`io::ErrorKind::BrokenPipe`]); its container goes on.
+    /// The guest sees an error as a failed `fd_write`, with the errno of the operating system's error, or `EIO` where there is
+    /// none; its container goes on.
     fn write(&self, stream: Stream, bytes: &[u8]) -> io::Result<()>;
 }
 
@@ -61,10 +62,8 @@ impl Pollable for Output {
 #[async_trait]
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.take(&bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => StreamError::Closed,
-            _ => StreamError::LastOperationFailed(error.into()),
-        })
+        // With the host's error inside, from which the guest's errno is made.
+        self.take(&bytes).map_err(|error| StreamError::LastOperationFailed(error.into()))
     }
 
     fn flush(&mut self) -> StreamResult<()> {

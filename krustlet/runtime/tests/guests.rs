@@ -140,10 +140,10 @@ async fn a_large_write_arrives_whole() {
 
 #[tokio::test]
 async fn a_sink_that_fails_is_an_error_to_the_guest_alone() {
-    struct Broken(io::ErrorKind);
+    struct Broken(fn() -> io::Error);
     impl LogSink for Broken {
         fn write(&self, _: Stream, _: &[u8]) -> io::Result<()> {
-            Err(self.0.into())
+            Err(self.0())
         }
     }
     let engine = engine();
@@ -152,10 +152,15 @@ async fn a_sink_that_fails_is_an_error_to_the_guest_alone() {
          (call $exit (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))",
     );
     let module = engine.compile(&wasm).unwrap();
-    // Errno 64 is `pipe`, 29 is `io`.
-    for (kind, errno) in [(io::ErrorKind::BrokenPipe, 64), (io::ErrorKind::Other, 29)] {
-        let spec = RunSpec::new(Arc::new(Broken(kind)));
-        assert_eq!(engine.start(&module, spec).unwrap().wait().await, exited(errno), "{kind}");
+    // ENOSPC of Linux is errno 51 (`nospc`) of WASI, EPIPE is 64 (`pipe`), and all that has no number is 29 (`io`).
+    let cases: [(fn() -> io::Error, i32); 3] = [
+        (|| io::Error::from_raw_os_error(28), 51),
+        (|| io::Error::from_raw_os_error(32), 64),
+        (|| io::Error::other("no number"), 29),
+    ];
+    for (error, errno) in cases {
+        let spec = RunSpec::new(Arc::new(Broken(error)));
+        assert_eq!(engine.start(&module, spec).unwrap().wait().await, exited(errno), "{}", error());
     }
 }
 

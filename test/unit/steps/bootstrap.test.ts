@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as bootstrap from "../../../steps/lib/bootstrap";
-import { kubeError, KubeError, labelHash } from "../../../steps/lib/kube";
+import { kubeError, KubeError, labelHash, onlyCluster } from "../../../steps/lib/kube";
 import { RunError } from "../../../steps/lib/run";
 
 const input = {
@@ -74,6 +74,42 @@ current-context: bootstrap
     });
 });
 
+describe("where a kubeconfig leads", () => {
+    const kindsOwn = [
+        "apiVersion: v1",
+        "clusters:",
+        "- cluster:",
+        "    certificate-authority-data: Q0E=",
+        "    server: https://127.0.0.1:6443",
+        "  name: kind-wasm",
+        "contexts:",
+        "- context:",
+        "    cluster: kind-wasm",
+        "    user: kind-wasm",
+        "  name: kind-wasm",
+        "current-context: kind-wasm",
+        "",
+    ].join("\n");
+    const found = { server: "https://127.0.0.1:6443", certificateAuthorityData: "Q0E=" };
+    it("is read from a file of one cluster", () => {
+        assert.deepEqual(onlyCluster(kindsOwn), found);
+        const ours = bootstrap.bootstrapKubeconfig(found, token, "2026-01-01T00:10:00Z");
+        assert.deepEqual(onlyCluster(ours), found);
+    });
+    it("is left to kubectl where there are more, or in another form", () => {
+        const more = (entry: string) => kindsOwn.replace("contexts:", `${entry}contexts:`);
+        const others = [
+            more(
+                "- cluster:\n    certificate-authority-data: Q0I=\n    server: https://10.0.0.1\n  name: b\n",
+            ),
+            more("- cluster:\n    server: https://10.0.0.1\n  name: b\n"),
+            JSON.stringify({ clusters: [{ cluster: { server: "https://10.0.0.1" } }] }),
+            kindsOwn.replace("certificate-authority-data: Q0E=", "insecure-skip-tls-verify: true"),
+        ];
+        for (const kubeconfig of others) assert.equal(onlyCluster(kubeconfig), undefined);
+    });
+});
+
 describe("a label's value", () => {
     it("fits a label and tells its parts apart", () => {
         assert.match(labelHash("p/s", "krustlet"), /^[0-9a-f]{32}$/);
@@ -89,12 +125,12 @@ describe("an error of kubectl", () => {
         ["Error from server (Conflict): Operation cannot be fulfilled", "Conflict"],
         [
             "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?",
-            "Unreachable",
+            "Gone",
         ],
         ["Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout", "Unreachable"],
         [
             "Unable to connect to the server: tls: failed to verify certificate: x509: certificate signed by unknown authority",
-            "Unreachable",
+            "Gone",
         ],
         ["error: You must be logged in to the server (Unauthorized)", "Unauthorized"],
     ];

@@ -1,5 +1,6 @@
 // Talks to a built stand-in as the engine does: starts its process, reads its port, and calls it over gRPC.
 import { spawn, type ChildProcess } from "node:child_process";
+import { rmSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -19,7 +20,7 @@ let built: Promise<string> | undefined;
 export function builtPlugins(): Promise<string> {
     built ??= (async () => {
         const folder = await fs.mkdtemp(path.join(os.tmpdir(), "standins-"));
-        process.on("exit", () => void fs.rm(folder, { recursive: true, force: true }));
+        process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
         await buildPlugins(folder);
         return folder;
     })();

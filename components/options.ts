@@ -23,7 +23,7 @@ export function clusterObjectOptions(
     if (parent.getProvider("kubernetes:core/v1:Pod") === undefined) {
         throw new pulumi.RunError(
             `${component} "${name}" has no Kubernetes provider; give it the cluster's: ` +
-                "{ provider: cluster.provider, deletedWith: cluster.command }",
+                "{ provider: cluster.provider, deletedWith: cluster.provider }",
         );
     }
     return { parent, deletedWith: opts?.deletedWith };

@@ -176,7 +176,7 @@ export class WasmStack extends pulumi.ComponentResource {
                 clusterIdentity: cluster.identity,
                 insecureRegistries: registry.insecure,
             },
-            { parent: this, provider: cluster.provider, deletedWith: cluster.command },
+            { parent: this, provider: cluster.provider, deletedWith: cluster.provider },
         );
         return { nodeName, component };
     }
@@ -219,7 +219,7 @@ export class WasmStack extends pulumi.ComponentResource {
             {
                 parent: this,
                 provider: cluster.provider,
-                deletedWith: cluster.command,
+                deletedWith: cluster.provider,
                 // It is scheduled when there is a node for it, and deleted while that still runs.
                 dependsOn: (chosen ? [chosen] : nodes).map(({ component }) => component),
             },

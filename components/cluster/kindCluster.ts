@@ -1,6 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as kubernetes from "@pulumi/kubernetes";
-import type { local } from "@pulumi/command";
 import { NODE_IMAGE } from "../defaults";
 import { owner } from "../names";
 import * as rules from "../rules";
@@ -45,7 +44,7 @@ export interface KindClusterArgs {
  *
  * @example
  * const cluster = new KindCluster("cluster", { name: "demo" });
- * new kubernetes.core.v1.Namespace("apps", {}, { provider: cluster.provider, deletedWith: cluster.command });
+ * new kubernetes.core.v1.Namespace("apps", {}, { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class KindCluster extends pulumi.ComponentResource {
     /** Name of the cluster. */
@@ -64,13 +63,13 @@ export class KindCluster extends pulumi.ComponentResource {
     readonly gatewayAddress: pulumi.Output<string>;
     /** Differs for each cluster that was ever made, the same name or not (UID of its kube-system namespace). */
     readonly identity: pulumi.Output<string>;
-    /** Kubernetes provider for the objects in this cluster. */
-    readonly provider: kubernetes.Provider;
     /**
-     * The resource that the cluster stands and falls with. Give it as `deletedWith` to what is in the cluster: deleting the
-     * cluster then takes that along, without asking an API server that may have gone.
+     * Kubernetes provider for the objects in this cluster. It stands and falls with the cluster, so give it to them as
+     * `deletedWith` too: deleting or replacing the cluster then takes them along, without asking an API server that may
+     * have gone. (The engine closes a provider that must be replaced before what it made is deleted, and knows only of the
+     * provider, not of the cluster itself, in time to see that nothing need be deleted.)
      */
-    readonly command: local.Command;
+    readonly provider: kubernetes.Provider;
 
     constructor(name: string, args: KindClusterArgs = {}, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:KindCluster", name, {}, opts);
@@ -107,7 +106,6 @@ export class KindCluster extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        this.command = cluster.command;
         this.kubeconfig = cluster.output.kubeconfig;
         // The rest of that output is no secret; it is part of other resources' names and of the stack's outputs.
         this.name = pulumi.unsecret(cluster.output.name);

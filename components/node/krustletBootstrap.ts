@@ -30,7 +30,7 @@ export interface KrustletBootstrapArgs {
  *
  * @example
  * new KrustletBootstrap("join", { kubeconfig: cluster.kubeconfig, clusterIdentity: cluster.identity, nodeName: "krustlet" },
- *     { provider: cluster.provider, deletedWith: cluster.command });
+ *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class KrustletBootstrap extends pulumi.ComponentResource {
     /** Path of the bootstrap kubeconfig. */

@@ -48,7 +48,7 @@ export interface KrustletNodeArgs {
  * @example
  * new KrustletNode("node",
  *     { kubeconfig: cluster.kubeconfig, clusterIdentity: cluster.identity, nodeIp: cluster.gatewayAddress },
- *     { provider: cluster.provider, deletedWith: cluster.command });
+ *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class KrustletNode extends pulumi.ComponentResource {
     /** Name of the node, known when it is Ready. */

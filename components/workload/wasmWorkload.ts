@@ -76,7 +76,7 @@ export function workloadProblems(args: Partial<WasmWorkloadArgs>, path = ""): Pr
  *
  * @example
  * new WasmWorkload("hello", { image: artifact.reference, node: node.hostname },
- *     { provider: cluster.provider, deletedWith: cluster.command });
+ *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class WasmWorkload extends pulumi.ComponentResource {
     /** `Pod`, `Deployment` or `Job`. */

@@ -5,7 +5,7 @@
 import { KindCluster, KrustletNode, LocalRegistry, WasmArtifact, WasmWorkload } from "../../components";
 
 const cluster = new KindCluster("cluster", { name: "krustlet-job" });
-const inCluster = { provider: cluster.provider, deletedWith: cluster.command };
+const inCluster = { provider: cluster.provider, deletedWith: cluster.provider };
 
 const registry = new LocalRegistry("registry", { port: 5003 });
 

@@ -10,7 +10,7 @@ test("examples/job: the parts, without WasmStack", async () => {
     });
     const jobs = Object.values(resources).filter(({ type }) => type === "kubernetes:batch/v1:Job");
     assert.equal(jobs.length, 1);
-    assert.equal(jobs[0].options.deletedWith, "command:local:Command::cluster-kind");
+    assert.equal(jobs[0].options.deletedWith, "pulumi:providers:kubernetes::cluster-provider");
     assert.equal(jobs[0].options.provider, "pulumi:providers:kubernetes::cluster-provider");
     assert.ok(jobs[0].options.dependsOn?.includes("command:local:Command::node-agent"));
 });

@@ -246,7 +246,7 @@ test("without a Kubernetes provider nothing goes to whichever cluster the user's
         assert.throws(() => new KrustletBootstrap("b", { ...without("nodeIp"), nodeName: "krustlet" }), {
             message:
                 'KrustletBootstrap "b" has no Kubernetes provider; give it the cluster\'s: ' +
-                "{ provider: cluster.provider, deletedWith: cluster.command }",
+                "{ provider: cluster.provider, deletedWith: cluster.provider }",
         }),
     );
     assert.deepEqual(Object.keys(resources), ["b"]);

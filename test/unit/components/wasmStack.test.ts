@@ -130,7 +130,7 @@ test("each part waits for what it needs, and goes before it", async () => {
 test("what is in the cluster goes with it; what is on this host does not", async () => {
     const { resources } = await record({ steps }, () => new WasmStack("s", { workloads: [hello] }).nodeNames);
     const goes = custom(resources).filter(
-        (name) => resources[name].options.deletedWith === command("s-cluster-kind"),
+        (name) => resources[name].options.deletedWith === "pulumi:providers:kubernetes::s-cluster-provider",
     );
     assert.deepEqual(goes.sort(), [
         "s-hello-wasm-pod",

@@ -1,10 +1,10 @@
 // npm run -s env: prints what to `eval` so that plain pulumi and kubectl work on the stack.
 import { filesOf, main, readOptions } from "./cli";
 import { forcedSource } from "./decide";
-import { toolEnv, toolsAlready, userEnv } from "./environment";
+import { engineEnv, toolDirs, toolsAlready, userEnv } from "./environment";
 import { exists, homeOf } from "./home";
 import { inspect } from "./inspect";
-import { exportLines } from "./lib/shell";
+import { exportLines, pathLine } from "./lib/shell";
 
 async function env(): Promise<number> {
     const options = readOptions(process.argv.slice(2));
@@ -19,11 +19,14 @@ async function env(): Promise<number> {
         return 1;
     }
     const { agent } = inspection.rust;
-    const variables = {
-        ...toolEnv(home, tools, agent?.cached ? agent.dir : undefined),
-        ...userEnv(files, await exists(files.kubeconfig)),
-    };
-    process.stdout.write(exportLines(variables));
+    if (!agent?.cached) {
+        process.stderr.write(
+            "krustlet-wasi and wasm-oci are not built from today's krustlet/ yet: `npm run up -- --tools-only` builds them.\n",
+        );
+    }
+    const variables = { ...engineEnv(home, tools), ...userEnv(files, await exists(files.kubeconfig)) };
+    const dirs = toolDirs(tools, agent?.cached ? agent.dir : undefined);
+    process.stdout.write(exportLines(variables) + pathLine(dirs));
     return 0;
 }
 

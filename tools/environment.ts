@@ -33,15 +33,14 @@ export function toolsAlready(inspection: Inspection): ReadyTools {
     return Object.fromEntries(ready.flatMap((tool) => (tool ? [[tool.name, tool]] : [])));
 }
 
-/** Environment to run `pulumi`, `kubectl` and the steps with; undefined: must not be set. */
-export function toolEnv(
-    home: Home,
-    tools: ReadyTools,
-    agentDir: string | undefined,
-    env: NodeJS.ProcessEnv = process.env,
-): Record<string, string | undefined> {
+/** Folders of the programs that PATH does not supply by itself. */
+export function toolDirs(tools: ReadyTools, agentDir: string | undefined): string[] {
     const programs = [tools.pulumi, tools.kind, tools.kubectl].filter((tool) => tool && tool.from !== "path");
-    const dirs = [agentDir, ...programs.map((tool) => tool?.dir)].filter((dir) => dir !== undefined);
+    return [agentDir, ...programs.map((tool) => tool?.dir)].filter((dir) => dir !== undefined);
+}
+
+/** Environment, besides PATH, to run `pulumi` and the steps with; undefined: must not be set. */
+export function engineEnv(home: Home, tools: ReadyTools): Record<string, string | undefined> {
     const airgapped = Object.values(tools).some((tool) => tool.from === "airgap");
     return {
         // The program puts the nodes' folders into the same home.
@@ -49,8 +48,17 @@ export function toolEnv(
         ...pulumiEnv(home),
         // Where the plugins are made here, the engine must not ask the Internet for others.
         ...(airgapped ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" } : {}),
-        PATH: prependPath(dirs, env.PATH ?? ""),
     };
+}
+
+/** Environment to run `pulumi`, `kubectl` and the steps with; undefined: must not be set. */
+export function toolEnv(
+    home: Home,
+    tools: ReadyTools,
+    agentDir: string | undefined,
+    env: NodeJS.ProcessEnv = process.env,
+): Record<string, string | undefined> {
+    return { ...engineEnv(home, tools), PATH: prependPath(toolDirs(tools, agentDir), env.PATH ?? "") };
 }
 
 /** What `npm run env` sets besides: the kubeconfig of a stack that is up. */

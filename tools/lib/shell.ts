@@ -12,3 +12,9 @@ export function exportLines(env: Record<string, string | undefined>): string {
         )
         .join("");
 }
+
+/** Line for `eval` that puts folders before the shell's own PATH: this process's may hold what npm added for itself. */
+export function pathLine(dirs: readonly string[]): string {
+    if (dirs.length === 0) return "";
+    return `export PATH=${dirs.map(shellQuote).join(":")}"\${PATH:+:$PATH}"\n`;
+}

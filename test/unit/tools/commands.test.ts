@@ -11,7 +11,7 @@ import { homeOf, stackFiles } from "../../../tools/home";
 import { cached, isCached } from "../../../tools/lib/cache";
 import { prependPath } from "../../../tools/lib/find";
 import type { Reporter } from "../../../tools/lib/report";
-import { exportLines, shellQuote } from "../../../tools/lib/shell";
+import { exportLines, pathLine, shellQuote } from "../../../tools/lib/shell";
 import { table } from "../../../tools/lib/table";
 import { logArgs, readOutputs } from "../../../tools/outputs";
 import { installPlugin } from "../../../tools/plugins";
@@ -63,6 +63,14 @@ describe("npm run env", () => {
         );
         for (const [name, value] of Object.entries(env)) assert.equal(seen[name], value, name);
         assert.equal("GONE" in seen, false);
+    });
+    it("puts folders before the PATH of the shell that reads it", () => {
+        const script = `${pathLine(["/with space", "/b"])} echo "$PATH"`;
+        const printed = (PATH: string) =>
+            execFileSync("/bin/sh", ["-c", script], { encoding: "utf8", env: { PATH } });
+        assert.equal(printed("/usr/bin:/bin"), "/with space:/b:/usr/bin:/bin\n");
+        assert.equal(printed(""), "/with space:/b\n");
+        assert.equal(pathLine([]), "");
     });
     it("quotes only what needs it", () => {
         assert.equal(shellQuote("file:///a/b"), "file:///a/b");

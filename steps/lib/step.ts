@@ -42,7 +42,8 @@ export async function orUndo<T>(act: () => Promise<T>, undo: () => Promise<void>
         await undo().catch((second: unknown) => {
             progress(`while cleaning up: ${messageOf(second)}`);
         });
-        throw error;
+        // A signal ends the commands that are under way: their failures are not the cause.
+        throw ending.signal.aborted ? new StepError("ended by a signal; what it had begun is undone") : error;
     }
 }
 

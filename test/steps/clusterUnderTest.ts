@@ -7,6 +7,7 @@ import type * as contract from "../../steps/contract";
 import type { CertificateSigningRequest } from "../../steps/lib/approval";
 import { run, type RunResult } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../tools/versions";
+import { CN, makeCsr, newKey, O } from "../unit/steps/makeCsr";
 
 export const owner = "krustlet-stack/steps-test";
 export const folder = mkdtempSync(path.join(tmpdir(), "krustlet-steps-test-"));
@@ -37,8 +38,20 @@ export async function containers(): Promise<string[]> {
     return (await run(["docker", "ps", "--all", "--quiet", filter])).stdout.split("\n").filter(Boolean);
 }
 
+/** Names of the volumes of the cluster's containers. */
 export async function volumes(): Promise<string[]> {
-    return (await run(["docker", "volume", "ls", "--quiet"])).stdout.split("\n").filter(Boolean).sort();
+    const format = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}}\n{{end}}{{end}}';
+    const ids = await containers();
+    if (ids.length === 0) return [];
+    return (await run(["docker", "inspect", `--format=${format}`, ...ids])).stdout
+        .split("\n")
+        .filter(Boolean);
+}
+
+/** Those of the volumes that are still there. */
+export async function leftOf(names: string[]): Promise<string[]> {
+    const all = (await run(["docker", "volume", "ls", "--quiet"])).stdout.split("\n");
+    return names.filter((name) => all.includes(name));
 }
 
 export function kubectl(args: string[], input?: object, kubeconfig = adminFile): Promise<RunResult> {
@@ -67,6 +80,24 @@ export function tokensOf(secrets: object[]): object[] {
     return secrets
         .filter((secret) => "type" in secret && secret.type === "bootstrap.kubernetes.io/token")
         .filter((secret) => JSON.stringify(secret).includes("krustlet-stack/bootstrap-token-of"));
+}
+
+/** A certificate request that bears the node's name, with a key that is not the agent's. */
+export function forgedRequest(name: string, signerName: string): object {
+    const subject: [string, string][] = [
+        [O, "system:nodes"],
+        [CN, `system:node:${nodeName}`],
+    ];
+    return {
+        apiVersion: "certificates.k8s.io/v1",
+        kind: "CertificateSigningRequest",
+        metadata: { name },
+        spec: {
+            request: Buffer.from(makeCsr({ key: newKey(), subject })).toString("base64"),
+            signerName,
+            usages: ["digital signature", "client auth"],
+        },
+    };
 }
 
 /** Lets the bootstrap group file certificate requests, as the component does. */

@@ -31,6 +31,7 @@ async function destroy(files: StackFiles, home: Home, report: Reporter): Promise
     const args = [
         "destroy",
         "--yes",
+        "--skip-preview",
         "--continue-on-error",
         "--stack",
         files.stack,

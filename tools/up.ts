@@ -23,6 +23,9 @@ async function up(): Promise<number> {
     const args = [
         "up",
         "--yes",
+        // A preview would run the program once more to show what nobody is asked to confirm. Bad input is found without
+        // it: the program checks its configuration, and everything waits for the preflight.
+        "--skip-preview",
         "--stack",
         files.stack,
         "--config-file",

@@ -45,7 +45,7 @@ const standIns: readonly StandIn[] = [
 /** Files and folders, relative to the project's root, that the built executables depend on. */
 export const pluginSources: readonly string[] = [
     "airgap/language-host",
-    "airgap/plugins",
+    ...["build.ts", "lib", "kubernetes", "docker", "command"].map((name) => `airgap/plugins/${name}`),
     "package-lock.json",
 ];
 

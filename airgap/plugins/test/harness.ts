@@ -1,5 +1,6 @@
 // Talks to a built stand-in as the engine does: starts its process, reads its port, and calls it over gRPC.
 import { spawn, type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
@@ -90,7 +91,7 @@ export class PluginProcess {
         request.setUrn(urn);
         request.setNews(struct(news));
         request.setOlds(struct(olds));
-        request.setRandomseed(Buffer.from("seed"));
+        request.setRandomseed(randomBytes(32));
         const response = await call<pb.CheckResponse>((done) => this.client.check(request, done));
         return {
             inputs: props(response.getInputs()),

@@ -22,11 +22,15 @@ before(async () => {
 });
 
 after(async () => {
-    await plugin.delete(namespaceUrn, ns, namespace.state);
-    const gone = await rejection(client.request("GET", `/api/v1/namespaces/${ns}`));
-    assert.equal((gone as { status: number }).status, 404);
-    assert.equal(await plugin.stop(), 0);
-    client.close();
+    try {
+        await plugin.delete(namespaceUrn, ns, namespace.state);
+        const gone = await rejection(client.request("GET", `/api/v1/namespaces/${ns}`));
+        assert.equal((gone as { status: number }).status, 404);
+    } finally {
+        // A plugin that runs on would keep this process from its end.
+        assert.equal(await plugin.stop(), 0);
+        client.close();
+    }
 });
 
 function configMap(name: string, data: Props, metadata: Props = {}): Props {

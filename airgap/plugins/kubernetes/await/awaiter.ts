@@ -98,10 +98,13 @@ export async function waitUntilReady(context: AwaitContext, awaiter: Awaiter): P
                 fail(`'${name}' timed out waiting to be Ready`);
             }
         }, context.timeoutMs);
+        let seconds = 0;
         const ticker = setInterval(() => {
-            awaiter.tick?.();
-            look();
-        }, 10_000);
+            if (++seconds % 10 === 0) {
+                awaiter.tick?.();
+            }
+            look(); // some are ready once enough time has passed
+        }, 1000);
         context.cancelled.addEventListener("abort", cancel);
         if (context.cancelled.aborted) {
             cancel();

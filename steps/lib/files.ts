@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createReadStream, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
@@ -35,6 +35,29 @@ export async function writePrivate(path: string, content: string): Promise<void>
     }
 }
 
+const temporaryPrefix = "krustlet-stack-step-";
+
+/** Removes the private files of steps that were killed (SIGKILL) before they could do it. */
+function removeOrphans(): void {
+    for (const name of readdirSync(tmpdir())) {
+        const pid = name.startsWith(temporaryPrefix) ? parseInt(name.slice(temporaryPrefix.length), 10) : NaN;
+        if (!Number.isInteger(pid) || mayRun(pid)) continue;
+        try {
+            rmSync(join(tmpdir(), name), { recursive: true, force: true });
+        } catch {
+            // Another user's: theirs to remove.
+        }
+    }
+}
+
+function mayRun(pid: number): boolean {
+    try {
+        return process.kill(pid, 0);
+    } catch (error) {
+        return !isErrno(error, "ESRCH");
+    }
+}
+
 /**
  * Runs `use` with the path of a file of mode 0600 in a new folder of mode 0700, and removes both afterwards, also when this
  * process exits meanwhile. Without content the file is not made: a program may make it.
@@ -43,7 +66,8 @@ export async function withPrivateFile<T>(
     content: string | undefined,
     use: (path: string) => Promise<T>,
 ): Promise<T> {
-    const folder = mkdtempSync(join(tmpdir(), "krustlet-stack-"));
+    removeOrphans();
+    const folder = mkdtempSync(join(tmpdir(), `${temporaryPrefix}${process.pid}-`));
     const remove = () => {
         rmSync(folder, { recursive: true, force: true });
     };

@@ -82,7 +82,7 @@ describe("a step that only looks", () => {
         const message = await fail("preflight", {
             ...checks,
             remoteRegistry: "localhost:1",
-            nodes: [{ name: "krustlet", port: 3000, stateDir: "/nonexistent", program: "krustlet-wasm" }],
+            nodes: [{ name: "krustlet", port: 3932, stateDir: "/nonexistent", program: "krustlet-wasm" }],
             modules: [{ file: "/etc/hostname" }, { source: "/nonexistent" }, {}],
         });
         const lines = message.trimEnd().split("\n");

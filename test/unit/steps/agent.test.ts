@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+    chmodSync,
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    readFileSync,
+    rmSync,
+    statSync,
+    writeFileSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -158,6 +167,16 @@ describe("files", () => {
             /^Error: x$/,
         );
         assert.throws(() => statSync(join(seen, "..")), { code: "ENOENT" });
+    });
+    it("of a step that was killed are removed by the next one, those of one that runs are not", async () => {
+        const dead = join(tmpdir(), `krustlet-stack-step-${2 ** 22 + 1}-x`);
+        const alive = join(tmpdir(), `krustlet-stack-step-${process.ppid}-x`);
+        for (const path of [dead, alive]) mkdirSync(path, { mode: 0o700 });
+        writeFileSync(join(dead, "kubeconfig"), "k");
+        await withPrivateFile("k", () => Promise.resolve());
+        assert.equal(existsSync(dead), false);
+        assert.equal(existsSync(alive), true);
+        rmSync(alive, { recursive: true });
     });
     it("may be named from the home folder", () => {
         assert.equal(expandHome("~/a"), join(homedir(), "a"));

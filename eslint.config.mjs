@@ -12,11 +12,26 @@ export default tseslint.config(
             // A promise that nobody waits for loses its error; node:test's own describe/it promises are its runner's.
             "@typescript-eslint/no-floating-promises": [
                 "error",
-                { allowForKnownSafeCalls: [{ from: "package", package: "node:test", name: ["describe", "it", "test", "suite"] }] },
+                {
+                    allowForKnownSafeCalls: [
+                        { from: "package", package: "node:test", name: ["describe", "it", "test", "suite"] },
+                    ],
+                },
             ],
             "@typescript-eslint/switch-exhaustiveness-check": "error",
             eqeqeq: "error",
         },
     },
-    { files: ["**/*.{js,mjs}"], languageOptions: { globals: { process: "readonly", console: "readonly", require: "readonly", __dirname: "readonly", module: "writable" } } },
+    {
+        files: ["**/*.{js,mjs}"],
+        languageOptions: {
+            globals: {
+                process: "readonly",
+                console: "readonly",
+                require: "readonly",
+                __dirname: "readonly",
+                module: "writable",
+            },
+        },
+    },
 );

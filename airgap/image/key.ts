@@ -40,5 +40,7 @@ export async function forgetImage(id: string): Promise<void> {
 
 /** Id of the image under a tag. */
 export async function imageId(tag: string): Promise<string> {
-    return (await run(["docker", "image", "inspect", "--format", "{{.Id}}", tag], { timeoutSeconds: 60 })).stdout.trim();
+    return (
+        await run(["docker", "image", "inspect", "--format", "{{.Id}}", tag], { timeoutSeconds: 60 })
+    ).stdout.trim();
 }

@@ -67,11 +67,9 @@ export class StackUnderTest {
     }
 
     async configure(config: StackConfig): Promise<void> {
-        const keys = Object.entries(config).map(([key, value]) => [`krustlet-stack:${key}`, value]);
-        await fs.writeFile(
-            this.configFile,
-            `${JSON.stringify({ config: Object.fromEntries(keys) }, null, 4)}\n`,
-        );
+        const keys: StackConfig = {};
+        for (const [key, value] of Object.entries(config)) keys[`krustlet-stack:${key}`] = value;
+        await fs.writeFile(this.configFile, `${JSON.stringify({ config: keys }, null, 4)}\n`);
     }
 
     private get env(): Record<string, string> {

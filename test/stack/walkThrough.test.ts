@@ -1,10 +1,9 @@
 /** The acceptance test: up, up again without a change, a changed workload, plain Pulumi, destroy, nothing left. */
 import assert from "node:assert/strict";
-import { spawn, type ChildProcessByStdio } from "node:child_process";
+import { spawn } from "node:child_process";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
-import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
     agents,
@@ -166,15 +165,11 @@ void describe("the walk-through", { timeout: 1_200_000 }, () => {
         const target = ["logs", "--follow", "--tail=1", "deployment/ticker"];
         const name = (await stack.kubectl("get", "deployments", "--output", "name")).trim();
         target[target.length - 1] = name.replace(".apps", "");
-        const child: ChildProcessByStdio<null, Readable, null> = spawn(
-            "kubectl",
-            ["--kubeconfig", stack.kubeconfig, ...target],
-            {
-                stdio: ["ignore", "pipe", 2],
-            },
-        );
+        const child = spawn("kubectl", ["--kubeconfig", stack.kubeconfig, ...target], {
+            stdio: ["ignore", "pipe", 2],
+        });
         const arrivals: number[] = [];
-        child.stdout.on("data", () => arrivals.push(Date.now()));
+        child.stdout?.on("data", () => arrivals.push(Date.now()));
         const deadline = Date.now() + 15_000;
         while (arrivals.length < 4 && Date.now() < deadline) await sleep(100);
         child.kill();

@@ -39,7 +39,8 @@ pub struct Registration {
     nodes: Api<Node>,
     leases: Api<Lease>,
     uid: String,
-    reported: Option<(NodeStatus, Instant)>,
+    /// The status that the Node has, and when this agent reported it; a status of an earlier agent has no time.
+    reported: Option<(NodeStatus, Option<Instant>)>,
 }
 
 impl Registration {
@@ -72,7 +73,7 @@ impl Registration {
             nodes,
             leases: Api::namespaced(client, "kube-node-lease"),
             uid: node.uid().unwrap_or_default(),
-            reported: node.status.map(|status| (status, Instant::now())),
+            reported: node.status.map(|status| (status, None)),
         };
         registration.renew_lease().await.context("cannot take the node's Lease")?;
         Ok(registration)
@@ -110,7 +111,8 @@ impl Registration {
         let before = self.reported.as_ref().map(|(status, _)| status);
         let status = object::status(&self.config, &self.host, readiness, before, Timestamp::now());
         let unchanged = before.is_some_and(|before| object::essence(before) == object::essence(&status));
-        if unchanged && self.reported.as_ref().is_some_and(|(_, at)| at.elapsed() < STATUS_REPORT) {
+        let at = self.reported.as_ref().and_then(|(_, at)| *at);
+        if unchanged && at.is_some_and(|at| at.elapsed() < STATUS_REPORT) {
             return Ok(());
         }
         // Conditions merge by type: those that others set stay.
@@ -125,7 +127,7 @@ impl Registration {
                 error => error.into(),
             }
         })?;
-        self.reported = Some((status, Instant::now()));
+        self.reported = Some((status, Some(Instant::now())));
         Ok(())
     }
 

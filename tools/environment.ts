@@ -46,6 +46,8 @@ export function engineEnv(home: Home, tools: ReadyTools): Record<string, string 
         // The program puts the nodes' folders into the same home.
         KRUSTLET_STACK_HOME: home.dir,
         ...pulumiEnv(home),
+        // By default that is a folder in ~/.kube, which belongs to the user.
+        KUBECACHEDIR: home.kubectlCache,
         // Where the plugins are made here, the engine must not ask the Internet for others.
         ...(airgapped ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" } : {}),
     };

@@ -21,6 +21,8 @@ export interface Home {
     passphrase: string;
     /** Log files of the last runs, mode 0600. */
     logs: string;
+    /** What kubectl remembers of clusters' APIs. */
+    kubectlCache: string;
 }
 
 export function homeOf(env: NodeJS.ProcessEnv = process.env): Home {
@@ -33,6 +35,7 @@ export function homeOf(env: NodeJS.ProcessEnv = process.env): Home {
         backend: path.join(dir, "backend"),
         passphrase: path.join(dir, "passphrase"),
         logs: path.join(dir, "logs"),
+        kubectlCache: path.join(dir, "kubectl-cache"),
     };
 }
 

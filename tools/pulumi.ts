@@ -36,7 +36,8 @@ export async function pulumiIsAlive(pid: number): Promise<boolean> {
 }
 
 async function locksOf(files: StackFiles): Promise<Lock[]> {
-    const names = await fs.readdir(files.locks).catch(() => []);
+    // Each lock is a file <id>.json, with the backend's own notes on it in <id>.json.attrs.
+    const names = (await fs.readdir(files.locks).catch(() => [])).filter((name) => name.endsWith(".json"));
     return Promise.all(
         names.map(async (name) => {
             const file = path.join(files.locks, name);
@@ -61,7 +62,7 @@ export async function clearStaleLocks(files: StackFiles, report: Reporter): Prom
             );
         }
         report.warn(`The last run on stack ${files.stack} was killed (${whose}): its lock is removed.`);
-        await fs.rm(lock.file, { force: true });
+        for (const file of [lock.file, `${lock.file}.attrs`]) await fs.rm(file, { force: true });
     }
 }
 

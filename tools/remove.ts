@@ -34,6 +34,7 @@ export async function removeHomeIfEmpty(home: Home, files: StackFiles): Promise<
         home.pulumi,
         home.backend,
         home.logs,
+        home.kubectlCache,
         path.dirname(files.kubeconfig),
         path.dirname(files.configDir),
     ];

@@ -147,6 +147,7 @@ describe("locks", () => {
         const files = stackFiles(homeOf({ KRUSTLET_STACK_HOME: dir }), "demo", "dev", dir);
         await fs.mkdir(files.locks, { recursive: true });
         await fs.writeFile(path.join(files.locks, "1.json"), JSON.stringify(content));
+        await fs.writeFile(path.join(files.locks, "1.json.attrs"), '{"md5":"lo83xqBSE+lc9r6BenCddw=="}');
         return files;
     }
     it("of a killed run are removed", async () => {
@@ -166,7 +167,7 @@ describe("locks", () => {
             clearStaleLocks(files, report),
             /Another run is at work on stack dev \(process 7 of me@here.*pulumi cancel --stack dev/,
         );
-        assert.deepEqual(await fs.readdir(files.locks), ["1.json"]);
+        assert.deepEqual((await fs.readdir(files.locks)).sort(), ["1.json", "1.json.attrs"]);
     });
 });
 

@@ -6,10 +6,8 @@ import { parseRequest } from "../../../steps/lib/csr";
 import {
     keys,
     expected,
-    subject,
     clientParts,
     servingParts,
-    request,
     client,
     serving,
     decision,

@@ -13,7 +13,7 @@ export const expected: Expectations = {
     publicKeys: { client: spki(keys.client), serving: spki(keys.serving) },
     launchedAt,
 };
-export const subject: [string, string][] = [
+const subject: [string, string][] = [
     [O, "system:nodes"],
     [CN, "system:node:krustlet"],
 ];
@@ -30,7 +30,7 @@ type Change = {
     status?: CertificateSigningRequest["status"];
 };
 
-export function request(
+function request(
     pem: string,
     base: CertificateSigningRequest["spec"],
     change: Change,

@@ -33,7 +33,7 @@ export interface KindClusterOutput {
     context: string;
     /** URL of the API server. */
     server: string;
-    /** Kubernetes version of the control plane: `v1.36.3`. */
+    /** Kubernetes version of the control plane: `v1.36.4`. */
     kubernetesVersion: string;
     /** Docker network of the cluster's containers: `kind`. */
     network: string;

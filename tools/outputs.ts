@@ -23,7 +23,7 @@ function text(value: unknown): string | undefined {
 
 /** Picks out what is shown. A stack of another project may export none of it, or other things by the same names. */
 export function readOutputs(raw: Record<string, unknown>): Outputs {
-    const workloads = Object.values((raw.workloads ?? {}) as Record<string, unknown>);
+    const workloads = Object.entries((raw.workloads ?? {}) as Record<string, unknown>);
     const artifacts = (raw.artifacts ?? {}) as Record<string, unknown>;
     return {
         kubeconfig: text(raw.kubeconfig),
@@ -32,7 +32,7 @@ export function readOutputs(raw: Record<string, unknown>): Outputs {
             ? raw.nodeNames.filter((name) => typeof name === "string")
             : [],
         registryAddress: text(raw.registryAddress),
-        workloads: workloads.flatMap((value) => {
+        workloads: workloads.flatMap(([workload, value]) => {
             const { name, namespace, kind } = (value ?? {}) as Record<string, unknown>;
             if (!text(name) || !text(kind)) return [];
             return [
@@ -40,7 +40,7 @@ export function readOutputs(raw: Record<string, unknown>): Outputs {
                     name: String(name),
                     namespace: text(namespace) ?? "default",
                     kind: String(kind),
-                    artifact: text(artifacts[String(name)]),
+                    artifact: text(artifacts[workload]),
                 },
             ];
         }),

@@ -50,7 +50,8 @@ void describe("the walk-through", { timeout: 1_200_000 }, () => {
             registryPort: 5103,
             nodes: [{ name: NODE, port: 3103 }],
             workloads: [
-                { name: "ticker", kind: "Deployment", source: "workloads/ticker" },
+                // `up` shows the logs in the order of the names: the one that is looked for comes last.
+                { name: "clock", kind: "Deployment", source: "workloads/ticker" },
                 { name: "hello-wasm", source: sources },
             ],
         });
@@ -153,8 +154,8 @@ void describe("the walk-through", { timeout: 1_200_000 }, () => {
             status.containerStatuses[0].state.terminated?.exitCode,
         ]);
         assert.deepEqual(found.sort(), [
+            ["clock", NODE, "Running", undefined],
             ["hello-wasm", NODE, "Succeeded", 0],
-            ["ticker", NODE, "Running", undefined],
         ]);
         for (const pod of pods.items) {
             assert.match(pod.status.containerStatuses[0].imageID, /@sha256:[0-9a-f]{64}$/);
@@ -162,7 +163,7 @@ void describe("the walk-through", { timeout: 1_200_000 }, () => {
     });
 
     void it("logs -f streams lines as they come", async () => {
-        const target = ["logs", "--follow", "--tail=1", "deployment/ticker"];
+        const target = ["logs", "--follow", "--tail=1", "deployment/clock"];
         const name = (await stack.kubectl("get", "deployments", "--output", "name")).trim();
         target[target.length - 1] = name.replace(".apps", "");
         const child = spawn("kubectl", ["--kubeconfig", stack.kubeconfig, ...target], {
@@ -190,7 +191,7 @@ void describe("the walk-through", { timeout: 1_200_000 }, () => {
         assert.equal(lastLine(stdout), "Hello, Krustlet!");
         const now = (await stack.outputs()) as { artifacts: Record<string, string> };
         assert.notEqual(now.artifacts["hello-wasm"], outputs.artifacts["hello-wasm"]);
-        assert.equal(now.artifacts.ticker, outputs.artifacts.ticker);
+        assert.equal(now.artifacts.clock, outputs.artifacts.clock);
 
         const old = ids(before);
         const changed = [...ids(await stack.resources())].filter(([urn, id]) => old.get(urn) !== id);

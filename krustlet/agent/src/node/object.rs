@@ -18,7 +18,7 @@ use crate::labels;
 pub const ARCHITECTURE: &str = "wasm32-wasi";
 
 /// The Kubernetes release that this agent is tested with; the suffix says that it is not that release's kubelet.
-const KUBELET_VERSION: &str = concat!("v1.36.3-krustlet.", env!("CARGO_PKG_VERSION"));
+const KUBELET_VERSION: &str = concat!("v1.36.4-krustlet.", env!("CARGO_PKG_VERSION"));
 
 /// The runtime, by its long-term support line.
 const RUNTIME_VERSION: &str = "wasmtime://48";

@@ -23,7 +23,7 @@ export default tseslint.config(
         },
     },
     {
-        files: ["**/*.{js,mjs}"],
+        files: ["**/*.{js,cjs,mjs}"],
         languageOptions: {
             globals: {
                 process: "readonly",

@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { local, types } from "@pulumi/command";
@@ -112,19 +111,13 @@ export function parseOutput<S extends keyof Steps>(step: S, stdout: string): Ste
  */
 export function stepCommand(step: keyof Steps): { interpreter: string[]; program: string } {
     return {
-        interpreter: ["node", "--require", typescriptLoader(process.cwd())],
+        interpreter: [
+            "node",
+            "--require",
+            `./${relative(path.join(path.dirname(__dirname), "typescript.cjs"))}`,
+        ],
         program: relative(path.join(path.dirname(__dirname), "steps", `${step}.ts`)),
     };
-}
-
-/** What makes Node read TypeScript: `tsx/cjs` where the program can see it by that name, else the path of ours. */
-function typescriptLoader(workingDir: string): string {
-    try {
-        createRequire(path.join(workingDir, "index.js")).resolve("tsx/cjs");
-        return "tsx/cjs";
-    } catch {
-        return `./${relative(require.resolve("tsx/cjs"))}`;
-    }
 }
 
 function relative(file: string): string {

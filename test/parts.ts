@@ -46,7 +46,7 @@ export async function runStep(
     input: unknown,
 ): Promise<unknown> {
     const file = path.join(root, "steps", `${step}.ts`);
-    const { stdout } = await run([process.execPath, "--require", "tsx/cjs", file], {
+    const { stdout } = await run([process.execPath, "--require", "./typescript.cjs", file], {
         cwd: root,
         env,
         input: JSON.stringify(input),

@@ -108,7 +108,7 @@ export async function nodeTests(
     options: { cwd: string; env: Record<string, string>; timeoutMinutes: number; concurrency?: number },
 ): Promise<Counts> {
     if (files.length === 0) throw new Error("no test file was found");
-    const argv = [process.execPath, "--require", "tsx/cjs", "--test", "--test-reporter=spec"];
+    const argv = [process.execPath, "--require", "./typescript.cjs", "--test", "--test-reporter=spec"];
     argv.push(`--test-concurrency=${options.concurrency ?? 1}`, ...files);
     const { output, exitCode } = await stream(argv, options);
     return nodeCounts(output, exitCode);

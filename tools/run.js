@@ -36,12 +36,16 @@ if (!fs.existsSync(stamp) || fs.readFileSync(stamp, "utf8") !== lock) {
 }
 
 const script = command === "test" ? "test/run.ts" : `tools/${command}.ts`;
-const child = spawn(process.execPath, ["--require", "tsx/cjs", path.join(root, script), ...args], {
-    cwd: root,
-    stdio: "inherit",
-    // Node.js from 22.21 on then downloads through HTTPS_PROXY; older ones do not know it.
-    env: { NODE_USE_ENV_PROXY: "1", ...process.env },
-});
+const child = spawn(
+    process.execPath,
+    ["--require", path.join(root, "typescript.cjs"), path.join(root, script), ...args],
+    {
+        cwd: root,
+        stdio: "inherit",
+        // Node.js from 22.21 on then downloads through HTTPS_PROXY; older ones do not know it.
+        env: { NODE_USE_ENV_PROXY: "1", ...process.env },
+    },
+);
 // The command decides what an interruption means and ends in good order; this process only waits for it. A terminal sends
 // Ctrl-C to both.
 process.on("SIGINT", () => undefined);

@@ -184,7 +184,7 @@ void describe("the walk-through", { timeout: 1_200_000 }, () => {
         const main = path.join(sources, "src/main.rs");
         const text = await fs.readFile(main, "utf8");
         assert.ok(text.includes("Hello, World!"));
-        await fs.writeFile(main, text.replace("Hello, World!", "Hello, Krustlet!"));
+        await fs.writeFile(main, text.replaceAll("Hello, World!", "Hello, Krustlet!"));
 
         const { stdout, stderr, exitCode } = await stack.npmRun("up");
         assert.equal(exitCode, 0, stdout + stderr);

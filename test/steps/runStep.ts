@@ -22,10 +22,14 @@ export interface StepOptions {
 /** Runs a step as anybody would from a shell: its own process, text in, text out. */
 export function start(name: string, stdin: string, options: StepOptions = {}): Promise<StepResult> {
     const begun = Date.now();
-    const child = spawn(process.execPath, ["--require", "tsx/cjs", path.join("steps", `${name}.ts`)], {
-        cwd: root,
-        env: { ...process.env, ...options.env },
-    });
+    const child = spawn(
+        process.execPath,
+        ["--require", "./typescript.cjs", path.join("steps", `${name}.ts`)],
+        {
+            cwd: root,
+            env: { ...process.env, ...options.env },
+        },
+    );
     const result = { stdout: "", stderr: "" };
     child.stdout.on("data", (text: Buffer) => (result.stdout += text.toString()));
     child.stderr.on("data", (text: Buffer) => {

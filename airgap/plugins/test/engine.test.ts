@@ -54,7 +54,8 @@ before(async () => {
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "standin-engine-"));
     const built = await builtPlugins();
     await installPlugins(built, path.join(folder, "home"));
-    const runtime = '{ name: nodejs, options: { typescript: false, nodeargs: "--require tsx/cjs" } }';
+    const loader = path.join(root, "typescript.cjs");
+    const runtime = `{ name: nodejs, options: { typescript: false, nodeargs: "--require ${loader}" } }`;
     const write = (name: string, text: string) => fs.writeFile(path.join(folder, name), text);
     await write("Pulumi.yaml", `name: standins\nruntime: ${runtime}\n`);
     await write("package.json", '{ "name": "standins", "main": "index.ts" }');

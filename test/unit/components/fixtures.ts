@@ -44,7 +44,7 @@ export const steps: Required<StepOutputs> = {
 /** What `local.Command` gets for a step, but for its standard input. */
 export function commandInputs(create: string, undo?: string): Record<string, unknown> {
     return {
-        interpreter: ["node", "--require", "tsx/cjs"],
+        interpreter: ["node", "--require", "./typescript.cjs"],
         create: `steps/${create}.ts`,
         ...(undo === undefined ? {} : { delete: `steps/${undo}.ts` }),
         addPreviousOutputInEnv: false,

@@ -16,13 +16,7 @@ function commandIn(folder: string, library: string): unknown {
     const program = `
         const { stepCommand } = require(${JSON.stringify(`${library}/components/step`)});
         console.log(JSON.stringify(stepCommand("awaitNode")));`;
-    const argv = [
-        "--preserve-symlinks",
-        "--require",
-        path.join(root, "node_modules/tsx/dist/cjs/index.cjs"),
-        "-e",
-        program,
-    ];
+    const argv = ["--preserve-symlinks", "--require", path.join(root, "typescript.cjs"), "-e", program];
     const { stdout, stderr } = spawnSync(process.execPath, argv, { cwd: folder, encoding: "utf8" });
     assert.notEqual(stdout, "", stderr);
     return JSON.parse(stdout);
@@ -32,15 +26,15 @@ test("commands are relative to the program's folder, wherever the library is", (
     const folder = realpathSync(mkdtempSync(path.join(tmpdir(), "krustlet-stack-")));
     try {
         assert.deepEqual(commandIn(root, root), {
-            interpreter: ["node", "--require", "tsx/cjs"],
+            interpreter: ["node", "--require", "./typescript.cjs"],
             program: "steps/awaitNode.ts",
         });
-        // A program with the library among its packages, and no tsx of its own.
+        // A program with the library among its packages.
         mkdirSync(path.join(folder, "node_modules"));
         symlinkSync(root, path.join(folder, "node_modules/krustlet-stack"));
         const library = "node_modules/krustlet-stack";
         assert.deepEqual(commandIn(folder, path.join(folder, library)), {
-            interpreter: ["node", "--require", `./${library}/node_modules/tsx/dist/cjs/index.cjs`],
+            interpreter: ["node", "--require", `./${library}/typescript.cjs`],
             program: `${library}/steps/awaitNode.ts`,
         });
     } finally {

@@ -8,7 +8,7 @@ import { record } from "./mocks";
 const parent = "krustlet-stack:index:WasmArtifact::a";
 const to = { registry: "localhost:5001", repository: "hello-wasm" };
 const describe = (input: object) => ({
-    interpreter: ["node", "--require", "tsx/cjs"],
+    interpreter: ["node", "--require", "./typescript.cjs"],
     command: "steps/describeModule.ts",
     input,
 });

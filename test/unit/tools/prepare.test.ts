@@ -79,23 +79,32 @@ function tool(
     args: string[] = [],
     env: Record<string, string | undefined> = {},
 ): Promise<RunResult> {
-    return run([process.execPath, "--require", "tsx/cjs", path.join(ROOT, "tools", `${name}.ts`), ...args], {
-        cwd: ROOT,
-        allowFailure: true,
-        timeoutSeconds: 120,
-        env: {
-            PATH: [path.join(dir, "bin"), path.dirname(process.execPath), "/usr/bin", "/bin"].join(
-                path.delimiter,
-            ),
-            XDG_CACHE_HOME: path.join(dir, "cache"),
-            KRUSTLET_STACK_HOME: path.join(dir, "home"),
-            KRUSTLET_STACK_MIRROR: mirror,
-            KRUSTLET_STACK_SOURCE: undefined,
-            DOCKER_HOST: undefined,
-            SYSROOT: path.join(dir, "sysroot"),
-            ...env,
+    return run(
+        [
+            process.execPath,
+            "--require",
+            path.join(ROOT, "typescript.cjs"),
+            path.join(ROOT, "tools", `${name}.ts`),
+            ...args,
+        ],
+        {
+            cwd: ROOT,
+            allowFailure: true,
+            timeoutSeconds: 120,
+            env: {
+                PATH: [path.join(dir, "bin"), path.dirname(process.execPath), "/usr/bin", "/bin"].join(
+                    path.delimiter,
+                ),
+                XDG_CACHE_HOME: path.join(dir, "cache"),
+                KRUSTLET_STACK_HOME: path.join(dir, "home"),
+                KRUSTLET_STACK_MIRROR: mirror,
+                KRUSTLET_STACK_SOURCE: undefined,
+                DOCKER_HOST: undefined,
+                SYSROOT: path.join(dir, "sysroot"),
+                ...env,
+            },
         },
-    });
+    );
 }
 
 function servePlugins(): void {

@@ -92,6 +92,9 @@ export class StepFailure extends pulumi.RunError {
         super(said.trim());
         // The SDK would put the name of every property that it was on its way to in front of it.
         Object.defineProperty(this, "message", { get: () => said.trim(), set: () => undefined });
+        // It would lay out all that hangs on the stack for a trace, too, though it never shows one for this kind of error: half
+        // a minute's work. Without a stack it takes the message.
+        Object.defineProperty(this, "stack", { get: () => undefined, set: () => undefined });
     }
 }
 

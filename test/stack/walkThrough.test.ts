@@ -79,8 +79,8 @@ void describe("the walk-through", { timeout: 1_200_000 }, () => {
         assert.equal(lastLine(stdout), "Hello, World!");
         assert.deepEqual(ids(await stack.resources()), ids(resources));
         console.log(`up without a change: ${seconds.toFixed(1)} s`);
-        // Twice the aim: a test must not fail for a busy machine, but a slow program must not go unseen.
-        assert.ok(seconds < 12, `${seconds} s`);
+        // A test must not fail for a busy machine, but a program that has become slow must not go unseen.
+        assert.ok(seconds < 25, `${seconds} s`);
     });
 
     void it("plain preview and refresh see no change", async () => {

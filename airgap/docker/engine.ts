@@ -14,6 +14,7 @@ import { dockerdArguments, planEngine, type DockerHost, type EnginePlan } from "
 export const ENGINE_DIR = "/var/lib/krustlet-stack/docker";
 /** The daemon's log. */
 export const ENGINE_LOG = path.join(ENGINE_DIR, "dockerd.log");
+const PID_FILE = "/var/run/docker.pid";
 
 /** How long a daemon may take until it answers. */
 const START_SECONDS = 60;
@@ -82,6 +83,7 @@ async function start(build: Build, plan: EnginePlan, runtimeDir: string | undefi
     }
     await fs.mkdir(ENGINE_DIR, { recursive: true, mode: 0o700 });
     const runtime = runtimeDir === undefined ? undefined : await installRuntime(runtimeDir);
+    await dropStalePidFile();
     const log = await fs.open(ENGINE_LOG, "a", 0o600);
     try {
         // A session of its own: it goes on when this process, or the terminal, ends.
@@ -98,6 +100,14 @@ async function start(build: Build, plan: EnginePlan, runtimeDir: string | undefi
     } finally {
         await log.close();
     }
+}
+
+/** A daemon that was killed leaves its pid; dockerd would not start while any process, whatever it is, has that number now. */
+async function dropStalePidFile(): Promise<void> {
+    const pid = (await fs.readFile(PID_FILE, "utf8").catch(() => "")).trim();
+    if (!/^\d+$/.test(pid)) return;
+    const name = await fs.readFile(`/proc/${pid}/comm`, "utf8").catch(() => "");
+    if (name.trim() !== "dockerd") await fs.rm(PID_FILE, { force: true });
 }
 
 /** Waits until the daemon answers, has ended (by `ended`), or has had its time. */

@@ -1,7 +1,6 @@
 // The command plugin's `local.Command` and `local.run`, as release 1.2.1 serves them.
 import { randomBytes } from "node:crypto";
-import type { EngineLog } from "../lib/engine";
-import { standInNotice } from "../lib/engine";
+import { standInNotice, type EngineLog } from "../lib/engine";
 import type {
     CheckInput,
     CheckResult,
@@ -15,6 +14,7 @@ import type {
     ReadResult,
     UpdateInput,
 } from "../lib/provider";
+import { nameOf, typeOf } from "../lib/urn";
 import {
     containsSecret,
     equal,
@@ -44,10 +44,6 @@ function unknownInputs(inputs: Props, known: string[]): { property: string; reas
                 ? `the air-gapped stand-in of the command plugin does not serve ${property}`
                 : `unknown argument; there are: ${known.join(", ")}`,
         }));
-}
-
-function typeOf(urn: string): string {
-    return urn.split("::")[2]?.split("$").at(-1) ?? "";
 }
 
 function text(value: Value | undefined): string {
@@ -103,7 +99,7 @@ export class CommandProvider implements Provider {
     }
 
     async create({ urn, inputs, preview }: CreateInput): Promise<{ id: string; outputs: Props }> {
-        const name = urn.split("::").at(-1) ?? "command";
+        const name = nameOf(urn);
         const id = `${name}${randomBytes(4).toString("hex")}`;
         return { id, outputs: await this.run(urn, "create", inputs, { stdout: "", stderr: "" }, preview) };
     }

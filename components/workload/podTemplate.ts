@@ -10,6 +10,7 @@ export interface PodTemplateArgs {
     args?: pulumi.Input<pulumi.Input<string>[]>;
     env?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     restartPolicy: string;
+    terminationGracePeriodSeconds: pulumi.Input<number>;
     /** Host name of the node that it must run on. */
     node?: pulumi.Input<string>;
 }
@@ -37,6 +38,7 @@ export function podTemplate(args: PodTemplateArgs) {
             automountServiceAccountToken: false,
             containers: [container],
             restartPolicy: args.restartPolicy,
+            terminationGracePeriodSeconds: args.terminationGracePeriodSeconds,
             nodeSelector,
             tolerations: [
                 // Nobody sets up a pod network on a Wasm node; a cloud's controller may taint it for that.

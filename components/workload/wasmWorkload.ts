@@ -46,6 +46,11 @@ export interface WasmWorkloadArgs {
      * have no other.
      */
     restartPolicy?: RestartPolicy;
+    /**
+     * How long a deleted pod may go on before it is stopped, in seconds. A WebAssembly program hears no signal, so more than the
+     * least is for one that comes to its end by itself. Default: 1.
+     */
+    terminationGracePeriodSeconds?: pulumi.Input<number>;
     /** Host name of the node that it must run on: `KrustletNode.hostname`. Default: any Wasm node. */
     node?: pulumi.Input<string>;
 }
@@ -104,6 +109,8 @@ export class WasmWorkload extends pulumi.ComponentResource {
                 env: rules.environment,
                 replicas: integer(0, 1000),
                 restartPolicy: oneOf(["Always", "OnFailure", "Never"]),
+                // 0 takes the pod out of the API server while the node still runs it.
+                terminationGracePeriodSeconds: integer(1, 3600),
                 node: rules.nodeName,
             },
             workloadProblems(args),
@@ -141,6 +148,7 @@ export class WasmWorkload extends pulumi.ComponentResource {
             args: args.args,
             env: args.env,
             restartPolicy: args.restartPolicy ?? restartPolicies[kind][0],
+            terminationGracePeriodSeconds: args.terminationGracePeriodSeconds ?? 1,
             node: args.node,
         });
         switch (kind) {

@@ -17,6 +17,7 @@ const podSpec = (restartPolicy: string) => ({
     automountServiceAccountToken: false,
     containers: [{ name: "w", image }],
     restartPolicy,
+    terminationGracePeriodSeconds: 1,
     nodeSelector: { "kubernetes.io/arch": "wasm32-wasi" },
     tolerations,
 });
@@ -94,6 +95,7 @@ test("every argument reaches the pod, which goes with the cluster and waits for 
             args: ["--once", pulumi.output("x")],
             env: { RUST_LOG: "info", TOKEN: pulumi.secret("s3cret") },
             restartPolicy: "Never",
+            terminationGracePeriodSeconds: 20,
             node: pulumi.output("krustlet"),
         };
         const opts = { provider: kubernetes, deletedWith: kubernetes, dependsOn: [first] };
@@ -120,6 +122,7 @@ test("every argument reaches the pod, which goes with the cluster and waits for 
                 },
             ],
             restartPolicy: "Never",
+            terminationGracePeriodSeconds: 20,
             nodeSelector: { "kubernetes.io/arch": "wasm32-wasi", "kubernetes.io/hostname": "krustlet" },
             tolerations,
         },

@@ -28,14 +28,14 @@ export async function describe({ file, source }: DescribeModuleInput): Promise<D
     return { sha256: await hashOfSources(expandHome(source ?? "")) };
 }
 
-/** Fails unless a file is a core WebAssembly module, by its first eight bytes. */
+/** Fails unless a file is a WebAssembly module or component, by its first eight bytes. */
 export async function checkModule(file: string): Promise<void> {
     const head = await firstBytes(file);
     const fault = moduleFault(head);
     if (fault) throw new StepError(`WasmArtifact.file: ${file} ${fault}`);
 }
 
-/** What keeps a file of these first bytes from being a module; undefined: nothing. */
+/** What keeps a file of these first bytes from being a module or component; undefined: nothing. */
 export function moduleFault(head: Buffer): string | undefined {
     if (head.length === 0) return "is empty; it must be a WebAssembly module";
     if (head.subarray(0, 4).toString("latin1") !== "\0asm") {
@@ -45,11 +45,9 @@ export function moduleFault(head: Buffer): string | undefined {
                 : "";
         return `is no WebAssembly: it does not begin with \\0asm${what}; build one with \`cargo build --target wasm32-wasip1\``;
     }
-    // Version and layer, 16 bits each: 1 and 0 for a module, and a layer of 1 for a component.
-    if (head.length >= 8 && head.readUInt16LE(6) === 1) {
-        return "is a WebAssembly component; the node runs core modules (WASI preview 1): build with `--target wasm32-wasip1`";
-    }
-    if (head.length < 8 || head.readUInt32LE(4) !== 1)
+    // Version and layer, 16 bits each: layer 0 is a module (version 1), layer 1 a component, whose version the node reads.
+    const isComponent = head.length >= 8 && head.readUInt16LE(6) === 1;
+    if (!isComponent && (head.length < 8 || head.readUInt32LE(4) !== 1))
         return "is no WebAssembly module of version 1, or is cut off";
     return undefined;
 }

@@ -2,21 +2,28 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use wasmtime::{Config, Linker};
-use wasmtime_wasi::{I32Exit, p1};
+use wasmtime::Config;
 
-use crate::container::{self, State};
+use crate::code_cache::CodeCache;
+use crate::host::{self, Host};
 use crate::limits::WASM32_MEMORY_BYTES;
-use crate::module::Cache;
-use crate::{Container, Module, RunSpec, RuntimeError};
+use crate::module::Modules;
+use crate::{Container, Module, RunSpec, RuntimeError, run};
 
 /// How long a guest may compute before it has to give its thread to the next one, and about how long it takes to stop it.
 /// A tick costs the host one atomic addition.
 const TICK: Duration = Duration::from_millis(10);
+
+/// How many threads may wait for the disk in the guests' name at once. They are made when they are needed.
+const FILE_THREADS: usize = 64;
+
+/// How long such a thread waits for more work before it ends and its memory goes.
+const FILE_THREAD_IDLE: Duration = Duration::from_secs(2);
 
 /// What can be chosen about an [`Engine`].
 #[derive(Clone, Debug)]
@@ -26,11 +33,17 @@ pub struct EngineConfig {
     /// The most linear memory that a guest may have whose [`RunSpec`] names no limit, in bytes. Default: 4 GiB, which is
     /// all that a 32-bit module can address.
     pub default_memory_limit_bytes: u64,
+    /// A folder of the local disk where machine code is kept, so that a program which was compiled once is not compiled
+    /// again by the next process. It must belong to the process's user with mode 0700, and is made so where it is not there:
+    /// code is run as it is found, after a check of its SHA-256 that guards against damage, not against somebody who may
+    /// write there. Entries that were not used for 30 days go, and the least used ones when all take more than 512 MiB.
+    /// A folder that cannot be used is a warning and no error. Default: `None`, nothing is kept.
+    pub code_cache: Option<PathBuf>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { worker_threads: None, default_memory_limit_bytes: WASM32_MEMORY_BYTES }
+        Self { worker_threads: None, default_memory_limit_bytes: WASM32_MEMORY_BYTES, code_cache: None }
     }
 }
 
@@ -49,8 +62,9 @@ impl Default for EngineConfig {
 pub struct Engine(Arc<Shared>);
 
 struct Shared {
-    linker: Linker<State>,
-    modules: Cache,
+    host: Host,
+    modules: Modules,
+    code_cache: Option<CodeCache>,
     default_memory_limit_bytes: u64,
     /// `None` only while it is dropped.
     guests: Option<Runtime>,
@@ -63,59 +77,95 @@ impl Engine {
     ///
     /// [`RuntimeError::Engine`] when the host allows no threads, or has a processor that Wasmtime does not know.
     pub fn new(config: EngineConfig) -> Result<Self, RuntimeError> {
-        let engine = wasmtime::Engine::new(&wasmtime_config()).map_err(failed)?;
-        let linker = linker(&engine).map_err(failed)?;
-        tick(&engine).map_err(failed)?;
+        Self::with(config, host::config())
+    }
+
+    fn with(config: EngineConfig, mut wasmtime: Config) -> Result<Self, RuntimeError> {
+        let mut code_cache = config.code_cache.as_deref().and_then(CodeCache::open);
+        wasmtime.cache(code_cache.as_ref().map(CodeCache::wasmtime));
+        let host = Host::new(&wasmtime).map_err(failed)?;
+        if let Some(cache) = &mut code_cache {
+            cache.bind(host.engine());
+        }
+        tick(host.engine()).map_err(failed)?;
         let mut guests = Builder::new_multi_thread();
-        guests.enable_all().thread_name("wasm-guest");
+        guests
+            .enable_all()
+            // Timers are looked at between any two turns. By default it is every 61 turns, which are meant to be short; when all
+            // threads are busy with guests, each takes a tick, and a guest that sleeps would be woken half a second late.
+            .event_interval(1)
+            .thread_name("wasm-guest")
+            .max_blocking_threads(FILE_THREADS)
+            .thread_keep_alive(FILE_THREAD_IDLE);
         if let Some(threads) = config.worker_threads {
             guests.worker_threads(threads.get());
         }
         Ok(Self(Arc::new(Shared {
-            linker,
-            modules: Cache::default(),
+            host,
+            modules: Modules::default(),
+            code_cache,
             default_memory_limit_bytes: config.default_memory_limit_bytes,
             guests: Some(guests.build().map_err(failed)?),
         })))
     }
 
-    /// Validates and compiles a module, or finds it among those that are in use: a module is known by the SHA-256 digest
-    /// of its bytes and kept as long as somebody holds it.
+    /// Validates and compiles a program, or finds it among those that are in use: a program is known by the SHA-256 digest
+    /// of its bytes and kept as long as somebody holds it or a container of it runs. The first bytes tell whether it is a
+    /// core module of WASI preview 1 or a component of WASI 0.2.
     ///
     /// This computes for as long as a compiler does, from milliseconds to seconds, on all processors: call it from
-    /// `tokio::task::spawn_blocking`, never from an async task itself.
+    /// `tokio::task::spawn_blocking`, never from an async task itself. With a
+    /// [`code_cache`](EngineConfig::code_cache) it is milliseconds from the second time on.
     ///
     /// # Errors
     ///
-    /// [`NotWasm`](RuntimeError::NotWasm), [`Component`](RuntimeError::Component), [`Invalid`](RuntimeError::Invalid),
-    /// [`Import`](RuntimeError::Import) or [`NoStart`](RuntimeError::NoStart), by what the bytes are.
+    /// [`NotWasm`](RuntimeError::NotWasm), [`Invalid`](RuntimeError::Invalid), [`Import`](RuntimeError::Import),
+    /// [`NoStart`](RuntimeError::NoStart) or [`NoRun`](RuntimeError::NoRun), by what the bytes are.
     pub fn compile(&self, wasm: &[u8]) -> Result<Module, RuntimeError> {
-        self.0.modules.get_or_compile(&self.0.linker, wasm)
+        self.0.modules.get_or_compile(&self.0.host, self.0.code_cache.as_ref(), wasm)
+    }
+
+    /// The program with this digest, if it is in use, so that its bytes need not be read again. `digest` is that of its
+    /// bytes, as [`Module::digest`] gives it: `sha256:` and 64 hexadecimal digits in lower case. Does not wait: a program
+    /// that is being compiled at this moment is not found.
+    pub fn cached(&self, digest: &str) -> Option<Module> {
+        self.0.modules.get(digest)
     }
 
     /// Starts a module as a new container. Returns at once; the guest may not have made its first step by then. Works from
-    /// any thread, inside a Tokio runtime or outside.
+    /// any thread, inside a Tokio runtime or outside. The folders of its mounts are opened before it returns.
+    ///
+    /// A module that declares more memory than its limit is started all the same, and ends at once as
+    /// [`Exit::OutOfMemory`](crate::Exit::OutOfMemory): to a user it is the same whether the first or the last page was
+    /// too much.
     ///
     /// # Errors
     ///
-    /// [`RuntimeError::MemoryLimit`] when the module's initial memory is more than it may have, [`RuntimeError::Spec`]
-    /// when an argument or a variable cannot be passed on.
+    /// [`RuntimeError::Spec`] when an argument, a variable or the path of a mount cannot be passed on,
+    /// [`RuntimeError::Mount`] when a folder cannot be opened.
     pub fn start(&self, module: &Module, spec: RunSpec) -> Result<Container, RuntimeError> {
-        spec.check()?;
         let limit = spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes);
-        let needed = module.0.initial_memory_bytes;
-        if needed > limit {
-            return Err(RuntimeError::MemoryLimit { needed, limit });
-        }
+        let wasi = spec.wasi()?;
         let guests = self.0.guests.as_ref().ok_or_else(|| failed("it is being shut down"))?;
-        Ok(container::spawn(self, guests.handle(), module.0.program.clone(), spec, limit))
+        Ok(run::spawn(self, guests.handle(), module.clone(), wasi, limit))
     }
 }
 
 #[cfg(test)]
 impl Engine {
-    pub(crate) fn modules(&self) -> &Cache {
+    pub(crate) fn modules(&self) -> &Modules {
         &self.0.modules
+    }
+
+    pub(crate) fn code_cache(&self) -> Option<&CodeCache> {
+        self.0.code_cache.as_ref()
+    }
+
+    /// An engine whose code no other could run.
+    pub(crate) fn unlike(config: EngineConfig) -> Self {
+        let mut wasmtime = host::config();
+        wasmtime.cranelift_opt_level(wasmtime::OptLevel::None);
+        Self::with(config, wasmtime).unwrap()
     }
 }
 
@@ -132,30 +182,6 @@ impl Drop for Shared {
             guests.shutdown_background();
         }
     }
-}
-
-fn wasmtime_config() -> Config {
-    let mut config = Config::new();
-    config
-        .epoch_interruption(true)
-        // A 32-bit memory bounds a guest even where no limit is set.
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        // Nobody reads native unwind tables or Wasm addresses here: without them a module takes less memory.
-        .native_unwind_info(false)
-        .generate_address_map(false);
-    config
-}
-
-fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    p1::add_to_linker_async(&mut linker, |state: &mut State| &mut state.wasi)?;
-    // The stock `proc_exit` turns every code from 126 on into a trap. A container's exit code is what the program said.
-    linker.allow_shadowing(true);
-    linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> wasmtime::Result<()> {
-        Err(I32Exit(code).into())
-    })?;
-    Ok(linker)
 }
 
 /// Advances the epoch until the engine is gone. The thread holds it weakly, so it ends by itself, a tick later.

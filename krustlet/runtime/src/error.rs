@@ -14,19 +14,12 @@ pub enum RuntimeError {
     /// The bytes are no WebAssembly at all.
     #[error(
         "this is not a WebAssembly module: it starts with {found}, not with the four bytes \"\\0asm\"; give the \
-         .wasm file that a build for wasm32-wasip1 makes"
+         .wasm file that a build for wasm32-wasip1 or wasm32-wasip2 makes"
     )]
     NotWasm {
         /// The first bytes of the file in hexadecimal, or "nothing" when it is empty.
         found: String,
     },
-
-    /// The bytes are a WebAssembly component.
-    #[error(
-        "this is a WebAssembly component (WASI 0.2); only core modules of WASI preview 1 can run here: build for the \
-         target wasm32-wasip1"
-    )]
-    Component,
 
     /// It is WebAssembly, but it is damaged, or it uses a feature that the engine does not have.
     #[error("this WebAssembly module is not valid: {0}")]
@@ -34,8 +27,8 @@ pub enum RuntimeError {
 
     /// The module wants something that nobody here provides.
     #[error(
-        "this module imports what a node does not provide: {0}; only the functions of wasi_snapshot_preview1 are \
-         there"
+        "this module imports what a node does not provide: {0}; there are the functions of wasi_snapshot_preview1 for a \
+         module, and the interfaces of WASI 0.2 that the world wasi:cli/command has for a component"
     )]
     Import(String),
 
@@ -46,19 +39,28 @@ pub enum RuntimeError {
     )]
     NoStart,
 
-    /// The module needs more memory at its start than the container may have.
+    /// The component has no entry point: it is a library, or it serves requests that nobody here would send it.
     #[error(
-        "this module starts with {needed} bytes of memory, but the limit of its container is {limit} bytes: raise the \
-         memory limit, or build the module with less initial memory"
+        "this component exports {exports}, and not wasi:cli/run of WASI 0.2, so there is nothing to run: build it as a \
+         program (the world wasi:cli/command), not as a library or an HTTP proxy"
     )]
-    MemoryLimit {
-        /// What the module declares as its initial linear memory, in bytes.
-        needed: u64,
-        /// What the container may have, in bytes.
-        limit: u64,
+    NoRun {
+        /// The names of its exports, or "nothing".
+        exports: String,
     },
 
-    /// An argument or a variable cannot be handed to a WASI program.
+    /// A folder cannot be handed to the guest.
+    #[error("the folder {host:?} cannot be mounted at {guest} in the container: {reason}")]
+    Mount {
+        /// The folder on the host.
+        host: std::path::PathBuf,
+        /// Where it was to be.
+        guest: String,
+        /// In the words of the operating system.
+        reason: String,
+    },
+
+    /// An argument, a variable or the path of a mount cannot be handed to a WASI program.
     #[error("{0}")]
     Spec(String),
 }

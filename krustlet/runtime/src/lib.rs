@@ -1,11 +1,13 @@
-//! Runs WASI preview 1 programs as containers.
+//! Runs WASI programs as containers.
 //!
 //! An [`Engine`] compiles a [`Module`] once and starts it as often as it is wanted; each start is a [`Container`] with
-//! its own memory, arguments and environment, whose end is an [`ExitStatus`]. A guest gets nothing but what its
+//! its own memory, arguments, environment and folders, whose end is an [`ExitStatus`]. A guest gets nothing but what its
 //! [`RunSpec`] names: no file, no network, no variable of the host, and a standard input that is at its end.
 //!
-//! The guest's side of the contract is WASI preview 1
-//! (<https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>): a core module with an exported `_start`.
+//! The guest's side of the contract is either WASI preview 1
+//! (<https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>): a core module with an exported `_start`; or
+//! WASI 0.2 (<https://github.com/WebAssembly/WASI/tree/main/wasip2>): a component that exports `wasi:cli/run`. The binary
+//! itself tells which. `docs/wasi.md` says what each gets.
 //!
 //! ```no_run
 //! # use std::{io, sync::Arc};
@@ -26,15 +28,25 @@
 //! # }
 //! ```
 
+mod code_cache;
 mod container;
 mod engine;
 mod error;
+mod host;
 mod limits;
 mod module;
+mod mount;
 mod output;
+mod program;
+mod run;
+mod spec;
+mod usage;
 
-pub use container::{Container, Exit, ExitStatus, RunSpec, STOPPED_CODE, TRAPPED_CODE};
+pub use container::{Container, Exit, ExitStatus, STOPPED_CODE, TRAPPED_CODE};
 pub use engine::{Engine, EngineConfig};
 pub use error::RuntimeError;
 pub use module::Module;
+pub use mount::Mount;
 pub use output::{LogSink, Stream};
+pub use spec::RunSpec;
+pub use usage::Usage;

@@ -1,55 +1,83 @@
 //! What a guest may take of the host's memory.
 
+use std::sync::Arc;
+
 use wasmtime::{ResourceLimiter, Result};
+
+use crate::usage::Meter;
 
 /// The most that a 32-bit linear memory can hold: 65536 pages of 64 KiB.
 pub(crate) const WASM32_MEMORY_BYTES: u64 = 4 << 30;
 
-/// A table entry costs the host a pointer: 8 MB of them at most. Rust and C programs have a few hundred.
+/// A table entry costs the host a pointer: 8 MB of them at most, in all tables of a guest together. Rust and C programs
+/// have a few hundred.
 const TABLE_ELEMENTS: usize = 1_000_000;
 
-/// Keeps one guest within its memory limit and remembers that it ran into it.
+/// A module is one instance with one memory. A component holds several: a program built for `wasm32-wasip2` has four
+/// instances and one memory, one that was composed of a dozen components a few dozen.
+const INSTANCES: usize = 256;
+const MEMORIES: usize = 32;
+const TABLES: usize = 256;
+
+/// A guest wanted more memory than it may have. It is ended by this, not told: a native program is ended so, too, when its
+/// control group is full, and this is the only way in which a user of the node learns that it was the limit.
+#[derive(Debug, thiserror::Error)]
+#[error("the memory limit is {limit} bytes, and the program asked for {wanted} bytes")]
+pub(crate) struct OutOfMemory {
+    limit: u64,
+    wanted: u64,
+}
+
+/// Keeps one guest within its limits.
 pub(crate) struct Limits {
-    memory_bytes: u64,
-    refused: bool,
+    memory_limit: u64,
+    memory: u64,
+    elements: usize,
+    meter: Arc<Meter>,
 }
 
 impl Limits {
-    pub(crate) fn new(memory_bytes: u64) -> Self {
-        Self { memory_bytes, refused: false }
-    }
-
-    /// The limit in bytes, if the guest was refused memory because of it.
-    pub(crate) fn refused(&self) -> Option<u64> {
-        self.refused.then_some(self.memory_bytes)
+    pub(crate) fn new(memory_limit: u64, meter: Arc<Meter>) -> Self {
+        Self { memory_limit, memory: 0, elements: 0, meter }
     }
 }
 
 impl ResourceLimiter for Limits {
-    fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        // The module's own maximum is its own affair: only the container's limit is to be reported.
-        let allowed = desired as u64 <= self.memory_bytes;
-        if !allowed && maximum.is_none_or(|maximum| desired <= maximum) {
-            self.refused = true;
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        // Past the memory's own end there is nothing to be had, whatever the limit: the guest is told so, as everywhere.
+        if maximum.is_some_and(|maximum| desired > maximum) || desired as u64 > WASM32_MEMORY_BYTES {
+            return Ok(false);
         }
-        Ok(allowed)
+        let wanted = self.memory.saturating_add(desired.saturating_sub(current) as u64);
+        if wanted > self.memory_limit {
+            return Err(OutOfMemory { limit: self.memory_limit, wanted }.into());
+        }
+        // Should the host have no memory after all, the guest is charged for what it did not get. That is better than the
+        // opposite, and no call tells reliably which growth has failed.
+        self.memory = wanted;
+        self.meter.set_memory(wanted);
+        Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let wanted = self.elements.saturating_add(desired.saturating_sub(current));
+        if wanted > TABLE_ELEMENTS || maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.elements = wanted;
+        Ok(true)
     }
 
-    // One program is one instance with one memory. Several tables are allowed by the standard, but not without end.
     fn instances(&self) -> usize {
-        1
+        INSTANCES
     }
 
     fn tables(&self) -> usize {
-        16
+        TABLES
     }
 
     fn memories(&self) -> usize {
-        1
+        MEMORIES
     }
 }
 
@@ -57,26 +85,47 @@ impl ResourceLimiter for Limits {
 mod tests {
     use super::*;
 
-    #[test]
-    fn growth_up_to_the_limit_is_allowed_and_past_it_refused_and_remembered() {
-        let mut limits = Limits::new(128 * 1024);
-        assert!(limits.memory_growing(0, 128 * 1024, None).unwrap());
-        assert_eq!(limits.refused(), None);
-        assert!(!limits.memory_growing(128 * 1024, 192 * 1024, None).unwrap());
-        assert_eq!(limits.refused(), Some(128 * 1024));
+    const PAGE: usize = 64 * 1024;
+
+    fn limits(pages: usize) -> Limits {
+        Limits::new((pages * PAGE) as u64, Arc::default())
     }
 
     #[test]
-    fn growth_past_the_modules_own_maximum_is_not_laid_to_the_containers_limit() {
-        let mut limits = Limits::new(128 * 1024);
-        assert!(!limits.memory_growing(0, 192 * 1024, Some(64 * 1024)).unwrap());
-        assert_eq!(limits.refused(), None);
+    fn growth_up_to_the_limit_is_allowed_and_past_it_the_end() {
+        let mut limits = limits(2);
+        assert!(limits.memory_growing(0, 2 * PAGE, None).unwrap());
+        let error = limits.memory_growing(2 * PAGE, 3 * PAGE, None).unwrap_err();
+        let error = error.downcast_ref::<OutOfMemory>().unwrap();
+        assert_eq!(error.to_string(), "the memory limit is 131072 bytes, and the program asked for 196608 bytes");
+        assert_eq!(limits.meter.usage().memory_bytes, 131072);
     }
 
     #[test]
-    fn tables_are_bounded() {
-        let mut limits = Limits::new(0);
-        assert!(limits.table_growing(0, TABLE_ELEMENTS, None).unwrap());
-        assert!(!limits.table_growing(0, TABLE_ELEMENTS + 1, None).unwrap());
+    fn all_memories_count_together() {
+        let mut limits = limits(3);
+        assert!(limits.memory_growing(0, PAGE, None).unwrap());
+        assert!(limits.memory_growing(0, PAGE, None).unwrap());
+        assert!(limits.memory_growing(PAGE, 2 * PAGE, None).unwrap());
+        assert_eq!(limits.meter.usage().memory_bytes, 3 * PAGE as u64);
+        assert!(limits.memory_growing(0, PAGE, None).is_err());
+    }
+
+    #[test]
+    fn growth_past_the_memorys_own_end_is_refused_and_not_charged() {
+        let mut limits = limits(4);
+        assert!(!limits.memory_growing(0, 3 * PAGE, Some(2 * PAGE)).unwrap());
+        assert!(limits.memory_growing(0, 4 * PAGE, None).unwrap());
+        assert!(!limits.memory_growing(4 * PAGE, (4 << 30) + PAGE, None).unwrap());
+    }
+
+    #[test]
+    fn the_tables_of_a_guest_are_bounded_together() {
+        let mut limits = limits(0);
+        assert!(limits.table_growing(0, TABLE_ELEMENTS - 10, None).unwrap());
+        assert!(limits.table_growing(0, 5, None).unwrap());
+        assert!(!limits.table_growing(5, 11, None).unwrap());
+        assert!(!limits.table_growing(5, 7, Some(6)).unwrap());
+        assert!(limits.table_growing(5, 10, None).unwrap());
     }
 }

@@ -1,28 +1,27 @@
-//! Compiled modules, and the cache that keeps each from being compiled twice.
+//! Compiled modules, and the table that keeps each from being compiled twice.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use sha2::{Digest, Sha256};
-use wasmtime::{ExternType, InstancePre, Linker};
 
 use crate::RuntimeError;
-use crate::container::State;
+use crate::code_cache::CodeCache;
+use crate::host::Host;
+use crate::program::Program;
 
-/// A compiled module, ready to be started. Clones share the machine code.
+/// A compiled program, ready to be started: a core module or a component. Clones share the machine code.
 #[derive(Clone)]
 pub struct Module(pub(crate) Arc<Compiled>);
 
 pub(crate) struct Compiled {
-    pub(crate) program: InstancePre<State>,
-    /// What the module declares as its initial linear memory, in bytes.
-    pub(crate) initial_memory_bytes: u64,
+    pub(crate) program: Program,
     digest: String,
 }
 
 impl Module {
-    /// The SHA-256 digest of the module's bytes, as `sha256:` and 64 hexadecimal digits.
+    /// The SHA-256 digest of the binary's bytes, as `sha256:` and 64 hexadecimal digits.
     pub fn digest(&self) -> &str {
         &self.0.digest
     }
@@ -34,40 +33,54 @@ impl fmt::Debug for Module {
     }
 }
 
-/// The unit of a linear memory's size.
-const PAGE_BYTES: u64 = 64 * 1024;
-
-type Key = [u8; 32];
 type Slot = Arc<Mutex<Weak<Compiled>>>;
 
 /// The modules that somebody holds, by the digest of their bytes.
 ///
-/// The references are weak: a module goes when its last container does. A slot's own lock is held while its module is
-/// compiled, so that a hundred pods of one image that start together wait for one compilation, and others for none.
+/// The references are weak: a module goes when its last handle and its last running container do. A slot's own lock is held
+/// while its module is compiled, so that a hundred pods of one image that start together wait for one compilation, and
+/// others for none.
 #[derive(Default)]
-pub(crate) struct Cache(Mutex<HashMap<Key, Slot>>);
+pub(crate) struct Modules(Mutex<HashMap<String, Slot>>);
 
-impl Cache {
-    pub(crate) fn get_or_compile(&self, linker: &Linker<State>, wasm: &[u8]) -> Result<Module, RuntimeError> {
-        let key: Key = Sha256::digest(wasm).into();
-        let slot = self.slot(key);
+impl Modules {
+    pub(crate) fn get(&self, digest: &str) -> Option<Module> {
+        let slot = lock(&self.0).get(digest)?.clone();
+        let held = match slot.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // It is being compiled, so it is not here yet.
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        held.upgrade().map(Module)
+    }
+
+    pub(crate) fn get_or_compile(
+        &self,
+        host: &Host,
+        code: Option<&CodeCache>,
+        wasm: &[u8],
+    ) -> Result<Module, RuntimeError> {
+        let hex = hex(&Sha256::digest(wasm));
+        let digest = format!("sha256:{hex}");
+        let slot = self.slot(&digest);
         let mut held = lock(&slot);
         if let Some(compiled) = held.upgrade() {
             return Ok(Module(compiled));
         }
-        let compiled = Arc::new(compile(linker, wasm, &key)?);
+        let compiled = Arc::new(Compiled { program: Program::compile(host, code, wasm, &hex)?, digest });
         *held = Arc::downgrade(&compiled);
         Ok(Module(compiled))
     }
 
-    fn slot(&self, key: Key) -> Slot {
+    fn slot(&self, digest: &str) -> Slot {
         let mut slots = lock(&self.0);
-        if let Some(slot) = slots.get(&key) {
+        if let Some(slot) = slots.get(digest) {
             return slot.clone();
         }
         // A good moment to forget what nobody holds any more; a slot that is being compiled is held by its compiler.
         slots.retain(|_, slot| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
-        slots.entry(key).or_default().clone()
+        slots.entry(digest.to_owned()).or_default().clone()
     }
 }
 
@@ -76,41 +89,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn compile(linker: &Linker<State>, wasm: &[u8], key: &Key) -> Result<Compiled, RuntimeError> {
-    check_preamble(wasm)?;
-    let module = wasmtime::Module::from_binary(linker.engine(), wasm)
-        .map_err(|error| RuntimeError::Invalid(format!("{error:#}")))?;
-    match module.get_export("_start") {
-        Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
-        _ => return Err(RuntimeError::NoStart),
-    }
-    let program = linker.instantiate_pre(&module).map_err(|error| RuntimeError::Import(format!("{error:#}")))?;
-    let pages = module.resources_required().max_initial_memory_size.unwrap_or(0);
-    Ok(Compiled {
-        initial_memory_bytes: pages.saturating_mul(PAGE_BYTES),
-        program,
-        digest: format!("sha256:{}", hex(key)),
-    })
-}
-
-/// The first eight bytes tell modules and components apart: magic, version, layer
-/// (<https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md#component-definitions>).
-fn check_preamble(wasm: &[u8]) -> Result<(), RuntimeError> {
-    if !wasm.starts_with(b"\0asm") {
-        return Err(RuntimeError::NotWasm {
-            found: match &wasm[..wasm.len().min(4)] {
-                [] => "nothing".into(),
-                start => hex(start),
-            },
-        });
-    }
-    match wasm.get(6..8) {
-        Some([1, 0]) => Err(RuntimeError::Component),
-        _ => Ok(()),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -155,11 +134,29 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_that_of_the_bytes() {
+    fn the_digest_is_that_of_the_bytes_and_finds_the_module_as_long_as_it_is_held() {
         let engine = Engine::new(EngineConfig::default()).unwrap();
-        let wasm = wasm("a");
-        let module = engine.compile(&wasm).unwrap();
-        assert_eq!(module.digest().len(), "sha256:".len() + 64);
-        assert_eq!(module.digest(), engine.compile(&wasm).unwrap().digest());
+        let module = engine.compile(b"\0asm\x0d\0\x01\0").unwrap_err();
+        assert!(module.to_string().contains("exports nothing"), "{module}");
+        let module = engine.compile(&wasm("a")).unwrap();
+        let digest = module.digest().to_owned();
+        assert_eq!(digest.len(), "sha256:".len() + 64);
+        assert_eq!(digest, engine.compile(&wasm("a")).unwrap().digest());
+
+        assert!(Arc::ptr_eq(&engine.cached(&digest).unwrap().0, &module.0));
+        for other in ["", "sha256:", &digest[7..], &digest.to_uppercase(), &format!("{digest} ")] {
+            assert!(engine.cached(other).is_none(), "{other}");
+        }
+        drop(module);
+        assert!(engine.cached(&digest).is_none());
+    }
+
+    #[test]
+    fn a_module_that_is_being_compiled_is_not_waited_for() {
+        let engine = Engine::new(EngineConfig::default()).unwrap();
+        let digest = "sha256:00";
+        let slot = engine.modules().slot(digest);
+        let _compiling = lock(&slot);
+        assert!(engine.cached(digest).is_none());
     }
 }

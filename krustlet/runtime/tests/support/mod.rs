@@ -2,9 +2,14 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, LazyLock, Mutex};
 
-use krustlet_runtime::{Container, Engine, EngineConfig, Exit, ExitStatus, LogSink, RunSpec, RuntimeError, Stream};
+use krustlet_runtime::{
+    Container, Engine, EngineConfig, Exit, ExitStatus, LogSink, Module, RunSpec, RuntimeError, Stream,
+};
+use wasi_preview1_component_adapter_provider as adapter;
 
 /// Remembers every write.
 #[derive(Default)]
@@ -67,6 +72,51 @@ pub fn sleeper() -> Vec<u8> {
 
 pub fn endless() -> Vec<u8> {
     start("(loop $forever (br $forever))")
+}
+
+/// A module of preview 1 as a component of WASI 0.2, by the adapter that toolchains use for it.
+pub fn component(module: &[u8]) -> Vec<u8> {
+    let name = adapter::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
+    let encoder = wit_component::ComponentEncoder::default().module(module).unwrap();
+    let mut encoder = encoder.adapter(name, adapter::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER).unwrap().validate(true);
+    encoder.encode().unwrap()
+}
+
+/// The same program as both kinds that run here.
+pub fn both(module: &[u8]) -> [(&'static str, Vec<u8>); 2] {
+    [("module", module.to_vec()), ("component", component(module))]
+}
+
+/// The test program `programs/toolbox.rs`.
+pub static TOOLBOX: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/toolbox.rs");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let wasm = folder.path().join("toolbox.wasm");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .args(["--edition=2024", "--target=wasm32-wasip1", "-Copt-level=1", "-Cpanic=abort", "-Cstrip=symbols", "-o"])
+        .args([&wasm, &source])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "rustc failed; is the target there (rustup target add wasm32-wasip1)?\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    std::fs::read(wasm).unwrap()
+});
+
+/// The toolbox as both kinds.
+pub static TOOLBOXES: LazyLock<[(&'static str, Vec<u8>); 2]> = LazyLock::new(|| both(&TOOLBOX));
+
+/// Compiles the toolboxes once for all uses of an engine, which keeps them as long as somebody holds them.
+pub fn hold_toolboxes(engine: &Engine) -> Vec<Module> {
+    TOOLBOXES.iter().map(|(_, wasm)| engine.compile(wasm).unwrap()).collect()
+}
+
+/// Arguments for a program, after its name.
+pub fn args(args: &[&str]) -> Vec<String> {
+    ["program"].iter().chain(args).map(|arg| (*arg).to_owned()).collect()
 }
 
 /// Starts a module; the sink is for reading what it wrote.

@@ -1,0 +1,156 @@
+//! The two kinds of program that run here, and what tells them apart.
+
+use wasmtime::component::{self, Component, types::ComponentItem};
+use wasmtime::{ExternType, InstancePre, Store};
+use wasmtime_wasi::p2::bindings::CommandPre;
+
+use crate::RuntimeError;
+use crate::code_cache::CodeCache;
+use crate::host::Host;
+use crate::run::State;
+
+/// A compiled program, bound to the functions of the host.
+pub(crate) enum Program {
+    /// A core module of WASI preview 1, with an exported `_start`.
+    Module(InstancePre<State>),
+    /// A component of WASI 0.2 that exports `wasi:cli/run`.
+    Component(CommandPre<State>),
+}
+
+/// What a binary is by its preamble: magic, version, layer
+/// (<https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md#component-definitions>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Module,
+    Component,
+}
+
+impl Kind {
+    fn of(wasm: &[u8]) -> Result<Self, RuntimeError> {
+        if !wasm.starts_with(b"\0asm") {
+            return Err(RuntimeError::NotWasm {
+                found: match &wasm[..wasm.len().min(4)] {
+                    [] => "nothing".into(),
+                    start => start.iter().map(|byte| format!("{byte:02x}")).collect(),
+                },
+            });
+        }
+        Ok(match wasm.get(6..8) {
+            Some([1, 0]) => Self::Component,
+            // Anything else is a module, or damaged: the parser knows the words for that.
+            _ => Self::Module,
+        })
+    }
+}
+
+impl Program {
+    /// Validates, compiles and binds a binary; `digest` is that of its bytes, in hexadecimal. Machine code is taken from and
+    /// kept in `cache`.
+    pub(crate) fn compile(
+        host: &Host,
+        cache: Option<&CodeCache>,
+        wasm: &[u8],
+        digest: &str,
+    ) -> Result<Self, RuntimeError> {
+        match Kind::of(wasm)? {
+            Kind::Module => {
+                let compile = || wasmtime::Module::from_binary(host.engine(), wasm);
+                let module = match cache {
+                    Some(cache) => cache.around(digest, compile, wasmtime::Module::serialize),
+                    None => compile(),
+                };
+                Self::bind_module(host, &module.map_err(invalid)?)
+            }
+            Kind::Component => {
+                let compile = || Component::from_binary(host.engine(), wasm);
+                let component = match cache {
+                    Some(cache) => cache.around(digest, compile, Component::serialize),
+                    None => compile(),
+                };
+                Self::bind_component(host, &component.map_err(invalid)?)
+            }
+        }
+    }
+
+    fn bind_module(host: &Host, module: &wasmtime::Module) -> Result<Self, RuntimeError> {
+        match module.get_export("_start") {
+            Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
+            _ => return Err(RuntimeError::NoStart),
+        }
+        host.modules().instantiate_pre(module).map(Self::Module).map_err(missing)
+    }
+
+    fn bind_component(host: &Host, component: &Component) -> Result<Self, RuntimeError> {
+        let bound: component::InstancePre<State> = host.components().instantiate_pre(component).map_err(missing)?;
+        // The export's own version may be any that is compatible with ours, which only the bindings can tell.
+        CommandPre::new(bound).map(Self::Component).map_err(|_| RuntimeError::NoRun { exports: exports(component) })
+    }
+
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        match self {
+            Self::Module(program) => program.module().engine(),
+            Self::Component(program) => program.engine(),
+        }
+    }
+
+    /// Runs the program to its end, with the exit code that its return means.
+    pub(crate) async fn run(&self, store: &mut Store<State>) -> wasmtime::Result<i32> {
+        match self {
+            Self::Module(program) => {
+                let instance = program.instantiate_async(&mut *store).await?;
+                let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
+                start.call_async(&mut *store, ()).await?;
+                Ok(0)
+            }
+            Self::Component(program) => {
+                let command = program.instantiate_async(&mut *store).await?;
+                let result = command.wasi_cli_run().call_run(&mut *store).await?;
+                Ok(if result.is_ok() { 0 } else { 1 })
+            }
+        }
+    }
+}
+
+fn invalid(error: wasmtime::Error) -> RuntimeError {
+    RuntimeError::Invalid(format!("{error:#}"))
+}
+
+fn missing(error: wasmtime::Error) -> RuntimeError {
+    RuntimeError::Import(format!("{error:#}"))
+}
+
+/// What a component exports, by name.
+fn exports(component: &Component) -> String {
+    let names: Vec<_> = component
+        .component_type()
+        .exports(component.engine())
+        .filter(|(_, item)| !matches!(item.ty, ComponentItem::Type(_)))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The least component that is a program: its `run` returns well.
+    pub(crate) const COMMAND: &str = r#"
+        (component
+            (core module $program (func (export "run") (result i32) i32.const 0))
+            (core instance $program (instantiate $program))
+            (func $run (result (result)) (canon lift (core func $program "run")))
+            (instance $run (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $run)))"#;
+
+    #[test]
+    fn the_preamble_tells_the_kind() {
+        let kind = |bytes: &[u8]| Kind::of(bytes).map_err(|error| error.to_string());
+        assert_eq!(kind(b"\0asm\x01\0\0\0"), Ok(Kind::Module));
+        assert_eq!(kind(b"\0asm\x0d\0\x01\0rest"), Ok(Kind::Component));
+        assert_eq!(kind(b"\0asm"), Ok(Kind::Module));
+        for (bytes, found) in [(&b""[..], "nothing"), (b"\0as", "006173"), (b"#!/bin/sh", "23212f62")] {
+            assert!(kind(bytes).unwrap_err().contains(&format!("starts with {found}, not with")), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The task of one guest, from its first step to its end.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use wasmtime::{Store, Trap};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{I32Exit, WasiCtxView, WasiView};
+
+use crate::container::{Container, ExitStatus};
+use crate::limits::{Limits, OutOfMemory};
+use crate::usage::Meter;
+use crate::{Engine, Module};
+
+/// What the store of a guest holds. The context of preview 1 is built on that of WASI 0.2, so that one serves both.
+pub(crate) struct State {
+    pub(crate) wasi: WasiP1Ctx,
+    limits: Limits,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi.ctx()
+    }
+}
+
+/// Spawns the guest on `runtime`, which is the engine's. The checks that can be made beforehand have been made.
+pub(crate) fn spawn(
+    engine: &Engine,
+    runtime: &Handle,
+    module: Module,
+    wasi: WasiP1Ctx,
+    memory_limit: u64,
+) -> Container {
+    let meter = Arc::new(Meter::default());
+    let (container, mut stopped, ended) = Container::handle(engine.clone(), meter.clone());
+    runtime.spawn(async move {
+        // An error means that the last handle is gone, which stops the guest as well.
+        let stopped = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        let state = State { wasi, limits: Limits::new(memory_limit, meter.clone()) };
+        let status = run(&module, state, &meter, stopped).await;
+        // By now the guest's memory is gone.
+        meter.set_memory(0);
+        // The module goes before anybody hears of the end, so that its last user leaves nothing behind.
+        drop(module);
+        tracing::debug!(code = status.code, reason = ?status.reason, "guest ended");
+        ended.send_replace(Some(status));
+    });
+    container
+}
+
+async fn run(module: &Module, state: State, meter: &Meter, stopped: impl Future<Output = ()>) -> ExitStatus {
+    let program = &module.0.program;
+    let mut store = Store::new(program.engine(), state);
+    store.limiter(|state| &mut state.limits);
+    // At each tick the guest gives its thread back: to its neighbours, and to the `select` below, which drops it there if
+    // it was stopped. A guest that waits in a host function is dropped by the same `select`.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+    let result = tokio::select! {
+        biased;
+        () = stopped => return ExitStatus::stopped(),
+        result = meter.count(program.run(&mut store)) => result,
+    };
+    match result {
+        Ok(code) => ExitStatus::exited(code),
+        Err(error) => ended_by(&error),
+    }
+}
+
+/// An error ends a guest in three ways: it asked for its end, it was ended by a limit, or it failed.
+fn ended_by(error: &wasmtime::Error) -> ExitStatus {
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return ExitStatus::exited(exit.0);
+    }
+    if let Some(out_of_memory) = error.downcast_ref::<OutOfMemory>() {
+        return ExitStatus::out_of_memory(out_of_memory.to_string());
+    }
+    ExitStatus::trapped(match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => format!("{error:#}"),
+    })
+}

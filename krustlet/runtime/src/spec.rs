@@ -1,0 +1,93 @@
+//! What a container is given.
+
+use std::fmt;
+use std::sync::Arc;
+
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{WasiCtx, WasiView};
+
+use crate::mount;
+use crate::output::Output;
+use crate::{LogSink, Mount, RuntimeError, Stream};
+
+/// How many files, folders, streams and pollables a guest may hold at once. Each may be a file descriptor of the process,
+/// which all guests and the rest of the process share; Linux gives a process the same number unless it asks for more.
+const OPEN_RESOURCES: usize = 1024;
+
+/// Everything that a guest is given.
+pub struct RunSpec {
+    /// The program's arguments. The first is its own name, as for every program; an empty list gives it none.
+    pub args: Vec<String>,
+    /// The environment: names and values, in this order. Nothing of the host's own environment is added.
+    pub env: Vec<(String, String)>,
+    /// The folders that the guest may use. Without any it has no file system at all.
+    pub mounts: Vec<Mount>,
+    /// Takes standard output and standard error.
+    pub output: Arc<dyn LogSink>,
+    /// The most linear memory that the guest may have, in bytes; of a component, all its memories together. A guest that
+    /// wants more is ended: [`Exit::OutOfMemory`](crate::Exit::OutOfMemory). `None` is the engine's
+    /// [`default_memory_limit_bytes`](crate::EngineConfig::default_memory_limit_bytes).
+    pub memory_limit_bytes: Option<u64>,
+}
+
+impl RunSpec {
+    /// A guest without arguments, environment and files, with the engine's default memory limit.
+    pub fn new(output: Arc<dyn LogSink>) -> Self {
+        Self { args: Vec::new(), env: Vec::new(), mounts: Vec::new(), output, memory_limit_bytes: None }
+    }
+
+    /// All of it as WASI wants it, with the folders opened.
+    pub(crate) fn wasi(self) -> Result<WasiP1Ctx, RuntimeError> {
+        self.check()?;
+        let mut context = WasiCtx::builder();
+        mount::open_all(&self.mounts, &mut context)?;
+        context
+            .args(&self.args)
+            .envs(&self.env)
+            .stdout(Output::new(self.output.clone(), Stream::Stdout))
+            .stderr(Output::new(self.output, Stream::Stderr))
+            // Said again although it is the default: a guest has no network.
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        let mut wasi = context.build_p1();
+        wasi.ctx().table.set_max_capacity(OPEN_RESOURCES);
+        Ok(wasi)
+    }
+
+    /// WASI hands strings over the way C does, and a variable as `NAME=VALUE`.
+    fn check(&self) -> Result<(), RuntimeError> {
+        if let Some(arg) = self.args.iter().find(|arg| arg.contains('\0')) {
+            return Err(RuntimeError::Spec(format!(
+                "the argument {arg:?} holds a NUL character, which cannot be passed to a program"
+            )));
+        }
+        for (name, value) in &self.env {
+            // The value may be a secret, so that only the name is told.
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(RuntimeError::Spec(format!(
+                    "{name:?} is no name for an environment variable: it must not be empty, nor hold '=' or NUL"
+                )));
+            }
+            if value.contains('\0') {
+                return Err(RuntimeError::Spec(format!(
+                    "the value of the environment variable {name} holds a NUL character, which cannot be passed to a \
+                     program"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RunSpec {
+    /// Without the values of the environment, which may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunSpec")
+            .field("args", &self.args)
+            .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("mounts", &self.mounts)
+            .field("memory_limit_bytes", &self.memory_limit_bytes)
+            .finish_non_exhaustive()
+    }
+}

@@ -4,6 +4,7 @@ use oci_client::manifest::{ImageIndexEntry, OciDescriptor, OciImageManifest};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::component::{self, Interfaces};
 use crate::{OciError, Reference, media_types};
 
 /// The largest module that is pushed or pulled, in bytes: 100 MB. A node holds a module in memory while it compiles it.
@@ -47,6 +48,8 @@ struct Config<'a> {
     architecture: &'a str,
     os: &'a str,
     layer_digests: [&'a str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<&'a Interfaces>,
 }
 
 #[derive(Serialize)]
@@ -67,13 +70,23 @@ struct Descriptor<'a> {
 }
 
 impl Artifact {
-    /// Wraps a core module of WASI preview 1.
+    /// Wraps a core module of WASI preview 1, or a component of WASI 0.2.
     pub(crate) fn new(wasm: Vec<u8>) -> Result<Self, OciError> {
         check_size(wasm.len() as u64)?;
-        check_preamble(&wasm)?;
+        let interfaces = match kind(&wasm)? {
+            Kind::Module => None,
+            Kind::Component => Some(component::interfaces(&wasm).map_err(|error| {
+                OciError::NotAModule(format!("this is a damaged WebAssembly component: {error}; build it anew"))
+            })?),
+        };
         let module = Blob::new(wasm);
-        let config =
-            json(&Config { created: CREATED, architecture: "wasm", os: "wasip1", layer_digests: [&module.digest] })?;
+        let config = json(&Config {
+            created: CREATED,
+            architecture: "wasm",
+            os: if interfaces.is_some() { "wasip2" } else { "wasip1" },
+            layer_digests: [&module.digest],
+            component: interfaces.as_ref(),
+        })?;
         let manifest = json(&Manifest {
             schema_version: 2,
             media_type: media_types::MANIFEST,
@@ -91,7 +104,12 @@ fn json(value: &impl Serialize) -> Result<Blob, OciError> {
 
 /// `sha256:` and 64 hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    digest(Sha256::new_with_prefix(bytes))
+}
+
+/// The digest of what a hash has seen.
+pub(crate) fn digest(hash: Sha256) -> String {
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
 
@@ -102,15 +120,18 @@ pub(crate) fn check_size(size: u64) -> Result<(), OciError> {
     }
 }
 
-/// Magic, version, and the layer that tells a component from a module
+/// The two forms of WebAssembly that an artifact may hold.
+enum Kind {
+    Module,
+    Component,
+}
+
+/// By magic, version, and the layer that tells a component from a module
 /// (<https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md#component-definitions>).
-fn check_preamble(wasm: &[u8]) -> Result<(), OciError> {
+fn kind(wasm: &[u8]) -> Result<Kind, OciError> {
     let problem = match wasm {
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => return Ok(()),
-        [0, b'a', b's', b'm', _, _, 1, 0, ..] => {
-            "this is a WebAssembly component (WASI 0.2); only core modules of WASI preview 1 can be pushed: build for the \
-             target wasm32-wasip1"
-        }
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => return Ok(Kind::Module),
+        [0, b'a', b's', b'm', 13, 0, 1, 0, ..] => return Ok(Kind::Component),
         [0, b'a', b's', b'm', ..] => {
             "this is WebAssembly of a version that is not known: build for the target wasm32-wasip1"
         }
@@ -145,17 +166,31 @@ pub(crate) fn module_layer<'a>(
     }
 }
 
-/// Of an image for several platforms, the entry for WASI preview 1: architecture `wasm`, and as its system `wasip1`, or
-/// `wasi` as it was called before.
-pub(crate) fn wasm_platform(entries: &[ImageIndexEntry]) -> Option<String> {
-    let of = |system: &str| {
-        entries.iter().find(|entry| {
-            entry.platform.as_ref().is_some_and(|platform| {
-                platform.architecture.to_string() == "wasm" && platform.os.to_string() == system
-            })
-        })
+/// The systems that an entry of an index may name for architecture `wasm`, the one that is taken first before the others: WASI
+/// preview 1, `wasi` as it was called before, and components.
+const SYSTEMS: [&str; 3] = ["wasip1", "wasi", "wasip2"];
+
+/// Of an image for several platforms, the entry that is for us
+/// (<https://github.com/opencontainers/image-spec/blob/main/image-index.md>).
+pub(crate) fn wasm_entry<'a>(
+    entries: &'a [ImageIndexEntry],
+    reference: &Reference,
+) -> Result<&'a ImageIndexEntry, OciError> {
+    let platform = |entry: &ImageIndexEntry| match &entry.platform {
+        Some(platform) => format!("{}/{}", platform.os, platform.architecture),
+        None => "no platform".to_owned(),
     };
-    of("wasip1").or_else(|| of("wasi")).map(|entry| entry.digest.clone())
+    let of = |system: &str| entries.iter().find(|entry| platform(entry) == format!("{system}/wasm"));
+    SYSTEMS.into_iter().find_map(of).ok_or_else(|| {
+        let found = match entries {
+            [] => "it is an index without entries".to_owned(),
+            entries => {
+                let platforms: Vec<_> = entries.iter().map(platform).collect();
+                format!("it is an index for {}, and none of these is wasip1/wasm", platforms.join(", "))
+            }
+        };
+        OciError::not_an_artifact(reference, &found)
+    })
 }
 
 #[cfg(test)]
@@ -204,6 +239,24 @@ mod tests {
     }
 
     #[test]
+    fn a_component_tells_its_system_and_its_interfaces() {
+        let wasm = wat::parse_str(r#"(component (import "a:b/c@0.1.0" (func $f)) (export "run" (func $f)))"#).unwrap();
+        let artifact = Artifact::new(wasm).unwrap();
+        assert_eq!(
+            from_slice::<Value>(&artifact.config.bytes).unwrap(),
+            json!({
+                "created": "1970-01-01T00:00:00Z",
+                "architecture": "wasm",
+                "os": "wasip2",
+                "layerDigests": [artifact.module.digest],
+                "component": { "exports": ["run"], "imports": ["a:b/c@0.1.0"] },
+            })
+        );
+        let damaged = Artifact::new(b"\0asm\x0d\0\x01\0\x0a\x01".to_vec()).unwrap_err().to_string();
+        assert!(damaged.starts_with("this is a damaged WebAssembly component"), "{damaged}");
+    }
+
+    #[test]
     fn the_same_module_gives_the_same_artifact_and_another_one_another() {
         let digest = |bytes: &[u8]| Artifact::new(bytes.to_vec()).unwrap().manifest.digest;
         assert_eq!(digest(&EMPTY_MODULE), digest(&EMPTY_MODULE));
@@ -218,7 +271,7 @@ mod tests {
             (b"", "not a WebAssembly module"),
             (b"\0as", "not a WebAssembly module"),
             (b"#!/bin/sh\n", "not a WebAssembly module"),
-            (b"\0asm\x0d\0\x01\0", "a WebAssembly component"),
+            (b"\0asm\x0c\0\x01\0", "a version that is not known"),
             (b"\0asm\x02\0\0\0", "a version that is not known"),
         ];
         for (bytes, expected) in cases {
@@ -262,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_platforms_the_one_for_preview_1_is_taken() {
+    fn of_several_platforms_the_one_for_wasm_is_taken() {
         let entries = |platforms: &[(&str, &str)]| -> Vec<ImageIndexEntry> {
             let entry = |(os, architecture): &(&str, &str)| {
                 json!({
@@ -272,9 +325,23 @@ mod tests {
             };
             platforms.iter().map(|platform| from_value(entry(platform)).unwrap()).collect()
         };
-        let all = [("linux", "amd64"), ("wasi", "wasm"), ("wasip2", "wasm"), ("wasip1", "wasm")];
-        assert_eq!(wasm_platform(&entries(&all)).as_deref(), Some("wasip1/wasm"));
-        assert_eq!(wasm_platform(&entries(&all[..3])).as_deref(), Some("wasi/wasm"));
-        assert_eq!(wasm_platform(&entries(&all[..1])), None);
+        let all = [("linux", "amd64"), ("wasip2", "wasm"), ("wasi", "wasm"), ("wasip1", "wasm")];
+        let taken = |platforms: &[(&str, &str)]| {
+            let found = wasm_entry(&entries(platforms), &reference()).map(|entry| entry.digest.clone());
+            found.map_err(|error| error.to_string())
+        };
+        assert_eq!(taken(&all).unwrap(), "wasip1/wasm");
+        assert_eq!(taken(&all[..3]).unwrap(), "wasi/wasm");
+        assert_eq!(taken(&all[..2]).unwrap(), "wasip2/wasm");
+        let error = taken(&[("linux", "amd64"), ("wasip1", "arm64")]).unwrap_err();
+        assert!(
+            error.contains("it is an index for linux/amd64, wasip1/arm64, and none of these is wasip1/wasm"),
+            "{error}"
+        );
+        let error = taken(&[]).unwrap_err();
+        assert!(error.contains("it is an index without entries"), "{error}");
+        let bare = json!({ "mediaType": media_types::MANIFEST, "digest": "x", "size": 1 });
+        let error = wasm_entry(&[from_value(bare).unwrap()], &reference()).unwrap_err().to_string();
+        assert!(error.contains("it is an index for no platform, and none"), "{error}");
     }
 }

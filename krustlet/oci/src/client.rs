@@ -1,22 +1,23 @@
-//! The client: push, pull, inspect, resolve, delete.
+//! The client: pull, inspect, resolve, delete. (For push see `push.rs`.)
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
-use oci_client::client as upstream;
-use oci_client::errors::OciDistributionError;
-use oci_client::secrets::RegistryAuth;
-use reqwest::header::HeaderValue;
 use serde_json::Value;
 use tokio::io::AsyncWrite;
+use tokio::time::timeout;
 
-use crate::artifact::{self, Artifact, Blob};
-use crate::credentials::{Credentials, default_docker_config};
-use crate::{OciError, Reference, delete, media_types};
+use crate::blob::{self, Wanted};
+use crate::credentials::{LoginFile, default_docker_config};
+use crate::keyring::Login;
+use crate::manifest::{self, Found};
+use crate::transport::{Place, Transport};
+use crate::{Keyring, OciError, Reference, artifact, delete};
+
+/// The largest config that is fetched, in bytes.
+const CONFIG_LIMIT: u64 = 1_000_000;
 
 /// What can be chosen about a [`Client`].
 #[derive(Clone, Debug)]
@@ -28,8 +29,11 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// How long a registry may be silent in the middle of an answer. Default: 30 s.
     pub read_timeout: Duration,
-    /// The docker config file with the logins; one that is not there holds none. `None` asks as nobody. Default:
-    /// [`default_docker_config`].
+    /// How long one call that reads may take in all, with its pauses and repetitions. Default: 10 min, in which 100 MB
+    /// come at 1.4 Mbit/s.
+    pub pull_timeout: Duration,
+    /// The docker config file with the logins; one that is not there holds none. It is read again when it has changed.
+    /// `None` asks as nobody. Default: [`default_docker_config`].
     pub docker_config: Option<PathBuf>,
 }
 
@@ -39,6 +43,7 @@ impl Default for ClientConfig {
             insecure_registries: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
+            pull_timeout: Duration::from_secs(600),
             docker_config: default_docker_config(),
         }
     }
@@ -82,28 +87,26 @@ impl fmt::Debug for Pulled {
     }
 }
 
-/// An artifact that was pushed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pushed {
-    /// The digest of the manifest: `sha256:…`. The same module always has the same.
-    pub digest: String,
-    /// The name by which just this artifact can be pulled: `registry/repository@sha256:…`.
-    pub reference_with_digest: Reference,
-    /// Whether the tag led to this artifact before, so that nothing was sent.
-    pub already_present: bool,
-}
-
 /// A client of OCI registries (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md>).
 ///
-/// Clones share connections and tokens. Logins are read once, when the client is made. Every method may fail with
-/// [`Unreachable`](OciError::Unreachable), [`Unauthorized`](OciError::Unauthorized), [`Denied`](OciError::Denied),
-/// [`NotFound`](OciError::NotFound) or [`Registry`](OciError::Registry); other errors are named with each.
+/// Clones share connections and tokens. Every method asks with each login that is for the artifact in turn, until one is let
+/// in: first those of [`with_keyring`](Self::with_keyring), then those of the docker config file, then with none. If none is,
+/// the error is the one of the first.
+///
+/// What passes by itself (a broken connection, status 429 or 5xx) is tried up to three times within a call. Every
+/// method may fail with [`Unreachable`](OciError::Unreachable), [`TimedOut`](OciError::TimedOut),
+/// [`Unauthorized`](OciError::Unauthorized), [`Denied`](OciError::Denied), [`NotFound`](OciError::NotFound),
+/// [`Registry`](OciError::Registry) or [`Credentials`](OciError::Credentials); other errors are named with each.
 #[derive(Clone)]
 pub struct Client {
-    registry: upstream::Client,
-    http: reqwest::Client,
-    insecure_registries: Vec<String>,
-    credentials: std::sync::Arc<Credentials>,
+    pub(crate) shared: Arc<Shared>,
+    keyring: Option<Arc<Keyring>>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: ClientConfig,
+    pub(crate) transport: Transport,
+    file: Option<LoginFile>,
 }
 
 impl Client {
@@ -114,40 +117,84 @@ impl Client {
     /// [`OciError::Credentials`] when the docker config file is there but cannot be used, [`OciError::Setup`] when the host
     /// has no usable TLS.
     pub fn new(config: ClientConfig) -> Result<Self, OciError> {
-        let setup = |error: &dyn fmt::Display| OciError::Setup(error.to_string());
-        let credentials = match &config.docker_config {
-            Some(path) => Credentials::read(path)?,
-            None => Credentials::default(),
-        };
-        let http = reqwest::Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .read_timeout(config.read_timeout)
-            .build()
-            .map_err(|error| setup(&error))?;
-        let registry = upstream::Client::try_from(upstream::ClientConfig {
-            protocol: upstream::ClientProtocol::HttpsExcept(config.insecure_registries.clone()),
-            connect_timeout: Some(config.connect_timeout),
-            read_timeout: Some(config.read_timeout),
-            platform_resolver: Some(Box::new(artifact::wasm_platform)),
-            // One request for a blob, which every registry takes; chunks are where registries differ.
-            use_monolithic_push: true,
-            user_agent: concat!("krustlet-oci/", env!("CARGO_PKG_VERSION")),
-            ..upstream::ClientConfig::default()
-        })
-        .map_err(|error| setup(&error))?;
-        Ok(Self {
-            registry,
-            http,
-            insecure_registries: config.insecure_registries,
-            credentials: std::sync::Arc::new(credentials),
-        })
+        let file = config.docker_config.clone().map(LoginFile::new);
+        if let Some(file) = &file {
+            // Better now than at the first pull.
+            file.current()?;
+        }
+        let transport = Transport::new(&config)?;
+        Ok(Self { shared: Arc::new(Shared { config, transport, file }), keyring: None })
+    }
+
+    /// The same client for somebody who has logins of their own, which are tried before the docker config file's.
+    pub fn with_keyring(&self, keyring: Keyring) -> Self {
+        Self { shared: self.shared.clone(), keyring: Some(Arc::new(keyring)) }
     }
 
     /// The digest of the manifest that a reference leads to now.
+    ///
+    /// # Errors
+    ///
+    /// [`OciError::DigestMismatch`] when the reference has another one.
     pub async fn resolve(&self, reference: &Reference) -> Result<String, OciError> {
-        let name = reference.to_client();
-        let result = self.registry.fetch_manifest_digest(&name, &self.login(reference)).await;
-        result.map_err(|error| OciError::from_client(error, reference))
+        let transport = &self.shared.transport;
+        let ask = |login| async move { manifest::resolve(transport, &Place { reference, login: &login }).await };
+        self.limited(reference, self.in_turn(reference, ask)).await
+    }
+
+    /// Finds the module behind a reference, without fetching it.
+    ///
+    /// # Errors
+    ///
+    /// [`OciError::NotAnArtifact`] when it holds no module, or several; [`OciError::TooLarge`];
+    /// [`OciError::DigestMismatch`].
+    pub async fn find(&self, reference: &Reference) -> Result<Found, OciError> {
+        let found = self.limited(reference, self.located(reference)).await?;
+        artifact::check_size(found.size)?;
+        Ok(found)
+    }
+
+    /// Fetches a module that was found, and writes it piece by piece: its size is checked before and while it comes, its digest
+    /// at the end. On an error what was written is of no use.
+    ///
+    /// # Errors
+    ///
+    /// [`OciError::DigestMismatch`]; [`OciError::Write`] when `out` failed.
+    pub async fn fetch(
+        &self,
+        reference: &Reference,
+        found: &Found,
+        out: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<(), OciError> {
+        let what = format!("the module of {reference}");
+        let wanted = Wanted { what: &what, digest: &found.module_digest, size: found.size };
+        let place = Place { reference, login: &found.login };
+        self.limited(reference, blob::fetch(&self.shared.transport, &place, &wanted, out)).await?;
+        tracing::debug!(%reference, digest = found.digest, size = found.size, "pulled");
+        Ok(())
+    }
+
+    /// Fetches a module in either format of [`media_types`](crate::media_types), piece by piece, and verifies the digests of
+    /// manifest and module: [`find`](Self::find) and [`fetch`](Self::fetch) in one.
+    ///
+    /// # Errors
+    ///
+    /// Those of both.
+    pub async fn pull_to(&self, reference: &Reference, out: &mut (impl AsyncWrite + Unpin)) -> Result<Found, OciError> {
+        let found = self.find(reference).await?;
+        self.fetch(reference, &found, out).await?;
+        Ok(found)
+    }
+
+    /// Fetches a module into memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pull_to`](Self::pull_to).
+    pub async fn pull(&self, reference: &Reference) -> Result<Pulled, OciError> {
+        let mut bytes = Vec::new();
+        let found = self.pull_to(reference, &mut bytes).await?;
+        Ok(Pulled { digest: found.digest, bytes, media_type: found.media_type })
     }
 
     /// What is behind a reference, without fetching the module.
@@ -156,82 +203,15 @@ impl Client {
     ///
     /// [`OciError::NotAnArtifact`] when it holds no module, or several.
     pub async fn inspect(&self, reference: &Reference) -> Result<Inspected, OciError> {
-        let found = self.manifest(reference).await?;
-        let (manifest, _) = &found;
-        let config = &manifest.config;
-        let limit = usize::try_from(config.size).unwrap_or(usize::MAX).min(1_000_000);
-        let config = match self.blob(reference, &config.digest, limit).await {
-            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
-            // The config is no part of what runs: an odd one does not make the module unreadable.
-            Err(OciError::NotFound { .. } | OciError::Registry { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let inspected = inspected(reference, &found)?;
-        Ok(Inspected { config, ..inspected })
-    }
-
-    /// Fetches a module in either format of [`media_types`] and verifies the digests of manifest and module.
-    ///
-    /// # Errors
-    ///
-    /// [`OciError::NotAnArtifact`] when it holds no module, or several; [`OciError::TooLarge`], before anything is fetched;
-    /// [`OciError::DigestMismatch`].
-    pub async fn pull(&self, reference: &Reference) -> Result<Pulled, OciError> {
-        let found = inspected(reference, &self.manifest(reference).await?)?;
-        artifact::check_size(found.size)?;
-        let limit = usize::try_from(found.size).unwrap_or(usize::MAX);
-        let bytes = self.blob(reference, &found.module_digest, limit).await?;
-        let actual = artifact::sha256(&bytes);
-        if actual != found.module_digest {
-            return Err(OciError::DigestMismatch {
-                what: format!("the module of {reference}"),
-                expected: found.module_digest,
-                actual,
-            });
-        }
-        tracing::debug!(%reference, digest = found.digest, size = bytes.len(), "pulled");
-        Ok(Pulled { digest: found.digest, bytes, media_type: found.media_type })
-    }
-
-    /// Stores a module in the agreed format under the reference's tag.
-    ///
-    /// Idempotent: if the tag leads to just this artifact, nothing is sent; blobs that are there are not sent again. It is
-    /// verified afterwards that the tag leads to what was pushed.
-    ///
-    /// # Errors
-    ///
-    /// [`OciError::NotAModule`] and [`OciError::TooLarge`], before anything is sent; [`OciError::Reference`] when there is no
-    /// tag; [`OciError::DigestMismatch`] when the reference has a digest that is not the artifact's, or when the tag
-    /// leads elsewhere afterwards.
-    pub async fn push(&self, reference: &Reference, wasm: Vec<u8>) -> Result<Pushed, OciError> {
-        let tagged = reference.by_tag().ok_or_else(|| OciError::Reference {
-            given: reference.to_string(),
-            problem: "a push needs a tag".into(),
-        })?;
-        let Artifact { module, config, manifest } = Artifact::new(wasm)?;
-        if let Some(expected) = reference.digest() {
-            same_digest("the artifact of this module", expected, &manifest.digest)?;
-        }
-        let pushed = |already_present| Pushed {
-            digest: manifest.digest.clone(),
-            reference_with_digest: reference.by_digest(manifest.digest.clone()),
-            already_present,
-        };
-        match self.resolve(&tagged).await {
-            Ok(digest) if digest == manifest.digest => return Ok(pushed(true)),
-            Ok(_) | Err(OciError::NotFound { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        self.push_blob(&tagged, module).await?;
-        self.push_blob(&tagged, config).await?;
-        let media_type = HeaderValue::from_static(media_types::MANIFEST);
-        self.registry
-            .push_manifest_raw(&tagged.to_client(), manifest.bytes.clone(), media_type)
-            .await
-            .map_err(|error| OciError::from_client(error, &tagged))?;
-        same_digest(&tagged.to_string(), &manifest.digest, &self.resolve(&tagged).await?)?;
-        tracing::debug!(reference = %tagged, digest = manifest.digest, "pushed");
-        Ok(pushed(false))
+        let found = self.limited(reference, self.located(reference)).await?;
+        Ok(Inspected {
+            config: self.limited(reference, self.config(reference, &found)).await?,
+            digest: found.digest,
+            module_digest: found.module_digest,
+            size: found.size,
+            media_type: found.media_type,
+            config_media_type: found.config.media_type,
+        })
     }
 
     /// Deletes the manifest that a reference leads to, and with it every tag of that manifest. The blobs go when the
@@ -242,99 +222,85 @@ impl Client {
     /// [`OciError::DeleteRefused`] when the registry does not delete.
     pub async fn delete(&self, reference: &Reference) -> Result<(), OciError> {
         // Many registries delete by digest only.
-        let pinned = reference.by_digest(self.resolve(reference).await?);
-        let insecure = self.insecure_registries.iter().any(|name| name == reference.registry());
-        delete::manifest(&self.http, &pinned, insecure, &self.login(reference)).await
+        let pinned = &reference.by_digest(self.resolve(reference).await?);
+        let transport = &self.shared.transport;
+        let ask = |login| async move { delete::manifest(transport, &Place { reference: pinned, login: &login }).await };
+        self.limited(reference, self.in_turn(pinned, ask)).await
     }
 
-    fn login(&self, reference: &Reference) -> RegistryAuth {
-        self.credentials.for_registry(reference.registry())
+    async fn located(&self, reference: &Reference) -> Result<Found, OciError> {
+        let transport = &self.shared.transport;
+        let ask = |login| async move { manifest::find(transport, &Place { reference, login: &login }).await };
+        self.in_turn(reference, ask).await
     }
 
-    async fn manifest(&self, reference: &Reference) -> Result<Found, OciError> {
-        let (name, login) = (reference.to_client(), self.login(reference));
-        let result = self.registry.pull_image_manifest_and_list_digest(&name, &login).await;
-        let (manifest, digest, index) = result.map_err(|error| OciError::from_client(error, reference))?;
-        Ok((manifest, index.unwrap_or(digest)))
-    }
-
-    /// A blob of at most `limit` bytes, verified against its digest.
-    async fn blob(&self, reference: &Reference, digest: &str, limit: usize) -> Result<Vec<u8>, OciError> {
-        let mut sink = Capped { bytes: Vec::new(), limit };
-        // By digest alone: a descriptor may carry addresses of its own, to which we have no reason to go.
-        let result = self.registry.pull_blob(&reference.to_client(), digest, &mut sink).await;
-        match result {
-            Ok(()) => Ok(sink.bytes),
-            Err(error) => Err(OciError::from_client(error, reference)),
+    /// The config, if it is JSON of a sensible size. It is no part of what runs: an odd one does not make the module unreadable.
+    async fn config(&self, reference: &Reference, found: &Found) -> Result<Option<Value>, OciError> {
+        let (digest, size) = (found.config.digest.as_str(), u64::try_from(found.config.size).unwrap_or(u64::MAX));
+        if size > CONFIG_LIMIT || !crate::reference::is_digest(digest) {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        let wanted = Wanted { what: "the config", digest, size };
+        let place = Place { reference, login: &found.login };
+        match blob::fetch(&self.shared.transport, &place, &wanted, &mut bytes).await {
+            Ok(()) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(OciError::NotFound { .. } | OciError::Registry { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    async fn push_blob(&self, reference: &Reference, blob: Blob) -> Result<(), OciError> {
-        let name = reference.to_client();
-        let failed = |error: OciDistributionError| OciError::from_client(error, reference);
-        if self.registry.blob_exists(&name, &blob.digest).await.map_err(failed)? {
-            return Ok(());
+    /// The docker config file's login that is tried first.
+    pub(crate) fn own_login(&self, reference: &Reference) -> Result<Login, OciError> {
+        let Some(file) = &self.shared.file else { return Ok(Login::Anonymous) };
+        Ok(file.current()?.logins(reference).into_iter().next().unwrap_or(Login::Anonymous))
+    }
+
+    /// Asks with one login after the other until one is let in.
+    async fn in_turn<T, F: Future<Output = Result<T, OciError>>>(
+        &self,
+        reference: &Reference,
+        ask: impl Fn(Login) -> F,
+    ) -> Result<T, OciError> {
+        let mut logins = self.keyring.as_ref().map(|keyring| keyring.logins(reference)).unwrap_or_default();
+        let mut first = None;
+        match self.shared.file.as_ref().map(LoginFile::current) {
+            Some(Ok(keyring)) => logins.extend(keyring.logins(reference)),
+            // It may be of no use for this artifact, so the others go on; if they do not succeed, it is what to mend.
+            Some(Err(error)) => first = Some(error),
+            None => {}
         }
-        let result = self.registry.push_blob(&name, blob.bytes, &blob.digest).await;
-        result.map(|_| ()).map_err(failed)
+        logins.push(Login::Anonymous);
+        for login in logins {
+            match ask(login).await {
+                Err(error) if error.may_be_the_login() => {
+                    first.get_or_insert(error);
+                }
+                result => return result,
+            }
+        }
+        // There was at least the anonymous one.
+        Err(first.unwrap_or_else(|| OciError::unauthorized(reference, "")))
+    }
+
+    async fn limited<T>(
+        &self,
+        reference: &Reference,
+        work: impl Future<Output = Result<T, OciError>>,
+    ) -> Result<T, OciError> {
+        let limit = self.shared.config.pull_timeout;
+        timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(OciError::TimedOut {
+                registry: reference.registry().to_owned(),
+                reference: reference.to_string(),
+                seconds: limit.as_secs(),
+            })
+        })
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("insecure_registries", &self.insecure_registries).finish_non_exhaustive()
-    }
-}
-
-/// A manifest and the digest that its reference leads to.
-type Found = (oci_client::manifest::OciImageManifest, String);
-
-fn inspected(reference: &Reference, (manifest, digest): &Found) -> Result<Inspected, OciError> {
-    let layer = artifact::module_layer(manifest, reference)?;
-    let size = u64::try_from(layer.size)
-        .map_err(|_| OciError::not_an_artifact(reference, "its module has a negative size"))?;
-    Ok(Inspected {
-        digest: digest.clone(),
-        module_digest: layer.digest.clone(),
-        size,
-        media_type: layer.media_type.clone(),
-        config_media_type: manifest.config.media_type.clone(),
-        config: None,
-    })
-}
-
-fn same_digest(what: &str, expected: &str, actual: &str) -> Result<(), OciError> {
-    match expected == actual {
-        true => Ok(()),
-        false => Err(OciError::DigestMismatch {
-            what: what.to_owned(),
-            expected: expected.to_owned(),
-            actual: actual.to_owned(),
-        }),
-    }
-}
-
-/// Collects a blob, and stops a registry that sends more than it announced.
-struct Capped {
-    bytes: Vec<u8>,
-    limit: usize,
-}
-
-impl AsyncWrite for Capped {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.bytes.len() + bytes.len() > self.limit {
-            let message = format!("it sends more than the {} bytes that it announced", self.limit);
-            return Poll::Ready(Err(io::Error::other(message)));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        f.debug_struct("Client").field("config", &self.shared.config).finish_non_exhaustive()
     }
 }

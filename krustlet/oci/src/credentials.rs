@@ -1,15 +1,12 @@
-//! Who we are to a registry, from the docker config file.
+//! The docker config file of this machine.
 
-use std::collections::HashMap;
+use std::fs::Metadata;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use oci_client::secrets::RegistryAuth;
-use serde::Deserialize;
-
-use crate::OciError;
+use crate::{Keyring, OciError};
 
 /// Where docker and every tool of this field keep logins: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
 /// `None` if neither variable names a place.
@@ -22,153 +19,106 @@ pub fn default_docker_config() -> Option<PathBuf> {
     Some(folder.join("config.json"))
 }
 
-/// The logins of one docker config file, by registry.
-///
-/// Only its `auths` are read. What a credential helper holds (`credsStore`, `credHelpers`) would be asked for in
-/// [`for_registry`](Self::for_registry), which is therefore the one way to a login.
-#[derive(Default)]
-pub(crate) struct Credentials(HashMap<String, RegistryAuth>);
-
-#[derive(Deserialize)]
-struct ConfigFile {
-    #[serde(default)]
-    auths: HashMap<String, Login>,
+/// The logins of one docker config file, which is read again when it has changed.
+pub(crate) struct LoginFile {
+    path: PathBuf,
+    last: Mutex<(Option<Stamp>, Arc<Keyring>)>,
 }
 
-/// One entry; the file's format is docker's own
-/// (<https://docs.docker.com/reference/cli/docker/#sample-configuration-file>).
-#[derive(Deserialize)]
-struct Login {
-    /// Base64 of `user:password`.
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    registrytoken: Option<String>,
-}
+/// By which a change is seen: time of the last one in seconds and nanoseconds, length, inode (docker writes a new file).
+type Stamp = (i64, i64, u64, u64);
 
-impl Credentials {
-    /// Reads the file; one that is not there holds no logins.
-    pub(crate) fn read(path: &Path) -> Result<Self, OciError> {
-        let problem = |problem: String| OciError::Credentials { path: path.display().to_string(), problem };
-        match std::fs::read(path) {
-            Ok(content) => Self::parse(&content).map_err(problem),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Self::default()),
-            Err(error) => Err(problem(error.to_string())),
-        }
+impl LoginFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, last: Mutex::default() }
     }
 
-    fn parse(content: &[u8]) -> Result<Self, String> {
-        // Only where, not what: serde's own message may repeat a value.
-        let file: ConfigFile = serde_json::from_slice(content)
-            .map_err(|error| format!("it is not the JSON that docker writes (line {})", error.line()))?;
-        let mut logins = HashMap::new();
-        for (key, login) in file.auths {
-            if let Some(auth) = login.auth().map_err(|problem| format!("{problem} of \"{key}\""))? {
-                logins.insert(registry_of(&key).to_owned(), auth);
-            }
+    /// The logins as they are now; a file that is not there holds none.
+    pub(crate) fn current(&self) -> Result<Arc<Keyring>, OciError> {
+        let stamp = match std::fs::metadata(&self.path) {
+            Ok(metadata) => Some(stamp(&metadata)),
+            Err(error) if is_absent(error.kind()) => None,
+            Err(error) => return Err(self.problem(error.to_string())),
+        };
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != stamp {
+            let keyring = Arc::new(self.read()?);
+            *last = (stamp, keyring);
         }
-        Ok(Self(logins))
+        Ok(last.1.clone())
     }
 
-    /// The login for a registry, named as [`Reference::registry`](crate::Reference::registry) names it.
-    pub(crate) fn for_registry(&self, registry: &str) -> RegistryAuth {
-        self.0.get(registry_of(registry)).cloned().unwrap_or(RegistryAuth::Anonymous)
+    fn read(&self) -> Result<Keyring, OciError> {
+        let mut keyring = Keyring::default();
+        match std::fs::read(&self.path) {
+            Ok(content) => keyring.add_docker_config_json(&content).map_err(|error| match error {
+                OciError::Keyring(problem) => self.problem(problem),
+                error => error,
+            })?,
+            Err(error) if is_absent(error.kind()) => {}
+            Err(error) => return Err(self.problem(error.to_string())),
+        }
+        if keyring.names_helpers() {
+            let path = self.path.display();
+            tracing::warn!(
+                "{path} names credential helpers, which are not asked: only the logins in its auths are used"
+            );
+        }
+        Ok(keyring)
     }
-}
 
-impl Login {
-    fn auth(self) -> Result<Option<RegistryAuth>, String> {
-        let filled = |value: Option<String>| value.filter(|value| !value.is_empty());
-        if let Some(token) = filled(self.registrytoken) {
-            return Ok(Some(RegistryAuth::Bearer(token)));
-        }
-        if let Some(encoded) = filled(self.auth) {
-            let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            return match decoded.as_deref().and_then(|pair| pair.split_once(':')) {
-                // Docker pads with NUL at times.
-                Some((user, password)) => {
-                    Ok(Some(RegistryAuth::Basic(user.to_owned(), password.trim_end_matches('\0').to_owned())))
-                }
-                None => Err("there is no user:password in base64 in the \"auth\"".into()),
-            };
-        }
-        Ok(match (filled(self.username), filled(self.password)) {
-            (Some(user), Some(password)) => Some(RegistryAuth::Basic(user, password)),
-            _ => None,
-        })
+    fn problem(&self, problem: String) -> OciError {
+        OciError::Credentials { path: self.path.display().to_string(), problem }
     }
 }
 
-/// The registry that a key means. Keys are hosts, or URLs as in `https://index.docker.io/v1/`, the one of Docker Hub.
-fn registry_of(key: &str) -> &str {
-    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let host = key.split_once('/').map_or(key, |(host, _)| host);
-    match host {
-        "index.docker.io" | "registry-1.docker.io" => "docker.io",
-        host => host,
-    }
+fn is_absent(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    (metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.ino())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyring::Login;
 
-    fn basic(user: &str, password: &str) -> RegistryAuth {
-        RegistryAuth::Basic(user.into(), password.into())
+    fn users(file: &LoginFile) -> Vec<Login> {
+        file.current().unwrap().logins(&"ghcr.io/x".parse().unwrap())
     }
 
     #[test]
-    fn logins_are_found_under_every_form_of_a_registrys_name() {
-        let credentials = Credentials::parse(
-            br#"{
-                "auths": {
-                    "https://index.docker.io/v1/": { "auth": "bWU6aHVudGVyMg==" },
-                    "ghcr.io": { "auth": "bWU6YTpi" },
-                    "localhost:5000": { "username": "me", "password": "plain" },
-                    "token.example": { "registrytoken": "t0ken" },
-                    "empty.example": {}
-                },
-                "credsStore": "desktop"
-            }"#,
-        )
-        .unwrap();
-        let cases = [
-            ("docker.io", basic("me", "hunter2")),
-            ("ghcr.io", basic("me", "a:b")),
-            ("localhost:5000", basic("me", "plain")),
-            ("token.example", RegistryAuth::Bearer("t0ken".into())),
-            ("empty.example", RegistryAuth::Anonymous),
-            ("localhost:5001", RegistryAuth::Anonymous),
-        ];
-        for (registry, expected) in cases {
-            assert_eq!(credentials.for_registry(registry), expected, "{registry}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_holds_no_logins() {
-        let folder = tempfile::tempdir().unwrap();
-        let credentials = Credentials::read(&folder.path().join("config.json")).unwrap();
-        assert_eq!(credentials.for_registry("ghcr.io"), RegistryAuth::Anonymous);
-    }
-
-    #[test]
-    fn a_damaged_file_is_an_error_that_tells_no_secret() {
+    fn a_change_of_the_file_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
-        let cases = [
-            (r#"{ "auths": { "ghcr.io": { "auth": 12345 } } }"#, "not the JSON that docker writes (line 1)"),
-            (r#"{ "auths": { "ghcr.io": { "auth": "aHVudGVyMg==" } } }"#, "in the \"auth\" of \"ghcr.io\""),
-            (r#"{ "auths": "hunter2" }"#, "not the JSON that docker writes"),
-        ];
-        for (content, expected) in cases {
+        let file = LoginFile::new(path.clone());
+        assert_eq!(users(&file), []);
+        for user in ["a", "b"] {
+            let content = format!(r#"{{ "auths": {{ "ghcr.io": {{ "username": "{user}", "password": "p" }} }} }}"#);
             std::fs::write(&path, content).unwrap();
-            let error = Credentials::read(&path).err().unwrap().to_string();
-            assert!(error.contains(expected), "{error}");
-            assert!(error.contains(&path.display().to_string()), "{error}");
-            for secret in ["12345", "hunter2", "aHVudGVyMg"] {
-                assert!(!error.contains(secret), "{error}");
-            }
+            // Two writes within one tick of the file system's clock have the same time.
+            let times = std::fs::File::options().write(true).open(&path).unwrap();
+            let seconds = if user == "a" { 1 } else { 2 };
+            times.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+            assert_eq!(users(&file), [Login::Basic { user: user.into(), password: "p".into() }]);
         }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(users(&file), []);
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_each_time_until_it_is_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, "hunter2").unwrap();
+        let file = LoginFile::new(path.clone());
+        for _ in 0..2 {
+            let error = file.current().unwrap_err().to_string();
+            assert!(error.contains(&path.display().to_string()) && !error.contains("hunter2"), "{error}");
+        }
+        std::fs::write(&path, "{}").unwrap();
+        assert_eq!(users(&file), []);
     }
 }

@@ -3,6 +3,8 @@
 use std::error::Error;
 
 use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
+use reqwest::StatusCode;
+use serde::Deserialize;
 
 use crate::Reference;
 
@@ -33,25 +35,44 @@ pub enum OciError {
         cause: String,
     },
 
+    /// No end came in the time that was given.
+    #[error(
+        "the registry {registry} is too slow: {reference} took more than {seconds} s; try again when the network is faster"
+    )]
+    TimedOut {
+        /// Host and port.
+        registry: String,
+        /// What was asked for.
+        reference: String,
+        /// The limit, [`ClientConfig::pull_timeout`](crate::ClientConfig::pull_timeout), in seconds.
+        seconds: u64,
+    },
+
     /// The registry has no such repository, tag or digest.
     #[error(
-        "{reference} is not in the registry; see that the repository and the tag or digest are right, and that it was pushed"
+        "{reference} is not in the registry{}; see that the repository and the tag or digest are right, and that it was \
+         pushed", in_brackets(.message)
     )]
     NotFound {
         /// What was asked for.
         reference: String,
+        /// The registry's own words; may be empty.
+        message: String,
     },
 
     /// The registry wants to know who asks, or does not believe it.
     #[error(
-        "the registry {registry} wants other credentials for {repository}; log in with `docker login {registry}` \
-         (read are the `auths` of the docker config file; credential helpers are not)"
+        "the registry {registry} wants other credentials for {repository}{}; give the pod an imagePullSecret for it, or \
+         log in with `docker login {registry}` (read are the `auths` of the docker config file; credential helpers are not)",
+        in_brackets(.message)
     )]
     Unauthorized {
         /// Host and port.
         registry: String,
         /// The repository within the registry.
         repository: String,
+        /// The registry's own words; may be empty.
+        message: String,
     },
 
     /// The registry knows who asks, and does not allow it.
@@ -128,6 +149,14 @@ pub enum OciError {
         problem: String,
     },
 
+    /// What should hold logins does not.
+    #[error("the logins cannot be read: {0}")]
+    Keyring(String),
+
+    /// The module came, but could not be kept.
+    #[error("the module cannot be written: {0}")]
+    Write(std::io::Error),
+
     /// The HTTP client cannot be made on this host.
     #[error("the HTTP client cannot be set up: {0}")]
     Setup(String),
@@ -142,8 +171,8 @@ impl OciError {
         use OciDistributionError as E;
         match error {
             E::RequestError(error) => Self::from_http(error, reference),
-            E::UnauthorizedError { .. } | E::AuthenticationFailure(_) => Self::unauthorized(reference),
-            E::ImageManifestNotFoundError(message) => Self::not_an_artifact(reference, &message),
+            E::UnauthorizedError { .. } => Self::unauthorized(reference, ""),
+            E::AuthenticationFailure(message) => Self::unauthorized(reference, &message),
             E::ServerError { code, message, .. } => Self::from_status(code, &message, reference),
             E::RegistryError { envelope, .. } => {
                 let words = envelope.errors.iter().map(|e| match e.message.as_str() {
@@ -157,8 +186,8 @@ impl OciError {
                         | OciErrorCode::NameUnknown
                         | OciErrorCode::NotFound
                         | OciErrorCode::BlobUnknown,
-                    ) => Self::not_found(reference),
-                    Some(OciErrorCode::Unauthorized) => Self::unauthorized(reference),
+                    ) => Self::not_found(reference, &message),
+                    Some(OciErrorCode::Unauthorized) => Self::unauthorized(reference, &message),
                     Some(OciErrorCode::Denied) => Self::denied(reference, &message),
                     _ => Self::registry(reference, &message),
                 }
@@ -166,11 +195,6 @@ impl OciError {
             E::DigestError(DigestError::VerificationError { expected, actual }) => {
                 Self::DigestMismatch { what: format!("what the registry sent for {reference}"), expected, actual }
             }
-            error @ (E::UnsupportedMediaTypeError(_)
-            | E::UnsupportedSchemaVersionError(_)
-            | E::VersionedParsingError(_)
-            | E::ManifestParsingError(_)
-            | E::ManifestEncodingError(_)) => Self::not_an_artifact(reference, &error.to_string()),
             error => Self::registry(reference, &error.to_string()),
         }
     }
@@ -197,10 +221,10 @@ impl OciError {
     /// An HTTP status outside of 200 to 299, with the body or a sentence that came with it.
     pub(crate) fn from_status(status: u16, message: &str, reference: &Reference) -> Self {
         match status {
-            401 => Self::unauthorized(reference),
-            403 => Self::denied(reference, message),
-            404 => Self::not_found(reference),
-            _ => Self::registry(reference, &format!("HTTP status {status} {}", words(message))),
+            401 => Self::unauthorized(reference, &own_words(message)),
+            403 => Self::denied(reference, &said(status, message)),
+            404 => Self::not_found(reference, &own_words(message)),
+            _ => Self::registry(reference, &said(status, message)),
         }
     }
 
@@ -208,12 +232,21 @@ impl OciError {
         Self::NotAnArtifact { reference: reference.to_string(), found: words(found) }
     }
 
-    pub(crate) fn not_found(reference: &Reference) -> Self {
-        Self::NotFound { reference: reference.to_string() }
+    pub(crate) fn not_found(reference: &Reference, message: &str) -> Self {
+        Self::NotFound { reference: reference.to_string(), message: words(message) }
     }
 
-    fn unauthorized(reference: &Reference) -> Self {
-        Self::Unauthorized { registry: reference.registry().to_owned(), repository: reference.repository().to_owned() }
+    pub(crate) fn unauthorized(reference: &Reference, message: &str) -> Self {
+        Self::Unauthorized {
+            registry: reference.registry().to_owned(),
+            repository: reference.repository().to_owned(),
+            message: words(message),
+        }
+    }
+
+    /// Whether the registry refused who asked, or, which many registries do not tell apart, has no such thing.
+    pub(crate) fn may_be_the_login(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. } | Self::Denied { .. } | Self::NotFound { .. })
     }
 
     fn denied(reference: &Reference, message: &str) -> Self {
@@ -225,11 +258,74 @@ impl OciError {
     }
 }
 
+/// The status, and what the registry said with it.
+pub(crate) fn said(status: u16, body: &str) -> String {
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+    match own_words(body).as_str() {
+        "" => format!("HTTP status {status} {reason}").trim_end().to_owned(),
+        words => format!("HTTP status {status} {words}"),
+    }
+}
+
+/// What is meant for people in the body of an error
+/// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
+fn own_words(body: &str) -> String {
+    let Ok(Envelope { errors }) = serde_json::from_str(body) else { return words(body) };
+    let said = errors.into_iter().map(|e| if e.message.is_empty() { e.code } else { e.message });
+    words(&said.filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; "))
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    errors: Vec<Said>,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+fn in_brackets(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(" ({message})") }
+}
+
 /// A registry's own words on one line, cut to a sensible length.
 pub(crate) fn words(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(WORDS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registrys_own_words_are_in_the_message() {
+        let reference: Reference = "r.io/a/b:v1".parse().unwrap();
+        let json = r#"{"errors":[{"code":"X","message":"no such\n thing"},{"code":"OTHER"}]}"#;
+        let table = [
+            (401, json, "the registry r.io wants other credentials for a/b (no such thing; OTHER);"),
+            (401, "", "the registry r.io wants other credentials for a/b;"),
+            (403, json, "the registry does not allow this for r.io/a/b:v1: HTTP status 403 no such thing; OTHER;"),
+            (403, "", "the registry does not allow this for r.io/a/b:v1: HTTP status 403 Forbidden;"),
+            (404, json, "r.io/a/b:v1 is not in the registry (no such thing; OTHER);"),
+            (404, "<h1>gone</h1>", "r.io/a/b:v1 is not in the registry (<h1>gone</h1>);"),
+            (429, json, "the registry r.io failed: HTTP status 429 no such thing; OTHER;"),
+            (503, "", "the registry r.io failed: HTTP status 503 Service Unavailable;"),
+            (599, "", "the registry r.io failed: HTTP status 599;"),
+            (500, r#"{"errors":"odd"}"#, r#"the registry r.io failed: HTTP status 500 {"errors":"odd"};"#),
+        ];
+        for (status, body, expected) in table {
+            let message = OciError::from_status(status, body, &reference).to_string();
+            assert!(message.starts_with(expected), "{message}");
+        }
+        let long = OciError::from_status(500, &"x".repeat(10_000), &reference).to_string();
+        assert!(long.len() < 500, "{}", long.len());
     }
 }

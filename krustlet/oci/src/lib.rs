@@ -18,15 +18,26 @@
 //! ```
 
 mod artifact;
+mod auth;
+mod blob;
 mod client;
+mod component;
 mod credentials;
 mod delete;
 mod error;
+mod keyring;
+mod manifest;
 pub mod media_types;
+mod push;
 mod reference;
+mod retry;
+mod transport;
 
 pub use artifact::MAX_MODULE_BYTES;
-pub use client::{Client, ClientConfig, Inspected, Pulled, Pushed};
+pub use client::{Client, ClientConfig, Inspected, Pulled};
 pub use credentials::default_docker_config;
 pub use error::OciError;
+pub use keyring::Keyring;
+pub use manifest::Found;
+pub use push::Pushed;
 pub use reference::Reference;

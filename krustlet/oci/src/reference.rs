@@ -48,8 +48,8 @@ impl Reference {
         self.digest.as_deref()
     }
 
-    /// The same repository, by digest alone. `digest` is one that a registry or this crate gave.
-    pub(crate) fn by_digest(&self, digest: String) -> Self {
+    /// The same repository, by digest alone: `sha256:…`, as this crate gives it.
+    pub fn by_digest(&self, digest: String) -> Self {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
@@ -217,12 +217,16 @@ fn check_tag(tag: &str) -> Result<String, String> {
 }
 
 fn check_digest(digest: &str) -> Result<String, String> {
-    match digest.strip_prefix("sha256:") {
-        Some(hex) if hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
-            Ok(digest.to_owned())
-        }
-        _ => Err(format!("the digest \"{digest}\" must be sha256: and 64 hexadecimal digits in lower case")),
+    match is_digest(digest) {
+        true => Ok(digest.to_owned()),
+        false => Err(format!("the digest \"{digest}\" must be sha256: and 64 hexadecimal digits in lower case")),
     }
+}
+
+/// Whether this is a SHA-256 digest, which is then safe in a path or a URL, too.
+pub(crate) fn is_digest(digest: &str) -> bool {
+    let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+    hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]

@@ -164,7 +164,10 @@ async fn what_is_not_there_is_not_found() {
             client.pull(&name).await.unwrap_err(),
             client.delete(&name).await.unwrap_err(),
         ] {
-            assert!(matches!(&error, OciError::NotFound { reference } if *reference == name.to_string()), "{error}");
+            assert!(
+                matches!(&error, OciError::NotFound { reference, .. } if *reference == name.to_string()),
+                "{error}"
+            );
         }
     }
     assert_eq!(client.resolve(&reference).await.unwrap(), pushed.digest);

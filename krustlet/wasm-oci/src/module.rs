@@ -1,10 +1,10 @@
-//! Reading a module from a file, and refusing what could not run.
+//! Reading a module or component from a file, and refusing what could not run.
 
 use std::io::Read;
 use std::path::Path;
 
 use krustlet_oci::MAX_MODULE_BYTES;
-use wasmparser::{Encoding, Parser, Payload, Validator};
+use wasmparser::Validator;
 
 /// Why a file cannot be pushed.
 #[derive(Debug, thiserror::Error)]
@@ -16,11 +16,6 @@ pub(crate) enum ModuleError {
          a build for wasm32-wasip1 makes"
     )]
     NotWasm { path: String },
-    #[error(
-        "{path} is a WebAssembly component (WASI 0.2); only core modules of WASI preview 1 can be pushed: build for the \
-         target wasm32-wasip1"
-    )]
-    Component { path: String },
     #[error("{path} is a damaged WebAssembly module: {problem}; build it anew")]
     Damaged { path: String, problem: String },
     #[error(
@@ -29,7 +24,7 @@ pub(crate) enum ModuleError {
     TooLarge { path: String },
 }
 
-/// The bytes of a valid module.
+/// The bytes of a valid module or component.
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>, ModuleError> {
     let path = file.display().to_string();
     let failed = |problem| ModuleError::Read { path: path.clone(), problem };
@@ -49,10 +44,6 @@ fn check(path: &str, bytes: &[u8]) -> Result<(), ModuleError> {
     if bytes.len() as u64 > MAX_MODULE_BYTES {
         return Err(ModuleError::TooLarge { path });
     }
-    let first = Parser::new(0).parse_all(bytes).next();
-    if let Some(Ok(Payload::Version { encoding: Encoding::Component, .. })) = first {
-        return Err(ModuleError::Component { path });
-    }
     match Validator::new().validate_all(bytes) {
         Ok(_) => Ok(()),
         Err(error) => Err(ModuleError::Damaged { path, problem: error.to_string() }),
@@ -64,21 +55,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_module_is_read_as_it_is() {
-        let wasm = wat::parse_str(r#"(module (func (export "_start")))"#).unwrap();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), &wasm).unwrap();
-        assert_eq!(read(file.path()).unwrap(), wasm);
+    fn a_module_and_a_component_are_read_as_they_are() {
+        for text in [r#"(module (func (export "_start")))"#, r#"(component (import "a" (func)))"#] {
+            let wasm = wat::parse_str(text).unwrap();
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &wasm).unwrap();
+            assert_eq!(read(file.path()).unwrap(), wasm);
+        }
     }
 
     #[test]
     fn what_is_no_module_is_refused_by_what_it_is() {
         let module = wat::parse_str(r#"(module (func (export "_start")))"#).unwrap();
-        let component = wat::parse_str("(component)").unwrap();
+        let component = wat::parse_str(r#"(component (import "a" (func)))"#).unwrap();
         let cases = [
             (&b"#!/bin/sh\n"[..], "x.wasm is not a WebAssembly module"),
             (b"", "x.wasm is not a WebAssembly module"),
-            (&component, "x.wasm is a WebAssembly component"),
+            (&component[..component.len() - 1], "x.wasm is a damaged WebAssembly module"),
             (&module[..module.len() - 1], "x.wasm is a damaged WebAssembly module"),
             (b"\0asm", "x.wasm is a damaged WebAssembly module"),
         ];

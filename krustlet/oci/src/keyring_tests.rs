@@ -1,0 +1,153 @@
+use super::*;
+
+fn basic(user: &str) -> Login {
+    Login::Basic { user: user.into(), password: "secret".into() }
+}
+
+/// A keyring with a user for each key, named as the key itself.
+fn keyring(keys: &[&str]) -> Keyring {
+    let entry = |key: &&str| ((*key).to_owned(), serde_json::json!({ "username": key, "password": "secret" }));
+    let auths: serde_json::Map<_, _> = keys.iter().map(entry).collect();
+    let mut keyring = Keyring::default();
+    keyring.add_docker_config_json(serde_json::json!({ "auths": auths }).to_string().as_bytes()).unwrap();
+    keyring
+}
+
+#[test]
+fn a_key_is_for_a_host_a_port_and_a_path() {
+    let table: &[(&str, &str, bool)] = &[
+        ("ghcr.io", "ghcr.io/org/app:v1", true),
+        ("GHCR.io", "ghcr.io/org/app:v1", true),
+        ("https://ghcr.io", "ghcr.io/org/app", true),
+        ("https://ghcr.io/v2/", "ghcr.io/org/app", true),
+        ("ghcr.io", "notghcr.io/org/app", false),
+        ("ghcr.io", "x.ghcr.io/org/app", false),
+        ("ghcr.io", "ghcr.io:5000/org/app", false),
+        ("localhost:5000", "localhost:5000/app", true),
+        ("localhost:5000", "localhost:5001/app", false),
+        ("localhost", "localhost:5000/app", false),
+        ("[::1]:5000", "[::1]:5000/app", true),
+        ("[::1]:5000", "[::1]:5001/app", false),
+        // Paths.
+        ("ghcr.io/org", "ghcr.io/org/app", true),
+        ("ghcr.io/org/", "ghcr.io/org/app", true),
+        (
+            "ghcr.io/org/app",
+            "ghcr.io/org/app@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            true,
+        ),
+        ("ghcr.io/org", "ghcr.io/other/app", false),
+        ("ghcr.io/v2/org", "ghcr.io/org/app", true),
+        // Docker Hub, under all of its names.
+        ("https://index.docker.io/v1/", "hello-world", true),
+        ("docker.io", "me/app", true),
+        ("registry-1.docker.io", "docker.io/me/app", true),
+        ("docker.io/me", "me/app", true),
+        ("docker.io/me", "you/app", false),
+        // Patterns.
+        ("*.example.com", "a.example.com/app", true),
+        ("*.example.com", "example.com/app", false),
+        ("*.example.com", "a.b.example.com/app", false),
+        ("*.*.example.com", "a.b.example.com/app", true),
+        ("reg*.example.com", "registry.example.com/app", true),
+        ("reg*.example.com", "my-reg.example.com/app", false),
+        ("*.example.com:5000", "a.example.com:5000/app", true),
+        ("*.example.com", "a.example.com:5000/app", false),
+        ("reg?.example.com", "reg1.example.com/app", true),
+        ("reg?.example.com", "reg12.example.com/app", false),
+        ("reg[1-3].example.com", "reg2.example.com/app", true),
+        ("reg[1-3].example.com", "reg4.example.com/app", false),
+        ("reg[^1-3].example.com", "reg4.example.com/app", true),
+        ("reg[.example.com", "reg1.example.com/app", false),
+        ("*", "localhost:5000/app", false),
+        ("*", "example.com/app", false),
+        ("*.example.com/org", "a.example.com/org/app", true),
+        ("*.example.com/org", "a.example.com/other/app", false),
+    ];
+    for (key, image, expected) in table {
+        let found = keyring(&[key]).logins(&image.parse().unwrap());
+        let wanted = if *expected { vec![basic(key)] } else { vec![] };
+        assert_eq!(found, wanted, "{key} for {image}");
+    }
+}
+
+#[test]
+fn the_most_specific_login_comes_first() {
+    let keys = ["ghcr.io", "*.io", "ghcr.io/org/app", "ghcr.io/org", "*.io/org", "docker.io"];
+    let found = keyring(&keys).logins(&"ghcr.io/org/app:v1".parse().unwrap());
+    assert_eq!(found, ["ghcr.io/org/app", "ghcr.io/org", "*.io/org", "ghcr.io", "*.io"].map(basic));
+}
+
+#[test]
+fn files_that_are_added_later_come_later_where_they_are_equally_specific() {
+    let mut keyring = Keyring::default();
+    keyring.add_docker_cfg(br#"{ "ghcr.io": { "username": "a", "password": "secret" } }"#).unwrap();
+    keyring.add_docker_cfg(br#"{ "ghcr.io": { "username": "b", "password": "secret" } }"#).unwrap();
+    keyring.add_docker_cfg(br#"{ "https://ghcr.io": { "username": "a", "password": "secret" } }"#).unwrap();
+    keyring.add_docker_cfg(br#"{ "ghcr.io/x": { "username": "c", "password": "secret" } }"#).unwrap();
+    assert_eq!(keyring.logins(&"ghcr.io/x/y".parse().unwrap()), ["c", "a", "b"].map(basic));
+}
+
+#[test]
+fn a_pattern_of_many_stars_costs_no_time() {
+    let (pattern, text) = ("*a".repeat(5000), "a".repeat(60) + "b");
+    let start = std::time::Instant::now();
+    assert!(!matches(&pattern, &text));
+    assert!(start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
+    assert!(matches("*a*a*", "xaxa"));
+}
+
+#[test]
+fn every_form_of_an_entry_is_read() {
+    let login = |fields: &str| {
+        let mut keyring = Keyring::default();
+        keyring.add_docker_config_json(format!(r#"{{ "auths": {{ "r.io": {fields} }} }}"#).as_bytes())?;
+        Ok::<_, OciError>(keyring.logins(&"r.io/x".parse().unwrap()))
+    };
+    let user = |user: &str, password: &str| Login::Basic { user: user.into(), password: password.into() };
+    // By `printf me:hunter2 | base64`, and so on.
+    let table: [(&str, Vec<Login>); 7] = [
+        (r#"{ "auth": "bWU6aHVudGVyMg==" }"#, vec![user("me", "hunter2")]),
+        (r#"{ "auth": "bWU6aHVudGVyMg" }"#, vec![user("me", "hunter2")]),
+        (r#"{ "auth": "bWU6YTpi" }"#, vec![user("me", "a:b")]),
+        (r#"{ "username": "me", "password": "plain", "email": "me@example.com" }"#, vec![user("me", "plain")]),
+        (r#"{ "registrytoken": "t0ken" }"#, vec![Login::Token("t0ken".into())]),
+        (r#"{ "username": "me" }"#, vec![]),
+        ("{}", vec![]),
+    ];
+    for (fields, expected) in table {
+        assert_eq!(login(fields).unwrap(), expected, "{fields}");
+    }
+}
+
+#[test]
+fn damage_is_told_without_a_secret() {
+    let cases: [(&[u8], &str); 4] = [
+        (br#"{ "auths": { "ghcr.io": { "auth": 12345 } } }"#, "not the JSON that docker writes (line 1)"),
+        (br#"{ "auths": { "ghcr.io": { "auth": "aHVudGVyMg==" } } }"#, "in the \"auth\" of \"ghcr.io\""),
+        (br#"{ "auths": "hunter2" }"#, "not the JSON that docker writes"),
+        (b"hunter2", "not the JSON that docker writes"),
+    ];
+    for (content, expected) in cases {
+        let error = Keyring::default().add_docker_config_json(content).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        for secret in ["12345", "hunter2", "aHVudGVyMg"] {
+            assert!(!error.contains(secret), "{error}");
+        }
+    }
+    let debug = format!("{:?} {:?}", keyring(&["ghcr.io"]), basic("me"));
+    assert!(debug.contains("ghcr.io") && !debug.contains("secret"), "{debug}");
+}
+
+#[test]
+fn credential_helpers_are_noticed() {
+    for (content, expected) in [
+        (&br#"{ "credsStore": "desktop" }"#[..], true),
+        (br#"{ "credHelpers": { "gcr.io": "gcloud" }, "auths": {} }"#, true),
+        (br#"{ "auths": {}, "HttpHeaders": {} }"#, false),
+    ] {
+        let mut keyring = Keyring::default();
+        keyring.add_docker_config_json(content).unwrap();
+        assert_eq!(keyring.names_helpers(), expected);
+    }
+}

@@ -15,9 +15,10 @@ use crate::config::Config;
 use crate::files;
 use crate::images::Images;
 use crate::join::{self, Identity};
-use crate::node::{Readiness, Registration};
-use crate::pods::{self, Directory, Events, Shared};
-use crate::server::{self, Server};
+use crate::logs::Logs;
+use crate::node::{self, Readiness, Registration};
+use crate::pods::{self, Directory, Events, Node, Objects, Places, Provision, Shared};
+use crate::server::{self, Server, Site};
 
 /// How long the last word to the API server may take.
 const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
@@ -29,26 +30,42 @@ const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
 pub async fn run(config: &Config) -> Result<()> {
     let mut stop = stop_signal()?;
     files::private_dir(&config.data_dir)?;
+    node::check(config)?;
     let listener = server::bind(config.listen)?;
     let images = images(config)?;
+    let tidy = images.clone();
 
     let (identity, mut registration) = tokio::select! {
-        joined = join(config) => joined?,
+        joined = join(config, &images) => joined?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
 
     let directory = Directory::default();
+    let logs = Logs::new(config.log_limits);
+    let site = Site {
+        directory: directory.clone(),
+        logs: logs.clone(),
+        node_name: config.node_name.clone(),
+        data_dir: config.data_dir.clone(),
+    };
     let waiting = Readiness::NotReady("waiting for the serving certificate to be approved".into());
     let (set_readiness, readiness) = watch::channel(waiting);
     let (stop_pods, pods_stop) = watch::channel(false);
     let pods = tokio::spawn({
         let shared = Arc::new(Shared {
+            places: Places::new(identity.client.clone(), &config.node_name),
             client: identity.client.clone(),
             images,
+            logs,
             events: Events::new(identity.client.clone(), &config.node_name),
-            directory: directory.clone(),
+            directory,
             host_ip: config.node_ip.to_string(),
             pods_dir: config.data_dir.join("pods"),
+            provision: Arc::new(Provision::new(
+                Objects::new(identity.client.clone()),
+                Node { host_ip: config.node_ip.to_string(), allocatable: registration.allocatable() },
+                config.allowed_host_paths.clone(),
+            )),
         });
         let node_name = config.node_name.clone();
         async move { pods::run(shared, &node_name, pods_stop).await }
@@ -57,7 +74,8 @@ pub async fn run(config: &Config) -> Result<()> {
     let mut server = None;
     let outcome = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => Ok(()),
-        error = keep_port_open(config, &identity, listener, directory, &set_readiness, &mut server) => Err(error),
+        () = tidy.keep_tidy() => Ok(()),
+        error = keep_port_open(config, &identity, listener, site, &set_readiness, &mut server) => Err(error),
         () = registration.keep_alive(readiness) => Ok(()),
     };
 
@@ -78,9 +96,12 @@ pub async fn run(config: &Config) -> Result<()> {
     outcome
 }
 
-async fn join(config: &Config) -> Result<(Identity, Registration)> {
+async fn join(config: &Config, images: &Images) -> Result<(Identity, Registration)> {
     let identity = join::client_identity(config).await?;
-    let registration = Registration::new(config, identity.client.clone()).await?;
+    let images = images.clone();
+    let inventory =
+        move || images.inventory().into_iter().map(|image| (image.names, image.size_bytes)).collect::<Vec<_>>();
+    let registration = Registration::new(config, identity.client.clone(), Box::new(inventory)).await?;
     Ok((identity, registration))
 }
 
@@ -92,13 +113,13 @@ async fn keep_port_open(
     config: &Config,
     identity: &Identity,
     listener: TcpListener,
-    directory: Directory,
+    site: Site,
     readiness: &watch::Sender<Readiness>,
     server: &mut Option<Server>,
 ) -> anyhow::Error {
     let opened = async {
         let serving = join::serving_identity(config, identity).await.context("the node cannot serve logs")?;
-        server::start(listener, &serving, identity.ca.clone(), directory)
+        server::start(listener, &serving, identity.ca.clone(), site)
     };
     match opened.await {
         Err(error) => error,
@@ -112,12 +133,18 @@ async fn keep_port_open(
 }
 
 fn images(config: &Config) -> Result<Images> {
+    if let Some(path) = config.registry_config.as_ref().filter(|path| !path.exists()) {
+        tracing::warn!("--registry-config: {} is not there; until it is, the node has no logins", path.display());
+    }
+    let docker_config = config.registry_config.clone().or_else(krustlet_oci::default_docker_config);
     let client = krustlet_oci::Client::new(krustlet_oci::ClientConfig {
         insecure_registries: config.insecure_registries.clone(),
+        docker_config,
         ..krustlet_oci::ClientConfig::default()
     })?;
-    let engine = Engine::new(EngineConfig::default())?;
-    Ok(Images::new(client, engine, &config.data_dir))
+    let engine =
+        Engine::new(EngineConfig { code_cache: Some(config.data_dir.join("code")), ..EngineConfig::default() })?;
+    Ok(Images::new(client, engine, &config.data_dir, config.image_limits))
 }
 
 /// Becomes true at SIGTERM or SIGINT.

@@ -27,6 +27,8 @@ use crate::config::{Config, Flags, Surroundings};
 
 /// The agent itself does little; the guests have threads of their own.
 const WORKER_THREADS: usize = 2;
+/// Without the engine's warnings about single calls of a guest, which could fill the log with them.
+const DEFAULT_FILTER: &str = "info,wasmtime_wasi=error";
 /// How long work that is still running may hold up the exit.
 const EXIT_LIMIT: Duration = Duration::from_millis(500);
 
@@ -40,9 +42,12 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     install_crypto();
+    if let Err(error) = files::raise_open_files_limit() {
+        tracing::warn!("the limit of open files stays as it is: {error}");
+    }
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
     let result = match runtime {

@@ -1,29 +1,67 @@
 //! Kubernetes quantities: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>
 
+/// A whole unit, in the smallest part of one that a quantity can express.
+const NANO: i128 = 1_000_000_000;
+
 /// The quantity as a whole number of bytes, rounded up; `None` when it is none, is negative or is too large.
 pub fn bytes(text: &str) -> Option<u64> {
-    let at = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '+')).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(at);
-    let number: f64 = number.parse().ok()?;
-    let factor = match suffix {
-        "" => 1.0,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "Ki" => 1024f64,
-        "Mi" => 1024f64.powi(2),
-        "Gi" => 1024f64.powi(3),
-        "Ti" => 1024f64.powi(4),
-        "Pi" => 1024f64.powi(5),
-        exponent => 10f64.powi(exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
+    units(text, NANO)
+}
+
+/// The quantity in thousandths, as CPUs are counted; rounded up. `None` as for [`bytes`].
+pub fn milli(text: &str) -> Option<u64> {
+    units(text, NANO / 1000)
+}
+
+fn units(text: &str, unit: i128) -> Option<u64> {
+    let nano = nano(text)?;
+    u64::try_from(nano / unit + i128::from(nano % unit > 0)).ok()
+}
+
+/// The quantity in billionths, rounded up.
+fn nano(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let at = digits.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(digits.len());
+    let (number, suffix) = digits.split_at(at);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mantissa: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let divisor = power(10, u32::try_from(fraction.len()).ok()?)?;
+    let (factor, divisor) = match scale(suffix)? {
+        (base, exponent @ 0..) => (power(base, exponent.unsigned_abs())?.checked_mul(NANO)?, divisor),
+        (base, exponent) => (NANO, divisor.checked_mul(power(base, exponent.unsigned_abs())?)?),
     };
-    let bytes = (number * factor).ceil();
-    // Beyond 2^53 a float is not exact, and no machine has it.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    (0.0..9e15).contains(&bytes).then_some(bytes as u64)
+    let scaled = mantissa.checked_mul(factor)?;
+    Some(scaled / divisor + i128::from(scaled % divisor > 0))
+}
+
+/// What a suffix multiplies by: base and exponent.
+fn scale(suffix: &str) -> Option<(i128, i32)> {
+    Some(match suffix {
+        "" => (10, 0),
+        "n" => (10, -9),
+        "u" => (10, -6),
+        "m" => (10, -3),
+        "k" => (10, 3),
+        "M" => (10, 6),
+        "G" => (10, 9),
+        "T" => (10, 12),
+        "P" => (10, 15),
+        "E" => (10, 18),
+        "Ki" => (2, 10),
+        "Mi" => (2, 20),
+        "Gi" => (2, 30),
+        "Ti" => (2, 40),
+        "Pi" => (2, 50),
+        "Ei" => (2, 60),
+        exponent => (10, exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
+    })
+}
+
+fn power(base: i128, exponent: u32) -> Option<i128> {
+    base.checked_pow(exponent)
 }
 
 #[cfg(test)]
@@ -40,14 +78,36 @@ mod tests {
             ("64k", 64_000),
             ("100", 100),
             ("1e3", 1000),
+            ("12E-1", 2),
+            ("1E", 1_000_000_000_000_000_000),
+            ("4Ei", 4 << 60),
             ("1500m", 2),
+            (".5", 1),
             ("0", 0),
+            ("9007199254740993", 9_007_199_254_740_993),
         ];
         for (text, wanted) in table {
             assert_eq!(bytes(text), Some(wanted), "{text}");
         }
-        for text in ["", "x", "1Q", "-1", "1 Mi", "9e99"] {
+        for text in ["", "x", ".", "1Q", "-1", "1 Mi", "9e99", "99Ei", "1e-99999999999", "1.2.3"] {
             assert_eq!(bytes(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn thousandths_are_rounded_up() {
+        for (text, wanted) in [
+            ("2", 2000),
+            ("250m", 250),
+            ("0.1", 100),
+            ("1u", 1),
+            ("100n", 1),
+            ("1500u", 2),
+            ("0", 0),
+            ("1k", 1_000_000),
+        ] {
+            assert_eq!(milli(text), Some(wanted), "{text}");
+        }
+        assert_eq!(milli("much"), None);
     }
 }

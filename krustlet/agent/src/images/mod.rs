@@ -1,17 +1,43 @@
 //! Modules: from the name in a pod to something that can be started.
 
+mod collect;
+mod index;
 mod policy;
+mod request;
 mod store;
+mod turns;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
-use krustlet_oci::{Client, Reference};
+use krustlet_oci::{Client, Found, OciError, Reference};
 use krustlet_runtime::{Engine, Module};
+use tokio::io::BufWriter;
+use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
 
+pub use self::collect::Limits;
+use self::index::Stored;
+pub use self::index::StoredImage;
 pub use self::policy::PullPolicy;
+pub use self::request::PullSecret;
+pub use self::request::Request;
+pub use self::store::Held;
 use self::store::Store;
+use self::turns::{Turns, Who};
+
+/// How many modules are fetched at the same time.
+const DOWNLOADS: usize = 4;
+
+/// How many registries are asked for a manifest at the same time.
+const QUESTIONS: usize = 32;
+
+/// How often the store is tidied up, as a kubelet does; not before that time either, as pods that were running when the agent
+/// stopped may need a while to come back.
+const COLLECT_EVERY: Duration = Duration::from_secs(300);
+
+/// What is written to disk at once, in bytes.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// A module that is ready to be started.
 pub struct Image {
@@ -23,9 +49,12 @@ pub struct Image {
     pub program: String,
     /// How it came, if it was fetched just now.
     pub fetched: Option<Fetched>,
+    /// Keeps the module from being collected: to be kept as long as there is a container of it.
+    pub held: Held,
 }
 
 /// How a module came from the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// How long it took.
     pub took: Duration,
@@ -34,7 +63,7 @@ pub struct Fetched {
 }
 
 /// Why there is no module.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ImageError {
     /// The name cannot be read.
     #[error("{0}")]
@@ -50,98 +79,200 @@ pub enum ImageError {
     Unusable(String),
 }
 
-/// Fetches, keeps and compiles modules.
-pub struct Images {
+/// Fetches, keeps and compiles modules. Clones are the same.
+#[derive(Clone)]
+pub struct Images(Arc<Inner>);
+
+struct Inner {
     client: Client,
     engine: Engine,
     store: Store,
-    /// One at a time for each name: the second pod of a name waits for the first one's download.
-    turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    limits: Limits,
+    turns: Turns,
+    downloads: Semaphore,
+    questions: Semaphore,
 }
 
 impl Images {
-    /// Keeps its files below `data_dir`.
-    pub fn new(client: Client, engine: Engine, data_dir: &std::path::Path) -> Self {
-        Self { client, engine, store: Store::new(data_dir), turns: Mutex::default() }
+    /// Keeps its files below `data_dir`, within `limits`. Blocking: it reads what is there.
+    pub fn new(client: Client, engine: Engine, data_dir: &std::path::Path, limits: Limits) -> Self {
+        Self(Arc::new(Inner {
+            client,
+            engine,
+            store: Store::open(data_dir),
+            limits,
+            turns: Turns::default(),
+            downloads: Semaphore::new(DOWNLOADS),
+            questions: Semaphore::new(QUESTIONS),
+        }))
     }
 
     /// The engine that the modules are compiled for.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.0.engine
     }
 
-    /// Makes the module of `image` ready.
+    /// Makes a module ready. Giving this up, by dropping it, is fine at any time.
     ///
     /// # Errors
     /// See [`ImageError`].
-    pub async fn ready(&self, image: &str, declared_policy: Option<&str>) -> Result<Image, ImageError> {
-        let reference: Reference = image.parse().map_err(|error| ImageError::InvalidName(format!("{error}")))?;
-        let policy = PullPolicy::of(declared_policy, &reference);
-        let turn = self.turn(&reference.to_string());
-        let guard = turn.lock().await;
-        let started = Instant::now();
-        let (digest, bytes, fetched) = match self.present(&reference, policy).await? {
-            Some((digest, bytes)) => (digest, bytes, None),
-            None if policy == PullPolicy::Never => return Err(ImageError::NeverPull(image.into())),
-            None => {
-                let (digest, bytes) = self.fetch(&reference).await?;
-                let fetched = Fetched { took: started.elapsed(), bytes: bytes.len() };
-                (digest, bytes, Some(fetched))
-            }
+    pub async fn ready(&self, request: &Request<'_>) -> Result<Image, ImageError> {
+        let reference: Reference =
+            request.name.parse().map_err(|error: OciError| ImageError::InvalidName(error.to_string()))?;
+        let policy = PullPolicy::of(request.policy, &reference);
+        let meant = match policy {
+            // Though it may be here: what the name means, and whether this pod may have it, its registry says to each pod.
+            PullPolicy::Always => Some(self.0.resolve(request, &reference).await?),
+            PullPolicy::IfNotPresent | PullPolicy::Never => None,
         };
-        drop(guard);
-        let engine = self.engine.clone();
-        let module =
-            blocking(move || engine.compile(&bytes)).await?.map_err(|error| ImageError::Unusable(error.to_string()))?;
-        Ok(Image {
-            module,
-            id: format!("{}/{}@{digest}", reference.registry(), reference.repository()),
-            program: reference.repository().rsplit('/').next().unwrap_or_default().to_string(),
-            fetched,
-        })
+        // The second pod of a name waits for the first one's download.
+        let key = match &meant {
+            Some(digest) => format!("manifest {digest}"),
+            None => format!("name {reference}"),
+        };
+        let who = request.who(&reference);
+        let work = self.0.prepare(request, &reference, policy, meant.as_deref(), who);
+        self.0.turns.take(key, who, work).await
     }
 
-    /// The module if it is here and may be taken without, or after, asking the registry what the name means.
-    async fn present(
+    /// All modules that are here, the largest first. Cheap: it is answered from memory.
+    pub fn inventory(&self) -> Vec<StoredImage> {
+        self.0.store.inventory()
+    }
+
+    /// Removes modules that no container has, and that were not used for too long or are too much for the [`Limits`].
+    pub async fn collect(&self) {
+        let (store, limits) = (self.0.store.clone(), self.0.limits);
+        match blocking(move || store.collect(&limits, SystemTime::now())).await {
+            Ok(Ok((0, _))) => {}
+            Ok(Ok((modules, bytes))) => tracing::info!(modules, bytes, "unused modules were removed"),
+            Ok(Err(error)) => tracing::warn!("unused modules cannot be removed: {error}"),
+            Err(error) => tracing::warn!("unused modules were not removed: {error}"),
+        }
+    }
+
+    /// Collects again and again, for ever.
+    pub async fn keep_tidy(&self) {
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + COLLECT_EVERY, COLLECT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.collect().await;
+        }
+    }
+}
+
+impl Inner {
+    async fn resolve(&self, request: &Request<'_>, reference: &Reference) -> Result<String, ImageError> {
+        let client = request.client(&self.client)?;
+        let _permit = self.questions.acquire().await;
+        client.resolve(reference).await.map_err(pull)
+    }
+
+    /// `meant` is the digest that the registry gave for the name, if it was asked.
+    async fn prepare(
         &self,
+        request: &Request<'_>,
         reference: &Reference,
         policy: PullPolicy,
-    ) -> Result<Option<(String, Vec<u8>)>, ImageError> {
-        let (store, name) = (self.store.clone(), reference.to_string());
-        let digest = match (reference.digest(), policy) {
-            (Some(digest), _) => Some(digest.to_string()),
-            (None, PullPolicy::Always) => {
-                let digest =
-                    self.client.resolve(reference).await.map_err(|error| ImageError::Pull(error.to_string()))?;
-                let (store, name, digest) = (store.clone(), name.clone(), digest);
-                Some(blocking(move || store.set_name(&name, &digest).map(|()| digest)).await?.map_err(disk)?)
-            }
-            (None, _) => {
-                let store = store.clone();
-                blocking(move || store.digest_of(&name)).await?.map_err(disk)?
-            }
-        };
-        let Some(digest) = digest else { return Ok(None) };
-        blocking(move || Ok(store.load(&digest)?.map(|bytes| (digest, bytes)))).await?.map_err(disk)
+        meant: Option<&str>,
+        who: Who,
+    ) -> Result<Image, ImageError> {
+        // A module that turns out to be damaged counts as absent, and is looked for once more.
+        for _ in 0..2 {
+            let (stored, registry) = self.locate(request, reference, policy, meant).await?;
+            let held = self.store.hold(&stored.blob);
+            let work = self.module(reference, &stored, registry.as_ref());
+            let Some((module, fetched)) = self.turns.take(format!("blob {}", stored.blob), who, work).await? else {
+                continue;
+            };
+            let id = format!("{}@{}", index::repository(reference), stored.digest);
+            let (store, name) = (self.store.clone(), reference.clone());
+            blocking(move || store.remember(&name, &stored)).await?.map_err(disk)?;
+            let program = reference.repository().rsplit('/').next().unwrap_or_default().to_string();
+            return Ok(Image { module, id, program, fetched, held });
+        }
+        Err(ImageError::Pull(format!("the module of {reference} is damaged each time that it is read from the disk")))
     }
 
-    async fn fetch(&self, reference: &Reference) -> Result<(String, Vec<u8>), ImageError> {
-        let pulled = self.client.pull(reference).await.map_err(|error| ImageError::Pull(error.to_string()))?;
-        let (store, name) = (self.store.clone(), reference.to_string());
-        let keep = move || {
-            store.put(&pulled.digest, &pulled.media_type, &pulled.bytes)?;
-            store.set_name(&name, &pulled.digest)?;
-            Ok((pulled.digest, pulled.bytes))
+    /// Finds the module: here if it may be taken from here, else in the registry, of which the rest is given, if the policy
+    /// allows it.
+    async fn locate(
+        &self,
+        request: &Request<'_>,
+        reference: &Reference,
+        policy: PullPolicy,
+        meant: Option<&str>,
+    ) -> Result<(Stored, Option<(Client, Found)>), ImageError> {
+        let here = match meant {
+            Some(digest) => self.store.by_digest(digest),
+            None => self.store.stored(reference),
         };
-        blocking(keep).await?.map_err(disk)
+        match here {
+            Some(stored) => Ok((stored, None)),
+            None if policy == PullPolicy::Never => Err(ImageError::NeverPull(request.name.into())),
+            None => {
+                let client = request.client(&self.client)?;
+                let pinned = meant.map(|digest| reference.by_digest(digest.into()));
+                let _permit = self.questions.acquire().await;
+                let found = client.find(pinned.as_ref().unwrap_or(reference)).await.map_err(pull)?;
+                let stored = Stored { digest: found.digest.clone(), blob: found.module_digest.clone() };
+                Ok((stored, Some((client, found))))
+            }
+        }
     }
 
-    fn turn(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = turns.get(name).and_then(Weak::upgrade).unwrap_or_default();
-        turns.insert(name.to_string(), Arc::downgrade(&turn));
-        turn
+    /// The compiled module: from memory, from the store, or from the registry. `None` if it was to be in the store and is not.
+    async fn module(
+        &self,
+        reference: &Reference,
+        stored: &Stored,
+        registry: Option<&(Client, Found)>,
+    ) -> Result<Option<(Module, Option<Fetched>)>, ImageError> {
+        // What is in memory was verified when it was compiled: a hundred pods of one module read and hash it once.
+        if let Some(module) = self.engine.cached(&stored.blob) {
+            return Ok(Some((module, None)));
+        }
+        if let Some(module) = self.compiled(&stored.blob).await? {
+            return Ok(Some((module, None)));
+        }
+        let Some((client, found)) = registry else { return Ok(None) };
+        let started = Instant::now();
+        self.fetch(client, reference, found).await?;
+        let fetched = Fetched { took: started.elapsed(), bytes: usize::try_from(found.size).unwrap_or(usize::MAX) };
+        Ok(self.compiled(&stored.blob).await?.map(|module| (module, Some(fetched))))
+    }
+
+    /// Reads, verifies and compiles a module of the store.
+    async fn compiled(&self, blob: &str) -> Result<Option<Module>, ImageError> {
+        let (store, engine, blob) = (self.store.clone(), self.engine.clone(), blob.to_string());
+        let work = move || {
+            let Some(bytes) = store.load(&blob).map_err(disk)? else { return Ok(None) };
+            engine.compile(&bytes).map(Some).map_err(|error| ImageError::Unusable(error.to_string()))
+        };
+        blocking(work).await?
+    }
+
+    async fn fetch(&self, client: &Client, reference: &Reference, found: &Found) -> Result<(), ImageError> {
+        let _permit = self.downloads.acquire().await;
+        let store = self.store.clone();
+        let make = move || {
+            let incoming = store.incoming()?;
+            let file = incoming.file.try_clone()?;
+            Ok((incoming, file))
+        };
+        let (incoming, file) = blocking(make).await?.map_err(disk)?;
+        let mut out = BufWriter::with_capacity(WRITE_BYTES, tokio::fs::File::from_std(file));
+        client.fetch(reference, found, &mut out).await.map_err(pull)?;
+        let (store, blob) = (self.store.clone(), found.module_digest.clone());
+        blocking(move || store.keep(incoming, &blob)).await?.map_err(disk)
+    }
+}
+
+fn pull(error: OciError) -> ImageError {
+    match error {
+        OciError::Write(error) => disk(error),
+        error => ImageError::Pull(error.to_string()),
     }
 }
 
@@ -154,3 +285,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         .await
         .map_err(|error| ImageError::Pull(format!("the work was cut short: {error}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! One line of a log file.
 
+use std::borrow::Cow;
+
 use k8s_openapi::jiff::Timestamp;
 use krustlet_runtime::Stream;
 
@@ -26,7 +28,8 @@ impl<'a> Entry<'a> {
             b"stderr" => Stream::Stderr,
             _ => return None,
         };
-        let full = match parts.next()? {
+        // More tags may follow the first, after a colon; none is defined yet.
+        let full = match parts.next()?.split(|byte| *byte == b':').next()? {
             b"F" => true,
             b"P" => false,
             _ => return None,
@@ -38,6 +41,22 @@ impl<'a> Entry<'a> {
     pub fn timestamp(&self) -> Option<Timestamp> {
         self.time.parse().ok()
     }
+
+    /// The time as readers get it, with nine digits of a second, like the kubelet's: columns stay aligned and sort as text.
+    pub fn fixed_time(&self) -> Cow<'a, str> {
+        if self.time.len() == FIXED_LENGTH && self.time.ends_with('Z') {
+            return self.time.into();
+        }
+        self.timestamp().map_or(self.time.into(), |time| fixed(time).into())
+    }
+}
+
+/// Length of `2026-01-02T03:04:05.000000006Z`.
+const FIXED_LENGTH: usize = 30;
+
+/// The time with nine digits of a second.
+pub fn fixed(time: Timestamp) -> String {
+    format!("{time:.9}")
 }
 
 /// Appends a line to `out`, line end included.
@@ -65,6 +84,26 @@ mod tests {
         let entry = Entry::parse(&line[..line.len() - 1]).unwrap();
         assert_eq!((entry.stream, entry.full, entry.text), (Stream::Stderr, false, &b"two words "[..]));
         assert_eq!(entry.timestamp().unwrap().to_string(), "2026-01-02T03:04:05.6Z");
+    }
+
+    #[test]
+    fn times_have_nine_digits_whatever_the_file_has() {
+        for (time, wanted) in [
+            ("2026-01-02T03:04:05.6Z", "2026-01-02T03:04:05.600000000Z"),
+            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000000Z"),
+            ("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123456789Z"),
+            ("2026-01-02T05:04:05.25+02:00", "2026-01-02T03:04:05.250000000Z"),
+            ("t", "t"),
+        ] {
+            let line = format!("{time} stdout F x");
+            assert_eq!(Entry::parse(line.as_bytes()).unwrap().fixed_time(), wanted);
+        }
+    }
+
+    #[test]
+    fn further_tags_are_passed_over() {
+        assert!(Entry::parse(b"t stdout F:new x").unwrap().full);
+        assert!(!Entry::parse(b"t stdout P:new x").unwrap().full);
     }
 
     #[test]

@@ -15,11 +15,12 @@ pub struct Query {
     pub previous: bool,
     /// Each line starts with its time.
     pub timestamps: bool,
-    /// Only so many of the last lines.
+    /// Only so many of the last lines: whole ones, however many pieces they were written in. With [`stream`](Self::stream), of
+    /// that stream.
     pub tail_lines: Option<u64>,
-    /// Only so many bytes.
+    /// Only so many bytes, the times of [`timestamps`](Self::timestamps) included.
     pub limit_bytes: Option<u64>,
-    /// Only lines from then on.
+    /// Only lines that begin then or later.
     pub since: Option<Timestamp>,
     /// Only this stream.
     pub stream: Option<Stream>,
@@ -34,9 +35,9 @@ impl Query {
         let mut query = Self::default();
         for (name, value) in parameters {
             match name {
-                "follow" => query.follow = boolean(name, value)?,
-                "previous" => query.previous = boolean(name, value)?,
-                "timestamps" => query.timestamps = boolean(name, value)?,
+                "follow" => query.follow = boolean(value),
+                "previous" => query.previous = boolean(value),
+                "timestamps" => query.timestamps = boolean(value),
                 "tailLines" => query.tail_lines = Some(count(name, value, 0)?),
                 "limitBytes" => query.limit_bytes = Some(count(name, value, 1)?),
                 "sinceSeconds" | "sinceTime" if query.since.is_some() => {
@@ -65,12 +66,9 @@ impl Query {
     }
 }
 
-fn boolean(name: &str, value: &str) -> Result<bool, String> {
-    match value {
-        "true" | "1" => Ok(true),
-        "false" | "0" | "" => Ok(false),
-        _ => Err(format!("{name}: {value:?} is neither true nor false")),
-    }
+/// As Kubernetes reads flags in a query: `?follow` alone is yes, and so is all that does not say no.
+fn boolean(value: &str) -> bool {
+    value != "0" && !value.eq_ignore_ascii_case("false")
 }
 
 fn count(name: &str, value: &str, least: u64) -> Result<u64, String> {
@@ -115,9 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn flags_are_set_unless_they_say_no() {
+        for (value, wanted) in
+            [("true", true), ("1", true), ("", true), ("yes", true), ("false", false), ("False", false), ("0", false)]
+        {
+            assert_eq!(parse(&[("follow", value)]).unwrap().follow, wanted, "{value:?}");
+        }
+    }
+
+    #[test]
     fn faults_name_the_parameter() {
         for (name, value) in [
-            ("follow", "maybe"),
             ("tailLines", "-1"),
             ("tailLines", "x"),
             ("limitBytes", "0"),

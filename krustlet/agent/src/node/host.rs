@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use super::readings::{self, read};
+
 /// Facts about the machine, in the units that a Node reports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// Processors that this process may use, by affinity and cgroup.
     pub cpus: u64,
@@ -13,6 +15,8 @@ pub struct Host {
     pub storage_bytes: u64,
     /// `/etc/machine-id`.
     pub machine_id: String,
+    /// The machine's own number, from its firmware; [`machine_id`](Self::machine_id) where that cannot be read.
+    pub system_uuid: String,
     /// Of this boot.
     pub boot_id: String,
     /// `uname -r`.
@@ -24,33 +28,21 @@ pub struct Host {
 impl Host {
     /// Looks at this machine. What cannot be found out is empty or zero. `data_dir` must exist.
     pub fn look(data_dir: &Path) -> Self {
-        let memory = meminfo_total(&read("/proc/meminfo")).unwrap_or(0);
-        let limit = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-            .iter()
-            .filter_map(|path| read(path).trim().parse().ok())
-            .fold(memory, u64::min);
-        let storage = rustix::fs::statvfs(data_dir).map(|stat| stat.f_blocks.saturating_mul(stat.f_frsize));
+        let machine_id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].map(|path| read(path).trim().to_string());
+        let machine_id = machine_id.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
+        // Only root may read it.
+        let uuid = read("/sys/class/dmi/id/product_uuid").trim().to_string();
         Self {
             cpus: std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64),
-            memory_bytes: limit,
-            storage_bytes: storage.unwrap_or(0),
-            machine_id: read("/etc/machine-id").trim().to_string(),
+            memory_bytes: readings::memory().map_or(0, |memory| memory.capacity_bytes),
+            storage_bytes: readings::file_system(data_dir).map_or(0, |disk| disk.capacity_bytes),
+            system_uuid: if uuid.is_empty() { machine_id.clone() } else { uuid },
+            machine_id,
             boot_id: read("/proc/sys/kernel/random/boot_id").trim().to_string(),
             kernel_version: read("/proc/sys/kernel/osrelease").trim().to_string(),
             os_image: os_name(&read("/etc/os-release")).unwrap_or_else(|| "Linux".into()),
         }
     }
-}
-
-fn read(path: &str) -> String {
-    std::fs::read_to_string(path).unwrap_or_default()
-}
-
-/// Bytes of `MemTotal` in `/proc/meminfo`.
-fn meminfo_total(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 /// `PRETTY_NAME` of `/etc/os-release`.
@@ -64,10 +56,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_the_kernel_and_the_distribution_are_read() {
-        assert_eq!(meminfo_total("MemTotal:       2048 kB\nMemFree: 1 kB\n"), Some(2048 * 1024));
-        assert_eq!(meminfo_total("nothing"), None);
+    fn the_name_of_the_distribution() {
         assert_eq!(os_name("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n").as_deref(), Some("Debian GNU/Linux 12"));
+        assert_eq!(os_name("ID=x\n"), None);
     }
 
     #[test]

@@ -2,53 +2,83 @@
 //!
 //! <https://kubernetes.io/docs/reference/node/node-status/#heartbeats>
 
+mod conditions;
 mod host;
+mod images;
+mod lease;
 mod object;
+mod pressure;
+pub mod readings;
+mod reserve;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Node, NodeStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+pub use self::conditions::Readiness;
 use self::host::Host;
-pub use self::object::Readiness;
+pub use self::images::Inventory;
+use self::lease::Lease;
+pub use self::object::KUBELET_VERSION;
+use self::object::Observed;
+use self::pressure::{Pressure, Signals};
+pub use self::reserve::Reserve;
 use crate::config::Config;
 use crate::labels;
 
-/// How often the Lease is renewed.
-const LEASE_RENEWAL: Duration = Duration::from_secs(10);
-/// How long the Lease holds, in seconds.
-const LEASE_SECONDS: i32 = 40;
+/// How often the Lease is renewed, and the machine looked at.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 /// An unchanged status is reported this often.
 const STATUS_REPORT: Duration = Duration::from_secs(5 * 60);
 /// A heartbeat that hangs longer than this is given up and tried again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(8);
+
+/// Whether the machine can be the node that the flags ask for. The data folder must exist.
+///
+/// # Errors
+/// One line for each fault.
+pub fn check(config: &Config) -> Result<()> {
+    match config.system_reserved.check(&Host::look(&config.data_dir)) {
+        Ok(()) => Ok(()),
+        Err(faults) => bail!(faults.join("\n")),
+    }
+}
 
 /// This agent's Node at the API server.
 pub struct Registration {
     config: Config,
     host: Host,
     nodes: Api<Node>,
-    leases: Api<Lease>,
+    lease: Lease,
     uid: String,
+    /// The Node was deleted while the agent runs.
+    gone: bool,
+    pressure: Pressure,
+    images: Box<dyn Fn() -> Inventory + Send + Sync>,
     /// The status that the Node has, and when this agent reported it; a status of an earlier agent has no time.
     reported: Option<(NodeStatus, Option<Instant>)>,
 }
 
 impl Registration {
-    /// Creates the Node, or adopts the one of that name, and takes its Lease.
+    /// Creates the Node, or adopts the one of that name, and takes its Lease. `images` says which modules are on the node; it is
+    /// asked with each heartbeat.
     ///
     /// # Errors
     /// What the API server said.
-    pub async fn new(config: &Config, client: Client) -> Result<Self> {
+    pub async fn new(
+        config: &Config,
+        client: Client,
+        images: Box<dyn Fn() -> Inventory + Send + Sync>,
+    ) -> Result<Self> {
         let nodes: Api<Node> = Api::all(client.clone());
         let host = Host::look(&config.data_dir);
         let wanted = object::node(config, &host, Timestamp::now());
@@ -57,36 +87,36 @@ impl Registration {
             Err(kube::Error::Api(status)) if status.is_already_exists() => adopt(config, &nodes).await?,
             Err(error) => return Err(error).context("cannot register the node"),
         };
-        for taint in object::missing_taints(&node) {
-            tracing::warn!(
-                "the Node lacks its taint {}={}:{}, which only an administrator may add; without it, pods that are no WebAssembly may \
-                 be scheduled here. Delete the Node and start the agent again to have it made anew",
-                taint.key,
-                taint.value.as_deref().unwrap_or_default(),
-                taint.effect
-            );
-        }
+        warn_of_missing_taints(&node);
         tracing::info!(node = config.node_name, "node registered");
         let mut registration = Self {
             config: config.clone(),
             host,
             nodes,
-            leases: Api::namespaced(client, "kube-node-lease"),
+            lease: Lease::new(client, &config.node_name),
             uid: node.uid().unwrap_or_default(),
+            gone: false,
+            pressure: Pressure::default(),
+            images,
             reported: node.status.map(|status| (status, None)),
         };
-        registration.renew_lease().await.context("cannot take the node's Lease")?;
+        registration.beat().await.context("cannot take the node's Lease")?;
         Ok(registration)
+    }
+
+    /// What the pods of this node can use together, by resource.
+    pub fn allocatable(&self) -> BTreeMap<String, Quantity> {
+        object::resources(&self.config, &self.host, &self.config.system_reserved)
     }
 
     /// Renews the Lease every ten seconds and reports the status when it changes. Never ends by itself.
     pub async fn keep_alive(&mut self, mut readiness: watch::Receiver<Readiness>) {
-        let mut tick = tokio::time::interval(LEASE_RENEWAL);
+        let mut tick = tokio::time::interval(HEARTBEAT);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = tick.tick() => {
-                    if let Err(error) = limited(self.renew_lease()).await {
+                    if let Err(error) = limited(self.beat()).await {
                         tracing::warn!("cannot renew the node's Lease: {error:#}");
                     }
                 }
@@ -107,9 +137,25 @@ impl Registration {
         limited(self.report(&Readiness::NotReady("agent stopped".into()))).await
     }
 
+    async fn beat(&mut self) -> Result<()> {
+        if self.gone && !self.look_for_node().await? {
+            return Ok(());
+        }
+        // The Lease goes with the Node, so that its absence may be the first sign of the Node's.
+        if !self.lease.renew().await? && self.look_for_node().await? {
+            self.lease.create(&self.uid).await?;
+        }
+        Ok(())
+    }
+
     async fn report(&mut self, readiness: &Readiness) -> Result<()> {
+        if self.gone {
+            return Ok(());
+        }
         let before = self.reported.as_ref().map(|(status, _)| status);
-        let status = object::status(&self.config, &self.host, readiness, before, Timestamp::now());
+        let pressed = self.pressure.observe(&Signals::now(&self.config.data_dir), std::time::Instant::now());
+        let observed = Observed { readiness, pressed, images: (self.images)() };
+        let status = object::status(&self.config, &self.host, observed, before, Timestamp::now());
         let unchanged = before.is_some_and(|before| object::essence(before) == object::essence(&status));
         let at = self.reported.as_ref().and_then(|(_, at)| *at);
         if unchanged && at.is_some_and(|at| at.elapsed() < STATUS_REPORT) {
@@ -117,58 +163,49 @@ impl Registration {
         }
         // Conditions merge by type: those that others set stay.
         let patch = Patch::Strategic(json!({ "status": status }));
-        self.nodes.patch_status(&self.config.node_name, &PatchParams::default(), &patch).await.map_err(|error| {
-            match error {
-                kube::Error::Api(status) if status.code == 404 => {
-                    anyhow::anyhow!(
-                        "the Node was deleted from the cluster; start the agent again if it is to come back"
-                    )
-                }
-                error => error.into(),
-            }
-        })?;
-        self.reported = Some((status, Some(Instant::now())));
+        match self.nodes.patch_status(&self.config.node_name, &PatchParams::default(), &patch).await {
+            Ok(_) => self.reported = Some((status, Some(Instant::now()))),
+            Err(kube::Error::Api(status)) if status.code == 404 => self.lost(),
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 
-    async fn renew_lease(&mut self) -> Result<()> {
-        let name = &self.config.node_name;
-        let now = MicroTime(Timestamp::now());
-        let patch = Patch::Merge(json!({ "spec": {
-            "holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now,
-        }}));
-        match self.leases.patch(name, &PatchParams::default(), &patch).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                let lease = Lease {
-                    metadata: ObjectMeta {
-                        name: Some(name.clone()),
-                        owner_references: Some(vec![self.owner()]),
-                        ..ObjectMeta::default()
-                    },
-                    spec: Some(LeaseSpec {
-                        holder_identity: Some(name.clone()),
-                        lease_duration_seconds: Some(LEASE_SECONDS),
-                        renew_time: Some(now),
-                        ..LeaseSpec::default()
-                    }),
-                };
-                self.leases.create(&PostParams::default(), &lease).await?;
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+    /// Whether the Node is there. Like a kubelet, a running agent does not make it anew: who deletes a Node wants it gone.
+    async fn look_for_node(&mut self) -> Result<bool> {
+        let Some(node) = self.nodes.get_opt(&self.config.node_name).await? else {
+            self.lost();
+            return Ok(false);
+        };
+        self.uid = node.uid().unwrap_or_default();
+        if std::mem::take(&mut self.gone) {
+            tracing::info!(node = self.config.node_name, "the Node is there again");
+            warn_of_missing_taints(&node);
+            self.reported = node.status.map(|status| (status, None));
         }
+        Ok(true)
     }
 
-    /// So that the Lease goes with the Node.
-    fn owner(&self) -> OwnerReference {
-        OwnerReference {
-            api_version: "v1".into(),
-            kind: "Node".into(),
-            name: self.config.node_name.clone(),
-            uid: self.uid.clone(),
-            ..OwnerReference::default()
+    /// Says so once, not with each heartbeat.
+    fn lost(&mut self) {
+        if !std::mem::replace(&mut self.gone, true) {
+            tracing::error!(
+                node = self.config.node_name,
+                "the Node was deleted from the cluster; start the agent again if it is to come back"
+            );
         }
+    }
+}
+
+fn warn_of_missing_taints(node: &Node) {
+    for taint in object::missing_taints(node) {
+        tracing::warn!(
+            "the Node lacks its taint {}={}:{}, which only an administrator may add; without it, pods that are no WebAssembly may \
+             be scheduled here. Delete the Node and start the agent again to have it made anew",
+            taint.key,
+            taint.value.as_deref().unwrap_or_default(),
+            taint.effect
+        );
     }
 }
 
@@ -184,3 +221,7 @@ async fn adopt(config: &Config, nodes: &Api<Node>) -> Result<Node> {
 async fn limited<T>(request: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(REQUEST_LIMIT, request).await.context("the API server did not answer in time")?
 }
+
+#[cfg(test)]
+#[path = "registration_tests.rs"]
+mod tests;

@@ -2,15 +2,20 @@
 //!
 //! <https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/node-v1/>
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{
-    DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus, NodeSystemInfo, Taint,
+    DaemonEndpoint, Node, NodeAddress, NodeDaemonEndpoints, NodeSpec, NodeStatus, NodeSystemInfo, Taint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ObjectMeta;
 
+use super::conditions::{Readiness, conditions};
 use super::host::Host;
+use super::images::{Inventory, listed};
+use super::pressure::Pressed;
+use super::reserve::{self, Reserve};
 use crate::config::Config;
 use crate::labels;
 
@@ -18,18 +23,17 @@ use crate::labels;
 pub const ARCHITECTURE: &str = "wasm32-wasi";
 
 /// The Kubernetes release that this agent is tested with; the suffix says that it is not that release's kubelet.
-const KUBELET_VERSION: &str = concat!("v1.36.4-krustlet.", env!("CARGO_PKG_VERSION"));
+pub const KUBELET_VERSION: &str = concat!("v1.36.4-krustlet.", env!("CARGO_PKG_VERSION"));
 
-/// The runtime, by its long-term support line.
-const RUNTIME_VERSION: &str = "wasmtime://48";
-
-/// Whether the node is ready, and if not, why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// Pods may come, and their logs can be read.
-    Ready,
-    /// Not (yet, or any more), with a message for people.
-    NotReady(String),
+/// What of a status changes while the agent runs.
+#[derive(Clone, Debug)]
+pub struct Observed<'a> {
+    /// See [`Readiness`].
+    pub readiness: &'a Readiness,
+    /// What the machine is short of.
+    pub pressed: Pressed,
+    /// What is on the node.
+    pub images: Inventory,
 }
 
 /// The taints: only pods that say they can stand WebAssembly come here, and others are sent away.
@@ -50,10 +54,11 @@ pub fn node(config: &Config, host: &Host, now: Timestamp) -> Node {
     let mut labels = labels::own(&config.node_name);
     labels.extend(config.node_labels.clone());
     let starting = Readiness::NotReady("the node agent is starting".into());
+    let observed = Observed { readiness: &starting, pressed: Pressed::default(), images: Inventory::new() };
     Node {
         metadata: ObjectMeta { name: Some(config.node_name.clone()), labels: Some(labels), ..ObjectMeta::default() },
         spec: Some(NodeSpec { taints: Some(taints()), ..NodeSpec::default() }),
-        status: Some(status(config, host, &starting, None, now)),
+        status: Some(status(config, host, observed, None, now)),
     }
 }
 
@@ -70,75 +75,50 @@ pub fn missing_taints(node: &Node) -> Vec<Taint> {
 pub fn status(
     config: &Config,
     host: &Host,
-    readiness: &Readiness,
+    observed: Observed<'_>,
     before: Option<&NodeStatus>,
     now: Timestamp,
 ) -> NodeStatus {
-    let quantities = [
-        ("cpu", host.cpus.to_string()),
-        ("memory", format!("{}Ki", host.memory_bytes / 1024)),
-        ("ephemeral-storage", format!("{}Ki", host.storage_bytes / 1024)),
-        ("pods", config.max_pods.to_string()),
-    ];
-    let capacity: std::collections::BTreeMap<String, Quantity> =
-        quantities.into_iter().map(|(name, amount)| (name.to_string(), Quantity(amount))).collect();
+    let reserve = &config.system_reserved;
+    let known = before.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let address = |type_: &str, address: String| NodeAddress { type_: type_.into(), address };
     NodeStatus {
         addresses: Some(vec![
             address("InternalIP", config.node_ip.to_string()),
             address("Hostname", config.node_name.clone()),
         ]),
-        allocatable: Some(capacity.clone()),
-        capacity: Some(capacity),
-        conditions: Some(conditions(readiness, before, now)),
+        allocatable: Some(resources(config, host, reserve)),
+        capacity: Some(resources(config, host, &Reserve::default())),
+        conditions: Some(conditions(observed.readiness, observed.pressed, known, now)),
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(config.listen.port()) }),
         }),
         node_info: Some(NodeSystemInfo {
             architecture: ARCHITECTURE.into(),
             boot_id: host.boot_id.clone(),
-            container_runtime_version: RUNTIME_VERSION.into(),
+            container_runtime_version: format!("wasmtime://{}", wasmtime_environ::VERSION),
             kernel_version: host.kernel_version.clone(),
             kubelet_version: KUBELET_VERSION.into(),
             machine_id: host.machine_id.clone(),
             operating_system: "wasi".into(),
             os_image: host.os_image.clone(),
-            // A machine without SMBIOS access has no other; the field must be there.
-            system_uuid: host.machine_id.clone(),
+            system_uuid: host.system_uuid.clone(),
             ..NodeSystemInfo::default()
         }),
+        images: Some(listed(observed.images)),
         ..NodeStatus::default()
     }
 }
 
-fn conditions(readiness: &Readiness, before: Option<&NodeStatus>, now: Timestamp) -> Vec<NodeCondition> {
-    let ready = match readiness {
-        Readiness::Ready => ("Ready", true, "KubeletReady", "the node agent is ready and its log port is open"),
-        Readiness::NotReady(why) => ("Ready", false, "KubeletNotReady", why.as_str()),
-    };
-    let rows = [
-        ("MemoryPressure", false, "KubeletHasSufficientMemory", "the agent has sufficient memory available"),
-        ("DiskPressure", false, "KubeletHasNoDiskPressure", "the agent has no disk pressure"),
-        ("PIDPressure", false, "KubeletHasSufficientPID", "WebAssembly pods take no process ids"),
-        ready,
+/// What the machine has, less what is reserved.
+pub fn resources(config: &Config, host: &Host, reserve: &Reserve) -> BTreeMap<String, Quantity> {
+    let quantities = [
+        ("cpu", reserve::cpu((host.cpus * 1000).saturating_sub(reserve.cpu_millis))),
+        ("memory", reserve::bytes(host.memory_bytes.saturating_sub(reserve.memory_bytes))),
+        ("ephemeral-storage", reserve::bytes(host.storage_bytes.saturating_sub(reserve.storage_bytes))),
+        ("pods", config.max_pods.to_string()),
     ];
-    let known = before.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    rows.into_iter()
-        .map(|(type_, holds, reason, message)| {
-            let status = if holds { "True" } else { "False" };
-            let same = known.iter().find(|condition| condition.type_ == type_ && condition.status == status);
-            NodeCondition {
-                type_: type_.into(),
-                status: status.into(),
-                reason: Some(reason.into()),
-                message: Some(message.into()),
-                last_heartbeat_time: Some(Time(now)),
-                last_transition_time: same
-                    .and_then(|condition| condition.last_transition_time.clone())
-                    .or(Some(Time(now))),
-            }
-        })
-        .collect()
+    quantities.into_iter().map(|(name, amount)| (name.to_string(), Quantity(amount))).collect()
 }
 
 /// The same status but for the heartbeat times: what decides whether a report is worth a request.
@@ -176,11 +156,12 @@ mod tests {
             boot_id: "b".into(),
             kernel_version: "6.1".into(),
             os_image: "Debian".into(),
+            system_uuid: "u".into(),
         }
     }
 
-    fn condition<'a>(status: &'a NodeStatus, type_: &str) -> &'a NodeCondition {
-        status.conditions.as_ref().unwrap().iter().find(|condition| condition.type_ == type_).unwrap()
+    fn observed(readiness: &Readiness, images: Inventory) -> Observed<'_> {
+        Observed { readiness, pressed: Pressed::default(), images }
     }
 
     #[test]
@@ -195,23 +176,33 @@ mod tests {
         assert_eq!(capacity["memory"].0, "4194304Ki");
         assert_eq!(capacity["ephemeral-storage"].0, "10485760Ki");
         assert_eq!(capacity["pods"].0, "110");
-        assert_eq!(status.allocatable.unwrap(), capacity);
+        let allocatable = status.allocatable.unwrap();
+        let left = ["cpu", "memory", "ephemeral-storage", "pods"].map(|name| allocatable[name].0.as_str());
+        assert_eq!(left, ["1900m", "4063232Ki", "9437184Ki", "110"]);
         assert_eq!(status.daemon_endpoints.unwrap().kubelet_endpoint.unwrap().port, 3000);
     }
 
     #[test]
-    fn transition_times_change_with_the_status_only() {
+    fn a_report_is_worth_a_request_when_more_than_the_time_has_changed() {
         let (first, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(60).unwrap());
-        let before = status(&config(), &host(), &Readiness::Ready, None, first);
-        let same = status(&config(), &host(), &Readiness::Ready, Some(&before), later);
-        assert_eq!(condition(&same, "Ready").last_transition_time, Some(Time(first)));
-        assert_eq!(condition(&same, "Ready").last_heartbeat_time, Some(Time(later)));
-        assert_eq!(essence(&same), essence(&before));
-        let stopped = status(&config(), &host(), &Readiness::NotReady("agent stopped".into()), Some(&before), later);
-        let ready = condition(&stopped, "Ready");
-        assert_eq!((ready.status.as_str(), ready.reason.as_deref()), ("False", Some("KubeletNotReady")));
-        assert_eq!(ready.last_transition_time, Some(Time(later)));
-        assert_ne!(essence(&stopped), essence(&before));
+        let stopped = Readiness::NotReady("agent stopped".into());
+        let before = status(&config(), &host(), observed(&Readiness::Ready, vec![]), None, first);
+        let after = |observed| essence(&status(&config(), &host(), observed, Some(&before), later));
+        assert_eq!(after(observed(&Readiness::Ready, vec![])), essence(&before));
+        assert_ne!(after(observed(&stopped, vec![])), essence(&before));
+        assert_ne!(after(observed(&Readiness::Ready, vec![(vec!["a".into()], 1)])), essence(&before));
+        let short = Observed { pressed: Pressed { memory: true, disk: false }, ..observed(&Readiness::Ready, vec![]) };
+        assert_ne!(after(short), essence(&before));
+    }
+
+    #[test]
+    fn the_versions_are_true() {
+        let info = status(&config(), &host(), observed(&Readiness::Ready, vec![]), None, Timestamp::UNIX_EPOCH);
+        let info = info.node_info.unwrap();
+        let locked = include_str!("../../../Cargo.lock");
+        let version = info.container_runtime_version.strip_prefix("wasmtime://").unwrap();
+        assert!(locked.contains(&format!("name = \"wasmtime\"\nversion = \"{version}\"\n")), "{version}");
+        assert_eq!((info.machine_id.as_str(), info.system_uuid.as_str()), ("m", "u"));
     }
 
     #[test]

@@ -1,74 +1,142 @@
-//! Which pods cannot run on a WebAssembly node, and what is said to those who sent them.
+//! Which pods cannot run on a WebAssembly node, and what is said to those who sent them. Pure.
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Volume};
+use k8s_openapi::api::core::v1::{
+    Container, EphemeralContainer, Pod, PodSecurityContext, PodSpec, Probe, SecurityContext,
+};
+
+use super::policy::Role;
+use super::resources;
+
+/// For what no WebAssembly node can do.
+pub const UNSUPPORTED: &str = "UnsupportedOnWasmNode";
+
+/// What is said to those who change the resources of a pod that is there.
+pub const RESIZE: &str =
+    "the resources of a container that runs cannot be changed on this WebAssembly node: they hold from its next start";
 
 /// A pod that will not run, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// In one word.
+    pub reason: String,
     /// For people: all that is wrong with it, in one sentence.
     pub message: String,
     /// Whether the pod fails. A controller that would put another in its place at once, for ever, gets a pod that waits instead.
     pub fails: bool,
 }
 
-/// Looks for what the agent does not provide. What is harmless without it (ports, imagePullSecrets, the token of the service
-/// account, which is just not mounted) passes.
+/// Looks for what the agent does not provide. What changes nothing for a module passes: `ports`, `dnsPolicy` and `dnsConfig` (it has no
+/// sockets), `runAsUser` and the other restrictions of a `securityContext` (its sandbox is tighter), `runtimeClassName` (there is one
+/// runtime), `hostname`, `tty`. `hostAliases` does not: it would change whom an HTTP request of the module reaches.
 pub fn refuse(pod: &Pod) -> Option<Refusal> {
     let spec = pod.spec.as_ref()?;
     let mut missing = pod_level(spec);
+    for container in spec.init_containers.iter().flatten() {
+        let kind = if Role::of_init(container) == Role::Sidecar { "sidecar" } else { "init container" };
+        missing
+            .extend(container_level(container).into_iter().map(|what| format!("{what} of {kind} {}", container.name)));
+    }
     for container in &spec.containers {
         missing.extend(
             container_level(container).into_iter().map(|what| format!("{what} of container {}", container.name)),
         );
     }
     (!missing.is_empty()).then(|| Refusal {
+        reason: UNSUPPORTED.into(),
         message: format!("this WebAssembly node does not support: {}", missing.join("; ")),
         fails: !replaced_at_once(pod),
     })
 }
 
+/// What is said to those who want to debug a pod by a container beside it.
+pub fn refuse_ephemeral(container: &EphemeralContainer) -> String {
+    format!(
+        "this WebAssembly node does not support ephemeral containers: the containers of a pod share no processes and no network that \
+         {} could look into; read the pod's logs instead",
+        container.name
+    )
+}
+
 fn pod_level(spec: &PodSpec) -> Vec<String> {
-    let mut missing = Vec::new();
-    let mut check = |unsupported: bool, what: &str| {
-        if unsupported {
-            missing.push(what.to_string());
-        }
-    };
-    check(spec.init_containers.as_ref().is_some_and(|list| !list.is_empty()), "initContainers");
-    check(spec.host_network == Some(true), "hostNetwork (a module has no network)");
-    check(spec.host_pid == Some(true), "hostPID");
-    check(spec.host_ipc == Some(true), "hostIPC");
-    check(spec.active_deadline_seconds.is_some(), "activeDeadlineSeconds");
-    check(spec.resource_claims.as_ref().is_some_and(|list| !list.is_empty()), "resourceClaims");
-    missing.extend(
-        spec.volumes
-            .iter()
-            .flatten()
-            .filter(|volume| !is_service_account_token(volume))
-            .map(|volume| format!("volume {}", volume.name)),
-    );
-    missing
-}
-
-fn container_level(container: &Container) -> Vec<&'static str> {
-    let probes = [
-        (container.liveness_probe.is_some(), "livenessProbe"),
-        (container.readiness_probe.is_some(), "readinessProbe"),
-        (container.startup_probe.is_some(), "startupProbe"),
+    let security = spec.security_context.clone().unwrap_or_default();
+    let PodSecurityContext { sysctls, windows_options, .. } = security;
+    let host_process = windows_options.and_then(|options| options.host_process);
+    let limits = spec.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+    let rows = [
+        (spec.host_network == Some(true), "hostNetwork (a module has no sockets)"),
+        (spec.host_pid == Some(true), "hostPID (a module sees no processes)"),
+        (spec.host_ipc == Some(true), "hostIPC (a module has no inter-process communication)"),
+        (spec.share_process_namespace == Some(true), "shareProcessNamespace (a module sees no processes)"),
+        (some(&spec.host_aliases), "hostAliases (a module looks no names up; use the real names)"),
+        (some(&spec.resource_claims), "resourceClaims (a module has no devices)"),
+        (some(&sysctls), "securityContext.sysctls (a module has no kernel of its own)"),
+        (host_process == Some(true), "securityContext.windowsOptions.hostProcess"),
+        (spec.os.as_ref().is_some_and(|os| os.name == "windows"), "os.name windows"),
         (
-            container.lifecycle.as_ref().is_some_and(|hooks| hooks.post_start.is_some() || hooks.pre_stop.is_some()),
-            "lifecycle hooks",
+            limits.is_some_and(|limits| !limits.is_empty()),
+            "resources.limits of the pod as a whole (set them on its containers)",
         ),
-        (container.volume_devices.as_ref().is_some_and(|list| !list.is_empty()), "volumeDevices"),
-        (container.working_dir.as_ref().is_some_and(|dir| !dir.is_empty()), "workingDir"),
     ];
-    probes.into_iter().filter(|(present, _)| *present).map(|(_, what)| what).collect()
+    let volumes = spec.volumes.iter().flatten().filter_map(resources::unsupported_volume);
+    rows.into_iter().filter(|(present, _)| *present).map(|(_, what)| what.to_string()).chain(volumes).collect()
 }
 
-/// The volume that the API server adds to every pod of a service account. Nobody asked for it, and a module without network
-/// has no use for a token.
-fn is_service_account_token(volume: &Volume) -> bool {
-    volume.projected.is_some() && volume.name.starts_with("kube-api-access-")
+fn container_level(container: &Container) -> Vec<String> {
+    let probes = [
+        ("livenessProbe", &container.liveness_probe),
+        ("readinessProbe", &container.readiness_probe),
+        ("startupProbe", &container.startup_probe),
+    ];
+    let probes = probes.into_iter().filter_map(|(name, probe)| Some(format!("{name} ({})", why_no(probe.as_ref()?))));
+    let hooks = container.lifecycle.as_ref();
+    let SecurityContext { privileged, capabilities, proc_mount, .. } =
+        container.security_context.clone().unwrap_or_default();
+    let all_again = container.restart_policy_rules.iter().flatten().any(|rule| rule.action != "Restart");
+    let rows = [
+        (hooks.is_some_and(|hooks| hooks.post_start.is_some()), "lifecycle.postStart (there is nothing to run it in)"),
+        (
+            hooks.is_some_and(|hooks| hooks.pre_stop.is_some()),
+            "lifecycle.preStop (there is nothing to run it in; a module may go on until the grace period is over)",
+        ),
+        (some(&container.volume_devices), "volumeDevices (a module has no devices)"),
+        (
+            container.working_dir.as_ref().is_some_and(|dir| !dir.is_empty()),
+            "workingDir (WASI has no working directory; use absolute paths)",
+        ),
+        (
+            container.ports.iter().flatten().any(|port| port.host_port.is_some_and(|port| port != 0)),
+            "hostPort (a module has no sockets)",
+        ),
+        (privileged == Some(true), "securityContext.privileged (a module cannot leave its sandbox)"),
+        (
+            capabilities.is_some_and(|capabilities| some(&capabilities.add)),
+            "securityContext.capabilities.add (a module cannot leave its sandbox)",
+        ),
+        (proc_mount.is_some_and(|kind| kind != "Default"), "securityContext.procMount (a module sees no processes)"),
+        (all_again, "restartPolicyRules with an action other than Restart"),
+    ];
+    let mounts = container.volume_mounts.iter().flatten().filter_map(resources::unsupported_mount);
+    rows.into_iter()
+        .filter(|(present, _)| *present)
+        .map(|(_, what)| what.to_string())
+        .chain(probes)
+        .chain(mounts)
+        .collect()
+}
+
+fn some<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_some_and(|list| !list.is_empty())
+}
+
+/// Why a module cannot be probed so, and what to do.
+fn why_no(probe: &Probe) -> &'static str {
+    if probe.exec.is_some() {
+        "exec has nothing to run: the module is the only program in its container; leave the probe out, and let the module exit when \
+         it is not well"
+    } else {
+        "httpGet, tcpSocket and grpc cannot reach a module, which has no sockets to listen on; leave the probe out, and let the module \
+         exit when it is not well"
+    }
 }
 
 /// True for pods of ReplicaSets and their like, which know no pause after a failure. Jobs count failures and stop.
@@ -78,70 +146,5 @@ fn replaced_at_once(pod: &Pod) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn pod(spec: Value) -> Pod {
-        let mut spec = spec;
-        let containers = spec.get("containers").cloned().unwrap_or(json!([{ "name": "c", "image": "i" }]));
-        spec["containers"] = containers;
-        serde_json::from_value(json!({ "metadata": { "name": "p" }, "spec": spec })).unwrap()
-    }
-
-    fn with_container(part: Value) -> Pod {
-        let mut container = json!({ "name": "c", "image": "i" });
-        container.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
-        pod(json!({ "containers": [container] }))
-    }
-
-    #[test]
-    fn ordinary_pods_pass() {
-        let token = json!({ "volumes": [{ "name": "kube-api-access-x1", "projected": { "sources": [] } }], "imagePullSecrets": [{ "name": "s" }] });
-        for pod in [pod(json!({})), pod(token), with_container(json!({ "ports": [{ "containerPort": 80 }] }))] {
-            assert_eq!(refuse(&pod), None);
-        }
-    }
-
-    #[test]
-    fn each_unsupported_thing_is_named() {
-        let probe = json!({ "tcpSocket": { "port": 1 } });
-        let table = [
-            (pod(json!({ "initContainers": [{ "name": "i" }] })), "initContainers"),
-            (pod(json!({ "hostNetwork": true })), "hostNetwork"),
-            (pod(json!({ "hostPID": true })), "hostPID"),
-            (pod(json!({ "activeDeadlineSeconds": 5 })), "activeDeadlineSeconds"),
-            (pod(json!({ "volumes": [{ "name": "v", "emptyDir": {} }] })), "volume v"),
-            (
-                pod(json!({ "volumes": [{ "name": "kube-api-access-fake", "emptyDir": {} }] })),
-                "volume kube-api-access-fake",
-            ),
-            (with_container(json!({ "livenessProbe": probe })), "livenessProbe of container c"),
-            (with_container(json!({ "readinessProbe": probe })), "readinessProbe of container c"),
-            (with_container(json!({ "startupProbe": probe })), "startupProbe of container c"),
-            (with_container(json!({ "lifecycle": { "preStop": {} } })), "lifecycle hooks of container c"),
-            (with_container(json!({ "workingDir": "/x" })), "workingDir of container c"),
-        ];
-        for (pod, what) in table {
-            let refusal = refuse(&pod).unwrap();
-            assert!(refusal.message.contains(what), "{}", refusal.message);
-            assert!(refusal.fails);
-        }
-    }
-
-    #[test]
-    fn all_of_them_stand_in_one_message() {
-        let both = refuse(&pod(json!({ "hostNetwork": true, "hostIPC": true }))).unwrap();
-        assert!(both.message.contains("hostNetwork") && both.message.contains("hostIPC"));
-    }
-
-    #[test]
-    fn pods_that_would_be_replaced_at_once_wait() {
-        for (kind, fails) in [("ReplicaSet", false), ("DaemonSet", false), ("Job", true)] {
-            let mut pod = pod(json!({ "hostNetwork": true }));
-            let owner = json!({ "apiVersion": "v1", "kind": kind, "name": "o", "uid": "u", "controller": true });
-            pod.metadata.owner_references = Some(vec![serde_json::from_value(owner).unwrap()]);
-            assert_eq!(refuse(&pod).unwrap().fails, fails, "{kind}");
-        }
-    }
-}
+#[path = "admit_tests.rs"]
+mod tests;

@@ -9,6 +9,15 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// After a run of this length a restart counts as the first again.
 pub const RESET_AFTER: Duration = Duration::from_secs(10 * 60);
 
+/// Volumes are tried again sooner: what they wait for is often made in the same breath as the pod.
+const FIRST_MOUNT: Duration = Duration::from_millis(500);
+const LONGEST_MOUNT: Duration = Duration::from_secs(30);
+
+/// The pause before volumes are tried again, after so many failures before the last one: 0.5 s, doubling, 30 s at most.
+pub fn mount_pause(failures_before: u32) -> Duration {
+    FIRST_MOUNT.saturating_mul(2u32.saturating_pow(failures_before)).min(LONGEST_MOUNT)
+}
+
 /// How many attempts have failed in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backoff {
@@ -61,6 +70,13 @@ mod tests {
         let pauses: Vec<u64> = (0..8).map(|_| pause(1)).collect();
         assert_eq!(pauses, [0, 10, 20, 40, 80, 160, 300, 300]);
         assert_eq!([pause(600), pause(599), pause(1)], [0, 10, 20]);
+    }
+
+    #[test]
+    fn volumes_are_tried_again_sooner() {
+        let pauses: Vec<u128> = (0..8).map(|failures| mount_pause(failures).as_millis()).collect();
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+        assert_eq!(mount_pause(u32::MAX), LONGEST_MOUNT);
     }
 
     #[test]

@@ -1,21 +1,28 @@
 //! Starting a container: environment, module, log, guest. The only place where a pod meets registry and runtime.
 
+use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
-use krustlet_runtime::{Container, Exit, ExitStatus, RunSpec};
+use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec};
 
-use super::command;
-use super::events::{Events, Subject};
+use super::events::Subject;
 use super::machine::Termination;
-use crate::images::{Image, ImageError, Images};
+use super::resources::Resources;
+use super::tail::Tail;
+use super::{Shared, command};
+use crate::images::{Image, ImageError, Request};
 use crate::logs::ContainerLog;
 use crate::quantity;
 
 /// The kubelet's code for a container that could not be started.
 const START_ERROR_CODE: i32 = 128;
+/// The kubelet's code for a container that took more memory than it may: that of a process ended by `SIGKILL`.
+const OUT_OF_MEMORY_CODE: i32 = 137;
+/// The kubelet's reason for a container whose spec refers to what is not there.
+const CONFIG_ERROR: &str = "CreateContainerConfigError";
 
 /// A guest that runs.
 pub struct Launched {
@@ -27,6 +34,10 @@ pub struct Launched {
     pub image_id: String,
     /// When it was started.
     pub at: Timestamp,
+    /// The end of its log, if it wants it in its last status.
+    pub tail: Option<Arc<Tail>>,
+    /// What must stay as long as the guest may run: its module on disk, the folders that it was given.
+    pub held: Box<dyn Any + Send + Sync>,
 }
 
 /// Why there is none.
@@ -34,8 +45,8 @@ pub struct Launched {
 pub enum LaunchError {
     /// Reason and message; to be tried again.
     Pull(&'static str, String),
-    /// The spec names what is not there; to be looked at again.
-    Config(String),
+    /// The spec names what is not there: reason and message; to be looked at again.
+    Config(&'static str, String),
     /// The module came, but cannot run: the end of this attempt.
     Start(String),
 }
@@ -54,46 +65,91 @@ impl LaunchError {
     }
 }
 
-/// Makes everything ready and starts the guest. `container_dir` is the folder of its logs.
+/// Makes everything ready and starts the guest. `container_dir` is the folder of its logs. The pod's volumes are ready.
 ///
 /// # Errors
 /// See [`LaunchError`].
 pub async fn launch(
-    images: &Images,
-    events: &Events,
+    shared: &Shared,
+    resources: &Resources,
     subject: &Subject,
     container: &core::Container,
     container_dir: &Path,
     attempt: u32,
 ) -> Result<Launched, LaunchError> {
-    let env = command::environment(container).map_err(LaunchError::Config)?;
-    let memory_limit_bytes = memory_limit(container).map_err(LaunchError::Config)?;
-    let name = container.image.as_deref().unwrap_or_default();
-    let image = images.ready(name, container.image_pull_policy.as_deref()).await.map_err(pull_error)?;
-    events.normal(subject, "Pulled", pulled_note(name, &image));
-    let log = ContainerLog::create(container_dir, attempt);
+    let config = |why| LaunchError::Config(CONFIG_ERROR, why);
+    let image = pull(shared, resources, subject, container).await?;
+    let memory_limit_bytes = memory_limit(container).map_err(config)?;
+    let built = resources.environment(container).await.map_err(config)?;
+    for note in built.skipped {
+        shared.events.warning(&pod_of(resources), "InvalidEnvironmentVariableNames", note);
+    }
+    let env = built.environment;
+    let mounted = resources.mounts(container, &env).await.map_err(config)?;
+    let log = shared.logs.create(container_dir, attempt);
     let log = Arc::new(log.map_err(|error| LaunchError::Start(format!("cannot open the container's log: {error}")))?);
-    let mut spec = RunSpec::new(log.clone());
+    let tail = Tail::wanted(container, log.clone());
+    let output: Arc<dyn LogSink> = match &tail {
+        Some(tail) => tail.clone(),
+        None => log.clone(),
+    };
+    let mut spec = RunSpec::new(output);
     spec.args = command::arguments(&image.program, container, &env);
     spec.env = env;
     spec.memory_limit_bytes = memory_limit_bytes;
-    events.normal(subject, "Created", format!("Created container {}", container.name));
+    spec.mounts = mounted.mounts;
+    shared.events.normal(subject, "Created", format!("Created container {}", container.name));
     let at = Timestamp::now();
-    let guest = images.engine().start(&image.module, spec).map_err(|error| LaunchError::Start(error.to_string()))?;
-    events.normal(subject, "Started", format!("Started container {}", container.name));
-    Ok(Launched { container: guest, log, image_id: image.id, at })
+    let guest = shared.images.engine().start(&image.module, spec);
+    let guest = guest.map_err(|error| LaunchError::Start(error.to_string()))?;
+    shared.events.normal(subject, "Started", format!("Started container {}", container.name));
+    let held = Box::new((image.held, mounted.held));
+    Ok(Launched { container: guest, log, image_id: image.id, at, tail, held })
+}
+
+async fn pull(
+    shared: &Shared,
+    resources: &Resources,
+    subject: &Subject,
+    container: &core::Container,
+) -> Result<Image, LaunchError> {
+    let (pull_secrets, missing) = resources.pull_secrets().await;
+    if !missing.is_empty() {
+        let names = missing.join(", ");
+        let note = format!(
+            "Unable to retrieve some image pull secrets ({names}); attempting to pull the image may not succeed."
+        );
+        shared.events.warning(&pod_of(resources), "FailedToRetrieveImagePullSecret", note);
+    }
+    let name = container.image.as_deref().unwrap_or_default();
+    let request = Request { name, policy: container.image_pull_policy.as_deref(), pull_secrets: &pull_secrets };
+    let image = shared.images.ready(&request).await.map_err(pull_error)?;
+    if image.fetched.is_some() {
+        // Only now is it known that there was something to pull.
+        shared.events.normal(subject, "Pulling", format!("Pulling image {name:?}"));
+    }
+    shared.events.normal(subject, "Pulled", pulled_note(name, &image));
+    Ok(image)
+}
+
+fn pod_of(resources: &Resources) -> Subject {
+    let meta = &resources.pod().metadata;
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    Subject::pod(&text(&meta.namespace), &text(&meta.name), &text(&meta.uid))
 }
 
 /// How an attempt ended, in Kubernetes' words.
 pub fn termination(status: ExitStatus, started_at: Timestamp, container_id: String) -> Termination {
-    let message = match status.reason {
-        Exit::Exited => None,
-        Exit::Trapped(why) => Some(why),
-        Exit::Stopped => Some("stopped by the node agent".into()),
+    let by_code = if status.code == 0 { "Completed" } else { "Error" };
+    let (exit_code, reason, message) = match status.reason {
+        Exit::Exited => (status.code, by_code, None),
+        Exit::Trapped(why) => (status.code, "Error", Some(why)),
+        Exit::OutOfMemory(why) => (OUT_OF_MEMORY_CODE, "OOMKilled", Some(why)),
+        Exit::Stopped => (status.code, by_code, Some("stopped by the node agent".into())),
     };
     Termination {
-        exit_code: status.code,
-        reason: if status.code == 0 { "Completed" } else { "Error" }.into(),
+        exit_code,
+        reason: reason.into(),
         message,
         started_at: Some(started_at),
         finished_at: Timestamp::now(),
@@ -130,4 +186,39 @@ fn memory_limit(container: &core::Container) -> Result<Option<u64>, String> {
     let Some(limit) = limits.and_then(|limits| limits.get("memory")) else { return Ok(None) };
     let bytes = quantity::bytes(&limit.0);
     bytes.map(Some).ok_or_else(|| format!("resources.limits.memory: {:?} is no quantity", limit.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn ends_in_kubernetes_words() {
+        let table = [
+            (0, Exit::Exited, 0, "Completed", None),
+            (3, Exit::Exited, 3, "Error", None),
+            (134, Exit::Trapped("unreachable".into()), 134, "Error", Some("unreachable")),
+            (134, Exit::OutOfMemory("limit".into()), 137, "OOMKilled", Some("limit")),
+            (137, Exit::Stopped, 137, "Error", Some("stopped by the node agent")),
+        ];
+        for (code, reason, wanted_code, wanted_reason, message) in table {
+            let status = ExitStatus { code, reason };
+            let termination = termination(status, Timestamp::UNIX_EPOCH, "id".into());
+            assert_eq!((termination.exit_code, termination.reason.as_str()), (wanted_code, wanted_reason));
+            assert_eq!(termination.message.as_deref(), message);
+            assert_eq!(termination.container_id.as_deref(), Some("id"));
+        }
+    }
+
+    #[test]
+    fn memory_limits() {
+        let limit = |text: &str| {
+            let container = json!({ "name": "c", "resources": { "limits": { "memory": text } } });
+            memory_limit(&serde_json::from_value(container).unwrap())
+        };
+        assert_eq!(limit("64Mi"), Ok(Some(64 << 20)));
+        assert!(limit("much").unwrap_err().contains("\"much\" is no quantity"));
+        assert_eq!(memory_limit(&core::Container::default()), Ok(None));
+    }
 }

@@ -2,17 +2,21 @@
 //!
 //! | state     | event        | next state                     | to do   |
 //! |-----------|--------------|--------------------------------|---------|
+//! | Queued    | begin        | Preparing                      | prepare |
 //! | Preparing | started      | Running                        |         |
-//! | Preparing | pull failed  | Waiting (ErrImagePull)         |         |
-//! | Preparing | bad config   | Waiting (CreateContainerConfigError) |   |
+//! | Preparing | failed       | Waiting (ErrImagePull, CreateContainerConfigError …) | |
 //! | Preparing | ended¹       | as Running                     |         |
 //! | Running   | ended        | Ended, if the policy says so   |         |
 //! |           |              | Preparing, the first time      | prepare |
 //! |           |              | Waiting (CrashLoopBackOff)     |         |
 //! | Waiting   | time is up   | Waiting (ImagePullBackOff), after ErrImagePull | |
 //! |           |              | Preparing, after all others    | prepare |
+//! | Waiting   | config changed | Preparing, after CreateContainerConfigError | prepare |
 //! | any       | spec changed | Running until it has stopped   | stop    |
 //! |           |              | Preparing, if not Running      | prepare |
+//! |           |              | Queued, if Queued              |         |
+//! | any       | retire       | Running until it ends by itself |        |
+//! |           |              | Ended, if not Running          | abort   |
 //! | any       | stop         | Running until it has stopped   | stop    |
 //! |           |              | Ended, if not Running          | abort   |
 //!
@@ -25,69 +29,38 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 
 use super::backoff::Backoff;
+use super::policy::Policy;
+pub use super::termination::Termination;
 
-/// `restartPolicy` of a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestartPolicy {
-    /// Also after success. The default.
-    Always,
-    /// After an exit code that is not 0.
-    OnFailure,
-    /// Not at all.
-    Never,
-}
-
-impl RestartPolicy {
-    /// As written in the pod's spec; Kubernetes' default is `Always`.
-    pub fn of(declared: Option<&str>) -> Self {
-        match declared {
-            Some("OnFailure") => Self::OnFailure,
-            Some("Never") => Self::Never,
-            _ => Self::Always,
-        }
-    }
-
-    /// Whether a container that ended with this code is started again.
-    pub fn restarts(self, exit_code: i32) -> bool {
-        match self {
-            Self::Always => true,
-            Self::OnFailure => exit_code != 0,
-            Self::Never => false,
-        }
-    }
-}
-
-/// How an attempt ended.
+/// What a container waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Termination {
-    /// The program's own, or 128 and more when it did not end by itself.
-    pub exit_code: i32,
-    /// One word: `Completed`, `Error`, `StartError` …
-    pub reason: String,
-    /// A sentence, if there is more to say.
-    pub message: Option<String>,
-    /// When it was started, if it was.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub finished_at: Timestamp,
-    /// `wasmtime://…`
-    pub container_id: Option<String>,
+pub enum Cause {
+    /// Its module could not be had: reason, and the words for it.
+    Pull(&'static str, String),
+    /// What its spec names could not be had: reason, and the words for it.
+    Config(&'static str, String),
+    /// Its module could not be had some time ago: what was said then.
+    PullBackOff(String),
+    /// It has ended too often: the whole pause.
+    CrashLoop(Duration),
 }
 
-impl Termination {
-    fn ran_for(&self) -> Duration {
-        let started = self.started_at.unwrap_or(self.finished_at);
-        Duration::try_from(self.finished_at.duration_since(started)).unwrap_or_default()
+impl Cause {
+    /// For the status.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Pull(reason, _) | Self::Config(reason, _) => reason,
+            Self::PullBackOff(_) => "ImagePullBackOff",
+            Self::CrashLoop(_) => "CrashLoopBackOff",
+        }
     }
 }
 
-/// Why a container waits.
+/// Waiting for something to be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// One word, the kubelet's.
-    pub reason: &'static str,
-    /// A sentence.
-    pub message: String,
+    /// Why.
+    pub cause: Cause,
     /// When something happens next.
     pub until: Instant,
     /// When the next attempt is made; not before `until`.
@@ -97,8 +70,10 @@ pub struct Waiting {
 /// Where a container is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Its module is being made ready, or is being started.
-    Preparing,
+    /// Its turn has not come.
+    Queued,
+    /// Its module is being made ready, or is being started. What it waited for before is still to be shown.
+    Preparing(Option<Cause>),
     /// Something failed and will be tried again.
     Waiting(Waiting),
     /// It runs.
@@ -113,6 +88,8 @@ pub enum State {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// Its turn has come.
+    Begin,
     /// The guest was started.
     Started {
         /// When.
@@ -124,15 +101,19 @@ pub enum Event {
     },
     /// There is no module; reason and message for the status.
     PullFailed(&'static str, String),
-    /// The spec names something that is not there or cannot be had.
-    ConfigInvalid(String),
+    /// The spec names something that is not there or cannot be had; reason and message for the status.
+    ConfigInvalid(&'static str, String),
     /// The guest has ended, or could not be started.
     Exited(Termination),
     /// [`Machine::next_deadline`] is past.
     Timer,
+    /// Something that its spec names has changed.
+    ConfigChanged,
     /// The container's image in the spec is another now.
     SpecChanged,
-    /// The pod is to end.
+    /// It may go on until it ends, but is not started again.
+    Retire,
+    /// It is to end.
     Stop,
 }
 
@@ -152,12 +133,12 @@ pub enum Action {
 /// How long the words of a failed pull are shown before the wait for the next one is.
 const ERROR_SHOWN: Duration = Duration::from_secs(2);
 /// How long a container waits before its configuration is looked at again.
-const CONFIG_RETRY: Duration = Duration::from_secs(60);
+const CONFIG_RETRY: Duration = Duration::from_secs(10);
 
 /// The container.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    policy: RestartPolicy,
+    policy: Policy,
     /// Where it is.
     pub state: State,
     /// How the newest ended attempt ended.
@@ -172,16 +153,17 @@ pub struct Machine {
     pub container_id: Option<String>,
     pulls: Backoff,
     crashes: Backoff,
+    retired: bool,
     stopping: bool,
     replacing: bool,
 }
 
 impl Machine {
     /// A container that was never started.
-    pub fn new(policy: RestartPolicy) -> Self {
+    pub fn new(policy: impl Into<Policy>) -> Self {
         Self {
-            policy,
-            state: State::Preparing,
+            policy: policy.into(),
+            state: State::Queued,
             last: None,
             before_last: None,
             attempts: 0,
@@ -189,6 +171,7 @@ impl Machine {
             container_id: None,
             pulls: Backoff::default(),
             crashes: Backoff::default(),
+            retired: false,
             stopping: false,
             replacing: false,
         }
@@ -199,9 +182,48 @@ impl Machine {
         self.attempts.saturating_sub(1)
     }
 
+    /// Whether it runs.
+    pub fn running(&self) -> bool {
+        matches!(self.state, State::Running { .. })
+    }
+
     /// Whether nothing will happen any more.
     pub fn ended(&self) -> bool {
         self.state == State::Ended
+    }
+
+    /// Whether it has ended well.
+    pub fn succeeded(&self) -> bool {
+        self.ended() && self.last.as_ref().is_some_and(|last| last.exit_code == 0)
+    }
+
+    /// Whether its newest attempt has ended in a way after which its policy starts it again.
+    pub fn would_restart(&self) -> bool {
+        !self.running() && self.last.as_ref().is_some_and(|last| self.policy.restarts(last.exit_code))
+    }
+
+    /// Whether [`Event::Retire`] or [`Event::Stop`] has come.
+    pub fn retired(&self) -> bool {
+        self.retired || self.stopping
+    }
+
+    /// Whether [`Event::Stop`] has come.
+    pub fn stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// What it waits for, if it does.
+    pub fn cause(&self) -> Option<&Cause> {
+        match &self.state {
+            State::Waiting(waiting) => Some(&waiting.cause),
+            State::Preparing(cause) => cause.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether [`Event::ConfigChanged`] would change something.
+    pub fn waits_for_config(&self) -> bool {
+        matches!(&self.state, State::Waiting(Waiting { cause: Cause::Config(..), .. }))
     }
 
     /// When to send [`Event::Timer`].
@@ -215,7 +237,8 @@ impl Machine {
     /// One row of the table. An event that does not belong to the state changes nothing.
     pub fn on(&mut self, event: Event, now: Instant) -> Action {
         match (&self.state, event) {
-            (State::Preparing, Event::Started { at, image_id, container_id }) => {
+            (State::Queued, Event::Begin) => self.prepare(None),
+            (State::Preparing(_), Event::Started { at, image_id, container_id }) => {
                 self.attempts += 1;
                 self.image_id = image_id;
                 self.container_id = Some(container_id);
@@ -223,40 +246,51 @@ impl Machine {
                 self.state = State::Running { started_at: at };
                 Action::None
             }
-            (State::Preparing, Event::PullFailed(reason, message)) => {
+            (State::Preparing(_), Event::PullFailed(reason, message)) => {
                 let retry_at = now + self.pulls.pause();
-                self.wait(reason, message, now + ERROR_SHOWN, retry_at)
+                self.wait(Cause::Pull(reason, message), now + ERROR_SHOWN, retry_at)
             }
-            (State::Preparing, Event::ConfigInvalid(message)) => {
+            (State::Preparing(_), Event::ConfigInvalid(reason, message)) => {
                 let retry_at = now + CONFIG_RETRY;
-                self.wait("CreateContainerConfigError", message, retry_at, retry_at)
+                self.wait(Cause::Config(reason, message), retry_at, retry_at)
             }
-            (State::Preparing, Event::Exited(termination)) => {
+            (State::Preparing(_), Event::Exited(termination)) => {
                 self.attempts += 1;
                 self.exited(termination, now)
             }
             (State::Running { .. }, Event::Exited(termination)) => self.exited(termination, now),
             (State::Waiting(waiting), Event::Timer) if now >= waiting.until => {
-                let waiting = waiting.clone();
-                if now >= waiting.retry_at {
-                    return self.prepare();
+                let Waiting { cause, retry_at, .. } = waiting.clone();
+                if now >= retry_at {
+                    return self.prepare(Some(cause));
                 }
-                let reason = if waiting.reason == "ErrImagePull" { "ImagePullBackOff" } else { waiting.reason };
-                self.wait(reason, waiting.message, waiting.retry_at, waiting.retry_at)
+                let cause = match cause {
+                    Cause::Pull("ErrImagePull", words) => Cause::PullBackOff(words),
+                    other => other,
+                };
+                self.wait(cause, retry_at, retry_at)
+            }
+            (State::Waiting(Waiting { cause: cause @ Cause::Config(..), .. }), Event::ConfigChanged) => {
+                let cause = cause.clone();
+                self.prepare(Some(cause))
             }
             (State::Running { .. }, Event::SpecChanged) => {
                 self.replacing = true;
                 Action::Stop
             }
-            (State::Preparing | State::Waiting(_), Event::SpecChanged) => {
+            (State::Preparing(_) | State::Waiting(_), Event::SpecChanged) => {
                 self.pulls.reset();
-                self.prepare()
+                self.prepare(None)
             }
-            (State::Running { .. }, Event::Stop) => {
+            (State::Running { .. }, Event::Retire) => {
+                self.retired = true;
+                Action::None
+            }
+            (State::Running { .. }, Event::Stop) if !self.stopping => {
                 self.stopping = true;
                 Action::Stop
             }
-            (State::Preparing | State::Waiting(_), Event::Stop) => {
+            (State::Queued | State::Preparing(_) | State::Waiting(_), Event::Retire | Event::Stop) => {
                 self.stopping = true;
                 self.state = State::Ended;
                 Action::Abort
@@ -268,32 +302,28 @@ impl Machine {
     fn exited(&mut self, termination: Termination, now: Instant) -> Action {
         let (code, ran_for) = (termination.exit_code, termination.ran_for());
         self.before_last = self.last.replace(termination);
-        if self.stopping {
+        let replacing = std::mem::take(&mut self.replacing);
+        if self.retired() || !(replacing || self.policy.restarts(code)) {
             self.state = State::Ended;
             return Action::None;
         }
-        if std::mem::take(&mut self.replacing) {
-            return self.prepare();
-        }
-        if !self.policy.restarts(code) {
-            self.state = State::Ended;
-            return Action::None;
+        if replacing {
+            return self.prepare(None);
         }
         let pause = self.crashes.restart_pause(ran_for);
         if pause.is_zero() {
-            return self.prepare();
+            return self.prepare(None);
         }
-        let message = format!("back-off {}s restarting failed container", pause.as_secs());
-        self.wait("CrashLoopBackOff", message, now + pause, now + pause)
+        self.wait(Cause::CrashLoop(pause), now + pause, now + pause)
     }
 
-    fn prepare(&mut self) -> Action {
-        self.state = State::Preparing;
+    fn prepare(&mut self, shown: Option<Cause>) -> Action {
+        self.state = State::Preparing(shown);
         Action::Prepare
     }
 
-    fn wait(&mut self, reason: &'static str, message: String, until: Instant, retry_at: Instant) -> Action {
-        self.state = State::Waiting(Waiting { reason, message, until, retry_at: retry_at.max(until) });
+    fn wait(&mut self, cause: Cause, until: Instant, retry_at: Instant) -> Action {
+        self.state = State::Waiting(Waiting { cause, until, retry_at: retry_at.max(until) });
         Action::None
     }
 }

@@ -1,3 +1,4 @@
+use super::super::policy::RestartPolicy;
 use super::*;
 
 fn seconds(n: u64) -> Duration {
@@ -19,32 +20,23 @@ fn ended(exit_code: i32, ran_seconds: i64) -> Event {
     })
 }
 
-fn running(policy: RestartPolicy) -> (Machine, Instant) {
+fn begun(policy: RestartPolicy) -> (Machine, Instant) {
     let (mut machine, now) = (Machine::new(policy), Instant::now());
+    assert_eq!(machine.on(Event::Begin, now), Action::Prepare);
+    (machine, now)
+}
+
+fn running(policy: RestartPolicy) -> (Machine, Instant) {
+    let (mut machine, now) = begun(policy);
     assert_eq!(machine.on(started(), now), Action::None);
     (machine, now)
 }
 
 fn reason(machine: &Machine) -> &'static str {
     match &machine.state {
-        State::Waiting(waiting) => waiting.reason,
+        State::Waiting(waiting) => waiting.cause.reason(),
         other => panic!("not waiting: {other:?}"),
     }
-}
-
-#[test]
-fn policies() {
-    let table = [
-        (RestartPolicy::Always, true, true),
-        (RestartPolicy::OnFailure, false, true),
-        (RestartPolicy::Never, false, false),
-    ];
-    for (policy, after_success, after_failure) in table {
-        assert_eq!(policy.restarts(0), after_success);
-        assert_eq!(policy.restarts(1), after_failure);
-    }
-    assert_eq!(RestartPolicy::of(None), RestartPolicy::Always);
-    assert_eq!(RestartPolicy::of(Some("Never")), RestartPolicy::Never);
 }
 
 #[test]
@@ -81,13 +73,15 @@ fn a_crash_loop_backs_off() {
 
 #[test]
 fn a_failed_pull_shows_its_words_then_backs_off() {
-    let (mut machine, now) = (Machine::new(RestartPolicy::Never), Instant::now());
+    let (mut machine, now) = begun(RestartPolicy::Never);
     machine.on(Event::PullFailed("ErrImagePull", "no such tag".into()), now);
     assert_eq!(reason(&machine), "ErrImagePull");
     assert_eq!(machine.on(Event::Timer, now + seconds(2)), Action::None);
     assert_eq!(reason(&machine), "ImagePullBackOff");
     assert_eq!(machine.next_deadline(), Some(now + seconds(10)));
     assert_eq!(machine.on(Event::Timer, now + seconds(10)), Action::Prepare);
+    let shown = State::Preparing(Some(Cause::PullBackOff("no such tag".into())));
+    assert_eq!(machine.state, shown, "what it waited for stays visible until it runs");
     let later = now + seconds(10);
     machine.on(Event::PullFailed("ErrImagePull", "no such tag".into()), later);
     machine.on(Event::Timer, later + seconds(2));
@@ -98,15 +92,22 @@ fn a_failed_pull_shows_its_words_then_backs_off() {
 
 #[test]
 fn a_bad_configuration_is_looked_at_again() {
-    let (mut machine, now) = (Machine::new(RestartPolicy::Always), Instant::now());
-    machine.on(Event::ConfigInvalid("no such secret".into()), now);
+    let (mut machine, now) = begun(RestartPolicy::Always);
+    machine.on(Event::ConfigInvalid("CreateContainerConfigError", "no such secret".into()), now);
     assert_eq!(reason(&machine), "CreateContainerConfigError");
+    assert_eq!(machine.on(Event::Timer, now + CONFIG_RETRY - seconds(1)), Action::None);
     assert_eq!(machine.on(Event::Timer, now + CONFIG_RETRY), Action::Prepare);
+    machine.on(Event::ConfigInvalid("CreateContainerConfigError", "no such secret".into()), now);
+    assert!(machine.waits_for_config());
+    assert_eq!(machine.on(Event::ConfigChanged, now), Action::Prepare, "at once, if there is hope");
+    machine.on(Event::PullFailed("ErrImagePull", String::new()), now);
+    assert!(!machine.waits_for_config());
+    assert_eq!(machine.on(Event::ConfigChanged, now), Action::None);
 }
 
 #[test]
 fn a_module_that_cannot_start_counts_as_an_attempt() {
-    let (mut machine, now) = (Machine::new(RestartPolicy::Never), Instant::now());
+    let (mut machine, now) = begun(RestartPolicy::Never);
     machine.on(ended(128, 0), now);
     assert!(machine.ended());
     assert_eq!(machine.attempts, 1);
@@ -122,23 +123,94 @@ fn a_new_image_replaces_the_container_without_a_pause() {
 }
 
 #[test]
-fn stopping_ends_every_state_and_nothing_starts_again() {
-    let (mut machine, now) = running(RestartPolicy::Always);
+fn stopping_and_retiring_end_every_state_and_nothing_starts_again() {
+    for end in [Event::Stop, Event::Retire] {
+        let stops = matches!(end, Event::Stop);
+        let (mut machine, now) = running(RestartPolicy::Always);
+        let todo = if stops { Action::Stop } else { Action::None };
+        assert_eq!(machine.on(end.clone(), now), todo);
+        assert_eq!(machine.on(end.clone(), now), Action::None, "once is enough");
+        assert!(machine.running() && machine.retired() && machine.stopping() == stops);
+        assert_eq!(machine.on(ended(3, 1), now), Action::None);
+        assert!(machine.ended());
+        assert_eq!(machine.last.as_ref().unwrap().exit_code, 3, "its own code, if it ended by itself");
+
+        let queued = Machine::new(RestartPolicy::Always);
+        let (preparing, _) = begun(RestartPolicy::Always);
+        let (mut waiting, _) = begun(RestartPolicy::Always);
+        waiting.on(Event::PullFailed("ErrImagePull", String::new()), now);
+        for mut machine in [queued, preparing, waiting] {
+            assert_eq!(machine.on(end.clone(), now), Action::Abort);
+            assert!(machine.ended());
+            assert_eq!(machine.next_deadline(), None);
+            assert_eq!(machine.on(started(), now), Action::None);
+            assert_eq!(machine.on(Event::Begin, now), Action::None);
+            assert!(machine.ended());
+        }
+    }
+}
+
+#[test]
+fn one_that_was_to_go_on_until_it_ends_can_still_be_stopped() {
+    let (mut machine, now) = running(RestartPolicy::OnFailure);
+    machine.on(Event::Retire, now);
     assert_eq!(machine.on(Event::Stop, now), Action::Stop);
-    assert!(!machine.ended());
+    machine.on(ended(137, 1), now);
+    assert!(machine.ended());
+    assert!(machine.would_restart(), "but for its pod's end");
+}
+
+#[test]
+fn a_new_image_does_not_start_what_is_not_to_go_on() {
+    let (mut machine, now) = running(RestartPolicy::Always);
+    machine.on(Event::SpecChanged, now);
+    machine.on(Event::Retire, now);
     assert_eq!(machine.on(ended(137, 1), now), Action::None);
     assert!(machine.ended());
+}
 
-    let mut preparing = Machine::new(RestartPolicy::Always);
-    assert_eq!(preparing.on(Event::Stop, now), Action::Abort);
-    assert!(preparing.ended());
-    assert_eq!(preparing.on(started(), now), Action::None);
-    assert!(preparing.ended());
-
-    let mut waiting = Machine::new(RestartPolicy::Always);
-    waiting.on(Event::PullFailed("ErrImagePull", String::new()), now);
-    assert_eq!(waiting.on(Event::Stop, now), Action::Abort);
-    assert_eq!(waiting.next_deadline(), None);
+/// Whatever comes in whatever order, some things hold.
+#[test]
+fn no_order_of_events_breaks_it() {
+    let events = [
+        Event::Begin,
+        started(),
+        ended(0, 1),
+        ended(1, 1),
+        Event::PullFailed("ErrImagePull", String::new()),
+        Event::ConfigInvalid("CreateContainerConfigError", String::new()),
+        Event::Timer,
+        Event::ConfigChanged,
+        Event::SpecChanged,
+        Event::Retire,
+        Event::Stop,
+    ];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for round in 0..20_000 {
+        let policy = [RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never][round % 3];
+        let (mut machine, mut now) = (Machine::new(policy), Instant::now());
+        for _ in 0..24 {
+            // Marsaglia's xorshift: the same sequence in every run.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let event = events[usize::try_from(random >> 33).unwrap() % events.len()].clone();
+            now += seconds(random % 400);
+            let before = machine.clone();
+            let action = machine.on(event.clone(), now);
+            let shown = format!("{before:?} {event:?} {action:?} {machine:?}");
+            assert!(!before.ended() || machine.ended(), "an end is for good: {shown}");
+            assert!(
+                !before.retired() || action != Action::Prepare,
+                "nothing starts after its end was ordered: {shown}"
+            );
+            assert!(action != Action::Stop || before.running(), "only what runs is stopped: {shown}");
+            assert!(action != Action::Prepare || matches!(machine.state, State::Preparing(_)), "{shown}");
+            assert!(machine.attempts >= before.attempts, "{shown}");
+            assert!(!machine.running() || machine.attempts > 0, "{shown}");
+            assert!(machine.next_deadline().is_none_or(|at| at >= now || !matches!(event, Event::Timer)), "{shown}");
+        }
+    }
 }
 
 #[test]

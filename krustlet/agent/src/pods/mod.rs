@@ -3,15 +3,40 @@
 mod admit;
 mod backoff;
 mod command;
+mod conditions;
+mod container_status;
+mod correlate;
+mod course;
 mod directory;
+mod drift;
+mod env;
 mod events;
+mod fit;
+#[cfg(test)]
+mod guest_tests;
 mod launch;
+mod listing;
 mod machine;
+mod objects;
+mod places;
+mod policy;
+mod references;
 mod report;
+mod resources;
 mod restore;
 mod slot;
 mod status;
+mod tail;
+mod termination;
+mod traffic;
+mod turns;
+mod volumes;
 mod worker;
+
+#[cfg(test)]
+mod life_tests;
+#[cfg(test)]
+mod testing;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -26,20 +51,35 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use self::directory::Directory;
+pub use self::directory::{ContainerView, Directory, PodView};
+pub use self::env::Node;
 pub use self::events::Events;
+use self::listing::{Listing, Patience};
+pub use self::objects::Objects;
+pub use self::places::Places;
+pub use self::resources::Provision;
 use crate::files;
 use crate::images::Images;
+use crate::logs::Logs;
 
 /// How long all pods together may take to end when the agent stops.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
 
+/// The API server ends a watch after so long, and a connection that is dead without a word is noticed soon after: seconds.
+const WATCH_SECONDS: u32 = 30;
+/// A watch that has said nothing for so long is begun anew: one that hangs in a request is no watch.
+const WATCH_SILENCE: Duration = Duration::from_secs(3 * 60);
+
 /// What all workers share.
 pub struct Shared {
+    /// Who has a place on this node.
+    pub places: Places,
     /// The API server.
     pub client: Client,
     /// Modules.
     pub images: Images,
+    /// What containers write.
+    pub logs: Logs,
     /// Where events go.
     pub events: Events,
     /// Where the log port looks.
@@ -48,6 +88,8 @@ pub struct Shared {
     pub host_ip: String,
     /// Folder of all pods' logs.
     pub pods_dir: PathBuf,
+    /// What pods are given by their node: volumes, and what their specs refer to.
+    pub provision: Arc<Provision>,
 }
 
 /// What is wanted of a pod.
@@ -64,18 +106,22 @@ pub struct Desired {
 /// Runs the pods that are bound to this node until `stop` says so; then ends them and reports their end.
 pub async fn run(shared: Arc<Shared>, node_name: &str, mut stop: watch::Receiver<bool>) {
     let api: Api<Pod> = Api::all(shared.client.clone());
-    let selection = watcher::Config::default().fields(&format!("spec.nodeName={node_name}"));
-    let mut news = std::pin::pin!(watcher(api, selection).default_backoff());
-    let mut pods =
-        Pods { shared, workers: HashMap::new(), tasks: JoinSet::new(), listed: HashSet::new(), cleaned: false };
+    let selection = watcher::Config::default().fields(&format!("spec.nodeName={node_name}")).timeout(WATCH_SECONDS);
+    let begin = || watcher(api.clone(), selection.clone()).backoff(Patience::default()).boxed();
+    let mut news = begin();
+    let mut pods = Pods { shared, workers: HashMap::new(), tasks: JoinSet::new(), listing: Listing::default() };
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            Some(_) = pods.tasks.join_next(), if !pods.tasks.is_empty() => {}
-            event = news.next() => match event {
-                Some(Ok(event)) => pods.hear(event),
-                Some(Err(error)) => tracing::warn!("the watch on pods was interrupted: {error}"),
-                None => break,
+            Some(ended) = pods.tasks.join_next(), if !pods.tasks.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::error!("a pod is no longer looked after: {error}");
+                }
+            }
+            event = timeout(WATCH_SILENCE, news.next()) => match event {
+                Ok(Some(Ok(event))) => pods.hear(event),
+                Ok(Some(Err(error))) => tracing::warn!("the watch on pods was interrupted: {error}"),
+                Ok(None) | Err(_) => news = begin(),
             }
         }
     }
@@ -88,26 +134,23 @@ struct Pods {
     /// start it again.
     workers: HashMap<String, watch::Sender<Desired>>,
     tasks: JoinSet<()>,
-    /// Uids that the current listing has shown so far.
-    listed: HashSet<String>,
-    cleaned: bool,
+    listing: Listing,
 }
 
 impl Pods {
     fn hear(&mut self, event: watcher::Event<Pod>) {
         match event {
-            watcher::Event::Init => self.listed.clear(),
-            watcher::Event::InitApply(pod) => {
-                self.listed.extend(pod.uid());
-                self.apply(pod);
-            }
+            watcher::Event::Init => self.listing.begin(),
+            watcher::Event::InitApply(pod) => self.listing.add(pod),
             watcher::Event::InitDone => {
-                let listed = std::mem::take(&mut self.listed);
+                let (first, pods) = self.listing.end();
+                let listed: HashSet<String> = pods.iter().filter_map(ResourceExt::uid).collect();
                 let gone: Vec<String> = self.workers.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
                 gone.iter().for_each(|uid| self.gone(uid));
-                if !std::mem::replace(&mut self.cleaned, true) {
+                if first {
                     remove_leftovers(&self.shared.pods_dir, &listed);
                 }
+                pods.into_iter().for_each(|pod| self.apply(pod));
             }
             watcher::Event::Apply(pod) => self.apply(pod),
             watcher::Event::Delete(pod) => self.gone(&pod.uid().unwrap_or_default()),

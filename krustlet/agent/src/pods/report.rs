@@ -1,52 +1,76 @@
 //! Telling the API server about a pod: its status, when it changes, and at last that it is gone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{self, BoxFuture};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
-use kube::{Client, Error};
+use kube::{Client, Error, ResourceExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::drift;
 use super::status;
+use super::traffic::{Pass, Traffic};
 
 /// A request that hangs longer than this is given up and tried again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// Pauses between attempts grow up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// A status that says no more than that the pod is being made ready waits so long for a better one: mostly that comes, and one
+/// request is enough for both.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the API server made of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    Taken,
+    /// It has it, in this version of the pod.
+    Taken(Option<u64>),
     /// The pod is gone, or another has its name: nobody wants to know any more.
     Gone,
     Failed,
 }
 
+/// How far the way of a status is.
+enum Stage {
+    Idle,
+    /// Waiting to be let through. The status is chosen after that, so that it is the newest.
+    Queued(BoxFuture<'static, Pass>),
+    /// Under way.
+    Sent(Box<PodStatus>, BoxFuture<'static, Outcome>),
+}
+
 /// Keeps the API server's copy of one pod's status up to date. One request at a time, off the worker's path.
 pub struct Reporter {
     pods: Api<Pod>,
+    traffic: Arc<Traffic>,
     name: String,
     uid: String,
-    published: Option<PodStatus>,
-    wanted: Option<PodStatus>,
-    request: Option<(PodStatus, BoxFuture<'static, Outcome>)>,
+    published: Option<Box<PodStatus>>,
+    /// The version of the pod that has the status `published`.
+    version: Option<u64>,
+    wanted: Option<Box<PodStatus>>,
+    /// `wanted` is not sent before.
+    not_before: Option<Instant>,
+    stage: Stage,
     retry: Option<(Instant, Duration)>,
     gone: bool,
 }
 
 impl Reporter {
     /// For one pod.
-    pub fn new(client: Client, namespace: &str, name: &str, uid: &str) -> Self {
+    pub fn new(client: Client, traffic: Arc<Traffic>, namespace: &str, name: &str, uid: &str) -> Self {
         Self {
             pods: Api::namespaced(client, namespace),
+            traffic,
             name: name.into(),
             uid: uid.into(),
             published: None,
+            version: None,
             wanted: None,
-            request: None,
+            not_before: None,
+            stage: Stage::Idle,
             retry: None,
             gone: false,
         }
@@ -54,34 +78,79 @@ impl Reporter {
 
     /// The status that the API server has, as far as this agent wrote it.
     pub fn published(&self) -> Option<&PodStatus> {
-        self.published.as_ref()
+        self.published.as_deref()
     }
 
     /// The status to report from now on. The same again costs nothing.
     pub fn offer(&mut self, status: PodStatus) {
-        self.wanted = (!self.gone && self.published.as_ref() != Some(&status)).then_some(status);
+        if self.gone || self.published.as_deref() == Some(&status) {
+            self.wanted = None;
+            return;
+        }
+        let patient = says_little(&status);
+        self.not_before = match self.not_before {
+            _ if !patient => None,
+            Some(at) if self.wanted.is_some() => Some(at),
+            _ => Some(Instant::now() + PATIENCE),
+        };
+        self.wanted = Some(Box::new(status));
+    }
+
+    /// Takes newer news of the pod. If somebody else has changed its status, what this agent has to say is said again.
+    pub fn heard(&mut self, pod: &Pod) {
+        let newer = version(pod) > self.version && self.version.is_some();
+        let changed = |told: &PodStatus| pod.status.as_ref().is_none_or(|there| drift::differs(told, there));
+        if newer && matches!(self.stage, Stage::Idle) && self.published.as_deref().is_some_and(changed) {
+            tracing::info!(pod = self.name, "somebody else changed the pod's status: reporting it again");
+            self.published = None;
+        }
     }
 
     /// Works until something was reported; waits for ever when there is nothing to do. May be dropped and called again.
     pub async fn work(&mut self) {
-        if self.request.is_none() {
-            let Some(status) = self.wanted.clone() else { return future::pending().await };
-            if let Some((at, _)) = self.retry {
-                sleep_until(at).await;
+        loop {
+            match &mut self.stage {
+                Stage::Idle => {
+                    if self.wanted.is_none() {
+                        return future::pending().await;
+                    }
+                    let retry_at = self.retry.map(|(at, _)| at);
+                    if let Some(at) = retry_at.max(self.not_before) {
+                        sleep_until(at).await;
+                    }
+                    self.stage = Stage::Queued(Box::pin(self.traffic.clone().status()));
+                }
+                Stage::Queued(pass) => {
+                    let pass = pass.await;
+                    self.stage = match self.wanted.clone() {
+                        None => Stage::Idle,
+                        Some(status) => {
+                            let patch = status::patch(&status, &self.uid);
+                            let request = send(self.pods.clone(), self.name.clone(), patch, pass);
+                            Stage::Sent(status, Box::pin(request))
+                        }
+                    };
+                }
+                Stage::Sent(_, request) => {
+                    let outcome = request.await;
+                    if let Stage::Sent(status, _) = std::mem::replace(&mut self.stage, Stage::Idle) {
+                        self.came_of(status, outcome);
+                    }
+                    return;
+                }
             }
-            let request = send(self.pods.clone(), self.name.clone(), self.uid.clone(), status.clone());
-            self.request = Some((status, Box::pin(request)));
         }
-        let Some((_, request)) = &mut self.request else { return };
-        let outcome = request.await;
-        let Some((status, _)) = self.request.take() else { return };
+    }
+
+    fn came_of(&mut self, status: Box<PodStatus>, outcome: Outcome) {
         match outcome {
-            Outcome::Taken => {
+            Outcome::Taken(version) => {
                 self.retry = None;
                 if self.wanted.as_ref() == Some(&status) {
                     self.wanted = None;
                 }
                 self.published = Some(status);
+                self.version = version;
             }
             Outcome::Gone => {
                 self.gone = true;
@@ -96,8 +165,9 @@ impl Reporter {
 
     /// Works until everything offered was reported, or `limit` is over.
     pub async fn drain(&mut self, limit: Duration) {
+        self.not_before = None;
         let all = async {
-            while self.wanted.is_some() || self.request.is_some() {
+            while self.wanted.is_some() || matches!(self.stage, Stage::Sent(..)) {
                 self.work().await;
             }
         };
@@ -112,22 +182,24 @@ impl Reporter {
         let parameters = DeleteParams::default().grace_period(0).preconditions(only_this);
         let mut pause = FIRST_PAUSE;
         loop {
+            let pass = self.traffic.clone().status().await;
             match timeout(REQUEST_LIMIT, self.pods.delete(&self.name, &parameters)).await {
                 Ok(Ok(_)) => return,
                 Ok(Err(error)) if is_gone(&error) => return,
                 Ok(Err(error)) => tracing::warn!(pod = self.name, "cannot remove a pod that has ended: {error}"),
                 Err(_) => tracing::warn!(pod = self.name, "cannot remove a pod that has ended: no answer in time"),
             }
+            drop(pass);
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 }
 
-async fn send(pods: Api<Pod>, name: String, uid: String, wanted: PodStatus) -> Outcome {
-    let patch = Patch::Strategic(status::patch(&wanted, &uid));
+async fn send(pods: Api<Pod>, name: String, patch: serde_json::Value, _pass: Pass) -> Outcome {
+    let patch = Patch::Strategic(patch);
     match timeout(REQUEST_LIMIT, pods.patch_status(&name, &PatchParams::default(), &patch)).await {
-        Ok(Ok(_)) => Outcome::Taken,
+        Ok(Ok(pod)) => Outcome::Taken(version(&pod)),
         Ok(Err(error)) if is_gone(&error) => Outcome::Gone,
         Ok(Err(error)) => {
             tracing::warn!(pod = name, "cannot report a pod's status: {error}");
@@ -140,7 +212,68 @@ async fn send(pods: Api<Pod>, name: String, uid: String, wanted: PodStatus) -> O
     }
 }
 
-/// Not found, or a conflict: the patch names nothing but the uid, so the only conflict is with another pod of that name.
+/// Versions of one object grow. <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>
+fn version(pod: &Pod) -> Option<u64> {
+    pod.resource_version()?.parse().ok()
+}
+
+/// Whether the pod is still to begin, and nothing is known that anybody waits for.
+fn says_little(status: &PodStatus) -> bool {
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    status.phase.as_deref() == Some("Pending")
+        && containers.filter_map(|container| container.state.as_ref()).all(|state| {
+            let waiting = state.waiting.as_ref();
+            waiting.is_some_and(|waiting| {
+                matches!(waiting.reason.as_deref(), Some("ContainerCreating" | "PodInitializing"))
+                    && waiting.message.is_none()
+            })
+        })
+}
+
+/// Not found, or another pod of that name, which the uid shows.
 fn is_gone(error: &Error) -> bool {
-    matches!(error, Error::Api(status) if status.code == 404 || status.code == 409)
+    match error {
+        Error::Api(status) => status.code == 404 || (status.code == 409 && status.message.contains("UID")),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn status(phase: &str, state: Value) -> PodStatus {
+        let container =
+            json!({ "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state });
+        serde_json::from_value(json!({ "phase": phase, "containerStatuses": [container] })).unwrap()
+    }
+
+    #[test]
+    fn only_a_status_without_news_waits() {
+        let table = [
+            ("Pending", json!({ "waiting": { "reason": "ContainerCreating" } }), true),
+            ("Pending", json!({ "waiting": { "reason": "PodInitializing" } }), true),
+            ("Pending", json!({ "waiting": { "reason": "ContainerCreating", "message": "no such secret" } }), false),
+            ("Pending", json!({ "waiting": { "reason": "ErrImagePull" } }), false),
+            ("Pending", json!({ "running": {} }), false),
+            ("Running", json!({ "running": {} }), false),
+            ("Failed", json!({ "waiting": { "reason": "ContainerCreating" } }), false),
+        ];
+        for (phase, state, waits) in table {
+            assert_eq!(says_little(&status(phase, state.clone())), waits, "{phase} {state}");
+        }
+    }
+
+    #[test]
+    fn gone_is_what_is_not_there_or_is_another() {
+        let error = |code: u16, message: &str| {
+            let status = json!({ "status": "Failure", "code": code, "message": message, "reason": "" });
+            Error::Api(Box::new(serde_json::from_value(status).unwrap()))
+        };
+        assert!(is_gone(&error(404, "pods \"p\" not found")));
+        assert!(is_gone(&error(409, "Precondition failed: UID in precondition: a, UID in object meta: b")));
+        assert!(!is_gone(&error(409, "the object has been modified; please apply your changes")));
+        assert!(!is_gone(&error(500, "no")));
+    }
 }

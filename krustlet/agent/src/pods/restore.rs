@@ -3,7 +3,9 @@
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
 
-use super::machine::{Machine, RestartPolicy, State, Termination};
+use super::container_status::{LOST_CODE, LOST_REASON};
+use super::machine::{Machine, State, Termination};
+use super::policy::{Policy, Role};
 
 /// Whether the pod has come to its end, after which nothing of it may run again.
 pub fn is_terminal(pod: &Pod) -> bool {
@@ -11,16 +13,31 @@ pub fn is_terminal(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
+/// Whether an agent has taken the pod up before: it has its place, and keeps it.
+pub fn was_started(pod: &Pod) -> bool {
+    pod.status.as_ref().is_some_and(|status| status.start_time.is_some())
+}
+
+/// The status of a container, as far as the API server has one.
+pub fn status<'a>(pod: &'a Pod, role: Role, name: &str) -> Option<&'a ContainerStatus> {
+    let status = pod.status.as_ref()?;
+    let list = match role {
+        Role::Init | Role::Sidecar => status.init_container_statuses.as_ref()?,
+        Role::Main => status.container_statuses.as_ref()?,
+    };
+    list.iter().find(|status| status.name == name)
+}
+
 /// The container as its status tells. One that ran has ended with the agent that ran it: it is started again, at once, if the
-/// policy says so. `newest_log` is the newest attempt that has a log file, which the status may not have learned of.
+/// policy says so; an init container that has succeeded is not. `newest_log` is the newest attempt that has a log file, which the status may not have learned of.
 pub fn machine(
-    policy: RestartPolicy,
+    policy: Policy,
     status: Option<&ContainerStatus>,
     newest_log: Option<u32>,
     terminal: bool,
     now: Timestamp,
 ) -> Machine {
-    let mut machine = Machine::new(policy);
+    let mut machine = Machine::new(policy.clone());
     let Some(status) = status else {
         machine.attempts = newest_log.map_or(0, |attempt| attempt + 1);
         if terminal {
@@ -41,8 +58,8 @@ pub fn machine(
         (Some(ended), _) => (Some(ended), last),
         (None, Some(running)) => {
             let lost = Termination {
-                exit_code: 137,
-                reason: "ContainerStatusUnknown".into(),
+                exit_code: LOST_CODE,
+                reason: LOST_REASON.into(),
                 message: Some("the node agent was restarted while this container ran".into()),
                 started_at: running.started_at.map(|time| time.0),
                 finished_at: now,
@@ -73,13 +90,14 @@ fn termination(state: &ContainerState) -> Option<Termination> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::policy::RestartPolicy;
     use super::*;
     use serde_json::{Value, json};
 
     fn restored(policy: RestartPolicy, state: Value, restarts: i32) -> Machine {
         let status = json!({ "name": "c", "image": "i", "imageID": "id", "ready": false, "restartCount": restarts, "state": state });
         let status: ContainerStatus = serde_json::from_value(status).unwrap();
-        machine(policy, Some(&status), None, false, Timestamp::UNIX_EPOCH)
+        machine(policy.into(), Some(&status), None, false, Timestamp::UNIX_EPOCH)
     }
 
     fn ended(code: i32) -> Value {
@@ -90,14 +108,14 @@ mod tests {
     fn by_policy_and_by_what_it_did() {
         let running = json!({ "running": {} });
         let table = [
-            (RestartPolicy::Always, running.clone(), State::Preparing),
-            (RestartPolicy::OnFailure, running.clone(), State::Preparing),
+            (RestartPolicy::Always, running.clone(), State::Queued),
+            (RestartPolicy::OnFailure, running.clone(), State::Queued),
             (RestartPolicy::Never, running, State::Ended),
-            (RestartPolicy::Always, ended(0), State::Preparing),
+            (RestartPolicy::Always, ended(0), State::Queued),
             (RestartPolicy::OnFailure, ended(0), State::Ended),
-            (RestartPolicy::OnFailure, ended(1), State::Preparing),
+            (RestartPolicy::OnFailure, ended(1), State::Queued),
             (RestartPolicy::Never, ended(0), State::Ended),
-            (RestartPolicy::Never, json!({ "waiting": {} }), State::Preparing),
+            (RestartPolicy::Never, json!({ "waiting": {} }), State::Queued),
         ];
         for (policy, state, wanted) in table {
             let shown = format!("{policy:?} {state}");
@@ -117,13 +135,27 @@ mod tests {
     fn the_count_goes_on_from_status_or_log() {
         assert_eq!(restored(RestartPolicy::Always, ended(1), 4).attempts, 5);
         assert_eq!(restored(RestartPolicy::Always, json!({ "waiting": {} }), 0).attempts, 0);
-        let machine = machine(RestartPolicy::Always, None, Some(6), false, Timestamp::UNIX_EPOCH);
-        assert_eq!((machine.attempts, machine.state), (7, State::Preparing));
+        let machine = machine(RestartPolicy::Always.into(), None, Some(6), false, Timestamp::UNIX_EPOCH);
+        assert_eq!((machine.attempts, machine.state), (7, State::Queued));
+    }
+
+    #[test]
+    fn a_crash_loop_begins_anew_and_keeps_what_it_knows() {
+        let waiting = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+        let status = json!({
+            "name": "c", "image": "i", "imageID": "id", "ready": false, "restartCount": 4, "state": waiting,
+            "lastState": { "terminated": { "exitCode": 3, "reason": "Error" } },
+        });
+        let status: ContainerStatus = serde_json::from_value(status).unwrap();
+        let policy = Policy::from(RestartPolicy::Always);
+        let machine = machine(policy, Some(&status), Some(4), false, Timestamp::UNIX_EPOCH);
+        assert_eq!((machine.state, machine.attempts), (State::Queued, 5));
+        assert_eq!(machine.last.unwrap().exit_code, 3);
     }
 
     #[test]
     fn what_is_over_stays_over() {
-        let over = machine(RestartPolicy::Always, None, None, true, Timestamp::UNIX_EPOCH);
+        let over = machine(RestartPolicy::Always.into(), None, None, true, Timestamp::UNIX_EPOCH);
         assert_eq!(over.state, State::Ended);
     }
 }

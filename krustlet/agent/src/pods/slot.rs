@@ -1,25 +1,35 @@
 //! One container of a pod, as its worker keeps it: the machine, and the real thing that it stands for.
 
-use k8s_openapi::api::core::v1::Container as ContainerSpec;
+use k8s_openapi::api::core::v1::{Container as ContainerSpec, Pod};
 use krustlet_runtime::Container;
 use tokio::task::AbortHandle;
 
+use super::container_status::Shown;
 use super::directory::ContainerView;
+use super::events::Subject;
 use super::launch::{LaunchError, Launched};
-use super::machine::{Machine, State, Termination};
+use super::machine::{Cause, Machine, State, Termination};
+use super::policy::Role;
 use crate::logs::Progress;
 
-/// News of a container: which, of which preparation, what.
-pub struct News {
-    /// Place of the container in the spec.
-    pub slot: usize,
-    /// See [`Slot::epoch`].
-    pub epoch: u64,
-    /// The news.
-    pub what: What,
+/// News of a pod's own tasks.
+pub enum News {
+    /// Its volumes are ready, or why not.
+    Mounted(Result<(), String>),
+    /// It must go, and why.
+    Evict(String),
+    /// Of one of its containers.
+    Container {
+        /// Place of the container.
+        slot: usize,
+        /// See [`Slot::epoch`].
+        epoch: u64,
+        /// The news.
+        what: What,
+    },
 }
 
-/// What can be new.
+/// What can be new of a container.
 pub enum What {
     /// A preparation is over.
     Launch(Result<Launched, LaunchError>),
@@ -30,7 +40,11 @@ pub enum What {
 /// A container.
 pub struct Slot {
     /// From the pod's spec.
-    pub spec: ContainerSpec,
+    pub name: String,
+    /// From the pod's spec, which may change.
+    pub image: String,
+    /// In its pod.
+    pub role: Role,
     /// Where it is in its life.
     pub machine: Machine,
     /// Counts preparations, so that news of one that was given up can be told apart.
@@ -41,33 +55,64 @@ pub struct Slot {
     pub preparation: Option<AbortHandle>,
 }
 
+/// All containers of a pod with their roles, init containers first: the places of its slots.
+pub fn containers(pod: &Pod) -> impl Iterator<Item = (Role, &ContainerSpec)> {
+    let spec = pod.spec.as_ref();
+    let inits = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
+    let mains = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
+    let inits = inits.iter().map(|container| (Role::of_init(container), container));
+    inits.chain(mains.iter().map(|container| (Role::Main, container)))
+}
+
 impl Slot {
-    /// The image in the spec.
-    pub fn image(&self) -> &str {
-        self.spec.image.as_deref().unwrap_or_default()
+    /// Of a container whose life so far is known.
+    pub fn new(role: Role, spec: &ContainerSpec, machine: Machine) -> Self {
+        let image = spec.image.clone().unwrap_or_default();
+        Self { name: spec.name.clone(), image, role, machine, epoch: 0, guest: None, preparation: None }
     }
 
-    /// Why it waits, if it does.
+    /// It, as events name it.
+    pub fn subject(&self, pod: &Subject) -> Subject {
+        match self.role {
+            Role::Main => pod.container(&self.name),
+            Role::Init | Role::Sidecar => pod.init_container(&self.name),
+        }
+    }
+
+    /// Why it waits, if something is to be tried again.
     pub fn waiting_reason(&self) -> Option<&'static str> {
         match &self.machine.state {
-            State::Waiting(waiting) => Some(waiting.reason),
+            State::Waiting(waiting) => Some(waiting.cause.reason()),
             _ => None,
         }
     }
 
-    /// What readers of its log need to know.
+    /// For the status.
+    pub fn shown(&self) -> Shown<'_> {
+        Shown { name: &self.name, image: &self.image, role: self.role, machine: &self.machine }
+    }
+
+    /// What those who look in from outside need to know.
     pub fn view(&self) -> ContainerView {
         let machine = &self.machine;
-        let waiting = match &machine.state {
-            State::Preparing => Some("ContainerCreating"),
-            _ => self.waiting_reason(),
+        let waiting = match (&machine.state, machine.cause()) {
+            (_, Some(cause)) => Some(Cause::reason(cause)),
+            (State::Queued, None) => Some("PodInitializing"),
+            (State::Preparing(_), None) => Some("ContainerCreating"),
+            _ => None,
         };
-        let ended = !matches!(machine.state, State::Running { .. });
         let newest = machine.attempts.checked_sub(1);
+        let started_at = match machine.state {
+            State::Running { started_at } => Some(started_at),
+            _ => None,
+        };
         ContainerView {
-            name: self.spec.name.clone(),
-            progress: newest.map(|attempt| Progress { attempt, ended, finished: machine.ended() }),
+            name: self.name.clone(),
+            init: self.role != Role::Main,
+            progress: newest.map(|attempt| Progress { attempt, ended: !machine.running(), finished: machine.ended() }),
             waiting: waiting.map(Into::into),
+            started_at,
+            guest: self.guest.clone(),
         }
     }
 }

@@ -2,16 +2,17 @@
 //!
 //! <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/>
 
-use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, HostIP,
-    Pod, PodCondition, PodStatus,
-};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, HostIP, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::admit::Refusal;
-use super::machine::{Machine, RestartPolicy, State, Termination};
+use super::admit::{self, Refusal};
+use super::conditions::conditions;
+use super::container_status::{Common, Shown, container_status, ended};
+use super::course::Verdict;
+use super::policy::Role;
+use super::turns;
 
 /// What a status is made from.
 pub struct Facts<'a> {
@@ -19,41 +20,53 @@ pub struct Facts<'a> {
     pub pod: &'a Pod,
     /// The status written last, for transition times.
     pub before: Option<&'a PodStatus>,
-    /// In the order of the spec.
-    pub containers: &'a [(String, String, &'a Machine)],
-    /// If the pod will not run.
+    /// In the order of the spec, init containers first.
+    pub containers: &'a [Shown<'a>],
+    /// If the pod never began to run, and will not.
     pub refusal: Option<&'a Refusal>,
+    /// If the pod fails, whatever its containers did.
+    pub verdict: Option<&'a Verdict>,
+    /// Whether its volumes are ready.
+    pub mounted: bool,
+    /// Why they are not, if that is known.
+    pub mount_error: Option<&'a str>,
+    /// Whether the pod is to end, so that nothing will be restarted by anybody.
+    pub terminal: bool,
     /// The node's address.
     pub host_ip: &'a str,
     /// When the agent took the pod up.
     pub start_time: Timestamp,
-    /// Whether the pod is being deleted, so that nothing will be restarted.
-    pub deleting: bool,
     /// The time for conditions that change.
     pub now: Timestamp,
 }
 
+impl Facts<'_> {
+    /// Whether the pod is to end, and has.
+    fn over(&self) -> bool {
+        self.terminal && self.containers.iter().all(|shown| shown.machine.ended())
+    }
+}
+
 /// The whole status.
 pub fn pod_status(facts: &Facts<'_>) -> PodStatus {
-    let failed = facts.refusal.filter(|refusal| refusal.fails);
-    let statuses: Vec<ContainerStatus> = match failed {
-        // It never came to having containers.
-        Some(_) => Vec::new(),
-        None => facts
-            .containers
-            .iter()
-            .map(|(name, image, machine)| container_status(name, image, machine, facts.refusal))
-            .collect(),
-    };
-    let spec = facts.pod.spec.as_ref();
-    let policy = RestartPolicy::of(spec.and_then(|spec| spec.restart_policy.as_deref()));
-    let phase = if failed.is_some() { "Failed" } else { phase(&statuses, policy, facts.deleting) };
+    // A pod that was refused never came to having containers.
+    let rejected = facts.refusal.filter(|refusal| refusal.fails).is_some();
+    let statuses = if rejected { Vec::new() } else { container_statuses(facts) };
+    let phase = if rejected { "Failed" } else { phase(facts) };
+    let conditions = conditions(facts, phase, &statuses);
+    // Only when nothing runs any more is it told why.
+    let verdict = facts.verdict.filter(|_| phase == "Failed");
+    let inits = facts.containers.iter().filter(|shown| shown.role != Role::Main).count();
+    let mut statuses = statuses.into_iter();
+    let init_statuses: Vec<ContainerStatus> = statuses.by_ref().take(inits).collect();
     PodStatus {
         phase: Some(phase.into()),
-        reason: failed.map(|_| "UnsupportedOnWasmNode".into()),
-        message: failed.map(|refusal| refusal.message.clone()),
-        conditions: Some(conditions(facts, phase, &statuses)),
-        container_statuses: Some(statuses),
+        reason: verdict.map(|verdict| verdict.reason.clone()),
+        message: verdict.map(|verdict| verdict.message.clone()),
+        conditions: Some(conditions),
+        init_container_statuses: (!init_statuses.is_empty()).then_some(init_statuses),
+        container_statuses: Some(statuses.collect()),
+        ephemeral_container_statuses: ephemeral(facts.pod),
         host_ip: Some(facts.host_ip.into()),
         host_ips: Some(vec![HostIP { ip: facts.host_ip.into() }]),
         start_time: Some(Time(facts.start_time)),
@@ -62,156 +75,79 @@ pub fn pod_status(facts: &Facts<'_>) -> PodStatus {
     }
 }
 
+fn container_statuses(facts: &Facts<'_>) -> Vec<ContainerStatus> {
+    let metadata = &facts.pod.metadata;
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let pod = format!("{}_{}({})", text(&metadata.name), text(&metadata.namespace), text(&metadata.uid));
+    let has_inits = facts.containers.iter().any(|shown| shown.role != Role::Main);
+    let waits_for = match facts.refusal {
+        Some(refusal) => ("CreateContainerConfigError", Some(refusal.message.as_str())),
+        None if has_inits => ("PodInitializing", facts.mount_error),
+        None => ("ContainerCreating", facts.mount_error),
+    };
+    let through = |shown: &Shown<'_>| shown.role != Role::Init || shown.machine.succeeded();
+    let common = Common { pod: &pod, waits_for, never_ran: facts.over() && facts.containers.iter().all(through) };
+    facts.containers.iter().map(|shown| container_status(shown, &common)).collect()
+}
+
 /// The kubelet's rule for the phase. <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-phase>
-fn phase(statuses: &[ContainerStatus], policy: RestartPolicy, deleting: bool) -> &'static str {
-    let (mut waiting, mut running, mut stopped, mut succeeded) = (0, 0, 0, 0);
-    for status in statuses {
-        let state = status.state.clone().unwrap_or_default();
-        let stopped_before = status.last_state.as_ref().is_some_and(|last| last.terminated.is_some());
-        match (state.running, state.terminated) {
-            (Some(_), _) => running += 1,
-            (None, Some(terminated)) => {
+fn phase(facts: &Facts<'_>) -> &'static str {
+    let (mut initializing, mut not_initialized) = (false, false);
+    let (mut waiting, mut running, mut stopped, mut failed, mut again) = (0, 0, 0, 0, 0);
+    for Shown { role, machine, .. } in facts.containers {
+        let restarts = machine.would_restart() && !facts.terminal;
+        let code = machine.last.as_ref().map(|last| last.exit_code).filter(|_| !machine.running());
+        match (role, code) {
+            (Role::Init, None) => initializing = true,
+            (Role::Init, Some(code)) => not_initialized |= code != 0 && !restarts,
+            (_, None) if machine.running() => running += 1,
+            (Role::Sidecar, None) => {
+                initializing = true;
+                waiting += 1;
+            }
+            // A sidecar that has ended does not count.
+            (Role::Sidecar, Some(_)) => {}
+            (Role::Main, None) => waiting += 1,
+            (Role::Main, Some(code)) => {
                 stopped += 1;
-                succeeded += usize::from(terminated.exit_code == 0);
+                failed += usize::from(code != 0);
+                again += usize::from(restarts);
             }
-            (None, None) if stopped_before => stopped += 1,
-            (None, None) => waiting += 1,
         }
     }
+    let begun = turns::initialized(facts.containers.iter().map(|shown| (shown.role, shown.machine)));
     match () {
+        () if facts.over() && (facts.verdict.is_some() || waiting > 0) => "Failed",
+        () if not_initialized && running == 0 => "Failed",
+        () if initializing && !begun => "Pending",
         () if waiting > 0 => "Pending",
-        () if running > 0 => "Running",
+        () if running > 0 || again > 0 => "Running",
         () if stopped == 0 => "Pending",
-        () if policy == RestartPolicy::Always && !deleting => "Running",
-        () if stopped == succeeded => "Succeeded",
-        () if policy == RestartPolicy::Never || deleting => "Failed",
-        () => "Running",
+        () if failed == 0 => "Succeeded",
+        () => "Failed",
     }
 }
 
-fn container_status(name: &str, image: &str, machine: &Machine, refusal: Option<&Refusal>) -> ContainerStatus {
-    let running = matches!(machine.state, State::Running { .. });
-    let (state, last) = match (&machine.state, &machine.last) {
-        (State::Running { started_at }, last) => {
-            let running = ContainerStateRunning { started_at: Some(Time(*started_at)) };
-            (ContainerState { running: Some(running), ..ContainerState::default() }, last.as_ref())
-        }
-        (State::Waiting(wait), last) => (waiting(wait.reason, Some(&wait.message)), last.as_ref()),
-        (State::Preparing | State::Ended, Some(last)) => (terminated(last), machine.before_last.as_ref()),
-        (State::Preparing | State::Ended, None) => match refusal {
-            Some(refusal) => (waiting("CreateContainerConfigError", Some(&refusal.message)), None),
-            None => (waiting("ContainerCreating", None), None),
-        },
-    };
-    ContainerStatus {
-        name: name.into(),
-        image: image.into(),
-        image_id: machine.image_id.clone(),
-        container_id: machine.container_id.clone(),
-        ready: running,
-        started: Some(running),
-        restart_count: i32::try_from(machine.restart_count()).unwrap_or(i32::MAX),
-        state: Some(state),
-        last_state: last.map(terminated),
+/// Ephemeral containers never run here. Who waits for one learns so from its end.
+fn ephemeral(pod: &Pod) -> Option<Vec<ContainerStatus>> {
+    let containers = pod.spec.as_ref()?.ephemeral_containers.as_ref().filter(|list| !list.is_empty())?;
+    let refused = containers.iter().map(|container| ContainerStatus {
+        name: container.name.clone(),
+        image: container.image.clone().unwrap_or_default(),
+        state: Some(ended(ContainerStateTerminated {
+            exit_code: 128,
+            reason: Some(admit::UNSUPPORTED.into()),
+            message: Some(admit::refuse_ephemeral(container)),
+            ..ContainerStateTerminated::default()
+        })),
         ..ContainerStatus::default()
-    }
-}
-
-fn waiting(reason: &str, message: Option<&str>) -> ContainerState {
-    let waiting = ContainerStateWaiting { reason: Some(reason.into()), message: message.map(Into::into) };
-    ContainerState { waiting: Some(waiting), ..ContainerState::default() }
-}
-
-fn terminated(termination: &Termination) -> ContainerState {
-    let terminated = ContainerStateTerminated {
-        exit_code: termination.exit_code,
-        reason: Some(termination.reason.clone()),
-        message: termination.message.clone(),
-        started_at: termination.started_at.map(Time),
-        finished_at: Some(Time(termination.finished_at)),
-        container_id: termination.container_id.clone(),
-        signal: None,
-    };
-    ContainerState { terminated: Some(terminated), ..ContainerState::default() }
-}
-
-/// Status, reason, message of a condition.
-type Verdict = (bool, Option<&'static str>, Option<String>);
-
-fn conditions(facts: &Facts<'_>, phase: &str, statuses: &[ContainerStatus]) -> Vec<PodCondition> {
-    let done = matches!(phase, "Succeeded" | "Failed");
-    let completed = (phase == "Succeeded").then_some("PodCompleted");
-    let containers_ready = containers_ready(facts, phase, statuses);
-    let rows: [(&str, Verdict); 5] = [
-        ("PodReadyToStartContainers", (!done && facts.refusal.is_none(), None, None)),
-        ("Initialized", (true, completed, None)),
-        ("Ready", ready(facts, &containers_ready)),
-        ("ContainersReady", containers_ready),
-        ("PodScheduled", (true, None, None)),
-    ];
-    let known = facts.before.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    rows.into_iter()
-        .map(|(type_, (holds, reason, message))| {
-            let status = if holds { "True" } else { "False" };
-            let same = known.iter().find(|condition| condition.type_ == type_ && condition.status == status);
-            PodCondition {
-                type_: type_.into(),
-                status: status.into(),
-                reason: reason.map(Into::into),
-                message,
-                last_transition_time: same
-                    .and_then(|condition| condition.last_transition_time.clone())
-                    .or(Some(Time(facts.now))),
-                observed_generation: facts.pod.metadata.generation,
-                ..PodCondition::default()
-            }
-        })
-        .collect()
-}
-
-fn containers_ready(facts: &Facts<'_>, phase: &str, statuses: &[ContainerStatus]) -> Verdict {
-    match phase {
-        "Succeeded" => return (false, Some("PodCompleted"), None),
-        "Failed" => return (false, Some("PodFailed"), None),
-        _ => {}
-    }
-    let unready: Vec<&str> = facts
-        .containers
-        .iter()
-        .map(|(name, _, _)| name.as_str())
-        .filter(|name| !statuses.iter().any(|status| status.name == *name && status.ready))
-        .collect();
-    match unready.is_empty() {
-        true => (true, None, None),
-        false => (
-            false,
-            Some("ContainersNotReady"),
-            Some(format!("containers with unready status: [{}]", unready.join(" "))),
-        ),
-    }
-}
-
-/// As the containers are, and every readiness gate besides.
-fn ready(facts: &Facts<'_>, containers_ready: &Verdict) -> Verdict {
-    if !containers_ready.0 {
-        return containers_ready.clone();
-    }
-    let gates = facts.pod.spec.as_ref().and_then(|spec| spec.readiness_gates.as_deref()).unwrap_or_default();
-    let present = facts.pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let closed = gates.iter().find(|gate| {
-        !present.iter().any(|condition| condition.type_ == gate.condition_type && condition.status == "True")
     });
-    match closed {
-        None => (true, None, None),
-        Some(gate) => {
-            let message = format!("the condition of pod readiness gate {:?} is not \"True\"", gate.condition_type);
-            (false, Some("ReadinessGatesNotReady"), Some(message))
-        }
-    }
+    Some(refused.collect())
 }
 
-/// The status as a strategic merge patch. Lists of conditions merge by type, so what a condition no longer says must be
-/// taken back explicitly. The uid makes the API server refuse it when another pod has taken the name.
+/// The status as a strategic merge patch: what it does not name stays, as the API server's `qosClass` does. Lists of conditions
+/// merge by type, so what a condition no longer says must be taken back explicitly; those of containers are replaced whole. The uid
+/// makes the API server refuse it when another pod has taken the name.
 pub fn patch(status: &PodStatus, uid: &str) -> Value {
     let mut status = serde_json::to_value(status).unwrap_or_default();
     for condition in status.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {

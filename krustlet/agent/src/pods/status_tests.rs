@@ -1,100 +1,160 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::super::machine::Event;
+use k8s_openapi::api::core::v1::PodCondition;
+
+use super::super::machine::{Event, Machine, State, Termination};
+use super::super::policy::RestartPolicy;
 use super::*;
 
-fn pod(policy: &str) -> Pod {
-    serde_json::from_value(json!({
-        "metadata": { "name": "p", "namespace": "default", "uid": "u", "generation": 3 },
-        "spec": { "restartPolicy": policy, "containers": [{ "name": "a", "image": "i" }, { "name": "b", "image": "i" }] }
-    }))
-    .unwrap()
-}
+#[path = "phase_tests.rs"]
+mod phases;
 
-fn machine(policy: &str, events: Vec<Event>) -> Machine {
-    let mut machine = Machine::new(RestartPolicy::of(Some(policy)));
-    for event in events {
-        machine.on(event, Instant::now());
+/// What happened to a container, in one word each.
+#[derive(Clone, Copy, Debug)]
+enum Did {
+    Begin,
+    Start,
+    Exit(i32),
+    FailToPull,
+    WaitForPull,
+    Stop,
+}
+use Did::{Begin, Exit, FailToPull, Start, Stop, WaitForPull};
+
+const RUNS: &[Did] = &[Begin, Start];
+const SUCCEEDED: &[Did] = &[Begin, Start, Exit(0)];
+const FAILED: &[Did] = &[Begin, Start, Exit(7)];
+const CRASH_LOOP: &[Did] = &[Begin, Start, Exit(1), Start, Exit(1)];
+const PREPARES: &[Did] = &[Begin];
+const QUEUED: &[Did] = &[];
+const STOPPED: &[Did] = &[Begin, Start, Stop, Exit(137)];
+const NEVER_RAN: &[Did] = &[Begin, Stop];
+
+fn machine(policy: RestartPolicy, did: &[Did]) -> Machine {
+    let (mut machine, mut now) = (Machine::new(policy), Instant::now());
+    for did in did {
+        let event = match did {
+            Begin => Event::Begin,
+            Start => Event::Started {
+                at: Timestamp::UNIX_EPOCH,
+                image_id: "r/a@sha256:0".into(),
+                container_id: "wasmtime://x".into(),
+            },
+            Exit(exit_code) => Event::Exited(Termination {
+                exit_code: *exit_code,
+                reason: if *exit_code == 0 { "Completed" } else { "Error" }.into(),
+                message: None,
+                started_at: Some(Timestamp::UNIX_EPOCH),
+                finished_at: Timestamp::UNIX_EPOCH,
+                container_id: None,
+            }),
+            FailToPull => Event::PullFailed("ErrImagePull", "no such tag".into()),
+            WaitForPull => Event::Timer,
+            Stop => Event::Stop,
+        };
+        machine.on(event, now);
+        now += Duration::from_secs(3);
     }
     machine
 }
 
-fn started() -> Event {
-    Event::Started { at: Timestamp::UNIX_EPOCH, image_id: "r/a@sha256:0".into(), container_id: "wasmtime://x".into() }
+/// A pod, and what its containers did.
+struct Case {
+    pod: Pod,
+    policy: RestartPolicy,
+    containers: Vec<(&'static str, Role, Machine)>,
+    before: Option<PodStatus>,
+    refusal: Option<Refusal>,
+    verdict: Option<Verdict>,
+    mount_error: Option<&'static str>,
+    mounted: bool,
+    terminal: bool,
+    second: i64,
 }
 
-fn exited(exit_code: i32) -> Event {
-    Event::Exited(Termination {
-        exit_code,
-        reason: if exit_code == 0 { "Completed" } else { "Error" }.into(),
-        message: None,
-        started_at: Some(Timestamp::UNIX_EPOCH),
-        finished_at: Timestamp::UNIX_EPOCH,
-        container_id: None,
-    })
-}
+impl Case {
+    fn new(policy: &str, mains: &[&[Did]]) -> Self {
+        let pod = json!({
+            "metadata": { "name": "p", "namespace": "default", "uid": "u", "generation": 3 },
+            "spec": { "restartPolicy": policy, "containers": [] }
+        });
+        let policy = RestartPolicy::of(Some(policy));
+        let containers =
+            ["a", "b"].into_iter().zip(mains).map(|(name, did)| (name, Role::Main, machine(policy, did))).collect();
+        Self {
+            pod: serde_json::from_value(pod).unwrap(),
+            policy,
+            containers,
+            before: None,
+            refusal: None,
+            verdict: None,
+            mount_error: None,
+            mounted: true,
+            terminal: false,
+            second: 0,
+        }
+    }
 
-fn status_of(policy: &str, containers: Vec<Vec<Event>>, deleting: bool) -> PodStatus {
-    let machines: Vec<Machine> = containers.into_iter().map(|events| machine(policy, events)).collect();
-    let names = ["a", "b"];
-    let rows: Vec<_> =
-        machines.iter().zip(names).map(|(machine, name)| (name.to_string(), "i".to_string(), machine)).collect();
-    let pod = pod(policy);
-    pod_status(&Facts {
-        pod: &pod,
-        before: None,
-        containers: &rows,
-        refusal: None,
-        host_ip: "10.0.0.1",
-        start_time: Timestamp::UNIX_EPOCH,
-        deleting,
-        now: Timestamp::UNIX_EPOCH,
-    })
+    /// With a container before the others.
+    fn first(mut self, name: &'static str, role: Role, did: &[Did]) -> Self {
+        let policy = match role {
+            Role::Sidecar => RestartPolicy::Always,
+            _ if self.policy == RestartPolicy::Never => RestartPolicy::Never,
+            _ => RestartPolicy::OnFailure,
+        };
+        self.containers.insert(0, (name, role, machine(policy, did)));
+        self
+    }
+
+    fn status(&self) -> PodStatus {
+        let shown =
+            self.containers.iter().map(|(name, role, machine)| Shown { name, image: "i", role: *role, machine });
+        let shown: Vec<_> = shown.collect();
+        pod_status(&Facts {
+            pod: &self.pod,
+            before: self.before.as_ref(),
+            containers: &shown,
+            refusal: self.refusal.as_ref(),
+            verdict: self.verdict.as_ref(),
+            mounted: self.mounted,
+            mount_error: self.mount_error,
+            terminal: self.terminal,
+            host_ip: "10.0.0.1",
+            start_time: Timestamp::UNIX_EPOCH,
+            now: Timestamp::from_second(self.second).unwrap(),
+        })
+    }
 }
 
 fn condition<'a>(status: &'a PodStatus, type_: &str) -> &'a PodCondition {
     status.conditions.as_ref().unwrap().iter().find(|condition| condition.type_ == type_).unwrap()
 }
 
-fn says(status: &PodStatus, type_: &str) -> (String, Option<String>) {
+fn says(status: &PodStatus, type_: &str) -> (String, Option<String>, Option<String>) {
     let condition = condition(status, type_);
-    (condition.status.clone(), condition.reason.clone())
+    (condition.status.clone(), condition.reason.clone(), condition.message.clone())
 }
 
-#[test]
-fn phases() {
-    let pull = || Event::PullFailed("ErrImagePull", "no".into());
-    let crash_loop = || vec![started(), exited(1), started(), exited(1)];
-    let table = [
-        ("Always", vec![vec![], vec![]], false, "Pending"),
-        ("Always", vec![vec![started()], vec![]], false, "Pending"),
-        ("Always", vec![vec![started()], vec![pull()]], false, "Pending"),
-        ("Always", vec![vec![started()], vec![started()]], false, "Running"),
-        ("Always", vec![vec![started(), exited(0)], vec![started()]], false, "Running"),
-        ("Always", vec![vec![started(), exited(0)], vec![started(), exited(0)]], false, "Running"),
-        ("Always", vec![crash_loop(), crash_loop()], false, "Running"),
-        ("OnFailure", vec![vec![started(), exited(0)], vec![started(), exited(0)]], false, "Succeeded"),
-        ("OnFailure", vec![vec![started(), exited(0)], vec![started(), exited(1)]], false, "Running"),
-        ("Never", vec![vec![started(), exited(0)], vec![started()]], false, "Running"),
-        ("Never", vec![vec![started(), exited(0)], vec![started(), exited(0)]], false, "Succeeded"),
-        ("Never", vec![vec![started(), exited(0)], vec![started(), exited(7)]], false, "Failed"),
-        ("Always", vec![vec![started(), exited(0)], vec![started(), exited(0)]], true, "Succeeded"),
-        ("Always", vec![vec![started(), exited(137)], vec![started(), exited(0)]], true, "Failed"),
-    ];
-    for (policy, containers, deleting, wanted) in table {
-        let shown = format!("{policy} {containers:?}");
-        assert_eq!(status_of(policy, containers, deleting).phase.as_deref(), Some(wanted), "{shown}");
-    }
+fn said(status: &str, reason: &str, message: &str) -> (String, Option<String>, Option<String>) {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_string());
+    (status.into(), some(reason), some(message))
+}
+
+fn state(status: &PodStatus, name: &str) -> Value {
+    let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let found = all.into_iter().find(|status| status.name == name).unwrap();
+    serde_json::to_value(&found.state).unwrap()
 }
 
 #[test]
 fn a_running_pod_is_ready() {
-    let status = status_of("Always", vec![vec![started()], vec![started()]], false);
+    let status = Case::new("Always", &[RUNS, RUNS]).status();
     for type_ in ["PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready"] {
-        assert_eq!(says(&status, type_), ("True".into(), None), "{type_}");
+        assert_eq!(says(&status, type_), said("True", "", ""), "{type_}");
+        assert_eq!(condition(&status, type_).observed_generation, Some(3));
     }
     assert_eq!((status.host_ip.as_deref(), status.pod_ip), (Some("10.0.0.1"), None));
-    assert_eq!(status.observed_generation, Some(3));
+    assert_eq!((status.observed_generation, status.init_container_statuses), (Some(3), None));
     let container = &status.container_statuses.unwrap()[0];
     assert_eq!((container.ready, container.started, container.restart_count), (true, Some(true), 0));
     assert_eq!(container.image_id, "r/a@sha256:0");
@@ -103,127 +163,172 @@ fn a_running_pod_is_ready() {
 
 #[test]
 fn a_starting_pod_names_who_is_not_ready() {
-    let status = status_of("Always", vec![vec![started()], vec![]], false);
-    let ready = condition(&status, "Ready");
-    assert_eq!((ready.status.as_str(), ready.reason.as_deref()), ("False", Some("ContainersNotReady")));
-    assert_eq!(ready.message.as_deref(), Some("containers with unready status: [b]"));
-    assert_eq!(says(&status, "Initialized"), ("True".into(), None));
-    let state = status.container_statuses.unwrap()[1].state.clone().unwrap();
-    assert_eq!(state.waiting.unwrap().reason.as_deref(), Some("ContainerCreating"));
+    let status = Case::new("Always", &[RUNS, PREPARES]).status();
+    for type_ in ["Ready", "ContainersReady"] {
+        let wanted = said("False", "ContainersNotReady", "containers with unready status: [b]");
+        assert_eq!(says(&status, type_), wanted);
+    }
+    assert_eq!(says(&status, "Initialized"), said("True", "", ""));
+    assert_eq!(state(&status, "b"), json!({ "waiting": { "reason": "ContainerCreating" } }));
+}
+
+#[test]
+fn a_pod_that_is_not_initialized_says_by_whom() {
+    let case = Case::new("Always", &[QUEUED]).first("second", Role::Sidecar, QUEUED).first("first", Role::Init, RUNS);
+    let status = case.status();
+    let wanted = said("False", "ContainersNotInitialized", "containers with incomplete status: [first second]");
+    assert_eq!(says(&status, "Initialized"), wanted);
+    let wanted = said("False", "ContainersNotReady", "containers with unready status: [second a]");
+    assert_eq!(says(&status, "Ready"), wanted, "an init container is never ready in this sense");
+    let waits = json!({ "waiting": { "reason": "PodInitializing" } });
+    assert_eq!((state(&status, "second"), state(&status, "a")), (waits.clone(), waits));
+    let inits = status.init_container_statuses.unwrap();
+    assert_eq!((inits[0].ready, inits[0].started), (false, Some(true)));
+    assert_eq!((inits.len(), status.container_statuses.unwrap().len()), (2, 1));
+}
+
+#[test]
+fn completed_init_containers_are_ready_and_sidecars_run() {
+    let status =
+        Case::new("Always", &[RUNS]).first("s", Role::Sidecar, RUNS).first("i", Role::Init, SUCCEEDED).status();
+    for type_ in ["Initialized", "Ready"] {
+        assert_eq!(says(&status, type_), said("True", "", ""));
+    }
+    let inits = status.init_container_statuses.unwrap();
+    assert_eq!((inits[0].ready, inits[0].started), (true, Some(false)));
+    assert_eq!((inits[1].ready, inits[1].started), (true, Some(true)));
+
+    let crashed = Case::new("Always", &[RUNS]).first("s", Role::Sidecar, CRASH_LOOP).status();
+    assert_eq!(says(&crashed, "Initialized"), said("True", "", ""), "the main container has run");
+    let wanted = said("False", "ContainersNotReady", "containers with unready status: [s]");
+    assert_eq!(says(&crashed, "Ready"), wanted);
 }
 
 #[test]
 fn completed_and_failed_pods_say_so() {
-    let done = |code| status_of("Never", vec![vec![started(), exited(code)], vec![started(), exited(0)]], false);
-    let succeeded = done(0);
-    for type_ in ["ContainersReady", "Ready"] {
-        assert_eq!(says(&succeeded, type_), ("False".into(), Some("PodCompleted".into())));
-    }
-    assert_eq!(says(&succeeded, "Initialized"), ("True".into(), Some("PodCompleted".into())));
-    assert_eq!(says(&succeeded, "PodReadyToStartContainers"), ("False".into(), None));
-    let failed = done(3);
-    assert_eq!(says(&failed, "Ready"), ("False".into(), Some("PodFailed".into())));
-    let terminated = failed.container_statuses.unwrap()[0].state.clone().unwrap().terminated.unwrap();
-    assert_eq!((terminated.exit_code, terminated.reason.as_deref()), (3, Some("Error")));
+    let done = |did| Case::new("Never", &[did, SUCCEEDED]).status();
+    assert_eq!(says(&done(SUCCEEDED), "Ready"), said("False", "PodCompleted", ""));
+    assert_eq!(says(&done(SUCCEEDED), "Initialized"), said("True", "PodCompleted", ""));
+    assert_eq!(says(&done(FAILED), "Ready"), said("False", "PodFailed", ""));
+    assert_eq!(says(&done(FAILED), "PodReadyToStartContainers"), said("False", "", ""));
+    assert_eq!(state(&done(FAILED), "a")["terminated"]["exitCode"], 7);
 }
 
 #[test]
-fn a_crash_loop_shows_the_last_end() {
-    let events = vec![started(), exited(1), started(), exited(2)];
-    let status = status_of("Always", vec![events, vec![started()]], false);
-    let container = &status.container_statuses.as_ref().unwrap()[0];
-    let waiting = container.state.as_ref().unwrap().waiting.as_ref().unwrap();
-    assert_eq!(waiting.reason.as_deref(), Some("CrashLoopBackOff"));
-    assert_eq!(container.last_state.as_ref().unwrap().terminated.as_ref().unwrap().exit_code, 2);
-    assert_eq!(container.restart_count, 1);
+fn what_a_container_waits_for_is_said_in_the_kubelets_words() {
+    let loops = Case::new("Always", &[CRASH_LOOP]).status();
+    let message = "back-off 10s restarting failed container=a pod=p_default(u)";
+    assert_eq!(state(&loops, "a"), json!({ "waiting": { "reason": "CrashLoopBackOff", "message": message } }));
+    let container = &loops.container_statuses.unwrap()[0];
+    assert_eq!((container.restart_count, container.ready, container.started), (1, false, Some(false)));
+    assert_eq!(container.last_state.as_ref().unwrap().terminated.as_ref().unwrap().exit_code, 1);
+
+    let fails = Case::new("Always", &[&[Begin, FailToPull], &[Begin, FailToPull, WaitForPull]]).status();
+    assert_eq!(state(&fails, "a"), json!({ "waiting": { "reason": "ErrImagePull", "message": "no such tag" } }));
+    let message = "Back-off pulling image \"i\": ErrImagePull: no such tag";
+    assert_eq!(state(&fails, "b"), json!({ "waiting": { "reason": "ImagePullBackOff", "message": message } }));
+}
+
+#[test]
+fn volumes_that_are_not_ready_hold_all_back() {
+    let why = "configmap \"x\" not found";
+    let case = Case { mounted: false, mount_error: Some(why), ..Case::new("Always", &[QUEUED]) };
+    let status = case.status();
+    assert_eq!(state(&status, "a"), json!({ "waiting": { "reason": "ContainerCreating", "message": why } }));
+    assert_eq!(says(&status, "PodReadyToStartContainers"), said("False", "", ""));
+}
+
+#[test]
+fn a_pod_that_fails_says_why_when_nothing_runs_any_more() {
+    let verdict = Verdict { reason: "DeadlineExceeded".into(), message: "too long".into() };
+    let case = |mains: &[&[Did]]| Case { verdict: Some(verdict.clone()), terminal: true, ..Case::new("Always", mains) };
+    let ending = case(&[RUNS]).status();
+    assert_eq!((ending.phase.as_deref(), ending.reason), (Some("Running"), None));
+    let ended = case(&[&[Begin, Start, Stop, Exit(0)], NEVER_RAN]).status();
+    assert_eq!(ended.phase.as_deref(), Some("Failed"), "though what ran ended well");
+    assert_eq!((ended.reason.as_deref(), ended.message.as_deref()), (Some("DeadlineExceeded"), Some("too long")));
+    let never = state(&ended, "b");
+    assert_eq!(
+        (&never["terminated"]["exitCode"], &never["terminated"]["reason"]),
+        (&json!(137), &json!("ContainerStatusUnknown"))
+    );
 }
 
 #[test]
 fn refused_pods_fail_or_wait() {
-    let pod = pod("Always");
-    let machine = Machine::new(RestartPolicy::Always);
-    let rows = [("a".to_string(), "i".to_string(), &machine), ("b".to_string(), "i".to_string(), &machine)];
     let status = |fails| {
-        let refusal = Refusal { message: "no probes".into(), fails };
-        pod_status(&Facts {
-            pod: &pod,
-            before: None,
-            containers: &rows,
-            refusal: Some(&refusal),
-            host_ip: "10.0.0.1",
-            start_time: Timestamp::UNIX_EPOCH,
-            deleting: false,
-            now: Timestamp::UNIX_EPOCH,
-        })
+        let refusal = Refusal { reason: "OutOfcpu".into(), message: "no place".into(), fails };
+        let verdict = fails.then(|| Verdict { reason: "OutOfcpu".into(), message: "no place".into() });
+        Case { refusal: Some(refusal), verdict, mounted: false, terminal: fails, ..Case::new("Always", &[QUEUED]) }
+            .status()
     };
     let failed = status(true);
     assert_eq!(failed.phase.as_deref(), Some("Failed"));
-    assert_eq!(failed.reason.as_deref(), Some("UnsupportedOnWasmNode"));
-    assert_eq!(failed.message.as_deref(), Some("no probes"));
-    assert_eq!(says(&failed, "Ready"), ("False".into(), Some("PodFailed".into())));
+    assert_eq!((failed.reason.as_deref(), failed.message.as_deref()), (Some("OutOfcpu"), Some("no place")));
+    assert_eq!(failed.container_statuses.as_deref(), Some(&[][..]));
+    assert_eq!(says(&failed, "Ready"), said("False", "PodFailed", ""));
     let held = status(false);
-    assert_eq!((held.phase.as_deref(), held.reason), (Some("Pending"), None));
-    let state = held.container_statuses.unwrap()[0].state.clone().unwrap();
-    assert_eq!(state.waiting.unwrap().reason.as_deref(), Some("CreateContainerConfigError"));
+    assert_eq!((held.phase.as_deref(), held.reason.as_deref()), (Some("Pending"), None));
+    let waits = json!({ "waiting": { "reason": "CreateContainerConfigError", "message": "no place" } });
+    assert_eq!(state(&held, "a"), waits);
+}
+
+#[test]
+fn who_waits_for_an_ephemeral_container_learns_why_it_never_runs() {
+    let mut case = Case::new("Always", &[RUNS]);
+    let debugger = json!([{ "name": "debugger", "image": "busybox" }]);
+    case.pod.spec.as_mut().unwrap().ephemeral_containers = Some(serde_json::from_value(debugger).unwrap());
+    let status = case.status();
+    assert_eq!(status.phase.as_deref(), Some("Running"));
+    let refused = &status.ephemeral_container_statuses.as_ref().unwrap()[0];
+    let terminated = refused.state.as_ref().unwrap().terminated.as_ref().unwrap();
+    assert_eq!((refused.name.as_str(), terminated.exit_code), ("debugger", 128));
+    assert!(terminated.message.as_ref().unwrap().contains("ephemeral containers"));
 }
 
 #[test]
 fn readiness_gates_are_kept() {
-    let mut gated = pod("Always");
-    let gate = json!([{ "conditionType": "example.com/gate" }]);
-    gated.spec.as_mut().unwrap().readiness_gates = Some(serde_json::from_value(gate).unwrap());
-    let machine = machine("Always", vec![started()]);
-    let rows = [("a".to_string(), "i".to_string(), &machine)];
-    let ready = |pod: &Pod| {
-        let facts = Facts {
-            pod,
-            before: None,
-            containers: &rows,
-            refusal: None,
-            host_ip: "",
-            start_time: Timestamp::UNIX_EPOCH,
-            deleting: false,
-            now: Timestamp::UNIX_EPOCH,
-        };
-        says(&pod_status(&facts), "Ready")
+    let mut case = Case::new("Always", &[RUNS]);
+    let gates = json!([{ "conditionType": "example.com/a" }, { "conditionType": "example.com/b" }]);
+    case.pod.spec.as_mut().unwrap().readiness_gates = Some(serde_json::from_value(gates).unwrap());
+    let mut ready = |conditions: Value| {
+        case.pod.status = Some(serde_json::from_value(json!({ "conditions": conditions })).unwrap());
+        says(&case.status(), "Ready")
     };
-    assert_eq!(ready(&gated), ("False".into(), Some("ReadinessGatesNotReady".into())));
-    let open = json!({ "conditions": [{ "type": "example.com/gate", "status": "True" }] });
-    gated.status = Some(serde_json::from_value(open).unwrap());
-    assert_eq!(ready(&gated), ("True".into(), None));
+    let (status, reason, message) = ready(json!([{ "type": "example.com/b", "status": "False" }]));
+    assert_eq!((status.as_str(), reason.as_deref()), ("False", Some("ReadinessGatesNotReady")));
+    let message = message.unwrap();
+    assert!(message.contains("no condition") && message.contains("example.com/b\" is \"False\""), "{message}");
+    let open = json!([{ "type": "example.com/a", "status": "True" }, { "type": "example.com/b", "status": "True" }]);
+    assert_eq!(ready(open), said("True", "", ""));
 }
 
 #[test]
 fn transition_times_stay_while_the_status_does() {
-    let pod = pod("Always");
-    let machine = machine("Always", vec![started()]);
-    let rows = [("a".to_string(), "i".to_string(), &machine)];
-    let at = |before, second| {
-        pod_status(&Facts {
-            pod: &pod,
-            before,
-            containers: &rows,
-            refusal: None,
-            host_ip: "",
-            start_time: Timestamp::UNIX_EPOCH,
-            deleting: false,
-            now: Timestamp::from_second(second).unwrap(),
-        })
-    };
-    let first = at(None, 1);
-    assert_eq!(at(Some(&first), 60), first);
+    let mut case = Case { second: 1, ..Case::new("Always", &[RUNS]) };
+    let first = case.status();
+    (case.before, case.second) = (Some(first.clone()), 60);
+    assert_eq!(case.status(), first);
 }
 
 #[test]
 fn the_patch_takes_back_reasons_and_names_the_uid() {
-    let patch = patch(&status_of("Always", vec![vec![started()], vec![started()]], false), "u");
+    let patch = patch(&Case::new("Always", &[RUNS]).status(), "u");
     assert_eq!(patch["metadata"]["uid"], "u");
-    let ready = patch["status"]["conditions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|condition| condition["type"] == "Ready")
-        .unwrap();
+    let conditions = patch["status"]["conditions"].as_array().unwrap();
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
     assert_eq!((ready["reason"].clone(), ready["message"].clone()), (Value::Null, Value::Null));
     assert!(ready.as_object().unwrap().contains_key("message"));
+    for field in ["qosClass", "podIP", "resize", "nominatedNodeName"] {
+        assert!(!patch["status"].as_object().unwrap().contains_key(field), "{field} is left as it is");
+    }
+}
+
+#[test]
+fn a_queued_container_that_ran_under_an_earlier_agent_counts_as_stopped() {
+    let mut case = Case::new("Always", &[CRASH_LOOP]);
+    case.containers[0].2.state = State::Queued;
+    let status = case.status();
+    assert_eq!(status.phase.as_deref(), Some("Running"));
+    assert_eq!(state(&status, "a")["terminated"]["exitCode"], 1);
 }

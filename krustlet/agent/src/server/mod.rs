@@ -1,12 +1,22 @@
-//! The node's own HTTPS port, as far as the API server uses it: logs.
+//! The node's own HTTPS port, the kubelet's API as far as a WebAssembly node has it: logs, pods, metrics.
 //!
-//! Only clients with a certificate of the cluster's CA get through the handshake. Which of them may read which log is not
-//! asked yet: a SubjectAccessReview belongs where the routes call [`routes::authorize`].
+//! Only clients with a certificate of the cluster's CA get through the handshake. Which of them may do what is not asked
+//! yet: a SubjectAccessReview belongs into [`access`].
 
+mod access;
+mod exposition;
+mod logs;
+mod metrics;
+mod pods;
+mod process;
+mod rates;
 mod routes;
+mod stats;
+mod usage;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +27,11 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::task::AbortHandle;
 
+use self::usage::Usages;
 use crate::join::Serving;
+use crate::logs::Logs;
 use crate::pods::Directory;
 
 /// How long open connections may go on when the agent stops.
@@ -47,14 +60,29 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener> {
     Ok(listener)
 }
 
+/// What the server tells about.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The pods.
+    pub directory: Directory,
+    /// What their containers wrote.
+    pub logs: Logs,
+    /// Name of the Node.
+    pub node_name: String,
+    /// Folder whose file system is the node's; it must exist.
+    pub data_dir: PathBuf,
+}
+
 /// The running server.
 pub struct Server {
     handle: Handle<SocketAddr>,
+    sampler: AbortHandle,
 }
 
 impl Server {
     /// Ends it: no new connection from now on, open ones within half a second.
     pub fn stop(&self) {
+        self.sampler.abort();
         self.handle.graceful_shutdown(Some(FAREWELL));
     }
 }
@@ -63,17 +91,19 @@ impl Server {
 ///
 /// # Errors
 /// When certificate and key do not belong together.
-pub fn start(listener: TcpListener, serving: &Serving, ca: Arc<RootCertStore>, directory: Directory) -> Result<Server> {
+pub fn start(listener: TcpListener, serving: &Serving, ca: Arc<RootCertStore>, site: Site) -> Result<Server> {
     // A renewed certificate is to be put in with `reload_from_config`: open connections go on, new ones get it.
     let tls = RustlsConfig::from_config(tls(serving, ca)?);
     let handle = Handle::new();
     let server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone());
+    let usages = Usages::new(site.directory.clone(), site.data_dir.clone());
+    let sampler = tokio::spawn(usages.clone().sample_for_ever()).abort_handle();
     tokio::spawn(async move {
-        if let Err(error) = server.serve(routes::router(directory).into_make_service()).await {
+        if let Err(error) = server.serve(routes::router(site, usages).into_make_service()).await {
             tracing::error!("the log port has failed: {error}");
         }
     });
-    Ok(Server { handle })
+    Ok(Server { handle, sampler })
 }
 
 fn tls(serving: &Serving, ca: Arc<RootCertStore>) -> Result<Arc<ServerConfig>> {

@@ -1,64 +1,16 @@
 //! The command line and its environment: Krustlet's names and meanings, checked before anything else happens.
 
+mod flags;
+
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
-use clap::Parser;
-
+pub use self::flags::Flags;
+use crate::images;
 use crate::labels::{self, Labels};
-
-/// A Kubernetes node that runs WebAssembly modules as pods.
-#[derive(Parser, Clone, Debug)]
-#[command(name = "krustlet-wasi", version, about, long_about = None)]
-pub struct Flags {
-    /// Address that the log port listens on [default: the node IP]
-    #[arg(short = 'a', long, env = "KRUSTLET_ADDRESS")]
-    addr: Option<IpAddr>,
-
-    /// Port of the node's HTTPS API (pod logs)
-    #[arg(short = 'p', long, env = "KRUSTLET_PORT", default_value_t = 3000, value_parser = clap::value_parser!(u16).range(1..))]
-    port: u16,
-
-    /// Most pods that this node takes
-    #[arg(long, env = "MAX_PODS", default_value_t = 110, value_parser = clap::value_parser!(u16).range(1..))]
-    max_pods: u16,
-
-    /// Serving certificate, PEM; made by TLS bootstrap if absent [default: DATA_DIR/config/krustlet.crt]
-    #[arg(long, env = "KRUSTLET_CERT_FILE")]
-    cert_file: Option<PathBuf>,
-
-    /// Private key of the serving certificate, PEM [default: DATA_DIR/config/krustlet.key]
-    #[arg(long, env = "KRUSTLET_PRIVATE_KEY_FILE")]
-    private_key_file: Option<PathBuf>,
-
-    /// IP address under which the API server reaches this node [default: what the hostname resolves to]
-    #[arg(short = 'n', long, env = "KRUSTLET_NODE_IP")]
-    node_ip: Option<IpAddr>,
-
-    /// Labels for the Node, key=value pairs separated by commas
-    #[arg(long, env = "NODE_LABELS", value_delimiter = ',')]
-    node_labels: Vec<String>,
-
-    /// Hostname of the node; must equal the node name [default: the node name]
-    #[arg(long, env = "KRUSTLET_HOSTNAME")]
-    hostname: Option<String>,
-
-    /// Name of the Node in Kubernetes [default: this machine's hostname, in lower case]
-    #[arg(long, env = "KRUSTLET_NODE_NAME")]
-    node_name: Option<String>,
-
-    /// Folder for keys, modules and logs [default: $HOME/.krustlet]
-    #[arg(long, env = "KRUSTLET_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-
-    /// Kubeconfig with the bootstrap token; read only while the node has no certificate of its own
-    #[arg(long, env = "KRUSTLET_BOOTSTRAP_FILE", default_value = "/etc/kubernetes/bootstrap-kubelet.conf")]
-    bootstrap_file: PathBuf,
-
-    /// Registries (host or host:port, separated by commas) that are spoken to in plain HTTP
-    #[arg(long, env = "KRUSTLET_INSECURE_REGISTRIES", value_delimiter = ',')]
-    insecure_registries: Vec<String>,
-}
+use crate::logs;
+use crate::node::Reserve;
 
 /// What the agent runs with: every default filled in, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +37,16 @@ pub struct Config {
     pub node_labels: Labels,
     /// Registries spoken to in plain HTTP, as `host` or `host:port`.
     pub insecure_registries: Vec<String>,
+    /// Docker config file with the node's logins; `None` is the usual one.
+    pub registry_config: Option<PathBuf>,
+    /// Which unused modules go, and when.
+    pub image_limits: images::Limits,
+    /// How large the logs of a container may get.
+    pub log_limits: logs::Limits,
+    /// `--system-reserved`: what is not for pods.
+    pub system_reserved: Reserve,
+    /// Folders below which hostPath volumes may be. Empty: nowhere.
+    pub allowed_host_paths: Vec<PathBuf>,
 }
 
 /// What the machine knows, apart from the flags: passed in so that the rules can be tested.
@@ -168,6 +130,12 @@ impl Config {
             }
         }
 
+        let system_reserved = Reserve::parse(&flags.system_reserved).unwrap_or_else(|wrong| {
+            faults.extend(wrong.into_iter().map(|fault| format!("--system-reserved: {fault}")));
+            Reserve::default()
+        });
+        let allowed_host_paths = allowed_host_paths(&flags.allowed_host_paths, &data_dir, &mut faults);
+
         let kubeconfig = around.kubeconfig.clone().unwrap_or_else(|| data_dir.join("config/kubeconfig"));
         if kubeconfig.to_string_lossy().contains(':') {
             faults.push("KUBECONFIG: one path is expected, the file that holds this node's own credential".into());
@@ -188,6 +156,17 @@ impl Config {
             data_dir,
             node_labels,
             insecure_registries,
+            registry_config: flags.registry_config.as_deref().map(absolute),
+            image_limits: images::Limits {
+                max_age: Duration::from_secs(u64::from(flags.image_gc_max_age_hours) * 3600),
+                max_bytes: flags.image_gc_max_bytes,
+            },
+            log_limits: logs::Limits {
+                max_file_bytes: flags.container_log_max_size_bytes,
+                max_files: flags.container_log_max_files,
+            },
+            system_reserved,
+            allowed_host_paths,
         })
     }
 
@@ -202,6 +181,23 @@ impl Config {
     }
 }
 
+/// `--allowed-host-paths`, checked. What a pod could reach through them must never be the node's own keys.
+fn allowed_host_paths(given: &[String], data_dir: &Path, faults: &mut Vec<String>) -> Vec<PathBuf> {
+    let paths: Vec<PathBuf> =
+        given.iter().map(|path| path.trim()).filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+    for path in &paths {
+        if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+            faults.push(format!("--allowed-host-paths: {path:?} is no absolute path without '..'"));
+        } else if path.starts_with(data_dir) || data_dir.starts_with(path) {
+            faults.push(format!(
+                "--allowed-host-paths: {path:?} would open the agent's own folder {} to pods, and its keys are there",
+                data_dir.display()
+            ));
+        }
+    }
+    paths
+}
+
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
@@ -213,77 +209,4 @@ fn address_of(hostname: &str) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn around() -> Surroundings {
-        Surroundings { hostname: Some("Build-Box".into()), home: Some("/home/me".into()), kubeconfig: None }
-    }
-
-    fn resolve(argv: &[&str]) -> Result<Config, Vec<String>> {
-        let flags =
-            Flags::try_parse_from(std::iter::once(&"krustlet-wasi").chain(argv)).map_err(|e| vec![e.to_string()])?;
-        Config::resolve(flags, &around())
-    }
-
-    #[test]
-    fn defaults_are_krustlets() {
-        let config = resolve(&["--node-ip", "10.1.2.3"]).unwrap();
-        assert_eq!(config.node_name, "build-box");
-        assert_eq!(config.listen, "10.1.2.3:3000".parse().unwrap());
-        assert_eq!(config.max_pods, 110);
-        assert_eq!(config.data_dir, PathBuf::from("/home/me/.krustlet"));
-        assert_eq!(config.cert_file, PathBuf::from("/home/me/.krustlet/config/krustlet.crt"));
-        assert_eq!(config.key_file, PathBuf::from("/home/me/.krustlet/config/krustlet.key"));
-        assert_eq!(config.bootstrap_file, PathBuf::from("/etc/kubernetes/bootstrap-kubelet.conf"));
-    }
-
-    #[test]
-    fn every_flag_arrives() {
-        let config = resolve(&[
-            "--node-ip=10.1.2.3",
-            "--node-name=krustlet",
-            "--hostname=krustlet",
-            "--addr=10.9.9.9",
-            "--port=4000",
-            "--max-pods=7",
-            "--data-dir=/d",
-            "--bootstrap-file=/b",
-            "--cert-file=/c",
-            "--private-key-file=/k",
-            "--node-labels=a=b,c=d",
-            "--insecure-registries=localhost:5000,reg.local",
-        ])
-        .unwrap();
-        assert_eq!(config.node_name, "krustlet");
-        assert_eq!(config.listen, "10.9.9.9:4000".parse().unwrap());
-        assert_eq!(config.max_pods, 7);
-        assert_eq!(config.cert_file, PathBuf::from("/c"));
-        assert_eq!(config.key_file, PathBuf::from("/k"));
-        assert_eq!(config.bootstrap_file, PathBuf::from("/b"));
-        assert_eq!(config.node_labels, Labels::from([("a".into(), "b".into()), ("c".into(), "d".into())]));
-        assert_eq!(config.insecure_registries, ["localhost:5000", "reg.local"]);
-    }
-
-    #[test]
-    fn all_faults_come_at_once() {
-        let faults = resolve(&[
-            "--node-ip=0.0.0.0",
-            "--node-name=Krustlet",
-            "--hostname=other",
-            "--node-labels=kubernetes.io/role=x",
-            "--insecure-registries=http://x",
-        ])
-        .unwrap_err();
-        let flags: Vec<&str> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
-        assert_eq!(flags, ["--node-name", "--hostname", "--node-ip", "--node-labels", "--insecure-registries"]);
-    }
-
-    #[test]
-    fn values_of_the_wrong_type_are_refused_by_name() {
-        for (flag, value) in [("--node-ip", "x"), ("--port", "0"), ("--port", "65536"), ("--max-pods", "-1")] {
-            let message = resolve(&["--node-ip=10.0.0.1", &format!("{flag}={value}")]).unwrap_err().join("\n");
-            assert!(message.contains(flag), "{message}");
-        }
-    }
-}
+mod tests;

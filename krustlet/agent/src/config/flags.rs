@@ -1,0 +1,90 @@
+//! The command line, and the environment variables that stand for it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::logs;
+use crate::node::Reserve;
+
+/// A Kubernetes node that runs WebAssembly modules as pods.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "krustlet-wasi", version, about, long_about = None)]
+pub struct Flags {
+    /// Address that the log port listens on [default: the node IP]
+    #[arg(short = 'a', long, env = "KRUSTLET_ADDRESS")]
+    pub(super) addr: Option<IpAddr>,
+
+    /// Port of the node's HTTPS API (pod logs)
+    #[arg(short = 'p', long, env = "KRUSTLET_PORT", default_value_t = 3000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: u16,
+
+    /// Most pods that this node takes
+    #[arg(long, env = "MAX_PODS", default_value_t = 110, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) max_pods: u16,
+
+    /// Serving certificate, PEM; made by TLS bootstrap if absent [default: DATA_DIR/config/krustlet.crt]
+    #[arg(long, env = "KRUSTLET_CERT_FILE")]
+    pub(super) cert_file: Option<PathBuf>,
+
+    /// Private key of the serving certificate, PEM [default: DATA_DIR/config/krustlet.key]
+    #[arg(long, env = "KRUSTLET_PRIVATE_KEY_FILE")]
+    pub(super) private_key_file: Option<PathBuf>,
+
+    /// IP address under which the API server reaches this node [default: what the hostname resolves to]
+    #[arg(short = 'n', long, env = "KRUSTLET_NODE_IP")]
+    pub(super) node_ip: Option<IpAddr>,
+
+    /// Labels for the Node, key=value pairs separated by commas
+    #[arg(long, env = "NODE_LABELS", value_delimiter = ',')]
+    pub(super) node_labels: Vec<String>,
+
+    /// Hostname of the node; must equal the node name [default: the node name]
+    #[arg(long, env = "KRUSTLET_HOSTNAME")]
+    pub(super) hostname: Option<String>,
+
+    /// Name of the Node in Kubernetes [default: this machine's hostname, in lower case]
+    #[arg(long, env = "KRUSTLET_NODE_NAME")]
+    pub(super) node_name: Option<String>,
+
+    /// Folder for keys, modules and logs [default: $HOME/.krustlet]
+    #[arg(long, env = "KRUSTLET_DATA_DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+
+    /// Kubeconfig with the bootstrap token; read only while the node has no certificate of its own
+    #[arg(long, env = "KRUSTLET_BOOTSTRAP_FILE", default_value = "/etc/kubernetes/bootstrap-kubelet.conf")]
+    pub(super) bootstrap_file: PathBuf,
+
+    /// Registries (host or host:port, separated by commas) that are spoken to in plain HTTP
+    #[arg(long, env = "KRUSTLET_INSECURE_REGISTRIES", value_delimiter = ',')]
+    pub(super) insecure_registries: Vec<String>,
+
+    /// Docker config file with this node's logins of registries; read again when it changes; credential helpers are not asked
+    /// [default: $DOCKER_CONFIG/config.json, else ~/.docker/config.json]
+    #[arg(long, env = "KRUSTLET_REGISTRY_CONFIG")]
+    pub(super) registry_config: Option<PathBuf>,
+
+    /// Hours after which a module goes that no container has used
+    #[arg(long, env = "KRUSTLET_IMAGE_GC_MAX_AGE_HOURS", default_value_t = 168, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) image_gc_max_age_hours: u32,
+
+    /// Bytes of modules on disk from which on the least recently used ones go; those in use stay
+    #[arg(long, env = "KRUSTLET_IMAGE_GC_MAX_BYTES", default_value_t = 10 << 30)]
+    pub(super) image_gc_max_bytes: u64,
+    /// A container's log file is rotated before it gets larger than this: bytes
+    #[arg(long, env = "KRUSTLET_CONTAINER_LOG_MAX_SIZE_BYTES", default_value_t = logs::Limits::DEFAULT.max_file_bytes, value_parser = clap::value_parser!(u64).range(1024..))]
+    pub(super) container_log_max_size_bytes: u64,
+
+    /// Log files that are kept of a container's run, the one being written included
+    #[arg(long, env = "KRUSTLET_CONTAINER_LOG_MAX_FILES", default_value_t = logs::Limits::DEFAULT.max_files, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub(super) container_log_max_files: u32,
+
+    /// What pods may not request of this machine, as cpu=QUANTITY,memory=QUANTITY,ephemeral-storage=QUANTITY; what is not named is not reserved
+    #[arg(long, env = "KRUSTLET_SYSTEM_RESERVED", default_value = Reserve::DEFAULT)]
+    pub(super) system_reserved: String,
+
+    /// Folders of this machine (absolute paths, separated by commas) below which hostPath volumes may be [default: none]
+    #[arg(long, env = "KRUSTLET_ALLOWED_HOST_PATHS", value_delimiter = ',')]
+    pub(super) allowed_host_paths: Vec<String>,
+}

@@ -1,0 +1,118 @@
+use clap::Parser;
+
+use super::*;
+
+fn around() -> Surroundings {
+    Surroundings { hostname: Some("Build-Box".into()), home: Some("/home/me".into()), kubeconfig: None }
+}
+
+fn resolve(argv: &[&str]) -> Result<Config, Vec<String>> {
+    let flags =
+        Flags::try_parse_from(std::iter::once(&"krustlet-wasi").chain(argv)).map_err(|e| vec![e.to_string()])?;
+    Config::resolve(flags, &around())
+}
+
+#[test]
+fn defaults_are_krustlets() {
+    let config = resolve(&["--node-ip", "10.1.2.3"]).unwrap();
+    assert_eq!(config.node_name, "build-box");
+    assert_eq!(config.listen, "10.1.2.3:3000".parse().unwrap());
+    assert_eq!(config.max_pods, 110);
+    assert_eq!(config.data_dir, PathBuf::from("/home/me/.krustlet"));
+    assert_eq!(config.cert_file, PathBuf::from("/home/me/.krustlet/config/krustlet.crt"));
+    assert_eq!(config.key_file, PathBuf::from("/home/me/.krustlet/config/krustlet.key"));
+    assert_eq!(config.bootstrap_file, PathBuf::from("/etc/kubernetes/bootstrap-kubelet.conf"));
+    assert_eq!(config.registry_config, None);
+    assert_eq!(
+        config.image_limits,
+        images::Limits { max_age: Duration::from_secs(604_800), max_bytes: 10_737_418_240 }
+    );
+    assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 10 * 1024 * 1024, max_files: 5 });
+    let reserve = Reserve { cpu_millis: 100, memory_bytes: 128 << 20, storage_bytes: 1 << 30 };
+    assert_eq!(config.system_reserved, reserve);
+}
+
+#[test]
+fn every_flag_arrives() {
+    let config = resolve(&[
+        "--node-ip=10.1.2.3",
+        "--node-name=krustlet",
+        "--hostname=krustlet",
+        "--addr=10.9.9.9",
+        "--port=4000",
+        "--max-pods=7",
+        "--data-dir=/d",
+        "--bootstrap-file=/b",
+        "--cert-file=/c",
+        "--private-key-file=/k",
+        "--node-labels=a=b,c=d",
+        "--insecure-registries=localhost:5000,reg.local",
+        "--registry-config=/r.json",
+        "--image-gc-max-age-hours=2",
+        "--image-gc-max-bytes=0",
+        "--container-log-max-size-bytes=4096",
+        "--container-log-max-files=2",
+        "--system-reserved=cpu=1",
+        "--allowed-host-paths=/srv/share,/mnt",
+    ])
+    .unwrap();
+    assert_eq!(config.node_name, "krustlet");
+    assert_eq!(config.listen, "10.9.9.9:4000".parse().unwrap());
+    assert_eq!(config.max_pods, 7);
+    assert_eq!(config.cert_file, PathBuf::from("/c"));
+    assert_eq!(config.key_file, PathBuf::from("/k"));
+    assert_eq!(config.bootstrap_file, PathBuf::from("/b"));
+    assert_eq!(config.node_labels, Labels::from([("a".into(), "b".into()), ("c".into(), "d".into())]));
+    assert_eq!(config.insecure_registries, ["localhost:5000", "reg.local"]);
+    assert_eq!(config.registry_config, Some("/r.json".into()));
+    assert_eq!(config.image_limits, images::Limits { max_age: Duration::from_secs(7200), max_bytes: 0 });
+    assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 4096, max_files: 2 });
+    assert_eq!(config.system_reserved, Reserve { cpu_millis: 1000, ..Reserve::default() });
+    assert_eq!(config.allowed_host_paths, [PathBuf::from("/srv/share"), PathBuf::from("/mnt")]);
+}
+
+#[test]
+fn all_faults_come_at_once() {
+    let faults = resolve(&[
+        "--node-ip=0.0.0.0",
+        "--node-name=Krustlet",
+        "--hostname=other",
+        "--node-labels=kubernetes.io/role=x",
+        "--insecure-registries=http://x",
+        "--system-reserved=cpu=x,pods=1",
+    ])
+    .unwrap_err();
+    let flags: Vec<&str> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
+    let wanted = ["--node-name", "--hostname", "--node-ip", "--node-labels", "--insecure-registries"];
+    assert_eq!(flags, [&wanted[..], &["--system-reserved"; 2]].concat());
+}
+
+#[test]
+fn host_paths_are_absolute_and_never_the_agents_own() {
+    for bad in ["srv", "/srv/../etc", "/", "/d", "/d/keys"] {
+        let faults = resolve(&["--node-ip=10.0.0.1", "--data-dir=/d", &format!("--allowed-host-paths={bad}")]);
+        let faults = faults.unwrap_err();
+        assert!(faults.len() == 1 && faults[0].starts_with("--allowed-host-paths"), "{bad}: {faults:?}");
+    }
+    let none = resolve(&["--node-ip=10.0.0.1", "--data-dir=/d", "--allowed-host-paths="]).unwrap();
+    assert!(none.allowed_host_paths.is_empty());
+    assert_eq!(resolve(&["--node-ip=10.0.0.1", "--allowed-host-paths=/data"]).unwrap().allowed_host_paths.len(), 1);
+}
+
+#[test]
+fn values_of_the_wrong_type_are_refused_by_name() {
+    let cases = [
+        ("--node-ip", "x"),
+        ("--port", "0"),
+        ("--port", "65536"),
+        ("--max-pods", "-1"),
+        ("--image-gc-max-age-hours", "0"),
+        ("--image-gc-max-bytes", "10Gi"),
+        ("--container-log-max-size-bytes", "10"),
+        ("--container-log-max-files", "1"),
+    ];
+    for (flag, value) in cases {
+        let message = resolve(&["--node-ip=10.0.0.1", &format!("{flag}={value}")]).unwrap_err().join("\n");
+        assert!(message.contains(flag), "{message}");
+    }
+}

@@ -1,0 +1,77 @@
+//! What a pod wants, and with which logins.
+
+use std::fmt;
+
+use krustlet_oci::{Client, Keyring, Reference};
+use sha2::{Digest, Sha256};
+
+use super::turns::Who;
+use super::{ImageError, index};
+
+/// A wish for a module.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// `image` of the container.
+    pub name: &'a str,
+    /// `imagePullPolicy` of the container, if there is one.
+    pub policy: Option<&'a str>,
+    /// The Secrets that `imagePullSecrets` of the pod names.
+    pub pull_secrets: &'a [PullSecret],
+}
+
+/// A Secret with logins of registries
+/// (<https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets>).
+#[derive(Clone)]
+pub enum PullSecret {
+    /// `.dockerconfigjson` of one of type `kubernetes.io/dockerconfigjson`.
+    DockerConfigJson(Vec<u8>),
+    /// `.dockercfg` of one of type `kubernetes.io/dockercfg`.
+    DockerCfg(Vec<u8>),
+}
+
+impl fmt::Debug for PullSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DockerConfigJson(_) => "DockerConfigJson(…)",
+            Self::DockerCfg(_) => "DockerCfg(…)",
+        })
+    }
+}
+
+impl Request<'_> {
+    /// A client that asks with the pod's logins before the node's.
+    ///
+    /// # Errors
+    /// A Secret that cannot be read.
+    pub(super) fn client(&self, node: &Client) -> Result<Client, ImageError> {
+        if self.pull_secrets.is_empty() {
+            return Ok(node.clone());
+        }
+        let mut keyring = Keyring::default();
+        for (number, secret) in self.pull_secrets.iter().enumerate() {
+            let added = match secret {
+                PullSecret::DockerConfigJson(content) => keyring.add_docker_config_json(content),
+                PullSecret::DockerCfg(content) => keyring.add_docker_cfg(content),
+            };
+            added.map_err(|error| {
+                let (number, all) = (number + 1, self.pull_secrets.len());
+                ImageError::Pull(format!("image pull secret {number} of {all} cannot be used: {error}"))
+            })?;
+        }
+        Ok(node.with_keyring(keyring))
+    }
+
+    /// The same for two requests exactly when they would ask the same registry the same way.
+    pub(super) fn who(&self, reference: &Reference) -> Who {
+        let mut hash = Sha256::new_with_prefix(index::repository(reference));
+        for secret in self.pull_secrets {
+            let (kind, content) = match secret {
+                PullSecret::DockerConfigJson(content) => ("json", content),
+                PullSecret::DockerCfg(content) => ("cfg", content),
+            };
+            hash.update(kind);
+            hash.update(Sha256::digest(content));
+        }
+        hash.finalize().into()
+    }
+}

@@ -1,0 +1,369 @@
+//! What the containers of a pod share: its volumes, and the objects that its spec refers to.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future;
+use k8s_openapi::api::core::v1::{Container, Pod, Volume};
+use k8s_openapi::jiff::Timestamp;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::Shared;
+use super::command::Environment;
+use super::env::{self, Built, Facts, Node};
+use super::objects::{Key, Kind, Known, Objects, Reference, Seen, Token, TokenRequestOf, any_change};
+use super::references::{all_references, pull_secret_names, used_volumes};
+use super::volumes::{self, Disk, Limit, Mounted, Sources, TokenKey};
+use crate::images::PullSecret;
+
+pub use super::volumes::{unsupported_mount, unsupported_volume};
+
+/// How often emptyDirs with a limit are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// So many pods' volumes are written, and so many measured, at the same time.
+const AT_ONCE: usize = 4;
+/// When an update of a running pod's volumes that failed is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What the node provides to all its pods.
+pub struct Provision {
+    /// ConfigMaps, Secrets, services and tokens.
+    pub objects: Objects,
+    /// What a pod may learn of the node.
+    pub node: Node,
+    /// Folders below which hostPath volumes may be. None: there are no such volumes.
+    pub allowed_host_paths: Vec<PathBuf>,
+    /// Whoever writes volumes, and whoever measures them, takes one: else a hundred pods at once are a hundred threads.
+    writers: Semaphore,
+    lookers: Semaphore,
+}
+
+impl Provision {
+    /// See the fields. `allocatable` of the node is what limits are by default.
+    pub fn new(objects: Objects, node: Node, allowed_host_paths: Vec<PathBuf>) -> Self {
+        let turns = || Semaphore::new(AT_ONCE);
+        Self { objects, node, allowed_host_paths, writers: turns(), lookers: turns() }
+    }
+}
+
+/// What the containers of a pod share: volumes and the objects that its spec refers to.
+pub struct Resources {
+    provision: Arc<Provision>,
+    pod: watch::Sender<Arc<Pod>>,
+    disk: Arc<Mutex<Disk>>,
+    references: Mutex<HashMap<(Kind, String), Reference>>,
+    tokens: Mutex<HashMap<TokenKey, Token>>,
+    /// One at a time brings the volumes up to date, so that no token is asked for twice.
+    turn: tokio::sync::Mutex<()>,
+    kept: Mutex<Kept>,
+    /// Changes since the last mount or launch looked at the objects.
+    since: Mutex<Vec<watch::Receiver<Seen>>>,
+}
+
+/// Where [`Resources::keep`] is, so that it may be dropped and called again.
+struct Kept {
+    /// Changes since the volumes were last brought up to date.
+    objects: Vec<watch::Receiver<Seen>>,
+    pod: watch::Receiver<Arc<Pod>>,
+    /// When to bring them up to date, whatever changes.
+    due: Option<Instant>,
+    next_look: Instant,
+    complaints: Vec<String>,
+}
+
+impl Resources {
+    /// Those of a pod whose folder is `dir`. Nothing is asked or written yet.
+    pub fn new(shared: &Arc<Shared>, pod: Arc<Pod>, dir: &Path) -> Arc<Self> {
+        Self::with(shared.provision.clone(), pod, dir)
+    }
+
+    fn with(provision: Arc<Provision>, pod: Arc<Pod>, dir: &Path) -> Arc<Self> {
+        let (pod, seen) = watch::channel(pod);
+        let next_look = Instant::now() + LOOK_INTERVAL;
+        let kept = Kept { objects: Vec::new(), pod: seen, due: None, next_look, complaints: Vec::new() };
+        Arc::new(Self {
+            provision,
+            pod,
+            disk: Arc::new(Mutex::new(Disk::new(dir))),
+            references: Mutex::default(),
+            tokens: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            kept: Mutex::new(kept),
+            since: Mutex::default(),
+        })
+    }
+
+    /// Makes the volumes ready. Idempotent. The caller shows an error as event FailedMount and tries again with back-off, or
+    /// when [`changed`](Self::changed) says so.
+    ///
+    /// # Errors
+    /// Which volumes are not ready, and why, in the kubelet's words.
+    pub async fn mount(&self) -> Result<(), String> {
+        let pod = self.pod();
+        // All of them now, so that the answers come while the volumes are made.
+        pod.spec.iter().flat_map(all_references).for_each(|wanted| drop(self.refer(&pod, wanted)));
+        let wrong = self.set_up().await;
+        *lock(&self.since) = lock(&self.kept).objects.clone();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+    }
+
+    /// Keeps volumes up to date while the pod runs; returns only when the pod must be evicted (an emptyDir over its sizeLimit): the
+    /// message, as the kubelet's. May be dropped and called again.
+    pub async fn keep(&self) -> String {
+        loop {
+            let limits = self.limits();
+            let (objects, mut pod, due, next_look) = {
+                let kept = lock(&self.kept);
+                (kept.objects.clone(), kept.pod.clone(), kept.due, kept.next_look)
+            };
+            // After a failure not before its time: a token that is due may be what could not be had.
+            let due = due.or_else(|| lock(&self.tokens).values().map(|token| token.due).min());
+            tokio::select! {
+                () = any_change(objects) => {}
+                _ = pod.changed() => {}
+                () = at(due) => {}
+                () = at((!limits.is_empty()).then_some(next_look)) => {
+                    if let Some(message) = self.look(limits).await {
+                        return message;
+                    }
+                    lock(&self.kept).next_look = Instant::now() + LOOK_INTERVAL;
+                    continue;
+                }
+            }
+            // Boxed, so that its memory goes with it: this loop takes as long as the pod.
+            let wrong = Box::pin(self.set_up()).await;
+            let mut kept = lock(&self.kept);
+            if kept.complaints != wrong {
+                wrong.iter().for_each(|wrong| tracing::warn!(pod = %self, "{wrong}"));
+                kept.complaints = wrong;
+            }
+        }
+    }
+
+    /// Newer object of the same pod (labels and annotations may have changed).
+    pub fn update(&self, pod: Arc<Pod>) {
+        self.pod.send_if_modified(|known| {
+            let changed =
+                known.metadata.labels != pod.metadata.labels || known.metadata.annotations != pod.metadata.annotations;
+            *known = pod;
+            changed
+        });
+    }
+
+    /// Removes what the volumes hold on disk (tokens, secrets). Called when the pod is gone or over.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub fn unmount(&self) -> std::io::Result<()> {
+        lock(&self.references).clear();
+        lock(&self.since).clear();
+        lock(&self.kept).objects.clear();
+        lock(&self.tokens).clear();
+        lock(&self.disk).remove()
+    }
+
+    /// Returns when an object that the pod refers to has changed since [`mount`](Self::mount) or a launch last looked: what failed
+    /// for want of it may be tried again at once. May be dropped and called again.
+    pub async fn changed(&self) {
+        let since = lock(&self.since).clone();
+        any_change(since).await;
+    }
+
+    /// The pod as it was last heard of.
+    pub fn pod(&self) -> Arc<Pod> {
+        self.pod.borrow().clone()
+    }
+
+    /// The environment of a container.
+    ///
+    /// # Errors
+    /// What is missing, for people.
+    pub async fn environment(&self, container: &Container) -> Result<Built, String> {
+        let pod = self.pod();
+        let wanted: Vec<(Kind, &str)> = env::references(container).collect();
+        let (objects, changes) = self.known(&pod, &wanted).await;
+        *lock(&self.since) = changes;
+        let objects = objects?;
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let links = pod.spec.as_ref().and_then(|spec| spec.enable_service_links).unwrap_or(true);
+        let services = self.provision.objects.services(namespace, links).await?;
+        let facts = Facts { pod: &pod, node: &self.provision.node, objects: &objects, services: &services };
+        env::environment(container, &facts)
+    }
+
+    /// The credentials that the pod brings for its registries, and the names of those that could not be had.
+    pub async fn pull_secrets(&self) -> (Vec<PullSecret>, Vec<String>) {
+        let pod = self.pod();
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for name in pod.spec.iter().flat_map(pull_secret_names) {
+            let content = self.refer(&pod, (Kind::Secret, name)).get().await.ok().flatten();
+            let bytes = |key: &str| content.as_ref().and_then(|content| content.values.get(key)).cloned();
+            let secret = match content.as_ref().map(|content| content.type_.as_str()) {
+                Some("kubernetes.io/dockerconfigjson") => bytes(".dockerconfigjson").map(PullSecret::DockerConfigJson),
+                Some("kubernetes.io/dockercfg") => bytes(".dockercfg").map(PullSecret::DockerCfg),
+                _ => None,
+            };
+            match secret {
+                Some(secret) => found.push(secret),
+                None => missing.push(name.to_string()),
+            }
+        }
+        (found, missing)
+    }
+
+    /// The mounts of a container, for a new attempt.
+    ///
+    /// # Errors
+    /// What cannot be, for people.
+    pub async fn mounts(&self, container: &Container, environment: &Environment) -> Result<Mounted, String> {
+        let pod = self.pod();
+        let all = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
+        let wanted = volumes::wanted(container, all, environment)?;
+        if wanted.is_empty() {
+            return Ok(Mounted::default());
+        }
+        let (container, provision) = (container.clone(), self.provision.clone());
+        self.on_disk(move |disk| disk.lay_out(&container, &wanted, &provision.allowed_host_paths)).await
+    }
+
+    /// Brings all volumes up to date, and tells what went wrong.
+    async fn set_up(&self) -> Vec<String> {
+        let _turn = self.turn.lock().await;
+        // Before anything is read: what changes from here on is news.
+        let seen = self.pod.subscribe();
+        let pod = self.pod();
+        let volumes = used_volumes(&pod);
+        {
+            let mut kept = lock(&self.kept);
+            kept.objects.clear();
+            // Due at once, should this be dropped before its end.
+            (kept.pod, kept.due) = (seen, Some(Instant::now()));
+        }
+        let all = volumes.iter().map(|volume| async {
+            let result = self.set_up_volume(&pod, volume).await;
+            result.err().map(|why| format!("MountVolume.SetUp failed for volume {:?} : {why}", volume.name))
+        });
+        let wrong: Vec<String> = future::join_all(all).await.into_iter().flatten().collect();
+        lock(&self.kept).due = (!wrong.is_empty()).then(|| Instant::now() + RETRY);
+        wrong
+    }
+
+    async fn set_up_volume(&self, pod: &Pod, volume: &Volume) -> Result<(), String> {
+        if let Some(what) = unsupported_volume(volume) {
+            return Err(format!("this WebAssembly node does not support: {what}"));
+        }
+        let name = volume.name.clone();
+        if let Some(source) = volume.empty_dir.clone() {
+            return self.on_disk(move |disk| disk.empty_dir(&name, &source)).await;
+        }
+        if let Some(source) = volume.host_path.clone() {
+            let provision = self.provision.clone();
+            return self.on_disk(move |disk| disk.host_path(&source, &provision.allowed_host_paths)).await;
+        }
+        let (objects, changes) = self.known(pod, &volumes::references(volume)).await;
+        lock(&self.kept).objects.extend(changes);
+        let objects = objects?;
+        let mut tokens = HashMap::new();
+        for key in volumes::token_keys(volume) {
+            tokens.insert(key.clone(), self.token(pod, key).await?.text);
+        }
+        let sources = Sources { pod, node: &self.provision.node, objects: &objects, tokens: &tokens };
+        let Some(payload) = volumes::payload(volume, &sources)? else { return Ok(()) };
+        self.on_disk(move |disk| disk.fill(&name, &payload)).await
+    }
+
+    /// The token that is there, or a new one when it is due.
+    async fn token(&self, pod: &Pod, key: TokenKey) -> Result<Token, String> {
+        let known = lock(&self.tokens).get(&key).cloned();
+        if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.due) {
+            return Ok(known.clone());
+        }
+        let meta = &pod.metadata;
+        let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref());
+        let wanted = TokenRequestOf {
+            namespace: meta.namespace.as_deref().unwrap_or_default(),
+            service_account: account.unwrap_or("default"),
+            pod: meta.name.as_deref().unwrap_or_default(),
+            pod_uid: meta.uid.as_deref().unwrap_or_default(),
+            audience: &key.0,
+            life_seconds: key.1,
+        };
+        let token = match (self.provision.objects.token(&wanted).await, known) {
+            (Ok(new), _) => new,
+            (Err(why), Some(old)) if Timestamp::now() < old.expires => {
+                tracing::warn!(pod = %self, "a token could not be renewed, and is still good: {why}");
+                Token { due: Instant::now() + RETRY, ..old }
+            }
+            (Err(why), _) => return Err(why),
+        };
+        lock(&self.tokens).insert(key, token.clone());
+        Ok(token)
+    }
+
+    /// Objects as they are, once the API server has answered, and what tells of their changes from then on.
+    async fn known(&self, pod: &Pod, wanted: &[(Kind, &str)]) -> (Result<Known, String>, Vec<watch::Receiver<Seen>>) {
+        let references: Vec<Reference> = wanted.iter().map(|wanted| self.refer(pod, *wanted)).collect();
+        future::join_all(references.iter().map(Reference::answered)).await;
+        // In this order: what changes in between is told.
+        let changes = references.iter().map(Reference::changes).collect();
+        let each = wanted.iter().zip(&references);
+        let known = each.map(|((kind, name), reference)| Ok(((*kind, (*name).to_string()), reference.now()?)));
+        (known.collect(), changes)
+    }
+
+    fn refer(&self, pod: &Pod, (kind, name): (Kind, &str)) -> Reference {
+        let namespace = pod.metadata.namespace.clone().unwrap_or_default();
+        let new = || self.provision.objects.refer(Key { kind, namespace, name: name.to_string() });
+        lock(&self.references).entry((kind, name.to_string())).or_insert_with(new).clone()
+    }
+
+    fn limits(&self) -> Vec<Limit> {
+        used_volumes(&self.pod()).iter().filter_map(Limit::of).collect()
+    }
+
+    async fn look(&self, limits: Vec<Limit>) -> Option<String> {
+        let looked =
+            limits.into_iter().map(|limit| (lock(&self.disk).folder(&limit.volume), limit)).collect::<Vec<_>>();
+        // An error means that the semaphore is closed, which it never is. The disk is not locked: this may take long, and writes nothing.
+        let _turn = self.provision.lookers.acquire().await;
+        let look = move || looked.into_iter().find(|(folder, limit)| volumes::exceeds(folder, limit.bytes));
+        tokio::task::spawn_blocking(look).await.ok().flatten().map(|(_, limit)| limit.message())
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Disk) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let _turn = self.provision.writers.acquire().await;
+        let disk = self.disk.clone();
+        let done = tokio::task::spawn_blocking(move || work(&mut lock(&disk))).await;
+        done.unwrap_or_else(|error| Err(format!("the work was cut short: {error}")))
+    }
+}
+
+impl std::fmt::Display for Resources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let pod = self.pod();
+        let (namespace, name) = (pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref());
+        write!(f, "{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default())
+    }
+}
+
+/// Waits until then; for ever without a time.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => future::pending().await,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "resources_tests.rs"]
+pub mod tests;

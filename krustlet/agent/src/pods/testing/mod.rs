@@ -1,0 +1,229 @@
+//! A cluster for tests: an API server as far as pods need one, a registry, and agents that can be killed.
+
+mod server;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use krustlet_runtime::{Engine, EngineConfig};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use self::server::State;
+use super::{Directory, Events, Node, Objects, Places, Provision, Shared};
+use crate::images::{self, Images};
+use crate::logs::{self, Logs};
+
+/// No test waits longer for anything.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// API server, registry, and a node's disk.
+pub struct World {
+    state: Arc<State>,
+    disk: tempfile::TempDir,
+    _runtime: Runtime,
+}
+
+/// A node agent's pods, in a runtime of their own.
+pub struct Agent {
+    runtime: Runtime,
+    stop: watch::Sender<bool>,
+    run: Option<tokio::task::JoinHandle<()>>,
+    /// As the node's API sees them.
+    pub directory: Directory,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let state = runtime.block_on(server::start());
+        Self { state, disk: tempfile::tempdir().unwrap(), _runtime: runtime }
+    }
+
+    /// A node agent begins.
+    pub fn agent(&self) -> Agent {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let guard = runtime.enter();
+        let address = self.state.address;
+        let client = kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
+        let registry = krustlet_oci::Client::new(krustlet_oci::ClientConfig {
+            insecure_registries: vec![address.to_string()],
+            ..krustlet_oci::ClientConfig::default()
+        });
+        let directory = Directory::default();
+        let shared = Shared {
+            places: Places::new(client.clone(), "wasm"),
+            images: Images::new(
+                registry.unwrap(),
+                Engine::new(EngineConfig::default()).unwrap(),
+                self.disk.path(),
+                images::Limits { max_age: LIMIT, max_bytes: 1 << 30 },
+            ),
+            logs: Logs::new(logs::Limits::DEFAULT),
+            provision: Arc::new(Provision::new(
+                Objects::new(client.clone()),
+                Node { host_ip: "10.0.0.1".into(), allocatable: std::collections::BTreeMap::new() },
+                Vec::new(),
+            )),
+            events: Events::new(client.clone(), "wasm"),
+            directory: directory.clone(),
+            host_ip: "10.0.0.1".into(),
+            pods_dir: self.disk.path().join("pods"),
+            client,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let run = runtime.spawn(async move { super::run(Arc::new(shared), "wasm", stopped).await });
+        drop(guard);
+        Agent { runtime, stop, run: Some(run), directory }
+    }
+
+    /// The image of a guest: `exit-CODE`, `sleep`, `spin`, `nap-CODE` (a second, then that code).
+    pub fn image(&self, guest: &str) -> String {
+        format!("{}/guests/{guest}:v1", self.state.address)
+    }
+
+    /// A container.
+    pub fn container(&self, name: &str, guest: &str) -> Value {
+        json!({ "name": name, "image": self.image(guest) })
+    }
+
+    /// Applies a pod that is bound to the node; returns its uid.
+    pub fn create(&self, name: &str, spec: Value) -> String {
+        self.state.create(name, spec)
+    }
+
+    /// A pod of one container, `main`.
+    pub fn create_simple(&self, name: &str, policy: &str, guest: &str) -> String {
+        self.create(name, json!({ "restartPolicy": policy, "containers": [self.container("main", guest)] }))
+    }
+
+    /// Changes a pod, as somebody else would.
+    pub fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        self.state.edit(name, change);
+    }
+
+    /// As `kubectl delete` does: with no grace the object goes at once.
+    pub fn delete(&self, name: &str, grace_seconds: i64) {
+        self.state.delete(name, grace_seconds);
+    }
+
+    /// As the API server has it.
+    pub fn pod(&self, name: &str) -> Option<Value> {
+        self.state.pod(name)
+    }
+
+    /// Waits until the pod is so.
+    pub fn until(&self, name: &str, so: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let pod = self.pod(name);
+            if let Some(pod) = pod.as_ref().filter(|pod| so(pod)) {
+                return pod.clone();
+            }
+            assert!(start.elapsed() < LIMIT, "{name} never came to be so: {pod:#?} {:?}", self.events(name));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn until_phase(&self, name: &str, phase: &str) -> Value {
+        self.until(name, |pod| pod["status"]["phase"] == phase)
+    }
+
+    pub fn until_gone(&self, name: &str) {
+        let start = Instant::now();
+        while self.pod(name).is_some() {
+            assert!(start.elapsed() < LIMIT, "{name} never goes: {:#?}", self.pod(name));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The events about a pod: reason, and the container's name. A repeated one stands once.
+    pub fn events(&self, name: &str) -> Vec<(String, String)> {
+        self.state.events(name)
+    }
+
+    /// Waits for an event of that reason.
+    pub fn until_event(&self, name: &str, reason: &str) {
+        let start = Instant::now();
+        while !self.events(name).iter().any(|(known, _)| known == reason) {
+            assert!(start.elapsed() < LIMIT, "no {reason}: {:?}", self.events(name));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for an event of that reason about that container.
+    pub fn until_event_of(&self, name: &str, reason: &str, container: &str) {
+        self.until_event(name, reason);
+        let wanted = (reason.to_string(), container.to_string());
+        assert!(self.events(name).contains(&wanted), "{:?}", self.events(name));
+    }
+
+    /// From now on the agent's own deletion of the pod does nothing, as with a finalizer.
+    pub fn keep(&self, name: &str) {
+        self.edit(name, |pod| pod["metadata"]["finalizers"] = json!(["example.com/keep"]));
+    }
+
+    /// Requests so far that hold this text, as `METHOD path`.
+    pub fn requests(&self, text: &str) -> usize {
+        self.state.requests(text)
+    }
+
+    /// Ends all watches; with `expired`, what they had heard is no longer known (410).
+    pub fn cut(&self, expired: bool) {
+        self.state.cut(expired);
+    }
+
+    /// Answers nothing but errors, or as before.
+    pub fn set_down(&self, down: bool) {
+        self.state.set_down(down);
+    }
+
+    /// Folders of pods on the node's disk.
+    pub fn folders(&self) -> usize {
+        std::fs::read_dir(self.disk.path().join("pods")).map_or(0, Iterator::count)
+    }
+
+    /// Attempts of a container that have a log.
+    pub fn logs(&self, name: &str, container: &str) -> Vec<String> {
+        let pod = self.pod(name).unwrap();
+        let uid = pod["metadata"]["uid"].as_str().unwrap();
+        let dir = self.disk.path().join(format!("pods/default_{name}_{uid}/{container}"));
+        let mut names: Vec<String> =
+            std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Agent {
+    /// As SIGKILL does.
+    pub fn kill(self) {
+        self.runtime.shutdown_timeout(Duration::from_secs(5));
+    }
+
+    /// As SIGTERM does; returns how long it took.
+    pub fn stop(mut self) -> Duration {
+        let start = Instant::now();
+        self.stop.send_replace(true);
+        let run = self.run.take().unwrap();
+        self.runtime.block_on(run).unwrap();
+        let took = start.elapsed();
+        self.kill();
+        took
+    }
+}
+
+/// The status of a container of the pod.
+pub fn container<'a>(pod: &'a Value, name: &str) -> &'a Value {
+    let lists = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
+    let all = lists.iter().flat_map(|list| pod["status"][*list].as_array().into_iter().flatten());
+    all.into_iter().find(|status| status["name"] == name).unwrap_or(&Value::Null)
+}
+
+/// `True` or `False`.
+pub fn condition<'a>(pod: &'a Value, type_: &str) -> &'a Value {
+    let conditions = pod["status"]["conditions"].as_array();
+    let found = conditions.into_iter().flatten().find(|condition| condition["type"] == type_);
+    found.map_or(&Value::Null, |condition| &condition["status"])
+}

@@ -1,0 +1,339 @@
+//! The API server and the registry, on one port of this machine.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, Request, State as Held};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use futures::stream;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+pub struct State {
+    pub address: SocketAddr,
+    inner: Mutex<Inner>,
+    changes: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct Inner {
+    pods: BTreeMap<String, Value>,
+    events: BTreeMap<String, Value>,
+    /// With the version at which each happened.
+    history: Vec<(u64, Value)>,
+    version: u64,
+    uids: u64,
+    /// Watches that began under an earlier number end.
+    cuts: u64,
+    /// What happened before this version is no longer known.
+    expired: u64,
+    down: bool,
+    requests: Vec<String>,
+}
+
+pub async fn start() -> Arc<State> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = Arc::new(State {
+        address,
+        inner: Mutex::new(Inner { version: 1, ..Inner::default() }),
+        changes: watch::Sender::new(()),
+    });
+    let router = Router::new().fallback(answer).with_state(state.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    state
+}
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    pub fn create(&self, name: &str, mut spec: Value) -> String {
+        let mut inner = self.lock();
+        inner.uids += 1;
+        let uid = format!("uid-{}", inner.uids);
+        spec["nodeName"] = json!("wasm");
+        let pod = json!({
+            "metadata": { "name": name, "namespace": "default", "uid": uid, "generation": 1, "creationTimestamp": now() },
+            "spec": spec,
+            "status": { "phase": "Pending", "qosClass": "BestEffort" },
+        });
+        self.put(inner, "ADDED", name, pod);
+        uid
+    }
+
+    pub fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let inner = self.lock();
+        let mut pod = inner.pods[name].clone();
+        change(&mut pod);
+        self.put(inner, "MODIFIED", name, pod);
+    }
+
+    pub fn delete(&self, name: &str, grace_seconds: i64) {
+        if grace_seconds == 0 {
+            return self.remove(self.lock(), name);
+        }
+        self.edit(name, |pod| {
+            pod["metadata"]["deletionTimestamp"] = json!(now());
+            pod["metadata"]["deletionGracePeriodSeconds"] = json!(grace_seconds);
+        });
+    }
+
+    pub fn pod(&self, name: &str) -> Option<Value> {
+        self.lock().pods.get(name).cloned()
+    }
+
+    pub fn events(&self, name: &str) -> Vec<(String, String)> {
+        let inner = self.lock();
+        let about = inner.events.values().filter(|event| event["involvedObject"]["name"] == name);
+        let container = |event: &Value| {
+            let path = event["involvedObject"]["fieldPath"].as_str().unwrap_or_default().to_string();
+            path.split(['{', '}']).nth(1).unwrap_or_default().to_string()
+        };
+        about.map(|event| (event["reason"].as_str().unwrap().to_string(), container(event))).collect()
+    }
+
+    pub fn requests(&self, text: &str) -> usize {
+        self.lock().requests.iter().filter(|request| request.contains(text)).count()
+    }
+
+    pub fn cut(&self, expired: bool) {
+        let mut inner = self.lock();
+        inner.cuts += 1;
+        if expired {
+            inner.version += 10;
+            inner.expired = inner.version;
+        }
+        drop(inner);
+        self.changes.send_replace(());
+    }
+
+    pub fn set_down(&self, down: bool) {
+        self.lock().down = down;
+        self.cut(false);
+    }
+
+    fn put(&self, mut inner: MutexGuard<'_, Inner>, kind: &str, name: &str, mut pod: Value) {
+        inner.version += 1;
+        let version = inner.version;
+        pod["metadata"]["resourceVersion"] = json!(version.to_string());
+        inner.history.push((version, json!({ "type": kind, "object": kinded(pod.clone()) })));
+        inner.pods.insert(name.into(), pod);
+        drop(inner);
+        self.changes.send_replace(());
+    }
+
+    fn remove(&self, mut inner: MutexGuard<'_, Inner>, name: &str) {
+        let Some(mut pod) = inner.pods.remove(name) else { return };
+        inner.version += 1;
+        let version = inner.version;
+        pod["metadata"]["resourceVersion"] = json!(version.to_string());
+        inner.history.push((version, json!({ "type": "DELETED", "object": kinded(pod) })));
+        drop(inner);
+        self.changes.send_replace(());
+    }
+
+    fn patch_status(&self, name: &str, patch: &Value) -> Response {
+        let inner = self.lock();
+        let Some(mut pod) = inner.pods.get(name).cloned() else { return missing(name) };
+        if patch["metadata"]["uid"] != pod["metadata"]["uid"] {
+            return failure(StatusCode::CONFLICT, "Precondition failed: UID in precondition: a, UID in object meta: b");
+        }
+        for (field, value) in patch["status"].as_object().unwrap() {
+            if field == "conditions" {
+                value.as_array().unwrap().iter().for_each(|condition| merge_condition(&mut pod, condition));
+            } else {
+                pod["status"][field] = value.clone();
+            }
+        }
+        if pod["status"] != inner.pods[name]["status"] {
+            self.put(inner, "MODIFIED", name, pod);
+        } else {
+            drop(inner);
+        }
+        Json(kinded(self.pod(name).unwrap())).into_response()
+    }
+
+    fn list(&self) -> Response {
+        let inner = self.lock();
+        let items: Vec<Value> = inner.pods.values().cloned().collect();
+        let metadata = json!({ "resourceVersion": inner.version.to_string() });
+        Json(json!({ "kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": items })).into_response()
+    }
+
+    fn watch(self: Arc<Self>, from: u64) -> Response {
+        let changes = self.changes.subscribe();
+        let cuts = self.lock().cuts;
+        let lines = stream::unfold((self, changes, from), move |(state, mut changes, from)| async move {
+            loop {
+                changes.borrow_and_update();
+                let (cut, expired, news) = {
+                    let inner = state.lock();
+                    let news: Vec<_> = inner.history.iter().filter(|(at, _)| *at > from).cloned().collect();
+                    (inner.cuts != cuts, from < inner.expired, news)
+                };
+                if cut {
+                    return None;
+                }
+                if expired {
+                    let status = json!({ "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old" });
+                    let line = format!("{}\n", json!({ "type": "ERROR", "object": status }));
+                    return Some((Ok::<_, Infallible>(line), (state, changes, u64::MAX)));
+                }
+                if let Some((at, _)) = news.last() {
+                    let lines: String = news.iter().map(|(_, event)| format!("{event}\n")).collect();
+                    let at = *at;
+                    return Some((Ok(lines), (state, changes, at)));
+                }
+                changes.changed().await.ok()?;
+            }
+        });
+        Body::from_stream(lines).into_response()
+    }
+}
+
+async fn answer(
+    Held(state): Held<Arc<State>>,
+    Query(query): Query<BTreeMap<String, String>>,
+    request: Request,
+) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_string());
+    let body: Bytes = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if parts[0] == "v2" {
+        return registry(&method, &parts);
+    }
+    state.lock().requests.push(format!("{method} {path}"));
+    if state.lock().down {
+        return failure(StatusCode::SERVICE_UNAVAILABLE, "down");
+    }
+    let json = || serde_json::from_slice::<Value>(&body).unwrap();
+    match (method.as_str(), &parts[2..]) {
+        ("GET", ["pods"]) if query.contains_key("watch") => state.watch(query["resourceVersion"].parse().unwrap()),
+        ("GET", ["pods"]) => state.list(),
+        ("GET", ["nodes", "wasm"]) => Json(node()).into_response(),
+        ("PATCH", [_, _, "pods", name, "status"]) => state.patch_status(name, &json()),
+        ("DELETE", [_, _, "pods", name]) => {
+            let kept = state.pod(name).is_some_and(|pod| pod["metadata"]["finalizers"].is_array());
+            if !kept {
+                state.remove(state.lock(), name);
+            }
+            Json(json!({ "kind": "Status", "status": "Success", "metadata": {} })).into_response()
+        }
+        ("POST", [_, _, "events"]) => {
+            let event = json();
+            let name = event["metadata"]["name"].as_str().unwrap().to_string();
+            state.lock().events.insert(name, event.clone());
+            Json(event).into_response()
+        }
+        ("PATCH", [_, _, "events", name]) => {
+            let mut inner = state.lock();
+            let Some(event) = inner.events.get_mut(*name) else { return missing(name) };
+            event["count"] = json()["count"].clone();
+            Json(event.clone()).into_response()
+        }
+        _ => failure(StatusCode::NOT_IMPLEMENTED, &format!("{method} {path}")),
+    }
+}
+
+fn merge_condition(pod: &mut Value, condition: &Value) {
+    if pod["status"]["conditions"].is_null() {
+        pod["status"]["conditions"] = json!([]);
+    }
+    let mut clean = condition.clone();
+    clean.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    let all = pod["status"]["conditions"].as_array_mut().unwrap();
+    match all.iter_mut().find(|known| known["type"] == condition["type"]) {
+        Some(known) => *known = clean,
+        None => all.push(clean),
+    }
+}
+
+fn node() -> Value {
+    json!({
+        "kind": "Node", "apiVersion": "v1",
+        "metadata": { "name": "wasm", "labels": { "kubernetes.io/arch": "wasm32-wasi" } },
+        "status": { "allocatable": { "cpu": "2", "memory": "4Gi", "pods": "110" } },
+    })
+}
+
+fn kinded(mut pod: Value) -> Value {
+    pod["kind"] = json!("Pod");
+    pod["apiVersion"] = json!("v1");
+    pod
+}
+
+fn missing(name: &str) -> Response {
+    failure(StatusCode::NOT_FOUND, &format!("{name:?} not found"))
+}
+
+fn failure(code: StatusCode, message: &str) -> Response {
+    let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code.as_u16(), "message": message, "reason": "" });
+    (code, Json(status)).into_response()
+}
+
+fn now() -> String {
+    k8s_openapi::jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%SZ", Timestamp::now()).unwrap()
+}
+
+/// Every guest is there, under any tag.
+fn registry(method: &Method, parts: &[&str]) -> Response {
+    let ["v2", "guests", guest, kind, what] = parts else { return StatusCode::OK.into_response() };
+    let Some(module) = module(guest) else { return failure(StatusCode::NOT_FOUND, "manifest unknown") };
+    let (digest, config) = (sha256(&module), sha256(b"{}"));
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": { "mediaType": "application/vnd.wasm.config.v0+json", "digest": config, "size": 2 },
+        "layers": [{ "mediaType": "application/wasm", "digest": digest, "size": module.len() }],
+    });
+    let manifest = manifest.to_string().into_bytes();
+    let (type_, bytes) = match *kind {
+        "manifests" => ("application/vnd.oci.image.manifest.v1+json", manifest),
+        _ if *what == config => ("application/octet-stream", b"{}".to_vec()),
+        _ => ("application/octet-stream", module),
+    };
+    let headers = [
+        ("content-type", type_.to_string()),
+        ("docker-content-digest", sha256(&bytes)),
+        ("content-length", bytes.len().to_string()),
+    ];
+    if method == Method::HEAD { (headers, Body::empty()).into_response() } else { (headers, bytes).into_response() }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+fn module(guest: &str) -> Option<Vec<u8>> {
+    let sleep = |nanos: u64| {
+        format!(
+            "(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const {nanos}))
+             (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"
+        )
+    };
+    let exit = |code: &str| format!("(call $exit (i32.const {code}))");
+    let body = match guest.split_once('-') {
+        Some(("exit", code)) => exit(code),
+        Some(("nap", code)) => sleep(1_000_000_000) + &exit(code),
+        None if guest == "sleep" => sleep(3_600_000_000_000),
+        None if guest == "spin" => "(loop $forever (br $forever))".into(),
+        _ => return None,
+    };
+    let text = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "_start") {body}))"#
+    );
+    Some(wat::parse_str(text).unwrap())
+}

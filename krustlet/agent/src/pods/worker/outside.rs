@@ -1,0 +1,96 @@
+//! What of a pod can be seen from outside, and how it goes.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::super::Desired;
+use super::super::container_status::Shown;
+use super::super::directory::{PodView, with_status};
+use super::super::slot::Slot;
+use super::super::status::{Facts, pod_status};
+use super::Worker;
+use crate::files;
+
+/// How long the last statuses may take when the agent stops.
+const LAST_REPORT: Duration = Duration::from_secs(4);
+
+impl Worker {
+    /// Gives back what a pod that has ended needs no longer.
+    pub(super) fn settle(&mut self) {
+        self.settled = true;
+        self.place = None;
+        if let Some(tending) = self.tending.take() {
+            tending.abort();
+        }
+        if let Err(error) = self.resources.unmount() {
+            tracing::warn!(pod = %self, "volumes of a pod could not be removed: {error}");
+        }
+    }
+
+    /// Tells the log port and the API server how things are.
+    pub(super) fn publish(&mut self) {
+        let view = PodView {
+            uid: self.uid.clone(),
+            dir: self.dir.clone(),
+            pod: with_status(&self.pod, self.reporter.published()),
+            containers: self.slots.iter().map(Slot::view).collect(),
+        };
+        self.shared.directory.set(&self.namespace, &self.name, view);
+        if self.course.over || self.course.gone {
+            return;
+        }
+        let shown: Vec<Shown<'_>> = self.slots.iter().map(Slot::shown).collect();
+        let status = pod_status(&Facts {
+            pod: &self.pod,
+            before: self.reporter.published().or(self.pod.status.as_ref()),
+            containers: &shown,
+            refusal: self.refusal.as_ref(),
+            verdict: self.course.verdict(),
+            mounted: self.course.mounted,
+            mount_error: self.mount_error.as_deref(),
+            terminal: self.course.deleting() || self.course.verdict().is_some(),
+            host_ip: &self.shared.host_ip,
+            start_time: self.start_time,
+            now: Timestamp::now(),
+        });
+        self.reporter.offer(status);
+    }
+
+    /// All containers have ended, and the pod is to go or the agent to stop.
+    pub(super) async fn end(mut self, mut desired: watch::Receiver<Desired>) {
+        if self.course.shutdown {
+            self.reporter.drain(LAST_REPORT).await;
+            if self.course.deleting() && timeout(LAST_REPORT, self.reporter.delete()).await.is_ok() {
+                self.remove();
+            }
+            return;
+        }
+        if !self.course.gone {
+            let leave = desired.wait_for(|now| now.gone || now.shutdown);
+            let remove = async {
+                self.reporter.drain(LAST_REPORT).await;
+                self.reporter.delete().await;
+            };
+            tokio::select! {
+                () = remove => {}
+                _ = leave => {}
+            }
+        }
+        self.remove();
+    }
+
+    /// Removes what is left of a pod that is gone.
+    fn remove(&mut self) {
+        if !self.settled {
+            self.settle();
+        }
+        self.shared.directory.remove(&self.namespace, &self.name, &self.uid);
+        if let Err(error) = files::remove_tree(&self.dir) {
+            tracing::warn!(pod = %self, "files of a pod could not be removed: {error}");
+        }
+        tracing::info!(pod = %self, "pod gone");
+    }
+}

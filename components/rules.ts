@@ -58,6 +58,11 @@ export const registryWithPath = matching(
     'a registry, possibly with a path, without a scheme (for example "ghcr.io/you")',
 );
 
+/** Folders of the host that pods may mount. The agent takes them as one list, separated by commas. */
+export const hostPaths = list(
+    matching(/^\/[^,]*$/, 'an absolute path without a comma (for example "/srv/data")'),
+);
+
 export const repository = matching(
     /^[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/,
     'lower-case letters, digits, ".", "_", "-" and "/" (for example "demo/hello-wasm")',

@@ -83,6 +83,8 @@ export interface NodeInput {
     labels: Record<string, string>;
     /** Registries (host:port) that are spoken to over plain HTTP. */
     insecureRegistries: string[];
+    /** Folders of this host (absolute paths) below which pods may mount hostPath volumes; unset: none. */
+    allowedHostPaths?: string[];
     /** Folder of all that the node leaves on this host (mode 0700): see NodeOutput. */
     stateDir: string;
     /** The bootstrap kubeconfig. */

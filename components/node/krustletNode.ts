@@ -29,6 +29,11 @@ export interface KrustletNodeArgs {
     /** Registries (host:port) that the node speaks plain HTTP to. Default: none. Example: `["localhost:5001"]`. */
     insecureRegistries?: pulumi.Input<pulumi.Input<string>[]>;
     /**
+     * Folders of this host (absolute paths) below which pods may mount `hostPath` volumes; with an empty list every such pod is
+     * refused. Default: none. Example: `["/srv/data"]`.
+     */
+    allowedHostPaths?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
      * Folder for all that the node leaves on this host: keys, certificates, modules, logs. It goes with the node. `~` is the
      * home folder. Another folder makes another node. Default:
      * `~/.local/state/krustlet-stack/nodes/<project>-<stack>-<node name>`.
@@ -77,6 +82,7 @@ export class KrustletNode extends pulumi.ComponentResource {
             maxPods: integer(1, 1000),
             labels: rules.labels,
             insecureRegistries: rules.registries,
+            allowedHostPaths: rules.hostPaths,
             stateDir: text,
             program: text,
             tokenTtlSeconds: rules.tokenSeconds,
@@ -114,6 +120,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                     maxPods: checked.maxPods ?? 110,
                     labels: pulumi.output(checked.labels ?? {}),
                     insecureRegistries: pulumi.output(checked.insecureRegistries ?? []),
+                    allowedHostPaths: checked.allowedHostPaths && pulumi.output(checked.allowedHostPaths),
                     stateDir: this.stateDir,
                     bootstrapFile: bootstrap.file,
                     bootstrapGroup: bootstrap.group,

@@ -6,11 +6,13 @@ import { expandHome, logTail, readOptional, writePrivate } from "./files";
 import { endProcess, isAlive, processesWith, type ProcessId } from "./processes";
 import {
     bootstrapGroup,
+    hostPath,
     integer,
     ipv4,
     list,
     nodeName,
     object,
+    optional,
     owner,
     port,
     registry,
@@ -30,6 +32,7 @@ export const nodeInput = object<NodeInput>({
     maxPods: integer(1, 65535),
     labels: textMap,
     insecureRegistries: list(registry),
+    allowedHostPaths: optional(list(hostPath)),
     stateDir: text,
     bootstrapFile: text,
     bootstrapGroup,
@@ -82,6 +85,9 @@ export function agentArgv(program: string, input: NodeInput): string[] {
         ...(labels.length > 0 ? [`--node-labels=${labels.join(",")}`] : []),
         ...(input.insecureRegistries.length > 0
             ? [`--insecure-registries=${input.insecureRegistries.join(",")}`]
+            : []),
+        ...(input.allowedHostPaths?.length
+            ? [`--allowed-host-paths=${input.allowedHostPaths.join(",")}`]
             : []),
     ];
 }

@@ -91,6 +91,9 @@ export const registry = matching(
     "a registry: host or host:port, without scheme and path",
 );
 
+/** A folder of the host that pods may mount. The agent takes a list of them, separated by commas. */
+export const hostPath = matching(/^\/[^,]*$/, "an absolute path without a comma, such as /srv/data");
+
 /** The group of a bootstrap token, as Kubernetes allows it. */
 export const bootstrapGroup = matching(
     /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/,

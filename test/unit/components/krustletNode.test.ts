@@ -190,6 +190,7 @@ test("every argument of a node reaches the steps", async () => {
         maxPods: 5,
         labels: { zone: pulumi.output("desk") },
         insecureRegistries: ["localhost:5002"],
+        allowedHostPaths: [pulumi.output("/srv/data"), "/srv/more"],
         stateDir: "/srv/node",
         program: "/opt/krustlet-wasi",
         tokenTtlSeconds: 300,
@@ -216,6 +217,7 @@ test("every argument of a node reaches the steps", async () => {
         maxPods: 5,
         labels: { zone: "desk" },
         insecureRegistries: ["localhost:5002"],
+        allowedHostPaths: ["/srv/data", "/srv/more"],
         stateDir: "/srv/node",
         bootstrapFile: "~/state/bootstrap.kubeconfig",
         bootstrapGroup: "system:bootstrappers:krustlet-stack:edge:one",
@@ -301,14 +303,17 @@ test("all that is wrong with a node's arguments comes in one error", async () =>
             nodeName: "Krustlet",
             port: 0,
             insecureRegistries: ["http://x"],
+            allowedHostPaths: ["data", "/srv/a,b"],
         };
         assert.throws(() => new KrustletNode("n", { ...without("nodeIp"), ...args }, inCluster()), {
             message: [
-                'KrustletNode "n" has 4 problems:',
+                'KrustletNode "n" has 6 problems:',
                 '  - nodeIp: must be an IPv4 address (for example "172.18.0.1"), not "172.18.0.300"',
                 '  - nodeName: must be lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet"), not "Krustlet"',
                 "  - port: must be a whole number from 1 to 65535, not 0",
                 '  - insecureRegistries[0]: must be a registry as host or host:port, without a scheme (for example "localhost:5001" or "ghcr.io"), not "http://x"',
+                '  - allowedHostPaths[0]: must be an absolute path without a comma (for example "/srv/data"), not "data"',
+                '  - allowedHostPaths[1]: must be an absolute path without a comma (for example "/srv/data"), not "/srv/a,b"',
             ].join("\n"),
         });
     });

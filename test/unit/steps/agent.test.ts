@@ -63,19 +63,34 @@ describe("the agent's command line", () => {
             "--bootstrap-file=/state/bootstrap.kubeconfig",
         ]);
     });
-    it("lists labels and registries, and expands the home folder", () => {
+    it("lists labels, registries and host paths, and expands the home folder", () => {
         const given = {
             ...input,
             stateDir: "~/s",
             bootstrapFile: "~/s/b",
             labels: { a: "b", "x/y": "z" },
             insecureRegistries: ["localhost:5000", "r"],
+            allowedHostPaths: ["/srv/data", "/srv/more"],
         };
         assert.deepEqual(agent.agentArgv("k", given).slice(7), [
             `--data-dir=${homedir()}/s/data`,
             `--bootstrap-file=${homedir()}/s/b`,
             "--node-labels=a=b,x/y=z",
             "--insecure-registries=localhost:5000,r",
+            "--allowed-host-paths=/srv/data,/srv/more",
+        ]);
+        assert.deepEqual(
+            agent.agentArgv("k", { ...given, allowedHostPaths: [] }).at(-1),
+            "--insecure-registries=localhost:5000,r",
+        );
+    });
+    it("names what is no host path", () => {
+        const faults = (allowedHostPaths: unknown) =>
+            agent.nodeInput.faults({ ...input, allowedHostPaths }, "input");
+        assert.deepEqual(faults(["/srv", "/"]), []);
+        assert.deepEqual(faults(["srv", "/a,b"]), [
+            'input.allowedHostPaths[0]: "srv" does not fit; it must be an absolute path without a comma, such as /srv/data',
+            'input.allowedHostPaths[1]: "/a,b" does not fit; it must be an absolute path without a comma, such as /srv/data',
         ]);
     });
     it("comes with a minimal environment", () => {

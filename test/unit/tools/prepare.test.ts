@@ -56,6 +56,7 @@ function programs(): Record<string, string> {
         ),
         rustup: program('mkdir -p "$SYSROOT/lib/rustlib/$3/lib"'),
         cargo: program(`
+            echo "$1" >>"$CARGO_TARGET_DIR/asked"
             mkdir -p "$CARGO_TARGET_DIR/release"
             for name in krustlet-wasi wasm-oci; do
                 printf '#!/bin/sh\\necho %s\\n' $name >"$CARGO_TARGET_DIR/release/$name"
@@ -162,6 +163,9 @@ describe("npm run up -- --tools-only", () => {
             /no checksum of it is pinned here; verified with the publisher's own sha256/,
         );
         assert.match(first.stderr, /✓ krustlet-wasi and wasm-oci, built with cargo/);
+        // Another clone's crates, which cargo would take for this one's, go first.
+        const targetDir = path.join(dir, "cache/krustlet-stack/cargo-target");
+        assert.equal(await fs.readFile(path.join(targetDir, "asked"), "utf8"), "clean\nbuild\n");
         assert.match(first.stderr, /✓ Rust target wasm32-wasip1/);
         assert.doesNotMatch(first.stderr, /Air-gapped/);
         for (const [name, { version }] of Object.entries(PLUGINS)) {

@@ -1,50 +1,76 @@
-// Real things that several tests share: a registry and a cluster. Each is made before and always removed after.
+// Real things that several tests share: a registry, a cluster, a node. Each is made before and always removed after.
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
+import type { KindClusterInput, KindClusterOutput, Steps } from "../steps/contract";
 import { run } from "../steps/lib/run";
-import { NODE_IMAGE } from "../tools/versions";
+import { NODE_IMAGE, REGISTRY_IMAGE } from "../tools/versions";
 import type { SuiteContext } from "./suites";
 
-/** Loopback port of the registry that the Rust tests push to. */
-const REGISTRY_PORT = 5199;
-const REGISTRY_NAME = "krustlet-stack-test-registry";
+export interface TestRegistry {
+    /** Name of the container. */
+    name: string;
+    /** Loopback port. */
+    port: number;
+    /** Who may use it, as a line of an htpasswd file (bcrypt). Default: everybody. */
+    htpasswd?: string;
+}
+
+/** The registry that the Rust tests push to. */
+export const RUST_REGISTRY: TestRegistry = { name: "krustlet-stack-test-registry", port: 5199 };
 
 /** Runs `use` with the address (host:port) of a registry that starts empty. */
 export async function withTestRegistry<T>(
     { env }: SuiteContext,
-    image: string,
+    { name, port, htpasswd }: TestRegistry,
     use: (address: string) => Promise<T>,
 ): Promise<T> {
-    const remove = () =>
-        run(["docker", "rm", "--force", "--volumes", REGISTRY_NAME], { env, allowFailure: true });
+    const remove = () => run(["docker", "rm", "--force", "--volumes", name], { env, allowFailure: true });
     // What a killed run left.
     await remove();
-    const publish = `127.0.0.1:${REGISTRY_PORT}:5000`;
-    const options = [
-        "--name",
-        REGISTRY_NAME,
-        "--publish",
-        publish,
-        "--env",
-        "REGISTRY_STORAGE_DELETE_ENABLED=true",
-    ];
-    await run(["docker", "run", "--detach", ...options, image], { env });
+    const variables = {
+        REGISTRY_STORAGE_DELETE_ENABLED: "true",
+        ...(htpasswd && {
+            REGISTRY_AUTH: "htpasswd",
+            REGISTRY_AUTH_HTPASSWD_REALM: "test",
+            REGISTRY_AUTH_HTPASSWD_PATH: "/htpasswd",
+        }),
+    };
+    const options = Object.entries(variables).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
+    const image = `${REGISTRY_IMAGE.name}:${REGISTRY_IMAGE.tag}`;
+    const publish = `127.0.0.1:${port}:5000`;
+    await run(["docker", "create", "--name", name, "--publish", publish, ...options, image], { env });
     try {
-        return await use(`localhost:${REGISTRY_PORT}`);
+        if (htpasswd !== undefined) await copyInto(env, name, "htpasswd", `${htpasswd}\n`);
+        await run(["docker", "start", name], { env });
+        return await use(`localhost:${port}`);
     } finally {
         await remove();
     }
 }
 
-const CLUSTER_NAME = "krustlet-plugins-test";
+/** Puts a file into a container: the daemon may be on another machine, where no folder of this one could be mounted. */
+async function copyInto(
+    env: Record<string, string>,
+    container: string,
+    file: string,
+    content: string,
+): Promise<void> {
+    const dir = await fs.mkdtemp(path.join(os.tmpdir(), "krustlet-stack-test-"));
+    try {
+        await fs.writeFile(path.join(dir, file), content);
+        await run(["docker", "cp", path.join(dir, file), `${container}:/${file}`], { env });
+    } finally {
+        await fs.rm(dir, { recursive: true, force: true });
+    }
+}
 
 /** Runs one of the project's own steps, as the components do. */
-export async function runStep(
+export async function runStep<N extends keyof Steps>(
     { root, env }: Pick<SuiteContext, "root" | "env">,
-    step: string,
-    input: unknown,
-): Promise<unknown> {
+    step: N,
+    input: Steps[N]["input"],
+): Promise<Steps[N]["output"]> {
     const file = path.join(root, "steps", `${step}.ts`);
     const { stdout } = await run([process.execPath, "--require", "./typescript.cjs", file], {
         cwd: root,
@@ -52,30 +78,36 @@ export async function runStep(
         input: JSON.stringify(input),
         timeoutSeconds: 300,
     });
-    return JSON.parse(stdout);
+    return JSON.parse(stdout) as Steps[N]["output"];
 }
 
-/** Runs `use` with the path of an admin kubeconfig of a kind cluster of one node. */
+export interface TestCluster extends KindClusterOutput {
+    /** A file with `kubeconfig`. */
+    kubeconfigFile: string;
+}
+
+/** Runs `use` with a kind cluster of one node. */
 export async function withTestCluster<T>(
     context: SuiteContext,
-    use: (kubeconfigFile: string) => Promise<T>,
+    name: string,
+    use: (cluster: TestCluster) => Promise<T>,
 ): Promise<T> {
-    const input = {
-        name: CLUSTER_NAME,
-        owner: "krustlet-stack/plugins-test",
+    const input: KindClusterInput = {
+        name,
+        owner: `krustlet-stack/${name}`,
         waitSeconds: 180,
         image: `${NODE_IMAGE.name}:${NODE_IMAGE.tag}`,
         kubeadmConfigPatches: [],
         containerdConfigPatches: [],
     };
-    const dir = await fs.mkdtemp(path.join(os.tmpdir(), "krustlet-plugins-test-"));
-    const progress = context.report.start(`kind cluster ${CLUSTER_NAME}`);
+    const dir = await fs.mkdtemp(path.join(os.tmpdir(), `${name}-`));
+    const progress = context.report.start(`kind cluster ${name}`);
     try {
-        const { kubeconfig } = (await runStep(context, "createKindCluster", input)) as { kubeconfig: string };
-        const file = path.join(dir, "kubeconfig");
-        await fs.writeFile(file, kubeconfig, { mode: 0o600 });
+        const cluster = await runStep(context, "createKindCluster", input);
+        const kubeconfigFile = path.join(dir, "kubeconfig");
+        await fs.writeFile(kubeconfigFile, cluster.kubeconfig, { mode: 0o600 });
         progress.done();
-        return await use(file);
+        return await use({ ...cluster, kubeconfigFile });
     } finally {
         await fs.rm(dir, { recursive: true, force: true });
         await runStep(context, "deleteKindCluster", input);

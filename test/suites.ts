@@ -1,9 +1,10 @@
 import * as path from "node:path";
 import type { Reporter } from "../tools/lib/report";
-import { cacheRoot } from "../tools/lib/cache";
+import { claimTargetDir } from "../tools/agent";
 import { prepareTools } from "../tools/toolchain";
-import { REGISTRY_IMAGE } from "../tools/versions";
-import { withTestCluster, withTestRegistry } from "./parts";
+import { withTestNode } from "./node/make";
+import { UNDER_TEST } from "./node/underTest";
+import { RUST_REGISTRY, withTestCluster, withTestRegistry } from "./parts";
 import { add, cargoCounts, goCounts, nodeTests, stream, testFiles, type Counts } from "./runners";
 
 /** What every suite gets. The set-up fills in `env`. */
@@ -56,7 +57,7 @@ const setUp: Suite = {
             else context.env[name] = value;
         }
         // All that is compiled goes to the user's cache, so that a second clone finds it.
-        context.env.CARGO_TARGET_DIR = path.join(cacheRoot(), "cargo-target");
+        context.env.CARGO_TARGET_DIR = await claimTargetDir();
         context.airgap = Object.values(tools).some((tool) => tool.from === "airgap");
         return { passed: 1, failed: 0 };
     },
@@ -102,7 +103,7 @@ const rust: Suite = {
     name: "rust",
     title: "node agent, runtime and artifact tool",
     run: (context) =>
-        withTestRegistry(context, `${REGISTRY_IMAGE.name}:${REGISTRY_IMAGE.tag}`, async (address) => {
+        withTestRegistry(context, RUST_REGISTRY, async (address) => {
             const argv = [
                 "cargo",
                 "test",
@@ -126,7 +127,7 @@ const plugins: Suite = {
     title: "the air-gapped stand-ins against a real cluster and a real Docker",
     airgapOnly: true,
     run: (context) =>
-        withTestCluster(context, async (kubeconfigFile) => {
+        withTestCluster(context, "krustlet-plugins-test", async ({ kubeconfigFile }) => {
             const go = await stream(["go", "test", "-v", "./..."], {
                 cwd: path.join(context.root, "airgap/docker/oci-runtime"),
                 env: context.env,
@@ -152,6 +153,19 @@ const steps: Suite = {
         }),
 };
 
+const node: Suite = {
+    name: "node",
+    title: "the node agent against a real API server",
+    run: (context) =>
+        withTestNode(context, async (file) =>
+            nodeTests(await tests(context, "test/node"), {
+                cwd: context.root,
+                env: { ...context.env, [UNDER_TEST]: file },
+                timeoutMinutes: 20,
+            }),
+        ),
+};
+
 const stack: Suite = {
     name: "stack",
     title: "the whole stack: up, up again, change, destroy",
@@ -164,4 +178,4 @@ const stack: Suite = {
 };
 
 /** In the order in which they run: what is quick to fail first. */
-export const suites: readonly Suite[] = [setUp, lint, unit, rust, plugins, steps, stack];
+export const suites: readonly Suite[] = [setUp, lint, unit, rust, plugins, steps, node, stack];

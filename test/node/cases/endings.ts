@@ -1,0 +1,309 @@
+// Stories of how pods end: by themselves and again, by deletion, at each point of their lives.
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import * as path from "node:path";
+import { agentFiles } from "../../../steps/lib/agent";
+import {
+    probe,
+    stateOf,
+    statusOf,
+    type Container,
+    type ContainerStatus,
+    type Pod,
+    type PodSpec,
+} from "../pod";
+import { slug, type Story } from "../runCase";
+import { scripted } from "../scriptedRegistry";
+import { underTest } from "../underTest";
+import { terminationOf, timeOf, type World } from "../world";
+
+const seconds = (from: string | undefined, to: string | undefined) => (timeOf(to) - timeOf(from)) / 1000;
+
+/** What a busy machine may add to a time, in seconds. */
+const SLACK = 2;
+
+function within(what: string, actual: number, least: number, most: number): void {
+    assert.ok(actual >= least && actual <= most, `${what}: ${actual} s, not between ${least} and ${most} s`);
+}
+
+/** Names of the folders that the agent keeps for a pod. */
+function leftOf(pod: Pod): string[] {
+    const folder = path.join(agentFiles(underTest().node.stateDir).dataDir, "pods");
+    return readdirSync(folder).filter((name) => name.endsWith(`_${pod.metadata.uid}`));
+}
+
+/** Nothing is left of a pod on the node, neither in memory nor on disk. */
+async function leavesNothing(world: World, pod: Pod): Promise<void> {
+    await world.until(`nothing left of pod ${pod.metadata.name}`, async () => {
+        const { status, text } = await world.node("pods");
+        assert.equal(status, 200, text);
+        return leftOf(pod).length === 0 && !text.includes(pod.metadata.uid ?? "") ? true : undefined;
+    });
+}
+
+const crashing: Story[] = [
+    {
+        name: "CrashLoopBackOff: at once, after 10 s, after 20 s",
+        async run(world) {
+            const pod = await world.start("back-off", {
+                // Long enough for each run to be reported.
+                args: ["sleep", "700", "exit", "1"],
+                spec: { restartPolicy: "Always" },
+            });
+            await world.untilPod(pod, "its third restart", (now) => statusOf(now)?.restartCount === 3, 60);
+            await world.untilPod(
+                pod,
+                "the pause after it",
+                (now) => statusOf(now)?.state?.waiting?.reason === "CrashLoopBackOff",
+            );
+            const runs = world
+                .history(pod, (now) => statusOf(now))
+                .flatMap(({ state, lastState }) => [lastState?.terminated, state?.terminated])
+                .filter((one) => one !== undefined);
+            const ends = new Map(runs.map((one) => [one.containerID, one]));
+            assert.equal(ends.size, 4, JSON.stringify(runs));
+            const attempts = [...ends.values()];
+            const pauses = attempts
+                .slice(1)
+                .map(({ startedAt }, index) => seconds(attempts[index].finishedAt, startedAt));
+            within("the first pause", pauses[0], 0, SLACK);
+            within("the second pause", pauses[1], 10, 10 + SLACK);
+            within("the third pause", pauses[2], 20, 20 + SLACK);
+            const messages = world.history(pod, (now) => statusOf(now)?.state?.waiting?.message);
+            for (const pause of ["10s", "20s", "40s"]) {
+                assert.ok(
+                    messages.some((text) => text.startsWith(`back-off ${pause} restarting failed container`)),
+                    messages.join("\n"),
+                );
+            }
+            await world.remove(pod, 0);
+        },
+    },
+    {
+        name: "a container's status tells all that there is to know of it",
+        async run(world) {
+            const { modules, node } = underTest();
+            const begun = Math.floor(Date.now() / 1000) * 1000;
+            const pod = await world.start("status-fields", {
+                args: ["print", "x", "sleep", "1500", "exit", "42"],
+            });
+            const running = await world.untilRunning(pod);
+            const { hostIP, hostIPs, startTime } = running.status;
+            assert.deepEqual({ hostIP, hostIPs }, { hostIP: node.nodeIp, hostIPs: [{ ip: node.nodeIp }] });
+            assert.ok(timeOf(startTime) >= begun && timeOf(startTime) <= Date.now());
+            const { containerID, ...status } = statusOf(running) as ContainerStatus;
+            const { startedAt } = status.state?.running ?? {};
+            assert.match(containerID ?? "", /^wasmtime:\/\/\S+$/);
+            assert.deepEqual(
+                { ...status, state: stateOf(status.state), lastState: stateOf(status.lastState) },
+                {
+                    name: "main",
+                    image: modules.probe.image,
+                    imageID: modules.probe.imageId,
+                    ready: true,
+                    started: true,
+                    restartCount: 0,
+                    state: "running",
+                    lastState: "",
+                },
+            );
+
+            const ended = await world.untilEnded(pod);
+            const end = terminationOf(ended);
+            assert.deepEqual(
+                { ...end, finishedAt: undefined },
+                { exitCode: 42, reason: "Error", startedAt, finishedAt: undefined, containerID },
+            );
+            within("the run", seconds(end?.startedAt, end?.finishedAt), 1, 2 + SLACK);
+            for (const { type, lastTransitionTime } of ended.status.conditions ?? [])
+                assert.ok(timeOf(lastTransitionTime) >= begun, type);
+            await world.remove(pod, 0);
+        },
+    },
+    {
+        name: "events: of a good pod, by container and in order; of a bad one, as warnings",
+        async run(world) {
+            const { image } = underTest().modules.probe;
+            const told = (pod: Pod) =>
+                world
+                    .eventsOf(pod)
+                    .map(({ type, reason, message, involvedObject }) => ({
+                        type,
+                        reason,
+                        message,
+                        of: involvedObject.fieldPath,
+                    }))
+                    .filter(({ reason }) => reason !== "Pulling");
+            const good = await world.start("good-events", { args: ["ticks", "500", "0"] });
+            await world.untilRunning(good);
+            const events = await world.until("three events", () =>
+                told(good).length >= 3 ? told(good) : undefined,
+            );
+            const of = "spec.containers{main}";
+            assert.deepEqual(
+                events.map(({ type, reason, of }) => ({ type, reason, of })),
+                ["Pulled", "Created", "Started"].map((reason) => ({ type: "Normal", reason, of })),
+            );
+            assert.match(events[0].message, new RegExp(`mage "${image}"`));
+            await world.remove(good, 1);
+            const killing = await world.until("Killing", () =>
+                told(good).find(({ reason }) => reason === "Killing"),
+            );
+            assert.deepEqual(killing, {
+                type: "Normal",
+                reason: "Killing",
+                message: "Stopping container main",
+                of,
+            });
+
+            const absent = image.replace("/probe:", "/absent:");
+            const bad = await world.start("bad-events", { main: { image: absent } });
+            const back = await world.until(
+                "BackOff",
+                () => (told(bad).some(({ reason }) => reason === "BackOff") ? told(bad) : undefined),
+                { explain: () => world.describe(bad) },
+            );
+            const failed = back.filter(({ reason }) => reason === "Failed");
+            assert.deepEqual([...new Set(failed.map(({ type }) => type))], ["Warning"]);
+            assert.ok(
+                failed.some(({ message }) => message.startsWith(`Failed to pull image "${absent}": `)),
+                JSON.stringify(failed),
+            );
+            assert.match(
+                back.find(({ reason }) => reason === "BackOff")?.message ?? "",
+                new RegExp(`^Back-off pulling image "${absent}"`),
+            );
+            await world.remove(bad, 0);
+        },
+    },
+];
+
+const deletions: Story[] = [
+    {
+        name: "deletion: an endless loop has its grace, and then its end",
+        async run(world) {
+            const pod = await world.start("loop-grace", {
+                args: ["print", "busy", "loop"],
+                spec: { restartPolicy: "Always", terminationGracePeriodSeconds: 3 },
+            });
+            await world.untilRunning(pod);
+            const begun = Date.now();
+            await world.remove(pod);
+            within("gone", await world.untilGone(pod, begun), 3, 5 + SLACK);
+            const states = world.history(pod, (now) => stateOf(statusOf(now)?.state));
+            assert.match(states.at(-1) ?? "", /^terminated \w+ 137$/, states.join("\n"));
+            assert.ok(world.eventsOf(pod).some(({ reason }) => reason === "Killing"));
+            await leavesNothing(world, pod);
+        },
+    },
+    {
+        name: "deletion: a program that ends in its grace keeps its exit code, and is not waited for any longer",
+        async run(world) {
+            const pod = await world.start("own-end", {
+                args: ["print", "last words", "sleep", "3000", "exit", "7"],
+                spec: { restartPolicy: "Always", terminationGracePeriodSeconds: 30 },
+            });
+            await world.untilRunning(pod);
+            const begun = Date.now();
+            await world.remove(pod);
+            within("gone", await world.untilGone(pod, begun), 0, 4 + SLACK);
+            const states = world.history(pod, (now) => stateOf(statusOf(now)?.state));
+            assert.equal(states.at(-1), "terminated Error 7", states.join("\n"));
+        },
+    },
+    {
+        name: "deletion: a grace that the request makes shorter",
+        async run(world) {
+            const pod = await world.start("shorter", {
+                args: ["loop"],
+                spec: { terminationGracePeriodSeconds: 60 },
+            });
+            await world.untilRunning(pod);
+            const begun = Date.now();
+            await world.remove(pod);
+            await world.remove(pod, 1);
+            within("gone", await world.untilGone(pod, begun), 1, 3 + SLACK);
+        },
+    },
+    {
+        name: "deletion with grace 0: nothing of it goes on running",
+        async run(world) {
+            const pod = await world.start("grace-zero", {
+                args: ["loop"],
+                spec: { restartPolicy: "Always", terminationGracePeriodSeconds: 60 },
+            });
+            await world.untilRunning(pod);
+            assert.equal(leftOf(pod).length, 1);
+            const begun = Date.now();
+            await world.remove(pod, 0);
+            within("gone", await world.untilGone(pod, begun), 0, SLACK);
+            await leavesNothing(world, pod);
+            within("left the node", (Date.now() - begun) / 1000, 0, 3 + SLACK);
+        },
+    },
+];
+
+/** A moment at which a pod may be deleted before its program has come to run. */
+interface Moment {
+    when: string;
+    /** State of the container that tells. */
+    state: string;
+    container?: string;
+    main?: () => Partial<Container>;
+    spec?: Partial<PodSpec>;
+    /** How long the end may take, in seconds. Default: 1, for nothing has to be given any grace. */
+    most?: number;
+    /** The program has run before. */
+    ran?: true;
+}
+
+const moments: Moment[] = [
+    {
+        when: "while it is being pulled",
+        state: "waiting ContainerCreating",
+        main: () => ({ image: scripted("slow/module:v1") }),
+    },
+    {
+        when: "while its pull backs off",
+        state: "waiting ImagePullBackOff",
+        main: () => ({ image: "localhost:1/nothing:v1" }),
+    },
+    {
+        when: "while it waits for what is missing",
+        state: "waiting CreateContainerConfigError",
+        main: () => ({ envFrom: [{ configMapRef: { name: "never-there" } }] }),
+    },
+    {
+        when: "while it backs off",
+        state: "waiting CrashLoopBackOff",
+        main: () => ({ args: ["exit", "1"] }),
+        ran: true,
+    },
+    {
+        when: "while an init container runs",
+        state: "running",
+        container: "init",
+        spec: { terminationGracePeriodSeconds: 1 },
+        most: 2,
+    },
+];
+
+const early: Story[] = moments.map(({ when, state, container = "main", main, spec, most = 1, ran }) => ({
+    name: `deletion ${when}: it goes at once`,
+    async run(world) {
+        const initContainers = container === "init" ? [probe("init", ["sleep", "60000"])] : [];
+        const pod = await world.start(slug(`deleted ${when}`), {
+            main: main?.(),
+            spec: { restartPolicy: "Always", terminationGracePeriodSeconds: 30, initContainers, ...spec },
+        });
+        await world.untilPod(pod, state, (now) => stateOf(statusOf(now, container)?.state) === state);
+        const begun = Date.now();
+        await world.remove(pod);
+        within("gone", await world.untilGone(pod, begun), 0, most + SLACK);
+        const states = world.history(pod, (now) => stateOf(statusOf(now)?.state));
+        if (!ran) assert.ok(!states.includes("running"), states.join("\n"));
+        await leavesNothing(world, pod);
+    },
+}));
+
+export const endingStories: readonly Story[] = [...crashing, ...deletions, ...early];

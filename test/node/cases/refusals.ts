@@ -1,0 +1,106 @@
+// What a Wasm node cannot give is refused, and the pod's status and an event say what and why.
+import type { KubeObject } from "../api";
+import { podOf, probe, type Container, type Pod, type PodSpec } from "../pod";
+import { becomes, type Case, type Story } from "../runCase";
+
+const REASON = "UnsupportedOnWasmNode";
+
+function refused(
+    what: string,
+    message: RegExp,
+    parts: { main?: Partial<Container>; spec?: Partial<PodSpec> },
+): Case {
+    return {
+        name: `refused: ${what}`,
+        args: ["print", "never"],
+        ...parts,
+        expect: {
+            phase: "Failed",
+            reason: REASON,
+            message,
+            conditions: { ContainersReady: "False PodFailed", Ready: "False PodFailed" },
+            events: [REASON],
+            notes: [new RegExp(`^Warning ${REASON}: .*${message.source}`)],
+        },
+    };
+}
+
+const httpGet = { httpGet: { path: "/", port: 80 } };
+const tcpSocket = { tcpSocket: { port: 80 } };
+const exec = { exec: { command: ["true"] } };
+
+export const refusalCases: readonly Case[] = [
+    refused("an httpGet liveness probe", /livenessProbe/, { main: { livenessProbe: httpGet } }),
+    refused("a tcpSocket readiness probe", /readinessProbe/, { main: { readinessProbe: tcpSocket } }),
+    refused("an httpGet startup probe", /startupProbe/, { main: { startupProbe: httpGet } }),
+    refused("an exec probe", /livenessProbe/, { main: { livenessProbe: exec } }),
+    refused("a grpc probe", /readinessProbe/, { main: { readinessProbe: { grpc: { port: 80 } } } }),
+    refused("a probe of a sidecar", /sidecar/, {
+        spec: {
+            initContainers: [probe("sidecar", [], { restartPolicy: "Always", readinessProbe: tcpSocket })],
+        },
+    }),
+    refused("a postStart hook", /postStart|lifecycle/, { main: { lifecycle: { postStart: exec } } }),
+    refused("a preStop hook", /preStop|lifecycle/, { main: { lifecycle: { preStop: exec } } }),
+    refused("hostNetwork", /hostNetwork/, { spec: { hostNetwork: true } }),
+    refused("hostPID", /hostPID/, { spec: { hostPID: true } }),
+    refused("hostIPC", /hostIPC/, { spec: { hostIPC: true } }),
+    refused("shareProcessNamespace", /shareProcessNamespace/, { spec: { shareProcessNamespace: true } }),
+    refused("a port of the host", /hostPort/, { main: { ports: [{ containerPort: 80, hostPort: 8080 }] } }),
+    refused("a working directory", /workingDir/, { main: { workingDir: "/tmp" } }),
+    refused("a privileged container", /privileged/, { main: { securityContext: { privileged: true } } }),
+    refused("an nfs volume", /volume shared/, {
+        spec: { volumes: [{ name: "shared", nfs: { server: "192.0.2.1", path: "/" } }] },
+    }),
+    refused("an emptyDir in memory", /volume memory.*medium Memory/, {
+        spec: { volumes: [{ name: "memory", emptyDir: { medium: "Memory" } }] },
+    }),
+    refused("a file of the host", /volume file.*folders only/, {
+        spec: { volumes: [{ name: "file", hostPath: { path: "/etc/hostname", type: "File" } }] },
+    }),
+    refused("a csi volume", /volume driver/, {
+        spec: { volumes: [{ name: "driver", csi: { driver: "csi.example.com" } }] },
+    }),
+    refused(
+        "several things at once, in one message",
+        /hostNetwork.*livenessProbe|livenessProbe.*hostNetwork/,
+        {
+            main: { livenessProbe: httpGet },
+            spec: { hostNetwork: true },
+        },
+    ),
+];
+
+export const refusalStories: readonly Story[] = [
+    {
+        name: "refused: a pod of a ReplicaSet waits instead of failing, or another would take its place at once, for ever",
+        async run(world) {
+            const labels = { app: "replaced" };
+            const { metadata, spec } = podOf(world.namespace, "replaced", {
+                labels,
+                spec: { hostNetwork: true },
+            });
+            await world.make({
+                kind: "ReplicaSet",
+                metadata: { name: "replaced" },
+                spec: {
+                    replicas: 1,
+                    selector: { matchLabels: labels },
+                    template: {
+                        metadata: { labels: metadata.labels },
+                        spec: { ...spec, restartPolicy: "Always" },
+                    },
+                },
+            } as KubeObject);
+            const ours = () => world.pods.all().filter((pod) => pod.metadata.labels?.app === "replaced");
+            const pod = await world.until<Pod>("the ReplicaSet's pod", () => ours()[0]);
+            await becomes(world, pod, {
+                phase: "Pending",
+                notes: [new RegExp(`^Warning ${REASON}: .*hostNetwork`)],
+            });
+            const names = ours().map((one) => one.metadata.name);
+            if (names.length !== 1) throw new Error(`there are several: ${names.join(", ")}`);
+            await world.api.delete(`/apis/apps/v1/namespaces/${world.namespace}/replicasets/replaced`);
+        },
+    },
+];

@@ -1,0 +1,113 @@
+/** The figures of issue and README: memory of the agent, and how quickly a full node is Ready. Printed, and held to. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { residentBytes, restart } from "./agent";
+import { podOf, type Pod } from "./pod";
+import { underTest } from "./underTest";
+import { timeOf, World } from "./world";
+
+const MEBIBYTE = 2 ** 20;
+const inMebibytes = (bytes: number) => `${(bytes / MEBIBYTE).toFixed(2)} MiB`;
+
+/** Aims, and what a busy machine may take before a test fails for it. */
+const IDLE_BYTES = 40 * MEBIBYTE;
+const POD_BYTES = 0.5 * MEBIBYTE;
+const READY = { aimSeconds: 5, mostSeconds: 10 };
+
+/** The memory of a process that has come to rest: the least of a few looks. */
+async function rested(): Promise<number> {
+    const seen: number[] = [];
+    for (let look = 0; look < 10; look += 1) {
+        seen.push(residentBytes());
+        await sleep(300);
+    }
+    return Math.min(...seen);
+}
+
+const readySince = (pod: Pod) => {
+    const ready = pod.status.conditions?.find(({ type }) => type === "Ready");
+    return ready?.status === "True" ? timeOf(ready.lastTransitionTime) : undefined;
+};
+
+describe("figures", { timeout: 240_000 }, () => {
+    const { node, modules } = underTest();
+    let world: World;
+    let idle: number;
+    let first: number;
+
+    before(async () => {
+        world = await World.open("figures");
+        await restart();
+    });
+    after(async () => {
+        await world.close();
+    });
+
+    /** A pod like hello-world's that goes on: it prints a line and sleeps. */
+    const sleeper = (name: string) =>
+        podOf(world.namespace, name, {
+            main: { image: modules.ticker.image, args: ["3600000"] },
+            spec: { restartPolicy: "Always" },
+        });
+
+    it("the idle agent's memory", async () => {
+        idle = await rested();
+        console.log(`idle: ${inMebibytes(idle)} resident (aim: ${inMebibytes(IDLE_BYTES)})`);
+        assert.ok(idle < IDLE_BYTES, inMebibytes(idle));
+    });
+
+    it("the first pod of a module: fetched, compiled, Ready", async () => {
+        const begun = Date.now();
+        const pod = (await world.api.create(sleeper("sleeper-000"))) as Pod;
+        await world.untilRunning(pod);
+        console.log(`first pod: Running ${((Date.now() - begun) / 1000).toFixed(2)} s after it was made`);
+        first = await rested();
+        console.log(`with one pod: ${inMebibytes(first)} resident`);
+    });
+
+    it(`${node.maxPods} pods, applied at once: all Ready`, async () => {
+        const more = node.maxPods - 1;
+        const names = Array.from(
+            { length: more },
+            (_, index) => `sleeper-${String(index + 1).padStart(3, "0")}`,
+        );
+        const list = { apiVersion: "v1", kind: "List", items: names.map(sleeper) };
+        const begun = Date.now();
+        const applied = await world.kubectl(["apply", "--filename=-"], { input: JSON.stringify(list) });
+        assert.equal(applied.exitCode, 0, applied.stderr);
+        const appliedIn = (Date.now() - begun) / 1000;
+        const ours = () => world.pods.all().filter(({ metadata }) => metadata.namespace === world.namespace);
+        const ready = () => ours().filter((pod) => readySince(pod) !== undefined);
+        await world.until(
+            `${node.maxPods} pods Ready`,
+            () => (ready().length === node.maxPods ? true : undefined),
+            {
+                seconds: 60,
+                explain: () => {
+                    const late = ours().find((pod) => readySince(pod) === undefined);
+                    return `${ready().length} of ${ours().length} are\n${late ? world.describe(late) : ""}`;
+                },
+            },
+        );
+        const seconds = (Date.now() - begun) / 1000;
+        const created = Math.max(...ours().map(({ metadata }) => timeOf(metadata.creationTimestamp)));
+        const last = Math.max(...ours().map((pod) => readySince(pod) ?? 0));
+        console.log(
+            `${node.maxPods} pods: all Ready ${seconds.toFixed(2)} s after kubectl apply was begun ` +
+                `(aim: ${READY.aimSeconds} s), which itself took ${appliedIn.toFixed(2)} s; by the API server's times the ` +
+                `last was Ready ${(last - created) / 1000} s after the last was made`,
+        );
+        assert.ok(seconds <= READY.mostSeconds, `${seconds} s`);
+    });
+
+    it("each further pod's memory", async () => {
+        const full = await rested();
+        const each = (full - first) / (node.maxPods - 1);
+        console.log(
+            `with ${node.maxPods} pods: ${inMebibytes(full)} resident, ${inMebibytes(each)} for each after the first ` +
+                `(aim: ${inMebibytes(POD_BYTES)})`,
+        );
+        assert.ok(each <= POD_BYTES, inMebibytes(each));
+    });
+});

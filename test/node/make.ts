@@ -1,0 +1,225 @@
+// Makes what the suite `node` tests: a cluster, registries with modules in them, and a Wasm node that has joined.
+import { readFileSync } from "node:fs";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import type { BootstrapTokenInput, NodeInput } from "../../steps/contract";
+import { targetFolder } from "../../steps/buildModule";
+import { sha256OfFile } from "../../steps/lib/files";
+import { run } from "../../steps/lib/run";
+import { cacheRoot } from "../../tools/lib/cache";
+import { runStep, withTestCluster, withTestRegistry, type TestCluster, type TestRegistry } from "../parts";
+import type { SuiteContext } from "../suites";
+import { pushArtifact } from "./scriptedRegistry";
+import type { NodeUnderTest, PushedModule } from "./underTest";
+
+const NAME = "krustlet-node-test";
+const OWNER = `krustlet-stack/${NAME}`;
+const NODE = { nodeName: "krustlet-under-test", port: 3933 };
+const GROUP = "system:bootstrappers:krustlet-stack:node-test";
+const TOKEN_SECONDS = 600;
+
+const REGISTRY: TestRegistry = { name: `${NAME}-registry`, port: 5196 };
+const LOGIN = { username: "probe", password: "probe-password" };
+const PRIVATE_REGISTRY: TestRegistry = {
+    name: `${NAME}-private-registry`,
+    port: 5197,
+    // bcrypt of the password above: `htpasswd -B` writes such a line.
+    htpasswd: `${LOGIN.username}:$2b$05$920xD3zbUkOp8f7p.F5EFefQNrDGFv417CS/Q/CgcypIOfzvqQcWm`,
+};
+const SCRIPTED_REGISTRY = { host: "127.0.0.1", port: 5198 };
+const LOG_ROTATION = { maxBytes: 256 * 1024, maxFiles: 5 };
+
+/** Runs `use` with the path of a file that tells of a node (NodeUnderTest). Everything is removed afterwards. */
+export async function withTestNode<T>(context: SuiteContext, use: (file: string) => Promise<T>): Promise<T> {
+    // A place that the next run finds again: an agent that a killed run left is ended there.
+    const folder = path.join(cacheRoot(), NAME);
+    const modules = build(context);
+    // Who needs them sees the error.
+    modules.catch(() => undefined);
+    return withTestCluster(context, NAME, (cluster) =>
+        withTestRegistry(context, REGISTRY, (registry) =>
+            withTestRegistry(context, PRIVATE_REGISTRY, async (privateRegistry) => {
+                const input = nodeInput(folder, cluster);
+                const remove = async () => {
+                    await runStep(context, "stopNode", input);
+                    await fs.rm(folder, { recursive: true, force: true });
+                };
+                await remove();
+                try {
+                    await prepare(folder);
+                    const known: NodeUnderTest = {
+                        clusterName: cluster.name,
+                        kubeconfigFile: cluster.kubeconfigFile,
+                        node: input,
+                        registry,
+                        privateRegistry: {
+                            address: privateRegistry,
+                            knownToNode: `127.0.0.1:${PRIVATE_REGISTRY.port}`,
+                            ...LOGIN,
+                        },
+                        scriptedRegistry: SCRIPTED_REGISTRY,
+                        hostPath: path.join(folder, "host"),
+                        logRotation: LOG_ROTATION,
+                        modules: await push(context, registry, await modules),
+                    };
+                    await pushPrivately(context, folder, (await modules).hello);
+                    await join(context, input, cluster.kubeconfigFile);
+                    const file = path.join(folder, "under-test.json");
+                    await fs.writeFile(file, JSON.stringify(known), { mode: 0o600 });
+                    return await use(file);
+                } finally {
+                    await remove();
+                }
+            }),
+        ),
+    );
+}
+
+function nodeInput(folder: string, { kubeconfig, gatewayAddress }: TestCluster): NodeInput {
+    const stateDir = path.join(folder, "node");
+    return {
+        kubeconfig,
+        owner: OWNER,
+        program: path.join(folder, "agent"),
+        ...NODE,
+        nodeIp: gatewayAddress,
+        maxPods: 110,
+        labels: {},
+        insecureRegistries: [
+            `localhost:${REGISTRY.port}`,
+            `localhost:${PRIVATE_REGISTRY.port}`,
+            `127.0.0.1:${PRIVATE_REGISTRY.port}`,
+            `${SCRIPTED_REGISTRY.host}:${SCRIPTED_REGISTRY.port}`,
+        ],
+        allowedHostPaths: [path.join(folder, "host")],
+        stateDir,
+        bootstrapFile: path.join(stateDir, "bootstrap.kubeconfig"),
+        bootstrapGroup: GROUP,
+        tokenTtlSeconds: TOKEN_SECONDS,
+    };
+}
+
+/** Files of the host that the tests need: what pods may mount, logins, and the agent with flags that no step has. */
+async function prepare(folder: string): Promise<void> {
+    await fs.mkdir(path.join(folder, "host", "data"), { recursive: true, mode: 0o700 });
+    await fs.writeFile(path.join(folder, "host", "data", "file"), "of the host\n");
+    await fs.symlink("/etc", path.join(folder, "host", "link-to-etc"));
+    const auth = Buffer.from(`${LOGIN.username}:${LOGIN.password}`).toString("base64");
+    const logins = (registry: string) => JSON.stringify({ auths: { [registry]: { auth } } });
+    const nodesLogins = path.join(folder, "registry-logins.json");
+    await fs.writeFile(nodesLogins, logins(`127.0.0.1:${PRIVATE_REGISTRY.port}`), { mode: 0o600 });
+    await fs.mkdir(path.join(folder, "docker"));
+    await fs.writeFile(
+        path.join(folder, "docker", "config.json"),
+        logins(`localhost:${PRIVATE_REGISTRY.port}`),
+        { mode: 0o600 },
+    );
+    const flags = [
+        `--registry-config='${nodesLogins}'`,
+        // Small, so that a test can fill them quickly.
+        `--container-log-max-size-bytes=${LOG_ROTATION.maxBytes}`,
+        `--container-log-max-files=${LOG_ROTATION.maxFiles}`,
+    ];
+    const script = `#!/bin/sh\nexec krustlet-wasi "$@" ${flags.join(" ")}\n`;
+    await fs.writeFile(path.join(folder, "agent"), script, { mode: 0o700 });
+}
+
+type Modules = Record<keyof NodeUnderTest["modules"], string>;
+
+/** Builds the modules; each one's file. */
+async function build(context: SuiteContext): Promise<Modules> {
+    const source = (name: string) => path.join(context.root, "workloads", name);
+    const built = async (name: string) =>
+        (await runStep(context, "buildModule", { source: source(name) })).file;
+    const [hello, ticker] = [await built("hello-world"), await built("ticker")];
+    const probe = await built("probe");
+    // The step builds preview 1 modules alone. A second target in the same folder, which is the step's own.
+    const target = "wasm32-wasip2";
+    const env = { ...context.env, CARGO_TARGET_DIR: targetFolder(source("probe"), context.env) };
+    const argv = ["cargo", "build", "--release", "--locked", `--target=${target}`];
+    const options = { cwd: source("probe"), env, timeoutSeconds: 600 };
+    const first = await run(argv, { ...options, allowFailure: true });
+    if (first.exitCode !== 0) {
+        await run(["rustup", "target", "add", target], { env: context.env });
+        await run(argv, options);
+    }
+    const component = path.join(env.CARGO_TARGET_DIR, target, "release", "probe.wasm");
+    return { hello, ticker, probe, component };
+}
+
+async function push(
+    context: SuiteContext,
+    registry: string,
+    files: Modules,
+): Promise<NodeUnderTest["modules"]> {
+    const byStep = async (name: string, file: string): Promise<PushedModule> => {
+        const reference = `${registry}/${name}:v1`;
+        const sha256 = await sha256OfFile(file);
+        const input = { file, sha256, reference, insecureRegistries: [registry] };
+        const pushed = await runStep(context, "pushArtifact", input);
+        return { image: reference, imageId: pushed.reference, file };
+    };
+    // The step takes modules alone.
+    const { digest } = await pushArtifact(registry, "component", "v1", readFileSync(files.component));
+    return {
+        hello: await byStep("hello-world", files.hello),
+        ticker: await byStep("ticker", files.ticker),
+        probe: await byStep("probe", files.probe),
+        component: {
+            image: `${registry}/component:v1`,
+            imageId: `${registry}/component@${digest}`,
+            file: files.component,
+        },
+    };
+}
+
+/** A tag for each case: one that has been fetched by leave of a login would be there for those without. */
+async function pushPrivately(context: SuiteContext, folder: string, file: string): Promise<void> {
+    const registry = `localhost:${PRIVATE_REGISTRY.port}`;
+    const env = { ...context.env, DOCKER_CONFIG: path.join(folder, "docker") };
+    const sha256 = await sha256OfFile(file);
+    for (const tag of ["none", "wrong", "secret", "node"]) {
+        await runStep({ root: context.root, env }, "pushArtifact", {
+            file,
+            sha256,
+            reference: `${registry}/private:${tag}`,
+            insecureRegistries: [registry],
+        });
+    }
+}
+
+/** The node joins as it does in a stack. */
+async function join(context: SuiteContext, input: NodeInput, kubeconfigFile: string): Promise<void> {
+    const { kubeconfig, owner, nodeName, nodeIp, stateDir } = input;
+    const token: BootstrapTokenInput = {
+        kubeconfig,
+        owner,
+        nodeName,
+        group: GROUP,
+        tokenTtlSeconds: TOKEN_SECONDS,
+        file: input.bootstrapFile,
+    };
+    await runStep(context, "createBootstrapToken", token);
+    await allowRequests(context, kubeconfigFile);
+    await runStep(context, "launchNode", input);
+    const approval = { kubeconfig, nodeName, nodeIp, bootstrapGroup: GROUP, stateDir, timeoutSeconds: 60 };
+    await runStep(context, "approveCertificates", approval);
+    await runStep(context, "awaitNode", { kubeconfig, nodeName, stateDir, timeoutSeconds: 60 });
+}
+
+/** Lets the bootstrap group file certificate requests: Kubernetes has a role for just that. */
+async function allowRequests({ env }: SuiteContext, kubeconfigFile: string): Promise<void> {
+    const binding = {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "ClusterRoleBinding",
+        metadata: { name: "krustlet-stack:node-test" },
+        roleRef: {
+            apiGroup: "rbac.authorization.k8s.io",
+            kind: "ClusterRole",
+            name: "system:node-bootstrapper",
+        },
+        subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: GROUP }],
+    };
+    const argv = ["kubectl", `--kubeconfig=${kubeconfigFile}`, "create", "--filename=-"];
+    await run(argv, { env, input: JSON.stringify(binding) });
+}

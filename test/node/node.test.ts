@@ -1,0 +1,59 @@
+/** Pods, from tables: each made on the real node, and looked at in the API server. */
+import { after, before, describe, it } from "node:test";
+import { endingStories } from "./cases/endings";
+import { environmentCases } from "./cases/environment";
+import { emptyDirCases, hostPathCases } from "./cases/folders";
+import { imageCases } from "./cases/images";
+import { imageStories, pushImages } from "./cases/imageStories";
+import { lifecycleCases } from "./cases/lifecycle";
+import { refusalCases, refusalStories } from "./cases/refusals";
+import { runtimeCases, runtimeStories } from "./cases/runtime";
+import { serviceStories } from "./cases/services";
+import { volumeCases } from "./cases/volumes";
+import { volumeStories } from "./cases/volumeStories";
+import { runCase, type Case, type Story } from "./runCase";
+import { ScriptedRegistry } from "./scriptedRegistry";
+import { World } from "./world";
+
+/** How many run at a time: they wait most of their lives. */
+const AT_A_TIME = 20;
+
+// What takes longest begins first.
+const tests: (Case | Story)[] = [
+    ...endingStories,
+    ...volumeStories,
+    ...imageStories,
+    ...imageCases(),
+    ...serviceStories,
+    ...environmentCases,
+    ...volumeCases,
+    ...emptyDirCases,
+    ...hostPathCases(),
+    ...lifecycleCases,
+    ...runtimeCases(),
+    ...runtimeStories,
+    ...refusalCases,
+    ...refusalStories,
+];
+
+describe("pods", { concurrency: AT_A_TIME, timeout: 600_000 }, () => {
+    const registry = new ScriptedRegistry();
+    let world: World;
+
+    before(async () => {
+        await registry.start();
+        await pushImages();
+        world = await World.open("pods");
+    });
+    after(async () => {
+        try {
+            await world.close();
+        } finally {
+            await registry.stop();
+        }
+    });
+
+    for (const test of tests) {
+        it(test.name, () => ("run" in test ? test.run(world) : runCase(world, test)));
+    }
+});

@@ -206,13 +206,15 @@ export class WasmStack extends pulumi.ComponentResource {
         nodes: { nodeName: string; component: KrustletNode }[],
         cluster: KindCluster,
     ): WasmWorkload {
-        const { kind, args, env, replicas, namespace, restartPolicy } = workload;
+        const { kind, args, env, replicas, namespace, restartPolicy, terminationGracePeriodSeconds } =
+            workload;
         const chosen =
             nodes.length === 1 ? nodes[0] : nodes.find(({ nodeName }) => nodeName === workload.node);
         return new WasmWorkload(
             `${name}-${workload.name}`,
             {
                 ...{ image, kind, args, env, replicas, namespace, restartPolicy },
+                terminationGracePeriodSeconds,
                 appName: workload.name,
                 node: chosen?.component.hostname,
             },

@@ -56,6 +56,8 @@ export interface WasmStackNodeArgs {
     maxPods?: pulumi.Input<number>;
     /** Labels of the node, beside Krustlet's own. Default: none. Example: `{ "example.com/zone": "desk" }`. */
     labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** Folders of this host below which pods may mount `hostPath` volumes. Default: none. Example: `["/srv/data"]`. */
+    allowedHostPaths?: pulumi.Input<pulumi.Input<string>[]>;
     /** Folder for all that the node leaves on this host. Default: see KrustletNodeArgs. */
     stateDir?: pulumi.Input<string>;
     /** The agent: a name on PATH or a path. Default: `krustlet-wasi`. */
@@ -87,6 +89,8 @@ export interface WasmStackWorkloadArgs {
     namespace?: pulumi.Input<string>;
     /** See WasmWorkloadArgs. */
     restartPolicy?: RestartPolicy;
+    /** How long a deleted pod may go on before it is stopped, in seconds. Default: 1. */
+    terminationGracePeriodSeconds?: pulumi.Input<number>;
     /** Name of the node that it must run on. Default: the stack's only node; any of several. */
     node?: string;
 }
@@ -97,6 +101,7 @@ const nodeRules: Rules<WasmStackNodeArgs> = {
     port: rules.port,
     maxPods: integer(1, 1000),
     labels: rules.labels,
+    allowedHostPaths: rules.hostPaths,
     stateDir: text,
     program: text,
 };
@@ -114,6 +119,7 @@ const workloadRules: Rules<WasmStackWorkloadArgs> = {
     replicas: integer(0, 1000),
     namespace: rules.dnsLabel,
     restartPolicy: oneOf(["Always", "OnFailure", "Never"]),
+    terminationGracePeriodSeconds: integer(1, 3600),
     node: rules.nodeName,
 };
 

@@ -77,6 +77,7 @@ test("every key reaches its argument", () => {
             port: 3001,
             maxPods: 3,
             labels: { z: "y" },
+            allowedHostPaths: ["/srv/data"],
             stateDir: "/s",
             program: "p",
         },
@@ -88,6 +89,7 @@ test("every key reaches its argument", () => {
             ...{
                 namespace: "apps",
                 restartPolicy: "Always",
+                terminationGracePeriodSeconds: 5,
                 node: "a",
                 env: { RUST_BACKTRACE: 1, ON: true, A: "b" },
             },

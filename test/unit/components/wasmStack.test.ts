@@ -194,6 +194,7 @@ test("two nodes and three workloads", async () => {
                 port: 3002,
                 ip: "10.0.0.9",
                 maxPods: 7,
+                allowedHostPaths: ["/srv/data"],
                 stateDir: "/srv/two",
                 program: "/opt/agent",
             },
@@ -218,10 +219,14 @@ test("two nodes and three workloads", async () => {
     assert.equal(input(resources["s-cluster-kind"]).waitSeconds, 99);
     assert.deepEqual(
         ["s-one-agent", "s-two-agent"].map((name) => {
-            const { nodeName, port, labels, nodeIp, maxPods, stateDir, program, insecureRegistries } = input(
+            const { nodeName, port, labels, nodeIp, maxPods, allowedHostPaths, ...rest } = input(
                 resources[name],
             );
-            return { nodeName, port, labels, nodeIp, maxPods, stateDir, program, insecureRegistries };
+            const { stateDir, program, insecureRegistries } = rest;
+            return {
+                ...{ nodeName, port, labels, nodeIp, maxPods, allowedHostPaths },
+                ...{ stateDir, program, insecureRegistries },
+            };
         }),
         [
             {
@@ -230,6 +235,7 @@ test("two nodes and three workloads", async () => {
                 labels: { zone: "a" },
                 nodeIp: "172.18.0.1",
                 maxPods: 110,
+                allowedHostPaths: undefined,
                 stateDir: "~/.local/state/krustlet-stack/nodes/project-stack-one",
                 program: "krustlet-wasi",
                 insecureRegistries: ["localhost:5002"],
@@ -240,6 +246,7 @@ test("two nodes and three workloads", async () => {
                 labels: {},
                 nodeIp: "10.0.0.9",
                 maxPods: 7,
+                allowedHostPaths: ["/srv/data"],
                 stateDir: "/srv/two",
                 program: "/opt/agent",
                 insecureRegistries: ["localhost:5002"],

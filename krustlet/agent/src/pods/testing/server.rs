@@ -219,6 +219,15 @@ async fn answer(
     match (method.as_str(), &parts[2..]) {
         ("GET", ["pods"]) if query.contains_key("watch") => state.watch(query["resourceVersion"].parse().unwrap()),
         ("GET", ["pods"]) => state.list(),
+        // A cluster without services, and without news of any.
+        ("GET", ["services"]) if query.contains_key("watch") => {
+            Body::from_stream(stream::pending::<Result<String, Infallible>>()).into_response()
+        }
+        ("GET", ["services"]) => {
+            let metadata = json!({ "resourceVersion": "1" });
+            Json(json!({ "kind": "ServiceList", "apiVersion": "v1", "metadata": metadata, "items": [] }))
+                .into_response()
+        }
         ("GET", ["nodes", "wasm"]) => Json(node()).into_response(),
         ("PATCH", [_, _, "pods", name, "status"]) => state.patch_status(name, &json()),
         ("DELETE", [_, _, "pods", name]) => {

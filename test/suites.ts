@@ -99,6 +99,17 @@ const unit: Suite = {
         }),
 };
 
+const supply: Suite = {
+    name: "supply",
+    title: "what we depend on: sources, licences, pins, advisories where they can be had",
+    run: async (context) =>
+        nodeTests(await tests(context, "test/supply"), {
+            cwd: context.root,
+            env: context.env,
+            timeoutMinutes: 10,
+        }),
+};
+
 const rust: Suite = {
     name: "rust",
     title: "node agent, runtime and artifact tool",
@@ -178,4 +189,4 @@ const stack: Suite = {
 };
 
 /** In the order in which they run: what is quick to fail first. */
-export const suites: readonly Suite[] = [setUp, lint, unit, rust, plugins, steps, node, stack];
+export const suites: readonly Suite[] = [setUp, lint, unit, supply, rust, plugins, steps, node, stack];

@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import type { Reporter } from "../tools/lib/report";
-import { claimTargetDir } from "../tools/agent";
+import { WORKSPACE } from "../tools/agent";
+import { cargoTargetDir } from "../tools/cargoTarget";
 import { prepareTools } from "../tools/toolchain";
 import { withTestNode } from "./node/make";
 import { UNDER_TEST } from "./node/underTest";
@@ -57,7 +58,7 @@ const setUp: Suite = {
             else context.env[name] = value;
         }
         // All that is compiled goes to the user's cache, so that a second clone finds it.
-        context.env.CARGO_TARGET_DIR = await claimTargetDir();
+        context.env.CARGO_TARGET_DIR = await cargoTargetDir(WORKSPACE);
         context.airgap = Object.values(tools).some((tool) => tool.from === "airgap");
         return { passed: 1, failed: 0 };
     },

@@ -2,17 +2,16 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { run, RunError } from "../steps/lib/run";
-import { cached, cacheKey, cacheRoot } from "./lib/cache";
+import { cargoTargetDir } from "./cargoTarget";
+import { cached, cacheKey } from "./lib/cache";
 import type { Progress, Reporter } from "./lib/report";
 
 const root = path.dirname(__dirname);
-const WORKSPACE = path.join(root, "krustlet");
+/** The Rust workspace of this clone. */
+export const WORKSPACE = path.join(root, "krustlet");
 
 /** The programs of the workspace that run on the host: the node agent and the artifact tool. */
 export const AGENT_PROGRAMS = ["krustlet-wasi", "wasm-oci"] as const;
-
-/** The crates of the workspace. */
-const CRATES = ["krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"];
 
 /** Names of the files that a build of the workspace reads, relative to it. */
 async function sources(): Promise<string[]> {
@@ -47,27 +46,6 @@ export function cargoProgress(line: string): string | undefined {
 }
 
 /**
- * The target folder that all clones share, so that each compiles only the crates of the workspace. Cargo does not tell one
- * clone's crates from another's: what was built last passes for up to date if it is newer than the sources at hand. So they
- * are removed when another clone built last.
- */
-export async function claimTargetDir(): Promise<string> {
-    const dir = path.join(cacheRoot(), "cargo-target");
-    const mark = path.join(dir, "clone");
-    const last = await fs.readFile(mark, "utf8").catch(() => undefined);
-    if (last === WORKSPACE) return dir;
-    await fs.mkdir(dir, { recursive: true });
-    const packages = CRATES.flatMap((name) => ["--package", name]);
-    await run(["cargo", "clean", "--release", "--locked", ...packages], {
-        cwd: WORKSPACE,
-        env: { CARGO_TARGET_DIR: dir },
-        timeoutSeconds: 120,
-    });
-    await fs.writeFile(mark, WORKSPACE);
-    return dir;
-}
-
-/**
  * Builds the node agent and the artifact tool, and returns the folder in the cache that holds them.
  */
 export async function buildAgent(rustcText: string, logDir: string, report: Reporter): Promise<string> {
@@ -77,7 +55,7 @@ export async function buildAgent(rustcText: string, logDir: string, report: Repo
         const logFile = path.join(logDir, "cargo.log");
         const log = openSync(logFile, "w", 0o600);
         try {
-            const targetDir = await claimTargetDir();
+            const targetDir = await cargoTargetDir(WORKSPACE);
             await cargoBuild(targetDir, progress, (line) => writeSync(log, `${line}\n`));
             for (const program of AGENT_PROGRAMS) {
                 await fs.copyFile(path.join(targetDir, "release", program), path.join(dir, program));

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::files;
+use crate::data_dir;
 use crate::images::Images;
 use crate::join::{self, Identity};
 use crate::logs::Logs;
@@ -29,7 +29,7 @@ const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
 /// The port is taken, the node may not join, or its serving certificate was refused.
 pub async fn run(config: &Config) -> Result<()> {
     let mut stop = stop_signal()?;
-    files::private_dir(&config.data_dir)?;
+    data_dir::claim(&config.data_dir, &config.node_name)?;
     node::check(config)?;
     let listener = server::bind(config.listen)?;
     let images = images(config)?;

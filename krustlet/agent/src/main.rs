@@ -7,6 +7,7 @@
 
 mod agent;
 mod config;
+mod data_dir;
 mod files;
 mod images;
 mod join;

@@ -14,11 +14,11 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::data_dir;
 use crate::images::Images;
-use crate::join::{self, Identity};
+use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
 use crate::node::{self, Readiness, Registration};
 use crate::pods::{self, Directory, Events, Node, Objects, Places, Provision, Shared};
-use crate::server::{self, Server, Site};
+use crate::server::{self, Door, Server, Site};
 
 /// How long the last word to the API server may take.
 const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
@@ -26,7 +26,8 @@ const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
 /// Runs until SIGTERM or SIGINT, or until something fails that cannot be mended.
 ///
 /// # Errors
-/// The port is taken, the node may not join, or its serving certificate was refused.
+/// The port is taken, the data folder is another node's, the node may not join, its serving certificate was refused, or its
+/// client certificate has ended and it may not join again.
 pub async fn run(config: &Config) -> Result<()> {
     let mut stop = stop_signal()?;
     data_dir::claim(&config.data_dir, &config.node_name)?;
@@ -75,6 +76,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let outcome = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => Ok(()),
         () = tidy.keep_tidy() => Ok(()),
+        error = renewal::keep_client(config, &identity) => Err(error),
         error = keep_port_open(config, &identity, listener, site, &set_readiness, &mut server) => Err(error),
         () = registration.keep_alive(readiness) => Ok(()),
     };
@@ -105,10 +107,8 @@ async fn join(config: &Config, images: &Images) -> Result<(Identity, Registratio
     Ok((identity, registration))
 }
 
-/// Opens the log port as soon as it has its certificate, and makes the node ready then. Ends only with an error.
-///
-/// To renew the certificate while the agent runs, wait here for its renewal time instead of for ever, ask for the next one, and
-/// hand it to the server.
+/// Opens the log port as soon as it has its certificate, makes the node ready then, and renews the certificate. Ends only with an
+/// error.
 async fn keep_port_open(
     config: &Config,
     identity: &Identity,
@@ -119,15 +119,16 @@ async fn keep_port_open(
 ) -> anyhow::Error {
     let opened = async {
         let serving = join::serving_identity(config, identity).await.context("the node cannot serve logs")?;
-        server::start(listener, &serving, identity.ca.clone(), site)
+        let door = Door { ca: identity.ca.clone(), client: identity.client.clone() };
+        anyhow::Ok((server::start(listener, &serving, door, site)?, serving))
     };
     match opened.await {
         Err(error) => error,
-        Ok(opened) => {
-            *server = Some(opened);
+        Ok((opened, serving)) => {
+            let running = server.insert(opened);
             tracing::info!(address = %config.listen, "log port open");
             readiness.send_replace(Readiness::Ready);
-            future::pending().await
+            match renewal::keep_serving(config, identity, serving, |next| running.renew(next)).await {}
         }
     }
 }

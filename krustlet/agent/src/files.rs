@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// Makes `path` and its missing parents, mode 0700.
 ///
@@ -47,6 +48,25 @@ pub fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(named(path, &error)),
+    }
+}
+
+/// When the file was last written.
+///
+/// # Errors
+/// Any I/O error, the path named.
+pub fn modified(path: &Path) -> io::Result<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(|error| named(path, &error))
+}
+
+/// Removes a file; one that is not there is fine.
+///
+/// # Errors
+/// Any other I/O error, the path named.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, &error)),
+        _ => Ok(()),
     }
 }
 
@@ -126,5 +146,6 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         assert!(read_optional(&root.path().join("none")).unwrap().is_none());
         remove_tree(&root.path().join("none")).unwrap();
+        remove_file(&root.path().join("none")).unwrap();
     }
 }

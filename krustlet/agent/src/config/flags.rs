@@ -52,9 +52,17 @@ pub struct Flags {
     #[arg(long, env = "KRUSTLET_DATA_DIR")]
     pub(super) data_dir: Option<PathBuf>,
 
-    /// Kubeconfig with the bootstrap token; read only while the node has no certificate of its own
+    /// Kubeconfig with the bootstrap token; used only while the node has no valid certificate of its own
     #[arg(long, env = "KRUSTLET_BOOTSTRAP_FILE", default_value = "/etc/kubernetes/bootstrap-kubelet.conf")]
     pub(super) bootstrap_file: PathBuf,
+
+    /// Life of the certificates that are asked for, in seconds; signers may give less [default: the signer decides]
+    #[arg(long, env = "KRUSTLET_CERTIFICATE_DURATION_SECONDS", value_parser = clap::value_parser!(i32).range(600..))]
+    pub(super) certificate_duration_seconds: Option<i32>,
+
+    /// Share of a certificate's life after which it is renewed, in percent
+    #[arg(long, env = "KRUSTLET_CERTIFICATE_RENEWAL_PERCENT", default_value_t = 80, value_parser = clap::value_parser!(u8).range(1..=95))]
+    pub(super) certificate_renewal_percent: u8,
 
     /// Registries (host or host:port, separated by commas) that are spoken to in plain HTTP
     #[arg(long, env = "KRUSTLET_INSECURE_REGISTRIES", value_delimiter = ',')]

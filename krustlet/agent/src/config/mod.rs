@@ -33,6 +33,10 @@ pub struct Config {
     pub cert_file: PathBuf,
     /// Key of the serving certificate (PEM).
     pub key_file: PathBuf,
+    /// `spec.expirationSeconds` of the certificate signing requests; `None` leaves it to the signer.
+    pub certificate_duration_seconds: Option<i32>,
+    /// Percent of a certificate's life after which it is renewed, 1 to 95.
+    pub certificate_renewal_percent: u8,
     /// `--node-labels`, parsed and allowed.
     pub node_labels: Labels,
     /// Registries spoken to in plain HTTP, as `host` or `host:port`.
@@ -150,6 +154,8 @@ impl Config {
             key_file: flags.private_key_file.unwrap_or_else(|| data_dir.join("config/krustlet.key")),
             kubeconfig: absolute(&kubeconfig),
             bootstrap_file: flags.bootstrap_file,
+            certificate_duration_seconds: flags.certificate_duration_seconds,
+            certificate_renewal_percent: flags.certificate_renewal_percent,
             max_pods: flags.max_pods,
             node_name,
             node_ip,

@@ -23,6 +23,7 @@ fn defaults_are_krustlets() {
     assert_eq!(config.key_file, PathBuf::from("/home/me/.krustlet/config/krustlet.key"));
     assert_eq!(config.bootstrap_file, PathBuf::from("/etc/kubernetes/bootstrap-kubelet.conf"));
     assert_eq!(config.registry_config, None);
+    assert_eq!((config.certificate_duration_seconds, config.certificate_renewal_percent), (None, 80));
     assert_eq!(
         config.image_limits,
         images::Limits { max_age: Duration::from_secs(604_800), max_bytes: 10_737_418_240 }
@@ -45,6 +46,8 @@ fn every_flag_arrives() {
         "--bootstrap-file=/b",
         "--cert-file=/c",
         "--private-key-file=/k",
+        "--certificate-duration-seconds=600",
+        "--certificate-renewal-percent=25",
         "--node-labels=a=b,c=d",
         "--insecure-registries=localhost:5000,reg.local",
         "--registry-config=/r.json",
@@ -62,6 +65,7 @@ fn every_flag_arrives() {
     assert_eq!(config.cert_file, PathBuf::from("/c"));
     assert_eq!(config.key_file, PathBuf::from("/k"));
     assert_eq!(config.bootstrap_file, PathBuf::from("/b"));
+    assert_eq!((config.certificate_duration_seconds, config.certificate_renewal_percent), (Some(600), 25));
     assert_eq!(config.node_labels, Labels::from([("a".into(), "b".into()), ("c".into(), "d".into())]));
     assert_eq!(config.insecure_registries, ["localhost:5000", "reg.local"]);
     assert_eq!(config.registry_config, Some("/r.json".into()));
@@ -106,6 +110,10 @@ fn values_of_the_wrong_type_are_refused_by_name() {
         ("--port", "0"),
         ("--port", "65536"),
         ("--max-pods", "-1"),
+        ("--certificate-duration-seconds", "599"),
+        ("--certificate-duration-seconds", "2147483648"),
+        ("--certificate-renewal-percent", "0"),
+        ("--certificate-renewal-percent", "96"),
         ("--image-gc-max-age-hours", "0"),
         ("--image-gc-max-bytes", "10Gi"),
         ("--container-log-max-size-bytes", "10"),

@@ -13,8 +13,11 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// A certificate with less than this share of its life left is renewed at the next start: one part in ten.
-const RENEWAL_SHARE: u32 = 10;
+/// Up to so many percent of its life earlier than asked for is a certificate renewed, so that nodes that were started together
+/// do not all ask at once.
+const JITTER_PERCENT: u64 = 5;
+/// Who asks for a smaller share than this wants to see renewals, and soon: no jitter then.
+const LEAST_PERCENT_WITH_JITTER: u8 = 50;
 
 /// A leaf certificate and the chain that came with it.
 #[derive(Clone)]
@@ -23,8 +26,8 @@ pub struct Certificate {
     pub chain: Vec<CertificateDer<'static>>,
     /// The subject's common name.
     pub common_name: String,
-    /// Start and end of its validity, in seconds since 1970.
-    validity: (u64, u64),
+    /// Start and end of its life, in seconds since 1970.
+    life: (u64, u64),
     /// SubjectPublicKeyInfo, DER.
     pub public_key_der: Vec<u8>,
 }
@@ -42,25 +45,44 @@ impl Certificate {
         let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
         Ok(Self {
             common_name: common_name.to_string(),
-            validity: (
-                seconds(parsed.validity().not_before.timestamp()),
-                seconds(parsed.validity().not_after.timestamp()),
-            ),
+            life: (seconds(parsed.validity().not_before.timestamp()), seconds(parsed.validity().not_after.timestamp())),
             public_key_der: parsed.public_key().raw.to_vec(),
             chain,
         })
     }
 
-    /// Whether it has so little time left at `now` that a new one should be asked for.
-    pub fn wants_renewal(&self, now: SystemTime) -> bool {
-        self.renewal_time() <= now
+    /// The same, its life counted from the time when it was obtained: signers date the start back by minutes, which can be half
+    /// of a short life.
+    pub fn obtained(mut self, at: SystemTime) -> Self {
+        let at = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.life.0 = self.life.0.max(at).min(self.life.1);
+        self
     }
 
-    /// When a new one should be asked for: after nine tenths of its life.
-    pub fn renewal_time(&self) -> SystemTime {
-        let (start, end) = self.validity;
-        let reserve = end.saturating_sub(start) / u64::from(RENEWAL_SHARE);
-        UNIX_EPOCH + Duration::from_secs(end.saturating_sub(reserve))
+    /// From when on it is not valid any more.
+    pub fn end(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.life.1)
+    }
+
+    /// Whether less than a tenth of its life is left at `now`.
+    pub fn is_near_end(&self, now: SystemTime) -> bool {
+        let (start, end) = self.life;
+        self.end() <= now + Duration::from_secs(end.saturating_sub(start) / 10)
+    }
+
+    /// When a new one should be asked for: after `percent` of its life, or a little earlier. It is the same time whenever it is
+    /// asked for, since the jitter comes from the key.
+    pub fn renewal_time(&self, percent: u8) -> SystemTime {
+        let (start, end) = self.life;
+        let length = end.saturating_sub(start);
+        let jitter = match percent < LEAST_PERCENT_WITH_JITTER {
+            true => 0,
+            false => {
+                let draw = self.public_key_der.iter().rev().take(2).fold(0, |draw, byte| draw << 8 | u64::from(*byte));
+                length.saturating_mul(JITTER_PERCENT).saturating_mul(draw) / (100 << 16)
+            }
+        };
+        UNIX_EPOCH + Duration::from_secs((start + length.saturating_mul(percent.into()) / 100).saturating_sub(jitter))
     }
 
     /// Checks that the cluster's CA signed this as a client certificate and that it is valid now.
@@ -124,13 +146,45 @@ mod tests {
     use crate::join::testing::Authority;
 
     #[test]
-    fn a_certificate_is_renewed_in_the_last_tenth_of_its_life() {
+    fn a_certificate_is_renewed_after_its_share_of_life() {
+        // (life, percent, last bytes of the key, seconds after the start)
+        let table = [
+            (1000, 80, [0, 0], 800),
+            (1000, 80, [0xff, 0xff], 751),
+            (1000, 80, [0, 0x80], 775),
+            (1000, 95, [0, 0], 950),
+            (1000, 50, [0xff, 0xff], 451),
+            (1000, 49, [0xff, 0xff], 490),
+            (600, 10, [0xff, 0xff], 60),
+            (600, 1, [0xff, 0xff], 6),
+            (31_536_000, 80, [0xff, 0xff], 23_652_025),
+            (0, 80, [0xff, 0xff], 0),
+        ];
         let ca = Authority::new();
         let leaf = Certificate::from_pem(ca.client("system:node:n", 1000).as_bytes()).unwrap();
-        let start = UNIX_EPOCH + Duration::from_secs(leaf.validity.0);
-        assert!(!leaf.wants_renewal(start + Duration::from_secs(899)));
-        assert!(leaf.wants_renewal(start + Duration::from_secs(900)));
-        assert!(leaf.wants_renewal(start + Duration::from_secs(2000)));
+        for (life, percent, key, wanted) in table {
+            let start = 1_700_000_000;
+            let leaf = Certificate {
+                life: (start, start + life),
+                public_key_der: [7, 7, key[0], key[1]].to_vec(),
+                ..leaf.clone()
+            };
+            let due = leaf.renewal_time(percent).duration_since(UNIX_EPOCH).unwrap().as_secs() - start;
+            assert_eq!(due, wanted, "{percent} % of {life} s");
+        }
+    }
+
+    #[test]
+    fn life_is_counted_from_when_the_certificate_was_obtained() {
+        let ca = Authority::new();
+        let leaf = Certificate::from_pem(ca.client("system:node:n", 1000).as_bytes()).unwrap();
+        let (start, end) = leaf.life;
+        let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
+        for (obtained, wanted) in [(start - 9, start), (start, start), (start + 300, start + 300), (end + 9, end)] {
+            assert_eq!(leaf.clone().obtained(at(obtained)).life, (wanted, end));
+        }
+        assert_eq!(leaf.clone().obtained(at(start + 300)).renewal_time(10), at(start + 370));
+        assert!(!leaf.is_near_end(at(end - 101)) && leaf.is_near_end(at(end - 100)) && leaf.is_near_end(at(end + 1)));
     }
 
     #[test]

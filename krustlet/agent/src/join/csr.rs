@@ -88,8 +88,9 @@ impl Request {
         })
     }
 
-    /// The object to post. Its name is left to the API server, so that nobody can take it beforehand.
-    pub fn object(&self, node_name: &str) -> CertificateSigningRequest {
+    /// The object to post. Its name is left to the API server, so that nobody can take it beforehand. `duration_seconds` is the
+    /// life to ask for, at least 600; without it the signer decides.
+    pub fn object(&self, node_name: &str, duration_seconds: Option<i32>) -> CertificateSigningRequest {
         CertificateSigningRequest {
             metadata: ObjectMeta {
                 generate_name: Some(format!("krustlet-{node_name}-{}-", self.purpose.word())),
@@ -98,6 +99,7 @@ impl Request {
             spec: CertificateSigningRequestSpec {
                 request: ByteString(self.csr_pem.clone().into_bytes()),
                 signer_name: self.purpose.signer().to_string(),
+                expiration_seconds: duration_seconds,
                 usages: Some(self.purpose.usages().map(str::to_string).to_vec()),
                 ..CertificateSigningRequestSpec::default()
             },
@@ -155,7 +157,8 @@ mod tests {
         let parsed = parse(&request);
         assert_eq!(parsed.subject, "O=system:nodes, CN=system:node:krustlet");
         assert_eq!((parsed.dns.len(), parsed.ips.len(), parsed.other_extensions), (0, 0, 0));
-        let object = request.object("krustlet");
+        let object = request.object("krustlet", None);
+        assert_eq!(object.spec.expiration_seconds, None);
         assert_eq!(object.metadata.generate_name.as_deref(), Some("krustlet-krustlet-client-"));
         assert_eq!(object.metadata.name, None);
         assert_eq!(object.spec.signer_name, "kubernetes.io/kube-apiserver-client-kubelet");
@@ -170,7 +173,8 @@ mod tests {
         assert_eq!(parsed.dns, ["krustlet"]);
         assert_eq!(parsed.ips, [vec![10, 0, 0, 1]]);
         assert_eq!(parsed.other_extensions, 0);
-        let object = request.object("krustlet");
+        let object = request.object("krustlet", Some(600));
+        assert_eq!(object.spec.expiration_seconds, Some(600));
         assert_eq!(object.metadata.generate_name.as_deref(), Some("krustlet-krustlet-serving-"));
         assert_eq!(object.spec.signer_name, "kubernetes.io/kubelet-serving");
         assert_eq!(object.spec.usages.unwrap(), ["digital signature", "server auth"]);

@@ -62,6 +62,15 @@ impl Access {
         })
     }
 
+    /// The user's client certificate, its life counted from when the file at `path` was written.
+    ///
+    /// # Errors
+    /// When there is none, or none that can be read.
+    pub fn certificate(&self, path: &Path) -> Result<Certificate> {
+        let pem = self.certificate_pem.as_deref().ok_or_else(|| anyhow!("{}: no certificate", path.display()))?;
+        Ok(Certificate::from_pem(pem)?.obtained(files::modified(path)?))
+    }
+
     /// The client's configuration.
     ///
     /// # Errors
@@ -108,8 +117,8 @@ pub fn judge(path: &Path, node_name: &str, bootstrap: Option<&Access>) -> Result
     if bootstrap.is_some_and(|bootstrap| !bootstrap.same_cluster(&access)) {
         return Ok(Standing::Stale("the bootstrap file is of another cluster".into()));
     }
-    if own.wants_renewal(SystemTime::now()) {
-        return Ok(Standing::Stale("the client certificate has expired or is about to".into()));
+    if own.end() <= SystemTime::now() {
+        return Ok(Standing::Stale("the client certificate has ended".into()));
     }
     if let Err(error) = own.verify_client(&certificate::trust(&access.ca_pem)?) {
         return Ok(Standing::Stale(format!("the client certificate does not verify: {error}")));

@@ -1,41 +1,46 @@
-//! Joining the cluster: TLS bootstrap of the node's two certificates.
+//! Joining the cluster and staying in it: TLS bootstrap of the node's two certificates, and their renewal.
 //!
 //! <https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/>
 
 pub mod certificate;
+mod connection;
 pub mod csr;
 mod kubeconfig;
+pub mod renewal;
 mod request;
+mod serving;
 #[cfg(test)]
 pub mod testing;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use kube::Client;
 use rustls::RootCertStore;
 
 use self::certificate::Certificate;
+use self::connection::Connection;
 use self::csr::{Purpose, Request};
 use self::kubeconfig::{Access, Standing};
+use self::request::APPROVAL_LIMIT;
+use self::serving::OnDisk;
+pub use self::serving::Serving;
 use crate::config::Config;
 use crate::files;
 
 /// The node's credential, ready for use.
 pub struct Identity {
-    /// Talks to the API server as `system:node:<name>`.
+    /// Talks to the API server as `system:node:<name>`, with whichever certificate is the newest.
     pub client: Client,
     /// The cluster's CA: signs the clients that the node's own port lets in.
     pub ca: Arc<RootCertStore>,
-}
-
-/// Certificate and key of the node's own port. No `Debug`: it holds a private key.
-pub struct Serving {
-    /// Leaf first.
-    pub certificate: Certificate,
-    /// Private key, PEM.
-    pub key_pem: Vec<u8>,
+    /// What `client` sends its requests over.
+    connection: Connection,
+    /// The kubeconfig that the agent started with.
+    access: Arc<Access>,
+    /// The client certificate in it.
+    certificate: Certificate,
 }
 
 /// Gives the node its credential: the one it has, or a new one by TLS bootstrap.
@@ -51,65 +56,83 @@ pub async fn client_identity(config: &Config) -> Result<Identity> {
             if let Standing::Stale(why) = &standing {
                 tracing::info!("joining again: {why}");
             }
-            let bootstrap = bootstrap.context("--bootstrap-file")?.ok_or_else(|| {
-                anyhow!(
-                    "--bootstrap-file: {} does not exist, and the node has no credential yet",
-                    config.bootstrap_file.display()
-                )
-            })?;
-            join(config, &bootstrap).await?
+            join(config, &bootstrap_access(config, bootstrap)?).await?
         }
     };
+    identity(config, access).await
+}
+
+async fn identity(config: &Config, access: Access) -> Result<Identity> {
     let ca = certificate::trust(&access.ca_pem).context("the cluster's CA")?;
-    let client = Client::try_from(access.client_config().await?).context("the node's kubeconfig cannot be used")?;
-    Ok(Identity { client, ca })
+    let connection = Connection::new(client(&access).await?);
+    let certificate = access.certificate(&config.kubeconfig)?;
+    Ok(Identity { client: connection.client(), ca, connection, access: Arc::new(access), certificate })
+}
+
+/// A client of its own for this kubeconfig of the node.
+async fn client(access: &Access) -> Result<Client> {
+    Client::try_from(access.client_config().await?).context("the node's kubeconfig cannot be used")
+}
+
+fn bootstrap_access(config: &Config, read: Result<Option<Access>>) -> Result<Access> {
+    read.context("--bootstrap-file")?.ok_or_else(|| {
+        anyhow!(
+            "--bootstrap-file: {} does not exist, and the node has no valid credential without it",
+            config.bootstrap_file.display()
+        )
+    })
 }
 
 async fn join(config: &Config, bootstrap: &Access) -> Result<Access> {
-    let request = Request::new(Purpose::Client, &config.node_name, config.node_ip)?;
-    // Before the request is posted: whoever approves it compares keys.
-    files::write_private(&config.client_public_key(), request.public_key_pem.as_bytes())?;
+    let request = hand_over(config, Purpose::Client)?;
     let client = Client::try_from(bootstrap.client_config().await?).context("the bootstrap file cannot be used")?;
     tracing::info!(server = bootstrap.server, "joining as {}", csr::user_name(&config.node_name));
-    let certificate = request::obtain(&client, &request, &config.node_name).await?;
-    let text = kubeconfig::render(bootstrap, &config.node_name, &certificate, request.key_pem.as_bytes());
+    let pem = request::obtain(&client, &request, config, APPROVAL_LIMIT).await?;
+    keep(config, bootstrap, &request, &pem)
+}
+
+/// Makes a key and a request, and hands the public key over: before the request is posted, since whoever approves it compares
+/// keys.
+fn hand_over(config: &Config, purpose: Purpose) -> Result<Request> {
+    let request = Request::new(purpose, &config.node_name, config.node_ip)?;
+    let path = match purpose {
+        Purpose::Client => config.client_public_key(),
+        Purpose::Serving => config.serving_public_key(),
+    };
+    files::write_private(&path, request.public_key_pem.as_bytes())?;
+    Ok(request)
+}
+
+/// Writes the node's kubeconfig: certificate and key in one file, so that they never come apart.
+fn keep(config: &Config, access: &Access, request: &Request, certificate_pem: &[u8]) -> Result<Access> {
+    let text = kubeconfig::render(access, &config.node_name, certificate_pem, request.key_pem.as_bytes());
     files::write_private(&config.kubeconfig, text.as_bytes())?;
     Access::read(&config.kubeconfig)?.ok_or_else(|| anyhow!("{} vanished", config.kubeconfig.display()))
 }
 
 /// Gives the node's own port its certificate: the one on disk if it holds, else a new one.
 ///
-/// Renewal while the agent runs is to call this again when [`Certificate::renewal_time`] has come, and to hand the result to
-/// the running server.
-///
 /// # Errors
 /// A request that was not granted, or files that cannot be written.
 pub async fn serving_identity(config: &Config, identity: &Identity) -> Result<Serving> {
-    match serving_on_disk(config, &identity.ca) {
-        Ok(Some(serving)) => return Ok(serving),
-        Ok(None) => {}
-        Err(why) => tracing::info!("asking for a new serving certificate: {why:#}"),
+    serving::mend(config)?;
+    match serving::load(config, &identity.ca)? {
+        OnDisk::Good(serving) => return Ok(serving),
+        OnDisk::Absent => {}
+        OnDisk::Unfit(why) => tracing::info!("asking for a new serving certificate: {why:#}"),
     }
-    let request = Request::new(Purpose::Serving, &config.node_name, config.node_ip)?;
-    files::write_private(&config.serving_public_key(), request.public_key_pem.as_bytes())?;
-    let pem = request::obtain(&identity.client, &request, &config.node_name).await?;
-    files::write_private(&config.key_file, request.key_pem.as_bytes())?;
-    files::write_private(&config.cert_file, &pem)?;
-    serving_on_disk(config, &identity.ca)?.ok_or_else(|| anyhow!("{} vanished", config.cert_file.display()))
+    new_serving(config, identity, APPROVAL_LIMIT).await
 }
 
-/// The serving certificate and key on disk; `None` when there is none, an error when it will not do, and why.
-fn serving_on_disk(config: &Config, ca: &Arc<RootCertStore>) -> Result<Option<Serving>> {
-    let (certificate, key) = (files::read_optional(&config.cert_file)?, files::read_optional(&config.key_file)?);
-    let (Some(certificate), Some(key_pem)) = (certificate, key) else { return Ok(None) };
-    let certificate = Certificate::from_pem(&certificate).with_context(|| config.cert_file.display().to_string())?;
-    if certificate.common_name != csr::user_name(&config.node_name) {
-        // Not one that this agent asked for: somebody brought it with --cert-file, and knows why.
-        return Ok(Some(Serving { certificate, key_pem }));
+/// Asks for a serving certificate and puts it on disk. What is there already stays unless the new one is good.
+async fn new_serving(config: &Config, identity: &Identity, patience: Duration) -> Result<Serving> {
+    let request = hand_over(config, Purpose::Serving)?;
+    let pem = request::obtain(&identity.client, &request, config, patience).await?;
+    serving::check(config, &Certificate::from_pem(&pem)?, &identity.ca)?;
+    serving::save(config, &request.key_pem, &pem)?;
+    match serving::load(config, &identity.ca)? {
+        OnDisk::Good(serving) => Ok(serving),
+        OnDisk::Absent => bail!("{} vanished", config.cert_file.display()),
+        OnDisk::Unfit(error) => Err(error),
     }
-    certificate.verify_serving(ca, &config.node_name, config.node_ip)?;
-    if certificate.wants_renewal(SystemTime::now()) {
-        return Err(anyhow!("the one on disk has expired or is about to"));
-    }
-    Ok(Some(Serving { certificate, key_pem }))
 }

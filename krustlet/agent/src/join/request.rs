@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::certificate::Certificate;
 use super::csr::Request;
+use crate::config::Config;
 
-/// How long a request may wait for approval, everything included.
+/// How long a request may wait for approval at most, everything included.
 pub const APPROVAL_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// How long a refusal (401, 403) is taken for a token or a role that the API server has not seen yet.
@@ -23,22 +24,33 @@ const GRACE_FOR_REFUSALS: Duration = Duration::from_secs(30);
 /// How often the request is read when no watch brings news.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Posts the request and returns the signed certificate, PEM.
+/// The API server gave no answer at all, so that nothing was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server was not to be reached within {} s", .0.as_secs())]
+pub struct Unreachable(
+    /// How long it was tried.
+    pub Duration,
+);
+
+/// Posts the request and returns the signed certificate, PEM. `patience` is how long all of this may take.
 ///
 /// # Errors
-/// Denied, failed, not decided within [`APPROVAL_LIMIT`], or refused by the API server; the request's name is in the message.
-pub async fn obtain(client: &Client, request: &Request, node_name: &str) -> Result<Vec<u8>> {
+/// Denied, failed, not decided in time, or refused by the API server; the request's name is in the message.
+pub async fn obtain(client: &Client, request: &Request, config: &Config, patience: Duration) -> Result<Vec<u8>> {
     let word = request.purpose.word();
-    let limit = Instant::now() + APPROVAL_LIMIT;
+    let limit = Instant::now() + patience;
     let api: Api<CertificateSigningRequest> = Api::all(client.clone());
-    let filed = post(&api, &request.object(node_name), limit)
+    let object = request.object(&config.node_name, config.certificate_duration_seconds);
+    let filed = timeout_at(limit, post(&api, &object))
         .await
+        .map_err(|_| anyhow!(Unreachable(patience)))
+        .flatten()
         .with_context(|| format!("cannot file the {word} certificate request"))?;
     let name = filed.name_any();
     tracing::info!(csr = name, "waiting for approval of the {word} certificate: kubectl certificate approve {name}");
-    let pem = timeout_at(limit, decision(&api, &name)).await.map_err(|_| {
-        anyhow!("certificate request {name} was not approved within {} minutes", APPROVAL_LIMIT.as_secs() / 60)
-    })??;
+    let pem = timeout_at(limit, decision(&api, &name))
+        .await
+        .map_err(|_| anyhow!("certificate request {name} was not approved within {} s", patience.as_secs()))??;
     let certificate =
         Certificate::from_pem(&pem).with_context(|| format!("certificate request {name}: the signer's answer"))?;
     if certificate.public_key_der != request.public_key_der {
@@ -51,7 +63,6 @@ pub async fn obtain(client: &Client, request: &Request, node_name: &str) -> Resu
 async fn post(
     api: &Api<CertificateSigningRequest>,
     object: &CertificateSigningRequest,
-    limit: Instant,
 ) -> Result<CertificateSigningRequest> {
     let refusals_until = Instant::now() + GRACE_FOR_REFUSALS;
     let mut pause = Duration::from_millis(250);
@@ -64,13 +75,14 @@ async fn post(
         let give_up = match &error {
             kube::Error::Api(status) if status.code == 401 || status.code == 403 => now >= refusals_until,
             kube::Error::Api(status) => status.code < 500 && status.code != 429,
-            _ => now >= limit,
+            // The caller's time limit ends this.
+            _ => false,
         };
         if give_up {
             return Err(match &error {
                 kube::Error::Api(status) if status.code == 401 => {
                     anyhow!(
-                        "the API server does not know the credential (401): the bootstrap token may have expired or been revoked"
+                        "the API server does not know the credential (401): the bootstrap token or certificate may have ended or been revoked"
                     )
                 }
                 _ => error.into(),

@@ -1,15 +1,17 @@
 //! The node's own HTTPS port, the kubelet's API as far as a WebAssembly node has it: logs, pods, metrics.
 //!
-//! Only clients with a certificate of the cluster's CA get through the handshake. Which of them may do what is not asked
-//! yet: a SubjectAccessReview belongs into [`access`].
+//! TLS 1.2 and 1.3. A client certificate that the cluster's CA did not sign ends the handshake; without one, every answer is
+//! 401. What a client may do the API server is asked for each request ([`access`]).
 
 mod access;
 mod exposition;
 mod logs;
 mod metrics;
+pub mod peer;
 mod pods;
 mod process;
 mod rates;
+mod review;
 mod routes;
 mod stats;
 mod usage;
@@ -21,14 +23,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use axum::middleware::from_fn_with_state;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::server::WebPkiClientVerifier;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use kube::Client;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::task::AbortHandle;
 
+use self::peer::PeerAcceptor;
+use self::review::{Reviewer, Times};
 use self::usage::Usages;
 use crate::join::Serving;
 use crate::logs::Logs;
@@ -73,13 +78,32 @@ pub struct Site {
     pub data_dir: PathBuf,
 }
 
+/// Whom the server lets in.
+pub struct Door {
+    /// Signs the certificates of clients.
+    pub ca: Arc<RootCertStore>,
+    /// Asks the API server what they may do.
+    pub client: Client,
+}
+
 /// The running server.
 pub struct Server {
+    tls: RustlsConfig,
+    ca: Arc<RootCertStore>,
     handle: Handle<SocketAddr>,
     sampler: AbortHandle,
 }
 
 impl Server {
+    /// New connections get this certificate from now on; open ones go on as they are.
+    ///
+    /// # Errors
+    /// When the CA cannot be used.
+    pub fn renew(&self, serving: &Serving) -> Result<()> {
+        self.tls.reload_from_config(tls(serving, self.ca.clone())?);
+        Ok(())
+    }
+
     /// Ends it: no new connection from now on, open ones within half a second.
     pub fn stop(&self) {
         self.sampler.abort();
@@ -90,33 +114,39 @@ impl Server {
 /// Serves on a port that was taken with [`bind`].
 ///
 /// # Errors
-/// When certificate and key do not belong together.
-pub fn start(listener: TcpListener, serving: &Serving, ca: Arc<RootCertStore>, site: Site) -> Result<Server> {
-    // A renewed certificate is to be put in with `reload_from_config`: open connections go on, new ones get it.
-    let tls = RustlsConfig::from_config(tls(serving, ca)?);
+/// When the CA cannot be used.
+pub fn start(listener: TcpListener, serving: &Serving, door: Door, site: Site) -> Result<Server> {
+    let tls = RustlsConfig::from_config(tls(serving, door.ca.clone())?);
     let handle = Handle::new();
-    let server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone());
+    let acceptor = PeerAcceptor(RustlsAcceptor::new(tls.clone()));
+    let server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle.clone());
+    let reviewer = Arc::new(Reviewer::new(door.client, &site.node_name, Times::DEFAULT));
     let usages = Usages::new(site.directory.clone(), site.data_dir.clone());
     let sampler = tokio::spawn(usages.clone().sample_for_ever()).abort_handle();
+    let router = routes::router(site, usages).layer(from_fn_with_state(reviewer, access::authorize));
     tokio::spawn(async move {
-        if let Err(error) = server.serve(routes::router(site, usages).into_make_service()).await {
+        if let Err(error) = server.serve(router.into_make_service()).await {
             tracing::error!("the log port has failed: {error}");
         }
     });
-    Ok(Server { handle, sampler })
+    Ok(Server { tls, ca: door.ca, handle, sampler })
 }
 
 fn tls(serving: &Serving, ca: Arc<RootCertStore>) -> Result<Arc<ServerConfig>> {
-    let clients = WebPkiClientVerifier::builder(ca).build().context("the cluster's CA is unusable")?;
-    let key = PrivateKeyDer::from_pem_slice(&serving.key_pem)
-        .map_err(|_| anyhow::anyhow!("the key of the serving certificate is unreadable"))?;
+    // Who shows no certificate is told so in HTTP.
+    let clients = WebPkiClientVerifier::builder(ca).allow_unauthenticated().build();
     let mut config = ServerConfig::builder()
-        .with_client_cert_verifier(clients)
-        .with_single_cert(serving.certificate.chain.clone(), key)
-        .context("the serving certificate and its key")?;
+        .with_client_cert_verifier(clients.context("the cluster's CA is unusable")?)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(serving.pair.clone())));
+    // A session that is taken up again would bring a client in whose certificate is not looked at.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod door_tests;
 
 #[cfg(test)]
 mod tests {

@@ -34,6 +34,9 @@ export const port = integer(1, 65535);
 /** A time that something may take. */
 export const seconds = integer(1, 3600);
 
+/** Life of a certificate in seconds: a signer gives no less than ten minutes, and a node needs no more than a year. */
+export const certificateSeconds = integer(600, 31_622_400);
+
 /** Kubernetes' own limits for a bootstrap token: it is cleaned up when it ends, so a short one is fine. */
 export const tokenSeconds = integer(60, 24 * 3600);
 

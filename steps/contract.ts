@@ -91,6 +91,10 @@ export interface NodeInput {
     bootstrapFile: string;
     bootstrapGroup: string;
     tokenTtlSeconds: number;
+    /** Life of the node's certificates, from 600 to 31622400 seconds; unset: the agent asks for none, and the signer decides. */
+    certificateDurationSeconds?: number;
+    /** After which share of a certificate's life the agent renews it, from 1 to 95 percent; unset: the agent's own default. */
+    certificateRenewalPercent?: number;
 }
 
 /** launchNode */
@@ -109,6 +113,8 @@ export interface NodeOutput {
 export interface CertificateApprovalInput {
     /** Admin kubeconfig (YAML). Secret. */
     kubeconfig: string;
+    /** Whose node it is: its bootstrap token is revoked once it has its client certificate. */
+    owner: string;
     nodeName: string;
     nodeIp: string;
     /** The bootstrap group whose token the node joins with. */
@@ -121,6 +127,8 @@ export interface CertificateApprovalInput {
      * ended need not be waited for.
      */
     agentPid?: number;
+    /** See NodeInput: the requests must ask for exactly this, or for 600 to 31622400 seconds where it is unset. */
+    certificateDurationSeconds?: number;
     /** How long both requests may take to turn up, in seconds. */
     timeoutSeconds: number;
 }
@@ -130,6 +138,36 @@ export interface CertificateApprovalOutput {
     /** Names of the approved requests; null where the node had a valid certificate already. */
     client: string | null;
     serving: string | null;
+}
+
+/** launchApprover, stopApprover */
+export interface ApproverInput {
+    /** Admin kubeconfig (YAML): gets the approver its credential, and is not given to it. Secret. */
+    kubeconfig: string;
+    owner: string;
+    nodeName: string;
+    nodeIp: string;
+    /** Whoever is of this group is decided on by approveCertificates, not by the approver. */
+    bootstrapGroup: string;
+    /** The node's folder; what the approver leaves is in it: `approver.log` and others (all 0600). */
+    stateDir: string;
+    /** Namespace and name of the ServiceAccount that it is at the API server. */
+    namespace: string;
+    serviceAccount: string;
+    /** Life of its tokens, from 600 to 86400 seconds; it renews them when half of it is over. */
+    tokenSeconds: number;
+    /** See CertificateApprovalInput. */
+    certificateDurationSeconds?: number;
+    /** See CertificateApprovalInput.agentPid: where that was started anew, the approver may have ended with it. */
+    agentPid?: number;
+}
+
+/** launchApprover */
+export interface ApproverOutput {
+    /** Id of the approver's process. */
+    pid: number;
+    /** `<stateDir>/approver.log` */
+    logFile: string;
 }
 
 /** awaitNode */
@@ -247,6 +285,8 @@ export interface Steps {
     stopNode: { input: NodeInput; output: Record<string, never> };
     approveCertificates: { input: CertificateApprovalInput; output: CertificateApprovalOutput };
     deleteCertificateRequests: { input: CertificateApprovalInput; output: Record<string, never> };
+    launchApprover: { input: ApproverInput; output: ApproverOutput };
+    stopApprover: { input: ApproverInput; output: Record<string, never> };
     awaitNode: { input: AwaitNodeInput; output: AwaitNodeOutput };
     describeModule: { input: DescribeModuleInput; output: DescribeModuleOutput };
     buildModule: { input: BuildModuleInput; output: BuildModuleOutput };

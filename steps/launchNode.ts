@@ -1,27 +1,34 @@
-import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { NodeInput, NodeOutput } from "./contract";
 import * as agent from "./lib/agent";
-import { makeBootstrapToken, tokenServes } from "./lib/bootstrap";
+import { endBootstrap, tokenServes } from "./lib/bootstrap";
+import { deleteHandedOver } from "./lib/certificateRequests";
 import { hasCertificate } from "./lib/certificates";
 import { StepError } from "./lib/errors";
-import { claimFolder, expandHome, sha256OfFile } from "./lib/files";
-import { clusterOf, withKube } from "./lib/kube";
+import { claimFolder, expandHome, readOptional, sha256OfFile } from "./lib/files";
+import { clusterOf, ifClusterAnswers, withKube } from "./lib/kube";
+import { ensureToken, startAgent } from "./lib/launch";
 import { blocking, listeners } from "./lib/ports";
-import { endProcess, isAlive, processOf, type ProcessId } from "./lib/processes";
+import { isAlive } from "./lib/processes";
 import { findProgram } from "./lib/programs";
-import { orUndo, pause, progress, step } from "./lib/step";
-
-/** How long an agent is watched that neither fails nor shows that it works, in milliseconds. */
-const watchMilliseconds = 1500;
+import { orUndo, progress, step } from "./lib/step";
 
 /**
  * Starts the node's agent as a process of its own session, so that it outlives this step and whoever started it. An agent
  * that runs already from the same binary with the same command line is kept; another one of this node is replaced.
+ *
+ * A bootstrap token is there only as long as a node needs it: one that has its client certificate, or cannot be launched, has
+ * none; one that must join (again) gets a new one if the old one has ended.
  */
-export async function launchNode(input: NodeInput): Promise<NodeOutput> {
+export function launchNode(input: NodeInput): Promise<NodeOutput> {
+    return orUndo(
+        () => launch(input),
+        () => endToken(input),
+    );
+}
+
+async function launch(input: NodeInput): Promise<NodeOutput> {
     const program = await findProgram(input.program);
     if (program === undefined) {
         throw new StepError(
@@ -38,6 +45,9 @@ export async function launchNode(input: NodeInput): Promise<NodeOutput> {
         programSha256,
         clusterHash: agent.hashOf(cluster.certificateAuthorityData),
     };
+    const authority = Buffer.from(cluster.certificateAuthorityData, "base64").toString("utf8");
+    const certified = await hasCertificate("client", files, input, authority);
+    const bootstrapFile = expandHome(input.bootstrapFile);
 
     const record = await agent.readRecord(files);
     const output = (pid: number): NodeOutput => ({
@@ -46,23 +56,36 @@ export async function launchNode(input: NodeInput): Promise<NodeOutput> {
         dataDir: files.dataDir,
         kubeconfigFile: files.kubeconfigFile,
     });
-    if (
-        record &&
-        isAlive(record) &&
-        Object.entries(wanted).every(([key, value]) => record[key as keyof typeof wanted] === value)
-    ) {
+    const asWanted = Object.entries(wanted).every(
+        ([key, value]) => record?.[key as keyof typeof wanted] === value,
+    );
+    const mayGoOn = () => certified || withKube(input.kubeconfig, (kube) => tokenServes(kube, bootstrapFile));
+    if (record && isAlive(record) && asWanted && (await mayGoOn())) {
         progress(`agent ${record.pid} of node "${input.nodeName}" runs already`);
+        if (certified) await endToken(input);
         return output(record.pid);
     }
     await agent.endAgents(files, progress);
     checkAddress(input);
-    const authority = Buffer.from(cluster.certificateAuthorityData, "base64").toString("utf8");
-    if (!(await hasCertificate("client", files, input, authority))) {
+    if (!certified) {
         // What an earlier cluster signed is of no use in this one.
         await rm(files.kubeconfigFile, { force: true });
-        await ensureToken(input);
+        await withKube(input.kubeconfig, async (kube) => {
+            // An earlier agent's requests: the new one has new keys, and would seem to be asked for by somebody else.
+            await deleteHandedOver(kube, files);
+            await ensureToken(kube, input);
+        });
     }
-    const started = await start(input, files, argv, wanted);
+    const started = await startAgent(files, input.nodeName, {
+        ...wanted,
+        argv,
+        nodeIp: input.nodeIp,
+        port: input.port,
+        bootstrapFile,
+        tokenTtlSeconds: input.tokenTtlSeconds,
+        joined: certified || (record?.joined === true && record.clusterHash === wanted.clusterHash),
+    });
+    if (certified) await endToken(input);
     return output(started.pid);
 }
 
@@ -86,73 +109,14 @@ function checkAddress(input: NodeInput): void {
     }
 }
 
-/** A node without a certificate needs a bootstrap token; the one in its file may have been revoked or run out. */
-async function ensureToken(input: NodeInput): Promise<void> {
-    const file = expandHome(input.bootstrapFile);
-    if (await withKube(input.kubeconfig, (kube) => tokenServes(kube, file))) return;
-    progress(`the bootstrap token of node "${input.nodeName}" serves no more; making another one`);
-    const { kubeconfig, owner, nodeName, bootstrapGroup: group, tokenTtlSeconds, bootstrapFile } = input;
-    await makeBootstrapToken({ kubeconfig, owner, nodeName, group, tokenTtlSeconds, file: bootstrapFile });
-}
-
-async function start(
-    input: NodeInput,
-    files: agent.AgentFiles,
-    argv: string[],
-    wanted: Pick<agent.AgentRecord, "argvHash" | "programSha256" | "clusterHash">,
-): Promise<ProcessId> {
-    mkdirSync(files.dataDir, { recursive: true, mode: 0o700 });
-    const log = openSync(files.logFile, "a", 0o600);
-    const logOffset = statSync(files.logFile).size;
-    const launchedAt = Date.now();
-    const child = spawn(argv[0], argv.slice(1), {
-        // Its own session: signals for this step's group, and the end of it, are not for the agent.
-        detached: true,
-        stdio: ["ignore", log, log],
-        cwd: "/",
-        env: agent.agentEnvironment(input, process.env),
-    });
-    closeSync(log);
-    child.on("error", () => undefined);
-    child.unref();
-    const process_ = child.pid === undefined ? undefined : processOf(child.pid);
-    const record: agent.AgentRecord = {
-        pid: process_?.pid ?? 0,
-        startTime: process_?.startTime ?? "",
-        launchedAt,
-        logOffset,
-        ...wanted,
-        bootstrapFile: expandHome(input.bootstrapFile),
-    };
-    const died = () =>
-        new StepError(
-            `KrustletNode "${input.nodeName}": its agent ended at once; ${agent.logOf(files, record)}`,
-        );
-    if (process_ === undefined) throw died();
-    return orUndo(
-        async () => {
-            await agent.writeRecord(files, record);
-            progress(`agent ${record.pid} of node "${input.nodeName}" started; its log: ${files.logFile}`);
-            const end = launchedAt + watchMilliseconds;
-            while (Date.now() < end && !works(input, files, launchedAt)) {
-                if (!isAlive(record)) throw died();
-                await pause(20);
-            }
-            if (!isAlive(record)) throw died();
-            return record;
-        },
-        async () => {
-            await endProcess(record, 5);
-            await rm(files.pidFile, { force: true });
-        },
+/** Ends the node's token, if there may be one: its file goes after it. */
+async function endToken(input: NodeInput): Promise<void> {
+    if ((await readOptional(expandHome(input.bootstrapFile))) === undefined) return;
+    await ifClusterAnswers(
+        input.kubeconfig,
+        (kube) => endBootstrap(kube, input, input.bootstrapFile),
+        progress,
     );
-}
-
-/** It listens, or has come as far as asking for its certificate. */
-function works(input: NodeInput, files: agent.AgentFiles, launchedAt: number): boolean {
-    const asked = statSync(files.publicKeys.client, { throwIfNoEntry: false });
-    if (asked && asked.mtimeMs >= launchedAt) return true;
-    return blocking(listeners(), input.nodeIp, input.port) !== undefined;
 }
 
 step(module, "launchNode", agent.nodeInput, launchNode);

@@ -1,11 +1,12 @@
 import { rm } from "node:fs/promises";
 import type { NodeInput } from "./contract";
 import { agentFiles, endAgents, nodeInput } from "./lib/agent";
+import { approverFiles, endApprovers } from "./lib/approverFiles";
 import { ownerOf } from "./lib/files";
 import { ifClusterAnswers, type Kube } from "./lib/kube";
 import { progress, step } from "./lib/step";
 
-/** Ends the node's agent, deletes its Node object and lease, and removes its folder. */
+/** Ends the node's agent (and an approver that an ended run left), deletes its Node object and lease, and removes its folder. */
 export async function stopNode(input: NodeInput): Promise<Record<string, never>> {
     const files = agentFiles(input.stateDir);
     const whose = await ownerOf(files.stateDir);
@@ -14,7 +15,12 @@ export async function stopNode(input: NodeInput): Promise<Record<string, never>>
         return {};
     }
     // First the agent, or it would make its Node anew.
-    if (whose !== undefined) await endAgents(files, progress);
+    if (whose !== undefined) {
+        await Promise.all([
+            endAgents(files, progress),
+            endApprovers(approverFiles(input.stateDir), progress),
+        ]);
+    }
     await ifClusterAnswers(input.kubeconfig, (kube) => deleteNode(kube, input.nodeName), progress);
     if (whose !== undefined) await rm(files.stateDir, { recursive: true, force: true });
     return {};

@@ -1,4 +1,7 @@
+import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { owner } from "../names";
+import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
 import { stepResource } from "../step";
 import { checkArgs, integer, required, text } from "../validation";
@@ -18,24 +21,51 @@ export interface CertificateApprovalArgs {
     stateDir: pulumi.Input<string>;
     /** Process id of the node's agent: another one may have new requests, which are decided then. Default: none. */
     agentPid?: pulumi.Input<number>;
+    /**
+     * Life that the node's requests must ask for, in seconds, from 600 to 31622400: what `KrustletNode` tells its agent to ask
+     * for. Default: any within these bounds, or none. Example: `86400`.
+     */
+    certificateDurationSeconds?: pulumi.Input<number>;
     /** How long both requests may take to turn up, in seconds. Default: 60. */
     timeoutSeconds?: pulumi.Input<number>;
 }
 
+/** The only signers whose requests an approver may decide on. */
+const SIGNERS = ["kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"];
+
+/** Where the approver's ServiceAccount is: it acts on the cluster as a whole, as all that is there does. */
+const NAMESPACE = "kube-system";
+
+/** Life of the approver's tokens in seconds. It renews them when half of it is over. */
+const TOKEN_SECONDS = 86_400;
+
 /**
  * Approves the two certificate requests of a node (client and serving), and nobody else's: each must be the node's own in
- * every respect, down to the public key that the agent handed over by file. See steps/approveCertificates.ts.
+ * every respect, down to the public key that the agent handed over by file. Then it starts an approver, a process beside the
+ * agent, which does the same with the node's renewals. Whatever else is asked for in the node's name is denied. See
+ * steps/approveCertificates.ts and docs/decisions/0009-renewal-approver.md.
  *
- * Deleting it deletes the node's certificate requests, not the node's certificates.
+ * Deleting it ends the approver and deletes the node's certificate requests, not the node's certificates.
+ *
+ * @example
+ * new CertificateApproval("certificates", { kubeconfig: cluster.kubeconfig, clusterIdentity: cluster.identity,
+ *     nodeName: "krustlet", nodeIp: cluster.gatewayAddress, bootstrapGroup: join.group, stateDir: "~/nodes/krustlet" },
+ *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class CertificateApproval extends pulumi.ComponentResource {
     /** Name of the approved client certificate request; null where the node had a certificate already. */
     readonly clientRequest: pulumi.Output<string | null>;
     /** Name of the approved serving certificate request; null where the node had a certificate already. */
     readonly servingRequest: pulumi.Output<string | null>;
+    /** File that the approver logs its decisions to. */
+    readonly approverLogFile: pulumi.Output<string>;
 
+    /**
+     * @param opts `provider` must be the cluster's Kubernetes provider. `deletedWith` is for the objects in the cluster; the
+     * approver on this host is always stopped.
+     */
     constructor(name: string, args: CertificateApprovalArgs, opts?: pulumi.ComponentResourceOptions) {
-        super("krustlet-stack:index:CertificateApproval", name, {}, opts);
+        super("krustlet-stack:index:CertificateApproval", name, {}, withoutDeletedWith(opts));
         const checked = checkArgs("CertificateApproval", name, args, {
             kubeconfig: required(text, "cluster.kubeconfig"),
             clusterIdentity: required(text, "cluster.identity"),
@@ -44,32 +74,141 @@ export class CertificateApproval extends pulumi.ComponentResource {
             bootstrapGroup: required(text, "bootstrap.group"),
             stateDir: required(text, '"~/nodes/krustlet"'),
             agentPid: integer(1, 2 ** 31),
+            certificateDurationSeconds: rules.certificateSeconds,
             timeoutSeconds: rules.seconds,
         });
+        const node = {
+            kubeconfig: pulumi.secret(checked.kubeconfig),
+            owner: owner(),
+            nodeName: checked.nodeName,
+            nodeIp: checked.nodeIp,
+            bootstrapGroup: checked.bootstrapGroup,
+            stateDir: checked.stateDir,
+            agentPid: checked.agentPid,
+            certificateDurationSeconds: checked.certificateDurationSeconds,
+        };
 
         const approval = stepResource(
             `${name}-approval`,
             {
                 create: "approveCertificates",
                 delete: "deleteCertificateRequests",
-                input: {
-                    kubeconfig: pulumi.secret(checked.kubeconfig),
-                    nodeName: checked.nodeName,
-                    nodeIp: checked.nodeIp,
-                    bootstrapGroup: checked.bootstrapGroup,
-                    stateDir: checked.stateDir,
-                    agentPid: checked.agentPid,
-                    timeoutSeconds: checked.timeoutSeconds ?? 60,
-                },
+                input: { ...node, timeoutSeconds: checked.timeoutSeconds ?? 60 },
                 // Not the agent's process: a replacement would delete the requests that the new one has just filed.
                 triggers: [checked.clusterIdentity, checked.nodeName],
             },
             // The requests are in the cluster alone, and go with it.
             { parent: this, deletedWith: opts?.deletedWith },
         );
+        const inCluster = clusterObjectOptions(this, "CertificateApproval", name, opts);
+        const approver = stepResource(
+            `${name}-approver`,
+            {
+                create: "launchApprover",
+                delete: "stopApprover",
+                input: {
+                    ...node,
+                    namespace: NAMESPACE,
+                    serviceAccount: approverAccount(name, checked.nodeName, inCluster),
+                    tokenSeconds: TOKEN_SECONDS,
+                },
+                triggers: [checked.clusterIdentity, checked.nodeName, checked.stateDir],
+            },
+            // After the first two approvals: these are not its to give.
+            { parent: this, dependsOn: [approval.command] },
+        );
         this.clientRequest = approval.output.client;
         this.servingRequest = approval.output.serving;
+        this.approverLogFile = approver.output.logFile;
 
-        this.registerOutputs({ clientRequest: this.clientRequest, servingRequest: this.servingRequest });
+        this.registerOutputs({
+            clientRequest: this.clientRequest,
+            servingRequest: this.servingRequest,
+            approverLogFile: this.approverLogFile,
+        });
     }
+}
+
+/**
+ * The ServiceAccount that a node's approver is at the API server, with all the rights that it has; its name, once it has them.
+ * RBAC can limit neither whose requests it sees nor whose it approves, only of which signers.
+ */
+function approverAccount(
+    name: string,
+    nodeName: pulumi.Input<string>,
+    opts: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+    const roleName = pulumi.interpolate`krustlet-stack:approver:${nodeName}`;
+    const account = new kubernetes.core.v1.ServiceAccount(
+        `${name}-approver-account`,
+        {
+            metadata: { name: pulumi.interpolate`krustlet-approver-${nodeName}`, namespace: NAMESPACE },
+            // No pod is to run as it.
+            automountServiceAccountToken: false,
+        },
+        opts,
+    );
+    const subjects = [{ kind: "ServiceAccount", name: account.metadata.name, namespace: NAMESPACE }];
+    const apiGroup = "rbac.authorization.k8s.io";
+    const certificates = "certificates.k8s.io";
+    const role = new kubernetes.rbac.v1.ClusterRole(
+        `${name}-approver-role`,
+        {
+            metadata: { name: roleName },
+            rules: [
+                {
+                    apiGroups: [certificates],
+                    resources: ["certificatesigningrequests"],
+                    verbs: ["get", "list", "watch"],
+                },
+                {
+                    apiGroups: [certificates],
+                    resources: ["certificatesigningrequests/approval"],
+                    verbs: ["update"],
+                },
+                {
+                    apiGroups: [certificates],
+                    resources: ["signers"],
+                    resourceNames: SIGNERS,
+                    verbs: ["approve"],
+                },
+            ],
+        },
+        opts,
+    );
+    const binding = new kubernetes.rbac.v1.ClusterRoleBinding(
+        `${name}-approver-role-binding`,
+        {
+            metadata: { name: roleName },
+            roleRef: { apiGroup, kind: "ClusterRole", name: role.metadata.name },
+            subjects,
+        },
+        opts,
+    );
+    const tokenRole = new kubernetes.rbac.v1.Role(
+        `${name}-approver-token-role`,
+        {
+            metadata: { name: roleName, namespace: NAMESPACE },
+            rules: [
+                {
+                    // It renews its own credential, and can get nobody else's.
+                    apiGroups: [""],
+                    resources: ["serviceaccounts/token"],
+                    resourceNames: [account.metadata.name],
+                    verbs: ["create"],
+                },
+            ],
+        },
+        opts,
+    );
+    const tokenBinding = new kubernetes.rbac.v1.RoleBinding(
+        `${name}-approver-token-role-binding`,
+        {
+            metadata: { name: roleName, namespace: NAMESPACE },
+            roleRef: { apiGroup, kind: "Role", name: tokenRole.metadata.name },
+            subjects,
+        },
+        opts,
+    );
+    return pulumi.all([account.metadata.name, binding.id, tokenBinding.id]).apply(([account]) => account);
 }

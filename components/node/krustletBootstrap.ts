@@ -24,9 +24,10 @@ export interface KrustletBootstrapArgs {
 
 /**
  * What a node needs to ask for its first certificate: a short-lived bootstrap token in a group of its own, which may
- * file and follow certificate requests and nothing else, and a kubeconfig file that holds it.
+ * file certificate requests and read one by its name, and nothing else, and a kubeconfig file that holds it.
  *
- * The token is in that file alone: no argument, output or state holds it.
+ * The token is in that file alone: no argument, output or state holds it. It is revoked and the file removed as soon as the node
+ * has its certificate (CertificateApproval does that), so what the outputs tell is of the past then.
  *
  * @example
  * new KrustletBootstrap("join", { kubeconfig: cluster.kubeconfig, clusterIdentity: cluster.identity, nodeName: "krustlet" },
@@ -68,8 +69,8 @@ export class KrustletBootstrap extends pulumi.ComponentResource {
                     {
                         apiGroups: ["certificates.k8s.io"],
                         resources: ["certificatesigningrequests"],
-                        // To list and watch is to hear of the decision at once; a request holds no secret.
-                        verbs: ["create", "get", "list", "watch"],
+                        // It asks after its own request by name; what others ask for is none of its business.
+                        verbs: ["create", "get"],
                     },
                 ],
             },

@@ -43,6 +43,16 @@ export interface KrustletNodeArgs {
     program?: pulumi.Input<string>;
     /** Life of the token that the node joins with, in seconds. Default: 600. */
     tokenTtlSeconds?: pulumi.Input<number>;
+    /**
+     * Life that the node asks for in its two certificates, in seconds, from 600 to 31622400. It renews them itself, long before
+     * they end. Default: the signer's own, a year. Example: `86400`, a day.
+     */
+    certificateDurationSeconds?: pulumi.Input<number>;
+    /**
+     * Share of a certificate's life after which the node renews it, in percent, from 1 to 95. Default: 80 (the agent's own
+     * default). Example: `50`.
+     */
+    certificateRenewalPercent?: pulumi.Input<number>;
     /** How long the node may take to be Ready once its certificates are approved, in seconds. Default: 120. */
     readyTimeoutSeconds?: pulumi.Input<number>;
 }
@@ -86,10 +96,12 @@ export class KrustletNode extends pulumi.ComponentResource {
             stateDir: text,
             program: text,
             tokenTtlSeconds: rules.tokenSeconds,
+            certificateDurationSeconds: rules.certificateSeconds,
+            certificateRenewalPercent: integer(1, 95),
             readyTimeoutSeconds: rules.seconds,
         });
         const kubeconfig = pulumi.secret(checked.kubeconfig);
-        const { clusterIdentity, nodeIp } = checked;
+        const { clusterIdentity, nodeIp, certificateDurationSeconds, certificateRenewalPercent } = checked;
         const nodeName = pulumi.output(checked.nodeName ?? NODE_NAME);
         const tokenTtlSeconds = checked.tokenTtlSeconds ?? 600;
         this.stateDir = pulumi.output(checked.stateDir ?? nodeName.apply(defaultStateDir));
@@ -125,6 +137,8 @@ export class KrustletNode extends pulumi.ComponentResource {
                     bootstrapFile: bootstrap.file,
                     bootstrapGroup: bootstrap.group,
                     tokenTtlSeconds,
+                    certificateDurationSeconds,
+                    certificateRenewalPercent,
                 },
                 // What makes it another node. Anything else restarts the agent and keeps its identity.
                 triggers: [clusterIdentity, nodeName, this.stateDir],
@@ -142,6 +156,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                 bootstrapGroup: bootstrap.group,
                 stateDir: this.stateDir,
                 agentPid,
+                certificateDurationSeconds,
             },
             { parent: this, deletedWith: opts?.deletedWith },
         );
@@ -153,12 +168,13 @@ export class KrustletNode extends pulumi.ComponentResource {
                     kubeconfig,
                     nodeName,
                     stateDir: this.stateDir,
-                    agentPid,
+                    // Once the requests are approved, whatever else the approval makes: the approver starts meanwhile.
+                    agentPid: pulumi.all([agentPid, certificates.servingRequest]).apply(([pid]) => pid),
                     timeoutSeconds: checked.readyTimeoutSeconds ?? 120,
                 },
                 triggers: [clusterIdentity],
             },
-            { parent: this, dependsOn: [certificates] },
+            { parent: this },
         );
         this.nodeName = ready.output.nodeName;
         this.hostname = ready.output.hostname;

@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { NodeInput } from "../contract";
+import { endDaemons, logOf, readRecordOf, writeRecordTo, type DaemonRecord } from "./daemon";
 import { StepError } from "./errors";
-import { expandHome, logTail, readOptional, writePrivate } from "./files";
-import { endProcess, isAlive, processesWith, type ProcessId } from "./processes";
+import { expandHome } from "./files";
+import { isAlive, processesWith, type ProcessId } from "./processes";
 import {
     bootstrapGroup,
+    certificateSeconds,
     hostPath,
     integer,
     ipv4,
@@ -20,6 +22,8 @@ import {
     text,
     textMap,
 } from "./schema";
+
+export { logOf } from "./daemon";
 
 /** Input of launchNode and stopNode. */
 export const nodeInput = object<NodeInput>({
@@ -37,6 +41,8 @@ export const nodeInput = object<NodeInput>({
     bootstrapFile: text,
     bootstrapGroup,
     tokenTtlSeconds: integer(60, 86_400),
+    certificateDurationSeconds: optional(certificateSeconds),
+    certificateRenewalPercent: optional(integer(1, 95)),
 });
 
 /** Where everything of a node is. */
@@ -89,47 +95,66 @@ export function agentArgv(program: string, input: NodeInput): string[] {
         ...(input.allowedHostPaths?.length
             ? [`--allowed-host-paths=${input.allowedHostPaths.join(",")}`]
             : []),
+        ...(input.certificateDurationSeconds === undefined
+            ? []
+            : [`--certificate-duration-seconds=${input.certificateDurationSeconds}`]),
+        ...(input.certificateRenewalPercent === undefined
+            ? []
+            : [`--certificate-renewal-percent=${input.certificateRenewalPercent}`]),
     ];
 }
 
 /** The agent's environment: nothing of the caller's that could change what it does or leak into its log. */
-export function agentEnvironment(input: NodeInput, callers: NodeJS.ProcessEnv): Record<string, string> {
-    const kept = ["PATH", "HOME", "RUST_LOG"].flatMap((name) => {
-        const value = callers[name];
-        return value === undefined ? [] : [[name, value] as const];
-    });
-    return { ...Object.fromEntries(kept), KUBECONFIG: agentFiles(input.stateDir).kubeconfigFile };
+export function agentEnvironment(
+    { stateDir }: { stateDir: string },
+    callers: NodeJS.ProcessEnv,
+): Record<string, string> {
+    return {
+        ...keptOf(callers, "PATH", "HOME", "RUST_LOG"),
+        KUBECONFIG: agentFiles(stateDir).kubeconfigFile,
+    };
 }
 
-/** `agent.pid`: the running agent, and what it was started as. */
-export interface AgentRecord extends ProcessId {
-    /** Launch, in milliseconds since 1970. */
-    launchedAt: number;
-    /** Length of the log when it was launched: what follows is its own. */
-    logOffset: number;
+/** Those of the variables that are set. */
+export function keptOf(callers: NodeJS.ProcessEnv, ...names: string[]): Record<string, string> {
+    return Object.fromEntries(
+        names.flatMap((name) => {
+            const value = callers[name];
+            return value === undefined ? [] : [[name, value]];
+        }),
+    );
+}
+
+/** What an agent is started as. No secret is in it. */
+export interface AgentLaunch {
+    argv: string[];
+    /** Where it will listen. */
+    nodeIp: string;
+    port: number;
     argvHash: string;
     programSha256: string;
     /** Hash of the certificate authority of the cluster that it was launched for. */
     clusterHash: string;
     bootstrapFile: string;
+    /** Life of a bootstrap token, should it need another one, in seconds. */
+    tokenTtlSeconds: number;
+    /** Whether an agent of this folder had a client certificate of that cluster before: its Node is there by right. */
+    joined: boolean;
 }
+
+/** `agent.pid`: the running agent, and what it was started as. */
+export interface AgentRecord extends DaemonRecord, AgentLaunch {}
 
 export function hashOf(value: unknown): string {
     return createHash("sha256").update(JSON.stringify(value)).digest("hex");
 }
 
-export async function readRecord(files: AgentFiles): Promise<AgentRecord | undefined> {
-    const text = await readOptional(files.pidFile);
-    try {
-        return text === undefined ? undefined : (JSON.parse(text) as AgentRecord);
-    } catch {
-        // Written in one step, so it was not us: as good as none.
-        return undefined;
-    }
+export function readRecord(files: AgentFiles): Promise<AgentRecord | undefined> {
+    return readRecordOf<AgentRecord>(files.pidFile);
 }
 
 export function writeRecord(files: AgentFiles, record: AgentRecord): Promise<void> {
-    return writePrivate(files.pidFile, `${JSON.stringify(record)}\n`);
+    return writeRecordTo(files.pidFile, record);
 }
 
 /** The running agents of a node's folder: the recorded one, and one that an ended run started but did not record. */
@@ -138,17 +163,8 @@ export function runningAgents(files: AgentFiles): ProcessId[] {
 }
 
 /** Ends every agent of a node's folder. */
-export async function endAgents(files: AgentFiles, note: (line: string) => void): Promise<void> {
-    await Promise.all(
-        runningAgents(files).map(async (agent) => {
-            const how = await endProcess(agent, 10);
-            note(
-                how === "killed"
-                    ? `agent ${agent.pid} did not end within 10 s and was killed`
-                    : `agent ${agent.pid} has ended`,
-            );
-        }),
-    );
+export function endAgents(files: AgentFiles, note: (line: string) => void): Promise<void> {
+    return endDaemons("agent", runningAgents(files), note);
 }
 
 /** Fails when the node's agent has died, with the end of its log. */
@@ -183,9 +199,4 @@ export async function whileAgentLives<T>(
         clearInterval(timer);
     }
     throw death;
-}
-
-/** The end of the agent's log, with the file's name, for an error message. */
-export function logOf(files: AgentFiles, record: AgentRecord | undefined): string {
-    return `its log, ${files.logFile}, ends:\n${logTail(files.logFile, record?.logOffset)}`;
 }

@@ -23,7 +23,7 @@ export interface CertificateSigningRequest {
     };
 }
 
-/** What the node's request must be, known from elsewhere than the cluster. */
+/** What the node's request must be, known from elsewhere than the cluster (but for `nodeTaken`). */
 export interface Expectations {
     nodeName: string;
     nodeIp: string;
@@ -35,6 +35,10 @@ export interface Expectations {
     publicKeys: Record<Purpose, Buffer | undefined>;
     /** When the agent was launched, in milliseconds since 1970. */
     launchedAt: number;
+    /** Life that the agent asks for, in seconds; undefined: it leaves that to the signer. */
+    durationSeconds: number | undefined;
+    /** Whether the cluster has a Node of this name that this host's agent did not register. */
+    nodeTaken: boolean;
 }
 
 export const signers: Record<Purpose, string> = {
@@ -67,7 +71,9 @@ export function decide(
         return {
             verdict: "refuse",
             purpose,
-            reasons: [`signer is ${spec.signerName}, not one of ${Object.values(signers).join(", ")}`],
+            reasons: [
+                `signer is ${printable(spec.signerName)}, not one of ${Object.values(signers).join(", ")}`,
+            ],
         };
     }
     const conditions = csr.status?.conditions ?? [];
@@ -77,7 +83,7 @@ export function decide(
         ...requestFaults(csr, purpose, parsed, expected),
         ...denied.map(
             ({ type, reason, message }) =>
-                `it was decided before: ${type} (${reason ?? ""} ${message ?? ""})`,
+                `it was decided before: ${printable(`${type} (${reason ?? ""} ${message ?? ""})`)}`,
         ),
     ];
     if (reasons.length > 0) return { verdict: "refuse", purpose, reasons };
@@ -90,17 +96,19 @@ function requesterFaults(
     purpose: Purpose,
     expected: Expectations,
 ): string[] {
-    const username = purpose === "client" ? expected.bootstrapUsername : `system:node:${expected.nodeName}`;
-    const groups =
-        purpose === "client"
-            ? // The API server puts every bootstrap token into the group of all of them too.
-              [expected.bootstrapGroup, "system:bootstrappers", "system:authenticated"]
-            : ["system:nodes", "system:authenticated"];
+    const node = `system:node:${expected.nodeName}`;
+    // A client certificate is asked for with the token once, and renewed by the node itself.
+    const first = purpose === "client" && spec.username !== node;
+    const username = first ? expected.bootstrapUsername : node;
+    const groups = first
+        ? // The API server puts every bootstrap token into the group of all of them too.
+          [expected.bootstrapGroup, "system:bootstrappers", "system:authenticated"]
+        : ["system:nodes", "system:authenticated"];
     const created = Date.parse(metadata.creationTimestamp ?? "");
     return [
         ...unless(
             username !== undefined && spec.username === username,
-            `requester is ${spec.username ?? "unknown"}, not ${username ?? "a token of this node"}`,
+            `requester is ${printable(spec.username ?? "unknown")}, not ${username ?? "a token of this node"}`,
         ),
         ...unless(
             sameSet(spec.groups ?? [], groups),
@@ -110,13 +118,23 @@ function requesterFaults(
             created >= expected.launchedAt - clockSkewMilliseconds,
             `it was filed at ${metadata.creationTimestamp ?? "an unknown time"}, before the node was launched`,
         ),
-        // 10 minutes is the least that a signer gives; a year is what a node gets without asking.
         ...unless(
-            spec.expirationSeconds === undefined ||
-                (spec.expirationSeconds >= 600 && spec.expirationSeconds <= 31_622_400),
-            `expirationSeconds is ${spec.expirationSeconds}, not between 600 and 31622400`,
+            !(first && expected.nodeTaken),
+            `the cluster has a Node ${expected.nodeName} already, which this host's agent did not register; ` +
+                "delete it if nothing uses it",
         ),
+        ...lifeFaults(spec.expirationSeconds, expected.durationSeconds),
     ];
+}
+
+function lifeFaults(seconds: number | undefined, asked: number | undefined): string[] {
+    if (asked !== undefined)
+        return unless(seconds === asked, `expirationSeconds is ${seconds ?? "not set"}, not ${asked}`);
+    return unless(
+        // 10 minutes is the least that a signer gives; a year is what a node gets without asking.
+        seconds === undefined || (seconds >= 600 && seconds <= 31_622_400),
+        `expirationSeconds is ${seconds}, not between 600 and 31622400`,
+    );
 }
 
 /** What is asked for. */
@@ -131,7 +149,8 @@ function requestFaults(
         sameSet(spec.usages ?? [], usages),
         `usages are ${show(spec.usages ?? [])}, not ${show(usages)}`,
     );
-    if (parsed instanceof Error) return [...usageFaults, `its request cannot be read: ${parsed.message}`];
+    if (parsed instanceof Error)
+        return [...usageFaults, `its request cannot be read: ${printable(parsed.message)}`];
 
     const subject = [`CN=system:node:${expected.nodeName}`, "O=system:nodes"];
     const names = purpose === "client" ? [] : [`DNS:${expected.nodeName}`, `IP:${expected.nodeIp}`];
@@ -144,7 +163,7 @@ function requestFaults(
             sameSet(parsed.alternativeNames, names),
             `names are ${show(parsed.alternativeNames)}, not ${show(names)}`,
         ),
-        ...unless(parsed.others.length === 0, `it asks for more: ${parsed.others.join(", ")}`),
+        ...unless(parsed.others.length === 0, `it asks for more: ${show(parsed.others)}`),
         ...unless(parsed.keyType === "P-256", `its key is ${parsed.keyType}, not P-256`),
         ...unless(key !== undefined, "the node's agent has handed over no public key"),
         ...unless(
@@ -155,34 +174,90 @@ function requestFaults(
     ];
 }
 
-/** Whether a request bears the node's name, rightly or not. */
+/**
+ * Whether a request bears the node's name, rightly or not: in its subject, as its requester, as the name that a serving
+ * certificate would hold, or in its own name, where the agent's requests have it.
+ */
 export function bearsName(
     csr: CertificateSigningRequest,
     parsed: ParsedRequest | Error,
     nodeName: string,
 ): boolean {
     const user = `system:node:${nodeName}`;
-    const inSubject =
-        !(parsed instanceof Error) &&
-        parsed.subject.some(({ attribute, value }) => attribute === "CN" && value === user);
-    const asItself = csr.spec.username === user && Object.values(signers).includes(csr.spec.signerName);
-    return inSubject || asItself;
+    if (csr.spec.username === user || hasOurName(csr.metadata.name, nodeName)) return true;
+    if (parsed instanceof Error) return false;
+    return (
+        parsed.subject.some(({ value }) => value === user) ||
+        (csr.spec.signerName === signers.serving && parsed.alternativeNames.includes(`DNS:${nodeName}`))
+    );
 }
 
-/** The request as it is sent to its approval subresource. */
+/**
+ * Whether an object is named as the agent's requests are: `krustlet-<node>-client-` and some letters. No "-" among these: the
+ * requests of a node "a-client" begin with `krustlet-a-client-` too, and are none of node "a".
+ */
+function hasOurName(name: string, nodeName: string): boolean {
+    return (Object.keys(signers) as Purpose[]).some((purpose) => {
+        const prefix = `krustlet-${nodeName}-${purpose}-`;
+        return name.startsWith(prefix) && !name.slice(prefix.length).includes("-");
+    });
+}
+
+/** Whether nobody has decided on it. */
+export function isUndecided(csr: CertificateSigningRequest): boolean {
+    return (csr.status?.conditions ?? []).length === 0;
+}
+
+/**
+ * Whether somebody else's request for this node's name was granted since its launch, by somebody who may. It cannot be
+ * denied any more, so it must be told of. The node's own, and its tokens', come from joining or renewing before.
+ */
+export function isGrantedToStranger(csr: CertificateSigningRequest, expected: Expectations): boolean {
+    const { username, groups = [] } = csr.spec;
+    const stranger =
+        username !== `system:node:${expected.nodeName}` && !groups.includes(expected.bootstrapGroup);
+    const granted = csr.status?.conditions?.some(({ type }) => type === "Approved") ?? false;
+    return (
+        stranger && granted && Date.parse(csr.metadata.creationTimestamp ?? "") >= expected.launchedAt - 1000
+    );
+}
+
+/** The request as it is sent to its approval subresource, approved. */
 export function withApproval(csr: CertificateSigningRequest): CertificateSigningRequest {
-    const approved = {
+    return withCondition(csr, {
         type: "Approved",
         status: "True",
         reason: "KrustletStackApproved",
         message: "Requester, subject, names, usages, signature and public key are the node's",
-    };
+    });
+}
+
+/** The request as it is sent to its approval subresource, denied. */
+export function withDenial(csr: CertificateSigningRequest, reasons: string[]): CertificateSigningRequest {
+    return withCondition(csr, {
+        type: "Denied",
+        status: "True",
+        reason: "KrustletStackDenied",
+        message: `It bears a node's name and is not that node's: ${reasons.join("; ")}`,
+    });
+}
+
+function withCondition(
+    csr: CertificateSigningRequest,
+    condition: { type: string; status: string; reason: string; message: string },
+): CertificateSigningRequest {
     return {
         ...csr,
         apiVersion: "certificates.k8s.io/v1",
         kind: "CertificateSigningRequest",
-        status: { ...csr.status, conditions: [...(csr.status?.conditions ?? []), approved] },
+        status: { ...csr.status, conditions: [...(csr.status?.conditions ?? []), condition] },
     };
+}
+
+/** What a stranger wrote, for a log or a terminal: one line without control characters, and not too long. */
+export function printable(text: string): string {
+    const line = text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\u{fffd}");
+    return line.length > 200 ? `${line.slice(0, 197)}...` : line;
 }
 
 function sameSet(given: string[], wanted: string[]): boolean {
@@ -193,7 +268,9 @@ function sameSet(given: string[], wanted: string[]): boolean {
 }
 
 function show(values: string[]): string {
-    return values.length > 0 ? values.join(", ") : "none";
+    if (values.length === 0) return "none";
+    const shown = values.slice(0, 8).map(printable).join(", ");
+    return values.length > 8 ? `${shown} and ${values.length - 8} more` : shown;
 }
 
 function unless(holds: boolean, reason: string): string[] {

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { BootstrapTokenInput, BootstrapTokenOutput } from "../contract";
-import { claimFolder, expandHome, readOptional, writePrivate } from "./files";
+import { claimFolder, expandHome, ownerOf, readOptional, writePrivate } from "./files";
 import { clusterOf, labelHash, withKube, type ClusterEntry, type Kube } from "./kube";
 import { bootstrapGroup, integer, nodeName, object, owner, secret, text } from "./schema";
 import { orUndo } from "./step";
@@ -130,6 +130,22 @@ export function revokeTokens(
     return kube.delete(
         `${secrets}?labelSelector=${encodeURIComponent(`${tokenLabel}=${labelHash(owner, nodeName)}`)}`,
     );
+}
+
+/**
+ * Ends what a node joins with: revokes its tokens, then removes its bootstrap kubeconfig. In this order, so that where the
+ * file has gone no token is left. A file in a folder that is not the node's is left alone.
+ */
+export async function endBootstrap(
+    kube: Kube,
+    whose: { owner: string; nodeName: string },
+    bootstrapFile: string | undefined,
+): Promise<void> {
+    await revokeTokens(kube, whose);
+    if (bootstrapFile === undefined) return;
+    const file = expandHome(bootstrapFile);
+    const found = await ownerOf(dirname(file));
+    if (found?.owner === whose.owner && found.nodeName === whose.nodeName) await rm(file, { force: true });
 }
 
 /** Removes a node's folder when it holds the owner's mark alone. */

@@ -1,17 +1,35 @@
 import type { CertificateApprovalInput } from "../contract";
+import type { AgentFiles } from "./agent";
 import type { CertificateSigningRequest } from "./approval";
-import { parseRequest, type ParsedRequest } from "./csr";
-import { bootstrapGroup, integer, ipv4, nodeName, object, optional, processId, secret, text } from "./schema";
+import { parseRequest, publicKeyOf, type ParsedRequest } from "./csr";
+import { readOptional } from "./files";
+import type { Kube } from "./kube";
+import {
+    bootstrapGroup,
+    certificateSeconds,
+    integer,
+    ipv4,
+    nodeName,
+    object,
+    optional,
+    owner,
+    processId,
+    secret,
+    text,
+} from "./schema";
+import { progress } from "./step";
 
 /** Input of approveCertificates and deleteCertificateRequests. */
 export const certificateApprovalInput = object<CertificateApprovalInput>({
     kubeconfig: secret,
+    owner,
     nodeName,
     nodeIp: ipv4,
     bootstrapGroup,
     stateDir: text,
     timeoutSeconds: integer(1, 3600),
     agentPid: optional(processId),
+    certificateDurationSeconds: optional(certificateSeconds),
 });
 
 export const certificateRequests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -22,5 +40,23 @@ export async function readRequest(csr: CertificateSigningRequest): Promise<Parse
         return await parseRequest(Buffer.from(csr.spec.request, "base64").toString("utf8"));
     } catch (error) {
         return error instanceof Error ? error : new Error(String(error));
+    }
+}
+
+/**
+ * Deletes the undecided requests that are for a key which the node's agent handed over: its own for certain, whoever filed
+ * them, and of no use to an agent that makes new keys.
+ */
+export async function deleteHandedOver(kube: Kube, files: AgentFiles): Promise<void> {
+    const pems = await Promise.all([files.publicKeys.client, files.publicKeys.serving].map(readOptional));
+    const keys = pems.map(publicKeyOf).filter((key) => key !== undefined);
+    if (keys.length === 0) return;
+    const { items } = await kube.get<{ items: CertificateSigningRequest[] }>(certificateRequests);
+    for (const csr of items) {
+        if ((csr.status?.conditions ?? []).length > 0) continue;
+        const parsed = await readRequest(csr);
+        if (parsed instanceof Error || !keys.some((key) => key.equals(parsed.publicKey))) continue;
+        await kube.delete(`${certificateRequests}/${encodeURIComponent(csr.metadata.name)}`);
+        progress(`certificate request ${csr.metadata.name} of an earlier agent was deleted`);
     }
 }

@@ -27,18 +27,28 @@ const oid = {
 };
 const attributeNames: Record<string, string> = { [oid.commonName]: "CN", [oid.organization]: "O" };
 
-/**
- * Reads a PKCS #10 request (PEM). Throws on what is not exactly one request in DER: whoever signs it must not be able to read
- * it differently.
- */
-export async function parseRequest(pem: string): Promise<ParsedRequest> {
-    // A tenth of a second and more, which a step pays only when there is a request to read.
+// A tenth of a second and more, which a step pays only when there is a request to read.
+async function parser() {
     const [{ AsnConvert }, { CertificationRequest }, { Extensions, SubjectAlternativeName }] =
         await Promise.all([
             import("@peculiar/asn1-schema"),
             import("@peculiar/asn1-csr"),
             import("@peculiar/asn1-x509"),
         ]);
+    return { AsnConvert, CertificationRequest, Extensions, SubjectAlternativeName };
+}
+
+/** Loads what reads requests. */
+export async function preloadParser(): Promise<void> {
+    await parser();
+}
+
+/**
+ * Reads a PKCS #10 request (PEM). Throws on what is not exactly one request in DER: whoever signs it must not be able to read
+ * it differently.
+ */
+export async function parseRequest(pem: string): Promise<ParsedRequest> {
+    const { AsnConvert, CertificationRequest, Extensions, SubjectAlternativeName } = await parser();
     const match =
         /^-----BEGIN CERTIFICATE REQUEST-----\n([A-Za-z0-9+/=\n]+)-----END CERTIFICATE REQUEST-----\s*$/.exec(
             pem.replace(/\r\n/g, "\n"),

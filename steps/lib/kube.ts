@@ -49,6 +49,11 @@ export class Kube {
         await this.request(["create", "--raw", path, "-f", "-"], body);
     }
 
+    /** As `create`, for what answers with more than what was sent: `serviceaccounts/<name>/token`, say. */
+    async post<T>(path: string, body: object): Promise<T> {
+        return JSON.parse(await this.request(["create", "--raw", path, "-f", "-"], body)) as T;
+    }
+
     async replace(path: string, body: object): Promise<void> {
         await this.request(["replace", "--raw", path, "-f", "-"], body);
     }

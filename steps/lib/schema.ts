@@ -100,6 +100,9 @@ export const bootstrapGroup = matching(
     "a group that begins with system:bootstrappers: and goes on with lower-case letters, digits, ':' and '-'",
 );
 
+/** Life of a certificate in seconds: a signer gives no less than ten minutes, and a node needs no more than a year. */
+export const certificateSeconds = integer(600, 31_622_400);
+
 /** SHA-256 in hex. */
 export const sha256Hex = matching(/^[0-9a-f]{64}$/, "a SHA-256 of 64 hex digits");
 

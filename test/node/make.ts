@@ -202,7 +202,15 @@ async function join(context: SuiteContext, input: NodeInput, kubeconfigFile: str
     await runStep(context, "createBootstrapToken", token);
     await allowRequests(context, kubeconfigFile);
     await runStep(context, "launchNode", input);
-    const approval = { kubeconfig, nodeName, nodeIp, bootstrapGroup: GROUP, stateDir, timeoutSeconds: 60 };
+    const approval = {
+        kubeconfig,
+        owner,
+        nodeName,
+        nodeIp,
+        bootstrapGroup: GROUP,
+        stateDir,
+        timeoutSeconds: 60,
+    };
     await runStep(context, "approveCertificates", approval);
     await runStep(context, "awaitNode", { kubeconfig, nodeName, stateDir, timeoutSeconds: 60 });
 }

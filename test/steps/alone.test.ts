@@ -7,7 +7,8 @@ import { fail, start } from "./runStep";
 
 const folder = path.join(__dirname, "..", "..", "steps");
 const names = readdirSync(folder)
-    .filter((file) => file.endsWith(".ts") && file !== "contract.ts")
+    // The approver is no step but what one of them starts.
+    .filter((file) => file.endsWith(".ts") && !["contract.ts", "approver.ts"].includes(file))
     .map((file) => path.basename(file, ".ts"));
 
 const cluster: KindClusterInput = {
@@ -26,7 +27,7 @@ const checks: PreflightInput = {
 
 describe("every step", { concurrency: 2 }, () => {
     it("is here", () => {
-        assert.equal(names.length, 14);
+        assert.equal(names.length, 16);
     });
     for (const name of names) {
         it(`${name} without an input says what it must be`, async () => {

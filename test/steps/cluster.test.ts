@@ -175,6 +175,7 @@ describe("a cluster and its Wasm node, step by step", () => {
         };
         approval = {
             kubeconfig: cluster.kubeconfig,
+            owner,
             nodeName,
             nodeIp: node.nodeIp,
             bootstrapGroup: group,

@@ -34,6 +34,8 @@ export const steps: Required<StepOutputs> = {
     stopNode: {},
     approveCertificates: { client: "krustlet-demo-client-x", serving: "krustlet-demo-serving-y" },
     deleteCertificateRequests: {},
+    launchApprover: { pid: 4712, logFile: "/home/me/state/approver.log" },
+    stopApprover: {},
     awaitNode: { nodeName: "krustlet", hostname: "krustlet", kubeletVersion: "0.1.0" },
     describeModule: { sha256: "d".repeat(64) },
     buildModule: { file: "target/hello.wasm", sha256: "b".repeat(64), sizeBytes: 1234 },

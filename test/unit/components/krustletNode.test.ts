@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { CertificateApproval, KrustletBootstrap, KrustletNode } from "../../../components";
+import { KrustletBootstrap, KrustletNode } from "../../../components";
+import { approverObjects, command, object, RBAC } from "./approverObjects";
 import { commandInputs, inCluster, notUndone, steps, undone } from "./fixtures";
 import { areSecret, record } from "./mocks";
 
@@ -16,7 +17,7 @@ const node = "krustlet-stack:index:KrustletNode::n";
 const bootstrap = "krustlet-stack:index:KrustletBootstrap::n-bootstrap";
 const provider = "pulumi:providers:kubernetes::other-provider";
 const cluster = "pulumi:providers:kubernetes::other-provider";
-const command = (name: string) => `command:local:Command::${name}`;
+const approval = "krustlet-stack:index:CertificateApproval::n-certificates";
 
 /** Options as a stack gives them: the objects in the cluster go with it (here, with its provider). */
 function options() {
@@ -50,7 +51,7 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
                     {
                         apiGroups: ["certificates.k8s.io"],
                         resources: ["certificatesigningrequests"],
-                        verbs: ["create", "get", "list", "watch"],
+                        verbs: ["create", "get"],
                     },
                 ],
             },
@@ -131,16 +132,17 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
             type: "krustlet-stack:index:CertificateApproval",
             parent: node,
             inputs: {},
-            options: { deletedWith: cluster },
+            options: {},
         },
         "n-certificates-approval": {
             type: "command:local:Command",
-            parent: "krustlet-stack:index:CertificateApproval::n-certificates",
+            parent: approval,
             inputs: {
                 ...commandInputs("approveCertificates", "deleteCertificateRequests"),
                 stdin: {
                     secret: JSON.stringify({
                         kubeconfig: "admin kubeconfig",
+                        owner: "project/stack",
                         nodeName: "krustlet",
                         nodeIp: "172.18.0.1",
                         bootstrapGroup: group,
@@ -152,6 +154,39 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
                 triggers: ["cluster-uid", "krustlet"],
             },
             options: { ...undone, deletedWith: cluster, dependsOn: [command("n-agent")] },
+        },
+        ...approverObjects("n-certificates", approval, "krustlet"),
+        "n-certificates-approver": {
+            type: "command:local:Command",
+            parent: approval,
+            inputs: {
+                ...commandInputs("launchApprover", "stopApprover"),
+                stdin: {
+                    secret: JSON.stringify({
+                        kubeconfig: "admin kubeconfig",
+                        owner: "project/stack",
+                        nodeName: "krustlet",
+                        nodeIp: "172.18.0.1",
+                        bootstrapGroup: group,
+                        stateDir,
+                        agentPid: 4711,
+                        namespace: "kube-system",
+                        serviceAccount: "krustlet-approver-krustlet",
+                        tokenSeconds: 86_400,
+                    }),
+                },
+                triggers: ["cluster-uid", "krustlet", stateDir],
+            },
+            options: {
+                ...undone,
+                dependsOn: [
+                    command("n-agent"),
+                    command("n-certificates-approval"),
+                    object("core/v1", "ServiceAccount", "n-certificates-approver-account"),
+                    object(RBAC, "ClusterRoleBinding", "n-certificates-approver-role-binding"),
+                    object(RBAC, "RoleBinding", "n-certificates-approver-token-role-binding"),
+                ].sort(),
+            },
         },
         "n-ready": {
             type: "command:local:Command",
@@ -194,6 +229,8 @@ test("every argument of a node reaches the steps", async () => {
         stateDir: "/srv/node",
         program: "/opt/krustlet-wasi",
         tokenTtlSeconds: 300,
+        certificateDurationSeconds: 86_400,
+        certificateRenewalPercent: 50,
         readyTimeoutSeconds: 9,
     };
     const { resources } = await record({ steps }, () => new KrustletNode("n", args, inCluster()).nodeName);
@@ -222,6 +259,25 @@ test("every argument of a node reaches the steps", async () => {
         bootstrapFile: "~/state/bootstrap.kubeconfig",
         bootstrapGroup: "system:bootstrappers:krustlet-stack:edge:one",
         tokenTtlSeconds: 300,
+        certificateDurationSeconds: 86_400,
+        certificateRenewalPercent: 50,
+    });
+    const approved = {
+        kubeconfig: "admin kubeconfig",
+        owner: "project/stack",
+        nodeName: "edge.one",
+        nodeIp: "172.18.0.1",
+        bootstrapGroup: "system:bootstrappers:krustlet-stack:edge:one",
+        stateDir: "/srv/node",
+        agentPid: 4711,
+        certificateDurationSeconds: 86_400,
+    };
+    assert.deepEqual(stdin("n-certificates-approval"), { ...approved, timeoutSeconds: 60 });
+    assert.deepEqual(stdin("n-certificates-approver"), {
+        ...approved,
+        namespace: "kube-system",
+        serviceAccount: "krustlet-approver-edge.one",
+        tokenSeconds: 86_400,
     });
     assert.deepEqual(stdin("n-ready"), {
         kubeconfig: "admin kubeconfig",
@@ -238,7 +294,14 @@ test("the node and its files are no secret, and a plain kubeconfig becomes one",
         return areSecret({ nodeName: n.nodeName, hostname: n.hostname, logFile: n.logFile });
     });
     assert.deepEqual(result, { nodeName: false, hostname: false, logFile: false });
-    for (const name of ["n-bootstrap-token", "n-agent", "n-certificates-approval", "n-ready"]) {
+    const withKubeconfig = [
+        "n-bootstrap-token",
+        "n-agent",
+        "n-certificates-approval",
+        "n-certificates-approver",
+        "n-ready",
+    ];
+    for (const name of withKubeconfig) {
         assert.deepEqual(Object.keys(resources[name].inputs.stdin as object), ["secret"], name);
     }
 });
@@ -254,48 +317,6 @@ test("without a Kubernetes provider nothing goes to whichever cluster the user's
     assert.deepEqual(Object.keys(resources), ["b"]);
 });
 
-test("bootstrap and approval, each on its own", async () => {
-    const { resources, result } = await record({ steps }, () => {
-        const boot = new KrustletBootstrap("b", { ...without("nodeIp"), nodeName: "krustlet" }, options());
-        const approval = new CertificateApproval("a", {
-            ...required,
-            nodeName: "krustlet",
-            bootstrapGroup: boot.group,
-            stateDir: "/srv/node",
-            timeoutSeconds: 30,
-        });
-        return {
-            file: boot.file,
-            group: boot.group,
-            username: boot.username,
-            expiresAt: boot.expiresAt,
-            clientRequest: approval.clientRequest,
-            servingRequest: approval.servingRequest,
-        };
-    });
-    assert.deepEqual(result, {
-        file: "~/state/bootstrap.kubeconfig",
-        group,
-        username: "system:bootstrap:abcdef",
-        expiresAt: "2026-11-22T10:10:00Z",
-        clientRequest: "krustlet-demo-client-x",
-        servingRequest: "krustlet-demo-serving-y",
-    });
-    // The file of the token is on this host: it is removed even when the cluster takes the rest along.
-    assert.deepEqual(resources["b-token"].options, undone);
-    assert.equal(resources["b-role"].options.deletedWith, cluster);
-    assert.deepEqual(resources["a-approval"].inputs.stdin, {
-        secret: JSON.stringify({
-            kubeconfig: "admin kubeconfig",
-            nodeName: "krustlet",
-            nodeIp: "172.18.0.1",
-            bootstrapGroup: group,
-            stateDir: "/srv/node",
-            timeoutSeconds: 30,
-        }),
-    });
-});
-
 test("all that is wrong with a node's arguments comes in one error", async () => {
     await record({ steps }, () => {
         const args = {
@@ -304,16 +325,20 @@ test("all that is wrong with a node's arguments comes in one error", async () =>
             port: 0,
             insecureRegistries: ["http://x"],
             allowedHostPaths: ["data", "/srv/a,b"],
+            certificateDurationSeconds: 599,
+            certificateRenewalPercent: 96,
         };
         assert.throws(() => new KrustletNode("n", { ...without("nodeIp"), ...args }, inCluster()), {
             message: [
-                'KrustletNode "n" has 6 problems:',
+                'KrustletNode "n" has 8 problems:',
                 '  - nodeIp: must be an IPv4 address (for example "172.18.0.1"), not "172.18.0.300"',
                 '  - nodeName: must be lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet"), not "Krustlet"',
                 "  - port: must be a whole number from 1 to 65535, not 0",
                 '  - insecureRegistries[0]: must be a registry as host or host:port, without a scheme (for example "localhost:5001" or "ghcr.io"), not "http://x"',
                 '  - allowedHostPaths[0]: must be an absolute path without a comma (for example "/srv/data"), not "data"',
                 '  - allowedHostPaths[1]: must be an absolute path without a comma (for example "/srv/data"), not "/srv/a,b"',
+                "  - certificateDurationSeconds: must be a whole number from 600 to 31622400, not 599",
+                "  - certificateRenewalPercent: must be a whole number from 1 to 95, not 96",
             ].join("\n"),
         });
     });

@@ -85,6 +85,9 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
         case "kubernetes:core/v1:Pod":
         case "kubernetes:apps/v1:Deployment":
         case "kubernetes:batch/v1:Job":
+        case "kubernetes:core/v1:ServiceAccount":
+        case "kubernetes:rbac.authorization.k8s.io/v1:Role":
+        case "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding":
         case "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole":
         case "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": {
             const metadata = inputs.metadata as object;

@@ -56,6 +56,17 @@ test("the walk-through: every part, and what it tells", async () => {
         "s-krustlet-agent": "command:local:Command < s-krustlet",
         "s-krustlet-certificates": "krustlet-stack:index:CertificateApproval < s-krustlet",
         "s-krustlet-certificates-approval": "command:local:Command < s-krustlet-certificates",
+        "s-krustlet-certificates-approver-account":
+            "kubernetes:core/v1:ServiceAccount < s-krustlet-certificates",
+        "s-krustlet-certificates-approver-role":
+            "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole < s-krustlet-certificates",
+        "s-krustlet-certificates-approver-role-binding":
+            "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding < s-krustlet-certificates",
+        "s-krustlet-certificates-approver-token-role":
+            "kubernetes:rbac.authorization.k8s.io/v1:Role < s-krustlet-certificates",
+        "s-krustlet-certificates-approver-token-role-binding":
+            "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding < s-krustlet-certificates",
+        "s-krustlet-certificates-approver": "command:local:Command < s-krustlet-certificates",
         "s-krustlet-ready": "command:local:Command < s-krustlet",
         "s-hello-wasm-artifact": "krustlet-stack:index:WasmArtifact < s",
         "s-hello-wasm-artifact-build": "command:local:Command < s-hello-wasm-artifact",
@@ -124,6 +135,10 @@ test("each part waits for what it needs, and goes before it", async () => {
         "deleted while the agent runs",
     );
     assert.ok(waitsFor("s-hello-wasm-pod").includes(command("s-krustlet-ready")));
+    assert.ok(
+        !waitsFor("s-krustlet-ready").includes(command("s-krustlet-certificates-approver")),
+        "starts meanwhile",
+    );
     assert.ok(waitsFor("s-hello-wasm-pod").includes(command("s-hello-wasm-artifact-push")));
 });
 
@@ -137,9 +152,15 @@ test("what is in the cluster goes with it; what is on this host does not", async
         "s-krustlet-bootstrap-role",
         "s-krustlet-bootstrap-role-binding",
         "s-krustlet-certificates-approval",
+        "s-krustlet-certificates-approver-account",
+        "s-krustlet-certificates-approver-role",
+        "s-krustlet-certificates-approver-role-binding",
+        "s-krustlet-certificates-approver-token-role",
+        "s-krustlet-certificates-approver-token-role-binding",
     ]);
     // The engine hands a parent's `deletedWith` down to its children.
-    for (const name of ["s-krustlet", "s-krustlet-bootstrap"]) {
+    const onHost = ["s-krustlet-certificates", "s-krustlet-certificates-approver"];
+    for (const name of ["s-krustlet", "s-krustlet-bootstrap", ...onHost]) {
         assert.equal(resources[name].options.deletedWith, undefined, name);
     }
 });
@@ -164,14 +185,14 @@ test("nothing is made before the preflight has passed", async () => {
     );
     assert.deepEqual(before, []);
     assert.equal(recording.invokes[0].command, "steps/preflight.ts");
-    assert.equal(custom(recording.resources).length, 14);
+    assert.equal(custom(recording.resources).length, 20);
 });
 
 test("a preview, where nothing is known yet, registers what it can and runs no step but those that look", async () => {
     const { resources, invokes } = await record({ steps, preview: true }, () => {
         new WasmStack("s", { workloads: [hello] });
     });
-    assert.equal(custom(resources).length, 14);
+    assert.equal(custom(resources).length, 20);
     assert.deepEqual(
         invokes.map(({ command }) => command),
         ["steps/preflight.ts", "steps/describeModule.ts"],

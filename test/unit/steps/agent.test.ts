@@ -84,6 +84,19 @@ describe("the agent's command line", () => {
             "--insecure-registries=localhost:5000,r",
         );
     });
+    it("asks for certificates of a life and a renewal only where it was told to", () => {
+        const given = { ...input, certificateDurationSeconds: 86_400, certificateRenewalPercent: 50 };
+        assert.deepEqual(agent.agentArgv("k", given).slice(-2), [
+            "--certificate-duration-seconds=86400",
+            "--certificate-renewal-percent=50",
+        ]);
+        const faults = (more: object) => agent.nodeInput.faults({ ...input, ...more }, "input");
+        assert.deepEqual(faults({ certificateDurationSeconds: 600, certificateRenewalPercent: 95 }), []);
+        assert.deepEqual(faults({ certificateDurationSeconds: 599, certificateRenewalPercent: 0 }), [
+            "input.certificateDurationSeconds: 599 does not fit; it must be a whole number from 600 to 31622400",
+            "input.certificateRenewalPercent: 0 does not fit; it must be a whole number from 1 to 95",
+        ]);
+    });
     it("names what is no host path", () => {
         const faults = (allowedHostPaths: unknown) =>
             agent.nodeInput.faults({ ...input, allowedHostPaths }, "input");

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bearsName, withApproval } from "../../../steps/lib/approval";
+import {
+    bearsName,
+    isGrantedToStranger,
+    printable,
+    signers,
+    withApproval,
+    withDenial,
+} from "../../../steps/lib/approval";
 import { readRequest } from "../../../steps/lib/certificateRequests";
 import { parseRequest } from "../../../steps/lib/csr";
 import {
@@ -10,6 +17,7 @@ import {
     servingParts,
     client,
     serving,
+    renewal,
     decision,
     servingNames,
     condition,
@@ -30,6 +38,14 @@ describe("the decision on a certificate request", () => {
         });
     });
 
+    it("approves the renewal of both certificates, which the node asks for itself", async () => {
+        const approved = (purpose: string) => ({ verdict: "approve", purpose });
+        // No token is left by then, and the node is registered.
+        const later = { ...expected, bootstrapUsername: undefined, nodeTaken: true };
+        assert.deepEqual(await decision(renewal(), later), approved("client"));
+        assert.deepEqual(await decision(serving(), later), approved("serving"));
+    });
+
     it("approves both bounds of expirationSeconds", async () => {
         for (const expirationSeconds of [600, 31_622_400]) {
             assert.deepEqual(await decision(client({}, { spec: { expirationSeconds } })), {
@@ -42,6 +58,45 @@ describe("the decision on a certificate request", () => {
     it("knows the node's request that an ended run approved", async () => {
         const csr = client({}, { status: condition("Approved") });
         assert.deepEqual(await decision(csr), { verdict: "approved already", purpose: "client" });
+    });
+
+    it("holds a node to the life that it was told to ask for", async () => {
+        const told = { ...expected, durationSeconds: 3600 };
+        for (const make of [client, serving, renewal]) {
+            const right = make({}, { spec: { expirationSeconds: 3600 } });
+            assert.equal((await decision(right, told)).verdict, "approve");
+            for (const [expirationSeconds, what] of [
+                [undefined, "not set"],
+                [3601, "3601"],
+                [600, "600"],
+            ] as const) {
+                assert.deepEqual(await decision(make({}, { spec: { expirationSeconds } }), told), {
+                    verdict: "refuse",
+                    purpose: make === serving ? "serving" : "client",
+                    reasons: [`expirationSeconds is ${what}, not 3600`],
+                });
+            }
+        }
+    });
+
+    it("refuses a first client certificate where another has the Node already", async () => {
+        assert.deepEqual(await decision(client(), { ...expected, nodeTaken: true }), {
+            verdict: "refuse",
+            purpose: "client",
+            reasons: [
+                "the cluster has a Node krustlet already, which this host's agent did not register; delete it if nothing uses it",
+            ],
+        });
+    });
+
+    it("shows nothing of a stranger's that a terminal would obey", async () => {
+        const csr = client({ subject: [[CN, "\u001b[2Jx\n\u202eevil"]] }, { spec: { username: "eve\r\n" } });
+        const result = await decision(csr);
+        const reasons = "reasons" in result ? result.reasons.join("; ") : "";
+        assert.match(reasons, /requester is eve\ufffd\ufffd, not /);
+        assert.match(reasons, /subject is CN=\ufffd\[2Jx\ufffd\ufffdevil, not /);
+        assert.equal(printable("x".repeat(201)), `${"x".repeat(197)}...`);
+        assert.equal(printable("Zürich: 東京"), "Zürich: 東京");
     });
 
     it("has at least thirty ways to refuse", () => {
@@ -148,6 +203,37 @@ describe("which requests are looked at", () => {
         const csr = serving({ subject: [[CN, "x"]] });
         assert.equal(bearsName(csr, await readRequest(csr), "krustlet"), true);
     });
+    it("those that the node filed for any other signer", async () => {
+        const csr = serving({ subject: [[CN, "x"]] }, { spec: { signerName: "example.com/signer" } });
+        assert.equal(bearsName(csr, await readRequest(csr), "krustlet"), true);
+    });
+    it("those for a serving certificate of the node's name, and no other signer's", async () => {
+        const by = (signerName: string) =>
+            serving({ subject: [[CN, "x"]] }, { spec: { username: "eve", signerName } });
+        for (const [csr, bears] of [
+            [by(signers.serving), true],
+            [by("example.com/signer"), false],
+        ] as const) {
+            assert.equal(bearsName(csr, await readRequest(csr), "krustlet"), bears);
+        }
+    });
+    it("those that are named as the agent's are, though nobody can read them", () => {
+        const names: [string, string, boolean][] = [
+            ["krustlet-krustlet-client-abcde", "krustlet", true],
+            ["krustlet-krustlet-serving-abcde", "krustlet", true],
+            ["krustlet-krustlet-client-", "krustlet", true],
+            ["krustlet-krustlet-other-abcde", "krustlet", false],
+            ["krustlet-krustlet2-client-abcde", "krustlet", false],
+            ["krustlet-a-client-client-abcde", "a", false],
+            ["krustlet-a-client-client-abcde", "a-client", true],
+            ["krustlet-a-client-serving-abcde", "a", false],
+        ];
+        for (const [name, node, bears] of names) {
+            const csr = client({}, { spec: { username: "eve" } });
+            csr.metadata.name = name;
+            assert.equal(bearsName(csr, new Error("unreadable"), node), bears, `${name} of ${node}`);
+        }
+    });
     it("not those of another node", async () => {
         const csr = client({
             subject: [
@@ -156,6 +242,40 @@ describe("which requests are looked at", () => {
             ],
         });
         assert.equal(bearsName(csr, await readRequest(csr), "krustlet"), false);
+    });
+});
+
+it("a stranger's request that somebody granted since the launch is told from the node's own", () => {
+    const eve = { spec: { username: "eve", groups: ["system:authenticated"] } };
+    const granted = { status: condition("Approved") };
+    assert.equal(isGrantedToStranger(client({}, { ...eve, ...granted }), expected), true);
+    const others: [string, ReturnType<typeof client>][] = [
+        ["not decided", client({}, eve)],
+        ["denied", client({}, { ...eve, status: condition("Denied") })],
+        ["before", client({}, { ...eve, ...granted, created: "2026-01-01T00:00:09Z" })],
+        ["a token of the node's group, an earlier one say", client({}, granted)],
+        ["the node itself, a renewal say", renewal({}, granted)],
+    ];
+    for (const [what, csr] of others) assert.equal(isGrantedToStranger(csr, expected), false, what);
+});
+
+it("a denial says why, and keeps the request as it was looked at", () => {
+    const csr = client();
+    const denied = withDenial(csr, ["one", "two"]);
+    assert.deepEqual(denied, {
+        ...csr,
+        apiVersion: "certificates.k8s.io/v1",
+        kind: "CertificateSigningRequest",
+        status: {
+            conditions: [
+                {
+                    type: "Denied",
+                    status: "True",
+                    reason: "KrustletStackDenied",
+                    message: "It bears a node's name and is not that node's: one; two",
+                },
+            ],
+        },
     });
 });
 

@@ -12,6 +12,8 @@ export const expected: Expectations = {
     bootstrapUsername: "system:bootstrap:abc123",
     publicKeys: { client: spki(keys.client), serving: spki(keys.serving) },
     launchedAt,
+    durationSeconds: undefined,
+    nodeTaken: false,
 };
 const subject: [string, string][] = [
     [O, "system:nodes"],
@@ -62,6 +64,12 @@ export function serving(parts: Partial<CsrParts> = {}, change: Change = {}): Cer
         groups: ["system:nodes", "system:authenticated"],
     };
     return request(makeCsr({ ...servingParts, ...parts }), base, change);
+}
+
+/** What the node asks for when it renews its client certificate: as itself. */
+export function renewal(parts: Partial<CsrParts> = {}, change: Change = {}): CertificateSigningRequest {
+    const { username, groups } = serving().spec;
+    return client(parts, { ...change, spec: { username, groups, ...change.spec } });
 }
 
 export async function decision(csr: CertificateSigningRequest, expectations = expected) {
@@ -130,6 +138,36 @@ export const refused: [string, CertificateSigningRequest, string | RegExp][] = [
             { spec: { groups: ["system:bootstrappers", "system:bootstrappers", "system:authenticated"] } },
         ),
         /^requester's groups are /,
+    ],
+    [
+        "a renewal by another node",
+        renewal({}, { spec: { username: "system:node:other" } }),
+        /^requester is system:node:other, not system:bootstrap:abc123; requester's groups are /,
+    ],
+    [
+        "a renewal by one of the node's name outside the nodes' group",
+        renewal({}, { spec: { groups: ["system:authenticated"] } }),
+        "requester's groups are system:authenticated, not system:nodes, system:authenticated",
+    ],
+    [
+        "a renewal for another's key",
+        renewal({ key: keys.foreign }),
+        "its public key is not the one that the node's agent made",
+    ],
+    [
+        "a renewal of more than the node's rights",
+        renewal({ subject: [...subject, [O, "system:masters"]] }),
+        /^subject is .*O=system:masters, not /,
+    ],
+    [
+        "a renewal that was filed before the launch",
+        renewal({}, { created: "2025-12-31T23:59:00Z" }),
+        "it was filed at 2025-12-31T23:59:00Z, before the node was launched",
+    ],
+    [
+        "the node's groups with the token's user",
+        client({}, { spec: { groups: serving().spec.groups } }),
+        /^requester's groups are system:nodes, system:authenticated, not system:bootstrappers:krustlet-stack:dev/,
     ],
     ["no groups", client({}, { spec: { groups: undefined } }), /^requester's groups are none, not /],
     [

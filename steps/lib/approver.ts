@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { readRecord, type AgentFiles } from "./agent";
 import { bearsName, decide, isUndecided, printable, type CertificateSigningRequest } from "./approval";
 import * as own from "./approverFiles";
@@ -23,21 +24,6 @@ export const usualPace: Pace = { watch: 240_000, retry: 1000, retryMost: 30_000 
 interface Requests {
     metadata: { resourceVersion: string };
     items: CertificateSigningRequest[];
-}
-
-/** Waits; cut short by the signal. */
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-        const timer = setTimeout(resolve, milliseconds);
-        signal.addEventListener(
-            "abort",
-            () => {
-                clearTimeout(timer);
-                resolve();
-            },
-            { once: true },
-        );
-    });
 }
 
 /**
@@ -78,7 +64,7 @@ export class Approver {
                 wait = Math.min(wait * 2, this.pace.retryMost);
             }
             // Also after a round that went well: a server that ends each watch at once is not to be pressed.
-            await sleep(wait, signal);
+            await sleep(wait, undefined, { signal }).catch(() => undefined);
         }
         return "ended";
     }

@@ -81,21 +81,29 @@ export class KubeHttp {
             headers["content-type"] = "application/json";
             headers["content-length"] = Buffer.byteLength(content);
         }
-        const over = AbortSignal.timeout(milliseconds);
-        const options = {
-            method,
-            headers,
-            agent: false,
-            signal: signal ? AbortSignal.any([signal, over]) : over,
+        const over = new AbortController();
+        let late = false;
+        const timer = setTimeout(() => {
+            late = true;
+            over.abort();
+        }, milliseconds);
+        const stop = () => {
+            over.abort();
         };
+        signal?.addEventListener("abort", stop);
+        if (signal?.aborted) stop();
+        const options = { method, headers, agent: false, signal: over.signal };
         return new Promise<T>((resolve, reject) => {
             const fail = (error: Error) => {
-                reject(signal?.aborted ? error : unanswered(over.aborted ? new Error("timeout") : error));
+                reject(signal?.aborted ? error : unanswered(late ? new Error("timeout") : error));
             };
             const onResponse = (response: http.IncomingMessage) => {
                 const { statusCode = 0 } = response;
                 if (statusCode >= 200 && statusCode < 300) read(response).then(resolve, fail);
-                else textOf(response).then((text) => reject(refusal(statusCode, text)), fail);
+                else
+                    textOf(response).then((text) => {
+                        reject(refusal(statusCode, text));
+                    }, fail);
             };
             const request =
                 url.protocol === "http:"
@@ -103,6 +111,11 @@ export class KubeHttp {
                     : https.request(url, { ...options, ca: authorityPem }, onResponse);
             request.on("error", fail);
             request.end(content);
+        }).finally(() => {
+            clearTimeout(timer);
+            signal?.removeEventListener("abort", stop);
+            // Ends what is still under way: a response that nobody reads to its end.
+            over.abort();
         });
     }
 }

@@ -22,7 +22,7 @@ import { hasCertificate, type Purpose } from "./lib/certificates";
 import {
     certificateApprovalInput,
     certificateRequests,
-    deleteHandedOver,
+    forgetRequests,
     readRequest,
 } from "./lib/certificateRequests";
 import { expectationsOf, sendDecision } from "./lib/deciding";
@@ -75,7 +75,7 @@ export async function approveCertificates(
                 if (await has("client")) return;
                 // Without its token it would wait for nothing.
                 await endAgents(files, progress);
-                await deleteHandedOver(kube, files);
+                await forgetRequests(input.kubeconfig, files);
             },
         ),
     );

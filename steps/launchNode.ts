@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os";
 import type { NodeInput, NodeOutput } from "./contract";
 import * as agent from "./lib/agent";
 import { endBootstrap, tokenServes } from "./lib/bootstrap";
-import { deleteHandedOver } from "./lib/certificateRequests";
+import { forgetRequests } from "./lib/certificateRequests";
 import { hasCertificate } from "./lib/certificates";
 import { StepError } from "./lib/errors";
 import { claimFolder, expandHome, readOptional, sha256OfFile } from "./lib/files";
@@ -67,14 +67,11 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     }
     await agent.endAgents(files, progress);
     checkAddress(input);
+    await forgetRequests(input.kubeconfig, files);
     if (!certified) {
         // What an earlier cluster signed is of no use in this one.
         await rm(files.kubeconfigFile, { force: true });
-        await withKube(input.kubeconfig, async (kube) => {
-            // An earlier agent's requests: the new one has new keys, and would seem to be asked for by somebody else.
-            await deleteHandedOver(kube, files);
-            await ensureToken(kube, input);
-        });
+        await withKube(input.kubeconfig, (kube) => ensureToken(kube, input));
     }
     const started = await startAgent(files, input.nodeName, {
         ...wanted,

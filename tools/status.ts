@@ -1,7 +1,10 @@
 // npm run status: what of the stack is there and what runs, from the things themselves. Changes nothing.
 import * as fs from "node:fs/promises";
 import { agentFiles, readRecord } from "../steps/lib/agent";
+import { approverFiles } from "../steps/lib/approverFiles";
+import { readRecordOf } from "../steps/lib/daemon";
 import { messageOf } from "../steps/lib/errors";
+import { readOptional } from "../steps/lib/files";
 import { isAlive } from "../steps/lib/processes";
 import { run } from "../steps/lib/run";
 import { filesOf, main, readOptions } from "./cli";
@@ -85,6 +88,16 @@ async function nodeLine(node: string, files: StackFiles, env: Env): Promise<Line
     return ["node", node, state, `${process}, log ${agent.logFile}`];
 }
 
+/** What approves the renewals of a node's certificates. */
+async function approverLine(node: string, files: StackFiles): Promise<Line> {
+    const { pidFile, logFile, contactFile } = approverFiles(files.nodeDir(node));
+    const [record, contact] = await Promise.all([readRecordOf(pidFile), readOptional(contactFile)]);
+    if (!record) return ["approver", node, "none: renewals wait until `up` has finished", ""];
+    const state = `last heard from the API server ${contact?.trim() ?? "never"}`;
+    const process = isAlive(record) ? `process ${record.pid}` : `process ${record.pid} HAS ENDED`;
+    return ["approver", node, state, `${process}, log ${logFile}`];
+}
+
 async function registryLine(address: string): Promise<Line> {
     const scheme = address.startsWith("localhost:") || address.startsWith("127.") ? "http" : "https";
     const [host] = address.split("/");
@@ -123,7 +136,9 @@ async function status(): Promise<number> {
     const outputs = readOutputs(await stackOutputs(files, env));
     const rows = await Promise.all([
         clusterLines(outputs, files, env),
-        ...outputs.nodeNames.map(async (node) => [await nodeLine(node, files, env)]),
+        ...outputs.nodeNames.map((node) =>
+            Promise.all([nodeLine(node, files, env), approverLine(node, files)]),
+        ),
         ...(outputs.registryAddress ? [registryLine(outputs.registryAddress).then((line) => [line])] : []),
         ...outputs.workloads.map(async (workload) => [await workloadLine(workload, files, env)]),
     ]);

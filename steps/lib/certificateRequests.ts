@@ -1,9 +1,10 @@
+import { rm } from "node:fs/promises";
 import type { CertificateApprovalInput } from "../contract";
 import type { AgentFiles } from "./agent";
 import type { CertificateSigningRequest } from "./approval";
 import { parseRequest, publicKeyOf, type ParsedRequest } from "./csr";
 import { readOptional } from "./files";
-import type { Kube } from "./kube";
+import { ifClusterAnswers, type Kube } from "./kube";
 import {
     bootstrapGroup,
     certificateSeconds,
@@ -44,13 +45,19 @@ export async function readRequest(csr: CertificateSigningRequest): Promise<Parse
 }
 
 /**
- * Deletes the undecided requests that are for a key which the node's agent handed over: its own for certain, whoever filed
- * them, and of no use to an agent that makes new keys.
+ * Forgets what an agent that has ended was about to get: deletes the undecided requests for a key which it handed over (its own
+ * for certain, whoever filed them), then the keys. An agent that is started makes new ones, and a request for an old one would
+ * seem to be a stranger's, or, where it was approved, the new agent's.
  */
-export async function deleteHandedOver(kube: Kube, files: AgentFiles): Promise<void> {
-    const pems = await Promise.all([files.publicKeys.client, files.publicKeys.serving].map(readOptional));
+export async function forgetRequests(kubeconfig: string, files: AgentFiles): Promise<void> {
+    const pubs = Object.values(files.publicKeys);
+    const pems = await Promise.all(pubs.map(readOptional));
     const keys = pems.map(publicKeyOf).filter((key) => key !== undefined);
-    if (keys.length === 0) return;
+    if (keys.length > 0) await ifClusterAnswers(kubeconfig, (kube) => deleteUndecided(kube, keys), progress);
+    for (const file of pubs) await rm(file, { force: true });
+}
+
+async function deleteUndecided(kube: Kube, keys: Buffer[]): Promise<void> {
     const { items } = await kube.get<{ items: CertificateSigningRequest[] }>(certificateRequests);
     for (const csr of items) {
         if ((csr.status?.conditions ?? []).length > 0) continue;

@@ -8,7 +8,7 @@ import {
     writeRecord,
 } from "./agent";
 import { makeBootstrapToken, tokenServes } from "./bootstrap";
-import { deleteHandedOver } from "./certificateRequests";
+import { forgetRequests } from "./certificateRequests";
 import { startDaemon } from "./daemon";
 import { expandHome } from "./files";
 import { withKube, type Kube } from "./kube";
@@ -74,12 +74,8 @@ export async function relaunch(
     needs: Omit<TokenNeeds, "tokenTtlSeconds" | "bootstrapFile">,
 ): Promise<AgentRecord> {
     await endAgents(files, progress);
-    if (!certified) {
-        await withKube(needs.kubeconfig, async (kube) => {
-            await deleteHandedOver(kube, files);
-            await ensureToken(kube, { ...needs, ...record });
-        });
-    }
+    await forgetRequests(needs.kubeconfig, files);
+    if (!certified) await withKube(needs.kubeconfig, (kube) => ensureToken(kube, { ...needs, ...record }));
     try {
         return await startAgent(files, needs.nodeName, record);
     } catch (error) {

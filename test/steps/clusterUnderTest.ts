@@ -113,7 +113,7 @@ export async function allowRequests(): Promise<void> {
                 {
                     apiGroups: ["certificates.k8s.io"],
                     resources: ["certificatesigningrequests"],
-                    verbs: ["create", "get", "list", "watch"],
+                    verbs: ["create", "get"],
                 },
             ],
         },

@@ -21,8 +21,11 @@ pub const APPROVAL_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// How long a refusal (401, 403) is taken for a token or a role that the API server has not seen yet.
 const GRACE_FOR_REFUSALS: Duration = Duration::from_secs(30);
 
-/// How often the request is read when no watch brings news.
-const POLL: Duration = Duration::from_secs(2);
+/// How long until the request is read again when no watch brings news (a bootstrap token allows none) and it has waited so long:
+/// a twentieth of that, from 250 ms to 2 s. An approval by a running program comes within the first second or two.
+fn poll_after(waited: Duration) -> Duration {
+    (waited / 20).clamp(Duration::from_millis(250), Duration::from_secs(2))
+}
 
 /// The API server gave no answer at all, so that nothing was refused.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +101,7 @@ async fn post(
 async fn decision(api: &Api<CertificateSigningRequest>, name: &str) -> Result<Vec<u8>> {
     let mut news = pin!(watcher(api.clone(), watcher::Config::default().fields(&format!("metadata.name={name}"))));
     let mut watching = true;
+    let begun = Instant::now();
     loop {
         match api.get(name).await {
             Ok(csr) => {
@@ -112,7 +116,7 @@ async fn decision(api: &Api<CertificateSigningRequest>, name: &str) -> Result<Ve
         }
         tokio::select! {
             event = news.next(), if watching => watching = matches!(event, Some(Ok(_))),
-            () = sleep(POLL) => {}
+            () = sleep(poll_after(begun.elapsed())) => {}
         }
     }
 }
@@ -148,6 +152,14 @@ mod tests {
             "status": status
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_request_is_read_less_often_the_longer_it_waits() {
+        let table = [(0, 250), (5_000, 250), (10_000, 500), (40_000, 2_000), (600_000, 2_000)];
+        for (waited, expected) in table {
+            assert_eq!(poll_after(Duration::from_millis(waited)), Duration::from_millis(expected), "after {waited} ms");
+        }
     }
 
     #[test]

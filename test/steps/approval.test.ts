@@ -7,8 +7,9 @@ import { runningAgents } from "../../steps/lib/agent";
 import { approverFiles, runningApprovers } from "../../steps/lib/approverFiles";
 import { processOf } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";
-import { CN, newKey, O } from "../unit/steps/makeCsr";
+import { newKey } from "../unit/steps/makeCsr";
 import * as under from "./approvalUnderTest";
+import { forgeries } from "./forgeries";
 import { fail, pass, passTwice, start } from "./runStep";
 
 const { bootstrapFile, files, group, kubectl, nodeName, stateDir } = under;
@@ -23,7 +24,6 @@ describe("approval against a real API server", () => {
     let nodeIp: string;
     let joined: string[];
     const ended = path.join(under.folder, "ended.kubeconfig");
-    const asNode = [`--as=system:node:${nodeName}`, "--as-group=system:nodes"];
 
     before(async () => {
         await pass("deleteKindCluster", under.clusterInput);
@@ -65,13 +65,6 @@ describe("approval against a real API server", () => {
         rmSync(under.folder, { recursive: true, force: true });
     });
 
-    /** How many bootstrap tokens the node has. */
-    async function tokens(): Promise<number> {
-        const args = ["get", "secrets", "--namespace=kube-system", "--output=name"];
-        const { stdout } = await kubectl([...args, "--selector=krustlet-stack/bootstrap-token-of"]);
-        return stdout.split("\n").filter(Boolean).length;
-    }
-
     it("a bootstrap token may file requests and read one by its name, nothing else", async () => {
         await pass("createBootstrapToken", token);
         const csrs = "certificatesigningrequests.certificates.k8s.io";
@@ -95,96 +88,24 @@ describe("approval against a real API server", () => {
             await fail("launchNode", { ...node, nodeIp: "192.0.2.1" }),
             /192\.0\.2\.1 is no address/,
         );
-        assert.equal(await tokens(), 0);
+        assert.equal(await under.tokens(), 0);
         assert.equal(existsSync(bootstrapFile), false);
         await pass("launchNode", node);
-        assert.equal(await tokens(), 1);
+        assert.equal(await under.tokens(), 1);
         assert.equal(statSync(bootstrapFile).mode & 0o777, 0o600);
     });
 
     it("of twelve requests in the node's name its own two are approved, ten denied; the step fails at the end", async () => {
         writeFileSync(ended, readFileSync(bootstrapFile), { mode: 0o600 });
-        const stranger = [
-            "--as=system:bootstrap:000000",
-            `--as-group=${group}`,
-            "--as-group=system:bootstrappers",
-        ];
-        const key = newKey();
-        const client = (wrong: Parameters<typeof under.request>[3]) =>
-            under.request("client", nodeIp, key, wrong);
-        const serving = (...names: object[]) => under.request("serving", nodeIp, key, { parts: { names } });
-        const [dns, ip] = [{ dNSName: nodeName }, { iPAddress: nodeIp }];
-        const name = `krustlet-${nodeName}-client-first`;
-        const other: [string, string][] = [
-            [O, "system:nodes"],
-            [CN, "system:node:other"],
-        ];
-        const [own, admin] = [bootstrapFile, under.adminFile];
-        const forged: [string, object, string, string[], RegExp][] = [
-            [
-                "filed first under our name",
-                client({ name }),
-                admin,
-                stranger,
-                /requester is system:bootstrap:000000, not system:bootstrap:[a-z0-9]{6}/,
-            ],
-            ["for a foreign key, with our token", client({}), own, [], /its public key is not the one/],
-            [
-                "with an extra organization",
-                client({ parts: { subject: [...under.subject, [O, "system:masters"]] } }),
-                own,
-                [],
-                /subject is .*O=system:masters, not /,
-            ],
-            [
-                "for another node",
-                client({ parts: { subject: other } }),
-                own,
-                [],
-                /subject is .*CN=system:node:other, not /,
-            ],
-            [
-                "for ten years",
-                client({ spec: { expirationSeconds: 315_360_000 } }),
-                own,
-                [],
-                /expirationSeconds is 315360000, not between/,
-            ],
-            [
-                "for a server too",
-                client({ spec: { usages: ["digital signature", "client auth", "server auth"] } }),
-                own,
-                [],
-                /usages are .*server auth, not /,
-            ],
-            [
-                "to another signer",
-                client({ spec: { signerName: "example.com/signer" } }),
-                own,
-                [],
-                /signer is example\.com\/signer, not one of/,
-            ],
-            [
-                "for `kubernetes`",
-                serving({ dNSName: "kubernetes" }, ip),
-                admin,
-                asNode,
-                /names are DNS:kubernetes, IP:[\d.]+, not /,
-            ],
-            ["for `*`", serving({ dNSName: "*" }, ip), admin, asNode, /names are DNS:\*, IP:[\d.]+, not /],
-            [
-                "for another's address",
-                serving(dns, { iPAddress: "10.9.9.9" }),
-                admin,
-                asNode,
-                /names are .*IP:10\.9\.9\.9, not /,
-            ],
-        ];
         const filed: [string, string, RegExp][] = [];
-        for (const [what, object, kubeconfig, as, reason] of forged)
+        for (const [what, object, kubeconfig, as, reason] of forgeries(nodeIp))
             filed.push([what, await under.file(object, kubeconfig, as), reason]);
         // The API server itself refuses a broken signature.
-        const broken = await kubectl(["create", "-f", "-"], client({ parts: { corrupt: true } }), own);
+        const broken = await kubectl(
+            ["create", "-f", "-"],
+            under.request("client", nodeIp, newKey(), { parts: { corrupt: true } }),
+            bootstrapFile,
+        );
         assert.match(broken.stderr, /spec\.request: Invalid value/);
 
         const deciding = start("approveCertificates", JSON.stringify(approval));
@@ -219,7 +140,7 @@ describe("approval against a real API server", () => {
     });
 
     it("the token has ended and its file has gone, though the step has failed", async () => {
-        assert.equal(await tokens(), 0);
+        assert.equal(await under.tokens(), 0);
         assert.equal(existsSync(bootstrapFile), false);
         // The API server remembers for ten seconds whose token it was.
         await under.until("401", async () => {
@@ -243,7 +164,7 @@ describe("approval against a real API server", () => {
             runningAgents(files).map((one) => one.pid),
             [pid],
         );
-        assert.equal(await tokens(), 0);
+        assert.equal(await under.tokens(), 0);
         assert.deepEqual(await versions(), before);
     });
 
@@ -300,7 +221,7 @@ describe("approval against a real API server", () => {
         ];
         for (const { name } of renewed) await under.issued(name, files.kubeconfigFile);
         const forged = await under.file(under.request("serving", nodeIp, newKey()), files.kubeconfigFile);
-        const condition = await decisionOn(forged);
+        const condition = await under.decisionOn(forged);
         assert.deepEqual([condition.type, condition.reason], ["Denied", "KrustletStackDenied"]);
         assert.match(condition.message ?? "", /: its public key is not the one that the node's agent made$/);
         const log = readFileSync(approverFiles(stateDir).logFile, "utf8");
@@ -388,7 +309,7 @@ describe("approval against a real API server", () => {
                 `${name} was denied .*the cluster has a Node ${nodeName} already, which this host's agent did not register`,
             ),
         );
-        assert.equal(await tokens(), 0);
+        assert.equal(await under.tokens(), 0);
         assert.deepEqual(runningAgents(files), [], "an agent without a token waits for nothing");
 
         assert.equal((await kubectl(["delete", "node", nodeName])).exitCode, 0);
@@ -402,7 +323,7 @@ describe("approval against a real API server", () => {
         const result = await deciding;
         assert.equal(result.exitCode, 0, result.stderr);
         assert.deepEqual(Object.values(JSON.parse(result.stdout) as object).sort(), [...joined].sort());
-        assert.equal(await tokens(), 0);
+        assert.equal(await under.tokens(), 0);
     });
 
     it("a node that lost its certificate joins again with a new token, its Node being there", async () => {
@@ -416,19 +337,11 @@ describe("approval against a real API server", () => {
             false,
             "what the last agent handed over is forgotten",
         );
-        assert.equal(await tokens(), 1);
+        assert.equal(await under.tokens(), 1);
         const deciding = start("approveCertificates", JSON.stringify({ ...approval, agentPid: pid }));
         joined = await under.joinAs(cluster, nodeIp);
         const result = await deciding;
         assert.equal(result.exitCode, 0, result.stderr);
-        assert.equal(await tokens(), 0);
+        assert.equal(await under.tokens(), 0);
     });
-
-    /** The one condition of a request, once it is decided. */
-    function decisionOn(name: string) {
-        return under.until(
-            `a decision on ${name}`,
-            async () => (await under.csr(name)).status?.conditions?.[0],
-        );
-    }
 });

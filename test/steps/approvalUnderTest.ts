@@ -198,3 +198,15 @@ export async function joinAs(cluster: contract.KindClusterOutput, nodeIp: string
     writeFileSync(files.servingCertificate, Buffer.from(servingCertificate, "base64"), { mode: 0o600 });
     return [client.name, serving.name];
 }
+
+/** How many bootstrap tokens the node has. */
+export async function tokens(): Promise<number> {
+    const args = ["get", "secrets", "--namespace=kube-system", "--output=name"];
+    const { stdout } = await kubectl([...args, "--selector=krustlet-stack/bootstrap-token-of"]);
+    return stdout.split("\n").filter(Boolean).length;
+}
+
+/** The one condition of a request, once it is decided. */
+export function decisionOn(name: string): Promise<{ type: string; reason?: string; message?: string }> {
+    return until(`a decision on ${name}`, async () => (await csr(name)).status?.conditions?.[0]);
+}

@@ -18,7 +18,8 @@ fn each_refusal_has_its_exit_code_and_says_what_is_wrong() {
     let (good, text, component) = (path("good.wasm"), path("text.wasm"), path("component.wasm"));
     std::fs::write(&good, wat::parse_str(r#"(module (func (export "_start")))"#).unwrap()).unwrap();
     std::fs::write(&text, "#!/bin/sh\n").unwrap();
-    std::fs::write(&component, wat::parse_str("(component)").unwrap()).unwrap();
+    let whole = wat::parse_str(r#"(component (import "a" (func)))"#).unwrap();
+    std::fs::write(&component, &whole[..whole.len() - 1]).unwrap();
     // Taken and given back: nobody listens there now.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (host, name) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{port}/x:v1"));
@@ -26,7 +27,7 @@ fn each_refusal_has_its_exit_code_and_says_what_is_wrong() {
 
     let cases: [(&[&str], i32, &str); 8] = [
         (&["push", &text, &name], 2, "text.wasm is not a WebAssembly module"),
-        (&["push", &component, &name], 2, "component.wasm is a WebAssembly component"),
+        (&["push", &component, &name], 2, "component.wasm is a damaged WebAssembly module"),
         (&["push", &path("none.wasm"), &name], 2, "none.wasm: No such file"),
         (&["push", &good, "Bad/Name"], 2, "must be in lower case"),
         (&["push", &good, &untagged], 2, "a push needs a tag"),

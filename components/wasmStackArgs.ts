@@ -131,6 +131,7 @@ const stackRules: Rules<WasmStackArgs> = {
         mergeKubeconfigFile: text,
         kubeadmConfigPatches: rules.texts,
         containerdConfigPatches: rules.texts,
+        verifyKubelets: boolean,
     } satisfies Rules<KindClusterArgs>),
     registry: object({
         port: rules.port,

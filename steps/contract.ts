@@ -22,6 +22,11 @@ export interface KindClusterInput {
     kubeadmConfigPatches: string[];
     /** More containerdConfigPatches (TOML), after the ones that this host needs. */
     containerdConfigPatches: string[];
+    /**
+     * Whether the API server verifies the serving certificates of kubelets, and kind's own kubelets ask for theirs (see
+     * approveKubeletCertificates). Unset: yes.
+     */
+    verifyKubelets?: boolean;
 }
 
 /** createKindCluster. Holds the kubeconfig: a secret as a whole. */
@@ -41,6 +46,26 @@ export interface KindClusterOutput {
     gatewayAddress: string;
     /** UID of the cluster's kube-system namespace: another cluster of the same name has another one. */
     identity: string;
+}
+
+/** approveKubeletCertificates */
+export interface KubeletApprovalInput {
+    /** Admin kubeconfig (YAML). Secret. */
+    kubeconfig: string;
+    /** Name of the kind cluster. */
+    clusterName: string;
+    /** Whose cluster it must be: see KindClusterInput.owner. */
+    owner: string;
+    /** Whether the cluster's kubelets ask for serving certificates at all: KindClusterInput.verifyKubelets. Unset: yes. */
+    verifyKubelets?: boolean;
+    /** How long all of them may take to have theirs, in seconds. */
+    timeoutSeconds: number;
+}
+
+/** approveKubeletCertificates */
+export interface KubeletApprovalOutput {
+    /** Each of kind's nodes with the name of its approved request; null where it had a certificate already. */
+    requests: Record<string, string | null>;
 }
 
 /** createBootstrapToken, deleteBootstrapToken */
@@ -279,6 +304,7 @@ export interface Steps {
     preflight: { input: PreflightInput; output: PreflightOutput };
     createKindCluster: { input: KindClusterInput; output: KindClusterOutput };
     deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
+    approveKubeletCertificates: { input: KubeletApprovalInput; output: KubeletApprovalOutput };
     createBootstrapToken: { input: BootstrapTokenInput; output: BootstrapTokenOutput };
     deleteBootstrapToken: { input: BootstrapTokenInput; output: Record<string, never> };
     launchNode: { input: NodeInput; output: NodeOutput };

@@ -4,7 +4,7 @@ import { NODE_IMAGE } from "../defaults";
 import { owner } from "../names";
 import * as rules from "../rules";
 import { stepResource } from "../step";
-import { checkArgs, text } from "../validation";
+import { boolean, checkArgs, text } from "../validation";
 
 export interface KindClusterArgs {
     /**
@@ -35,6 +35,12 @@ export interface KindClusterArgs {
      * patches make another cluster. Default: none.
      */
     containerdConfigPatches?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Whether the API server verifies the serving certificate of every node that it gets logs from, and kind's own kubelets get
+     * certificates that pass. Without it whoever answers at a node's address is believed. Another value makes another cluster.
+     * Needs Kubernetes 1.32 or later. Default: true.
+     */
+    verifyKubelets?: pulumi.Input<boolean>;
 }
 
 /**
@@ -80,11 +86,13 @@ export class KindCluster extends pulumi.ComponentResource {
             mergeKubeconfigFile: text,
             kubeadmConfigPatches: rules.texts,
             containerdConfigPatches: rules.texts,
+            verifyKubelets: boolean,
         });
         const clusterName = checked.name ?? "krustlet";
         const image = checked.image ?? NODE_IMAGE;
         const kubeadmConfigPatches = pulumi.output(checked.kubeadmConfigPatches ?? []);
         const containerdConfigPatches = pulumi.output(checked.containerdConfigPatches ?? []);
+        const verifyKubelets = pulumi.output(checked.verifyKubelets ?? true);
 
         const cluster = stepResource(
             `${name}-kind`,
@@ -99,9 +107,10 @@ export class KindCluster extends pulumi.ComponentResource {
                     mergeKubeconfigFile: checked.mergeKubeconfigFile,
                     kubeadmConfigPatches,
                     containerdConfigPatches,
+                    verifyKubelets,
                 },
                 // What cannot be changed in a cluster that stands.
-                triggers: [clusterName, image, kubeadmConfigPatches, containerdConfigPatches],
+                triggers: [clusterName, image, kubeadmConfigPatches, containerdConfigPatches, verifyKubelets],
                 secretOutput: true,
             },
             { parent: this },
@@ -120,6 +129,23 @@ export class KindCluster extends pulumi.ComponentResource {
         this.provider = new kubernetes.Provider(
             `${name}-provider`,
             { kubeconfig: this.kubeconfig, clusterIdentifier: this.identity },
+            { parent: this },
+        );
+
+        // Nothing waits for it: only what reads the logs of kind's own nodes could.
+        stepResource(
+            `${name}-kubelets`,
+            {
+                create: "approveKubeletCertificates",
+                input: {
+                    kubeconfig: this.kubeconfig,
+                    clusterName: this.name,
+                    owner: owner(),
+                    verifyKubelets,
+                    timeoutSeconds: 180,
+                },
+                triggers: [this.identity],
+            },
             { parent: this },
         );
 

@@ -19,7 +19,7 @@ export interface Container {
     State: { Running: boolean };
     Mounts: { Type: string; Name?: string; Destination: string }[];
     NetworkSettings: {
-        Networks: Record<string, unknown>;
+        Networks: Record<string, { IPAddress?: string }>;
         Ports: Record<string, { HostPort: string }[] | null> | null;
     };
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { KindClusterInput } from "../contract";
 import type { Container, DockerHost } from "./docker";
-import { list, matching, integer, object, optional, owner, text } from "./schema";
+import { flag, list, matching, integer, object, optional, owner, text } from "./schema";
 
 /** Input of createKindCluster and deleteKindCluster. */
 export const kindClusterInput = object<KindClusterInput>({
@@ -15,6 +15,7 @@ export const kindClusterInput = object<KindClusterInput>({
     mergeKubeconfigFile: optional(text),
     kubeadmConfigPatches: list(text),
     containerdConfigPatches: list(text),
+    verifyKubelets: optional(flag),
 });
 
 /** Label that kind gives each of a cluster's containers; its value is the cluster's name. */
@@ -56,15 +57,28 @@ export function hostFacts(
     };
 }
 
+/**
+ * Makes the API server verify who it talks to when it gets logs from a node. In the form of kubeadm's older configuration: with
+ * no apiVersion kind turns it into that of the configuration at hand, and adds it to the arguments that are there.
+ */
+const verifyingApiServer = {
+    kind: "ClusterConfiguration",
+    apiServer: { extraArgs: { "kubelet-certificate-authority": "/etc/kubernetes/pki/ca.crt" } },
+};
+
 /** The kind config (JSON, which is YAML too) of a cluster on such a host. */
 export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
+    const verify = input.verifyKubelets ?? true;
     const kubelet = {
+        // Else a kubelet makes a certificate for itself, which proves nothing to anybody.
+        ...(verify ? { serverTLSBootstrap: true } : {}),
         // Kubernetes 1.35 and later refuse cgroup v1 unless told that it is known.
         ...(facts.cgroupV1 ? { failCgroupV1: false } : {}),
         // Lets the kubelet go on where it may not set kernel parameters and limits.
         ...(facts.lacksSysResource ? { featureGates: { KubeletInUserNamespace: true } } : {}),
     };
     const kubeadmConfigPatches = [
+        ...(verify ? [JSON.stringify(verifyingApiServer)] : []),
         ...(Object.keys(kubelet).length > 0
             ? [JSON.stringify({ kind: "KubeletConfiguration", ...kubelet })]
             : []),

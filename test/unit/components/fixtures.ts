@@ -19,6 +19,7 @@ export const steps: Required<StepOutputs> = {
         identity: "cluster-uid",
     },
     deleteKindCluster: {},
+    approveKubeletCertificates: { requests: { "demo-control-plane": "csr-abcde" } },
     createBootstrapToken: {
         file: "~/state/bootstrap.kubeconfig",
         username: "system:bootstrap:abcdef",

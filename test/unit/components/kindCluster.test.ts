@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { KindCluster } from "../../../components";
-import { commandInputs, steps, undone } from "./fixtures";
+import { commandInputs, notUndone, steps, undone } from "./fixtures";
 import { areSecret, record } from "./mocks";
 
 const outputs = (cluster: KindCluster) => ({
@@ -32,10 +32,29 @@ test("a cluster of defaults", async () => {
                     waitSeconds: 180,
                     kubeadmConfigPatches: [],
                     containerdConfigPatches: [],
+                    verifyKubelets: true,
                 }),
-                triggers: ["krustlet", "kindest/node:v1.36.4", [], []],
+                triggers: ["krustlet", "kindest/node:v1.36.4", [], [], true],
             },
             options: { ...undone, additionalSecretOutputs: ["stdout"] },
+        },
+        "c-kubelets": {
+            type: "command:local:Command",
+            parent: "krustlet-stack:index:KindCluster::c",
+            inputs: {
+                ...commandInputs("approveKubeletCertificates"),
+                stdin: {
+                    secret: JSON.stringify({
+                        kubeconfig: "admin kubeconfig",
+                        clusterName: "demo",
+                        owner: "project/stack",
+                        verifyKubelets: true,
+                        timeoutSeconds: 180,
+                    }),
+                },
+                triggers: ["cluster-uid"],
+            },
+            options: { ...notUndone, dependsOn: ["command:local:Command::c-kind"] },
         },
         "c-provider": {
             type: "pulumi:providers:kubernetes",
@@ -56,6 +75,7 @@ test("every argument reaches the step; name, image and patches make another clus
         mergeKubeconfigFile: "~/.kube/config",
         kubeadmConfigPatches: ["kind: KubeletConfiguration"],
         containerdConfigPatches: [pulumi.output("[plugins]")],
+        verifyKubelets: pulumi.output(false),
     };
     const { resources } = await record({ steps }, () => new KindCluster("c", args).name);
     assert.deepEqual(resources["c-kind"].inputs, {
@@ -68,9 +88,12 @@ test("every argument reaches the step; name, image and patches make another clus
             mergeKubeconfigFile: "~/.kube/config",
             kubeadmConfigPatches: ["kind: KubeletConfiguration"],
             containerdConfigPatches: ["[plugins]"],
+            verifyKubelets: false,
         }),
-        triggers: ["demo", "kindest/node:v1.35.4", ["kind: KubeletConfiguration"], ["[plugins]"]],
+        triggers: ["demo", "kindest/node:v1.35.4", ["kind: KubeletConfiguration"], ["[plugins]"], false],
     });
+    const kubelets = (resources["c-kubelets"].inputs.stdin as { secret: string }).secret;
+    assert.equal((JSON.parse(kubelets) as { verifyKubelets: boolean }).verifyKubelets, false);
 });
 
 test("the kubeconfig alone is secret", async () => {

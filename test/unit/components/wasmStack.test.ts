@@ -41,6 +41,7 @@ test("the walk-through: every part, and what it tells", async () => {
         s: "krustlet-stack:index:WasmStack < ",
         "s-cluster": "krustlet-stack:index:KindCluster < s",
         "s-cluster-kind": "command:local:Command < s-cluster",
+        "s-cluster-kubelets": "command:local:Command < s-cluster",
         "s-cluster-provider": "pulumi:providers:kubernetes < s-cluster",
         "s-registry": "krustlet-stack:index:LocalRegistry < s",
         "s-registry-image": "docker:index/remoteImage:RemoteImage < s-registry",
@@ -185,14 +186,14 @@ test("nothing is made before the preflight has passed", async () => {
     );
     assert.deepEqual(before, []);
     assert.equal(recording.invokes[0].command, "steps/preflight.ts");
-    assert.equal(custom(recording.resources).length, 20);
+    assert.equal(custom(recording.resources).length, 21);
 });
 
 test("a preview, where nothing is known yet, registers what it can and runs no step but those that look", async () => {
     const { resources, invokes } = await record({ steps, preview: true }, () => {
         new WasmStack("s", { workloads: [hello] });
     });
-    assert.equal(custom(resources).length, 20);
+    assert.equal(custom(resources).length, 21);
     assert.deepEqual(
         invokes.map(({ command }) => command),
         ["steps/preflight.ts", "steps/describeModule.ts"],

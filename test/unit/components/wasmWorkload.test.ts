@@ -131,7 +131,11 @@ test("every argument reaches the pod, which goes with the cluster and waits for 
         provider,
         deletedWith: provider,
         replaceOnChanges: ["spec"],
-        dependsOn: ["command:local:Command::first-kind", "pulumi:providers:kubernetes::first-provider"],
+        dependsOn: [
+            "command:local:Command::first-kind",
+            "command:local:Command::first-kubelets",
+            "pulumi:providers:kubernetes::first-provider",
+        ],
     });
 });
 

@@ -11,6 +11,9 @@ const input: KindClusterInput = {
     kubeadmConfigPatches: [],
     containerdConfigPatches: [],
 };
+/** What makes the API server verify kubelets, in every config that does not say otherwise. */
+const verifying =
+    '{"kind":"ClusterConfiguration","apiServer":{"extraArgs":{"kubelet-certificate-authority":"/etc/kubernetes/pki/ca.crt"}}}';
 const complete = { cgroupV1: false, lacksSysResource: false };
 
 /** A container as kind makes it from a config. */
@@ -68,7 +71,7 @@ describe("facts of the host", () => {
 });
 
 describe("the kind config", () => {
-    it("has no patches on a complete host", () => {
+    it("has on a complete host just the patches that verify kubelets", () => {
         assert.deepEqual(JSON.parse(kind.kindConfig(input, complete)), {
             kind: "Cluster",
             apiVersion: "kind.x-k8s.io/v1alpha4",
@@ -84,15 +87,23 @@ describe("the kind config", () => {
                         },
                         {
                             hostPath: "/dev/null",
-                            containerPath: "/var/lib/krustlet-stack/config/3833efe56bbb7ea5",
+                            containerPath: "/var/lib/krustlet-stack/config/fbdd4676ce9e12d3",
                             readOnly: true,
                         },
                     ],
                 },
             ],
-            kubeadmConfigPatches: [],
+            kubeadmConfigPatches: [verifying, '{"kind":"KubeletConfiguration","serverTLSBootstrap":true}'],
             containerdConfigPatches: [],
         });
+    });
+
+    it("has no patches where kubelets need not be verified", () => {
+        const config = JSON.parse(kind.kindConfig({ ...input, verifyKubelets: false }, complete)) as Record<
+            string,
+            unknown
+        >;
+        assert.deepEqual(config.kubeadmConfigPatches, []);
     });
 
     it("has the host's patches before the user's", () => {
@@ -101,7 +112,8 @@ describe("the kind config", () => {
             kind.kindConfig(given, { cgroupV1: true, lacksSysResource: true }),
         ) as Record<string, unknown>;
         assert.deepEqual(config.kubeadmConfigPatches, [
-            '{"kind":"KubeletConfiguration","failCgroupV1":false,"featureGates":{"KubeletInUserNamespace":true}}',
+            verifying,
+            '{"kind":"KubeletConfiguration","serverTLSBootstrap":true,"failCgroupV1":false,"featureGates":{"KubeletInUserNamespace":true}}',
             "kind: A",
         ]);
         assert.deepEqual(config.containerdConfigPatches, [
@@ -116,7 +128,8 @@ describe("the kind config", () => {
             kind.kindConfig(input, { cgroupV1: true, lacksSysResource: false }),
         ) as Record<string, unknown>;
         assert.deepEqual(config.kubeadmConfigPatches, [
-            '{"kind":"KubeletConfiguration","failCgroupV1":false}',
+            verifying,
+            '{"kind":"KubeletConfiguration","serverTLSBootstrap":true,"failCgroupV1":false}',
         ]);
         assert.deepEqual(config.containerdConfigPatches, []);
     });
@@ -171,6 +184,12 @@ describe("adoption", () => {
             "one of other patches",
             [container(config)],
             kind.kindConfig({ ...input, kubeadmConfigPatches: ["kind: A"] }, complete),
+            false,
+        ],
+        [
+            "one whose kubelets are not verified",
+            [container(kind.kindConfig({ ...input, verifyKubelets: false }, complete))],
+            config,
             false,
         ],
         // How long to wait and where to merge says nothing of what was made.

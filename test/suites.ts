@@ -178,6 +178,19 @@ const node: Suite = {
         ),
 };
 
+const security: Suite = {
+    name: "security",
+    title: "who gets in: certificates, tokens, the log port",
+    run: (context) =>
+        withTestNode(context, async (file) =>
+            nodeTests(await tests(context, "test/security"), {
+                cwd: context.root,
+                env: { ...context.env, [UNDER_TEST]: file },
+                timeoutMinutes: 20,
+            }),
+        ),
+};
+
 const stack: Suite = {
     name: "stack",
     title: "the whole stack: up, up again, change, destroy",
@@ -190,4 +203,15 @@ const stack: Suite = {
 };
 
 /** In the order in which they run: what is quick to fail first. */
-export const suites: readonly Suite[] = [setUp, lint, unit, supply, rust, plugins, steps, node, stack];
+export const suites: readonly Suite[] = [
+    setUp,
+    lint,
+    unit,
+    supply,
+    rust,
+    plugins,
+    steps,
+    node,
+    security,
+    stack,
+];

@@ -38,7 +38,8 @@ export class ApiError extends Error {
 
 interface Kubeconfig {
     clusters: { cluster: { server: string; "certificate-authority-data": string } }[];
-    users: { user: { "client-certificate-data": string; "client-key-data": string } }[];
+    /** A user with a token has neither. */
+    users: { user: { "client-certificate-data"?: string; "client-key-data"?: string } }[];
 }
 
 const plurals: Record<string, [group: string, plural: string]> = {
@@ -68,7 +69,8 @@ export class Api {
         const config = load(fs.readFileSync(kubeconfigFile, "utf8")) as Kubeconfig;
         const [{ cluster }] = config.clusters;
         const [{ user }] = config.users;
-        const decoded = (base64: string) => Buffer.from(base64, "base64");
+        const decoded = (base64?: string) =>
+            base64 === undefined ? undefined : Buffer.from(base64, "base64");
         this.base = new URL(cluster.server);
         this.tls = {
             ca: decoded(cluster["certificate-authority-data"]),

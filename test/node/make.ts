@@ -188,8 +188,17 @@ async function pushPrivately(context: SuiteContext, folder: string, file: string
     }
 }
 
+/** A copy of the bootstrap kubeconfig that a node joined with: the original may go with its token. */
+export function usedBootstrapFile(input: NodeInput): string {
+    return `${input.stateDir}-joined-with.kubeconfig`;
+}
+
 /** The node joins as it does in a stack. */
-async function join(context: SuiteContext, input: NodeInput, kubeconfigFile: string): Promise<void> {
+export async function join(
+    context: Pick<SuiteContext, "root" | "env">,
+    input: NodeInput,
+    kubeconfigFile: string,
+): Promise<void> {
     const { kubeconfig, owner, nodeName, nodeIp, stateDir } = input;
     const token: BootstrapTokenInput = {
         kubeconfig,
@@ -200,6 +209,7 @@ async function join(context: SuiteContext, input: NodeInput, kubeconfigFile: str
         file: input.bootstrapFile,
     };
     await runStep(context, "createBootstrapToken", token);
+    await fs.copyFile(input.bootstrapFile, usedBootstrapFile(input));
     await allowRequests(context, kubeconfigFile);
     await runStep(context, "launchNode", input);
     const approval = {
@@ -216,7 +226,7 @@ async function join(context: SuiteContext, input: NodeInput, kubeconfigFile: str
 }
 
 /** Lets the bootstrap group file certificate requests: Kubernetes has a role for just that. */
-async function allowRequests({ env }: SuiteContext, kubeconfigFile: string): Promise<void> {
+async function allowRequests({ env }: Pick<SuiteContext, "env">, kubeconfigFile: string): Promise<void> {
     const binding = {
         apiVersion: "rbac.authorization.k8s.io/v1",
         kind: "ClusterRoleBinding",
@@ -228,6 +238,6 @@ async function allowRequests({ env }: SuiteContext, kubeconfigFile: string): Pro
         },
         subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: GROUP }],
     };
-    const argv = ["kubectl", `--kubeconfig=${kubeconfigFile}`, "create", "--filename=-"];
+    const argv = ["kubectl", `--kubeconfig=${kubeconfigFile}`, "apply", "--filename=-"];
     await run(argv, { env, input: JSON.stringify(binding) });
 }

@@ -21,7 +21,7 @@ export const RUST_REGISTRY: TestRegistry = { name: "krustlet-stack-test-registry
 
 /** Runs `use` with the address (host:port) of a registry that starts empty. */
 export async function withTestRegistry<T>(
-    { env }: SuiteContext,
+    { env }: Pick<SuiteContext, "env">,
     { name, port, htpasswd }: TestRegistry,
     use: (address: string) => Promise<T>,
 ): Promise<T> {

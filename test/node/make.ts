@@ -225,19 +225,30 @@ export async function join(
     await runStep(context, "awaitNode", { kubeconfig, nodeName, stateDir, timeoutSeconds: 60 });
 }
 
-/** Lets the bootstrap group file certificate requests: Kubernetes has a role for just that. */
+/** Lets the bootstrap group file certificate requests and read them by name, as KrustletBootstrap does. */
 async function allowRequests({ env }: Pick<SuiteContext, "env">, kubeconfigFile: string): Promise<void> {
+    const apiGroup = "rbac.authorization.k8s.io";
+    const metadata = { name: "krustlet-stack:node-test" };
+    const role = {
+        apiVersion: `${apiGroup}/v1`,
+        kind: "ClusterRole",
+        metadata,
+        rules: [
+            {
+                apiGroups: ["certificates.k8s.io"],
+                resources: ["certificatesigningrequests"],
+                verbs: ["create", "get"],
+            },
+        ],
+    };
     const binding = {
-        apiVersion: "rbac.authorization.k8s.io/v1",
+        apiVersion: `${apiGroup}/v1`,
         kind: "ClusterRoleBinding",
-        metadata: { name: "krustlet-stack:node-test" },
-        roleRef: {
-            apiGroup: "rbac.authorization.k8s.io",
-            kind: "ClusterRole",
-            name: "system:node-bootstrapper",
-        },
-        subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: GROUP }],
+        metadata,
+        roleRef: { apiGroup, kind: "ClusterRole", name: metadata.name },
+        subjects: [{ apiGroup, kind: "Group", name: GROUP }],
     };
     const argv = ["kubectl", `--kubeconfig=${kubeconfigFile}`, "apply", "--filename=-"];
-    await run(argv, { env, input: JSON.stringify(binding) });
+    const list = { apiVersion: "v1", kind: "List", items: [role, binding] };
+    await run(argv, { env, input: JSON.stringify(list) });
 }

@@ -31,6 +31,11 @@ describe("the bootstrap token", { timeout: 60_000 }, () => {
         const authorization = `Bearer ${token}`;
         const anonymous = new Api(usedBootstrapFile(node));
         try {
+            // The API server remembers for some seconds that a token was good.
+            await world.until("401 to the revoked token", async () => {
+                const { status } = await anonymous.request("GET", csrs, undefined, { authorization });
+                return status === 401 ? true : undefined;
+            });
             for (const path of [csrs, "/api/v1/nodes", "/version"]) {
                 const answer = await anonymous.request("GET", path, undefined, { authorization });
                 assert.equal(answer.status, 401, `${path}: ${answer.text.slice(0, 200)}`);
@@ -44,7 +49,7 @@ describe("the bootstrap token", { timeout: 60_000 }, () => {
         assert.doesNotMatch(left ?? "", new RegExp(token ?? "-"));
     });
 
-    it("could file certificate requests and follow them, and nothing else", async () => {
+    it("could file certificate requests and read them by name, and nothing else", async () => {
         const { node } = underTest();
         const id = tokenIdIn((await readOptional(usedBootstrapFile(node))) ?? "") ?? "";
         const user = usernameOf(id);
@@ -69,12 +74,14 @@ describe("the bootstrap token", { timeout: 60_000 }, () => {
             return (JSON.parse(review.text) as { status: { allowed?: boolean } }).status.allowed ?? false;
         };
         const requests = "certificatesigningrequests@certificates.k8s.io";
-        for (const verb of ["create", "get", "list", "watch"])
-            assert.equal(await may(verb, requests), true, verb);
+        for (const verb of ["create", "get"]) assert.equal(await may(verb, requests), true, verb);
 
         const signer = { name: "kubernetes.io/kubelet-serving" };
         const refused: [string, string, object?][] = [
-            ...["update", "patch", "delete"].map((verb): [string, string] => [verb, requests]),
+            ...["list", "watch", "update", "patch", "delete"].map((verb): [string, string] => [
+                verb,
+                requests,
+            ]),
             ["update", "certificatesigningrequests/approval@certificates.k8s.io"],
             ["update", "certificatesigningrequests/status@certificates.k8s.io"],
             ["approve", "signers@certificates.k8s.io", signer],

@@ -60,7 +60,6 @@ pub async fn run(config: &Config) -> Result<()> {
             logs,
             events: Events::new(identity.client.clone(), &config.node_name),
             directory,
-            host_ip: config.node_ip.to_string(),
             pods_dir: config.data_dir.join("pods"),
             provision: Arc::new(Provision::new(
                 Objects::new(identity.client.clone()),

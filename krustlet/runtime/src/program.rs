@@ -7,6 +7,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use crate::RuntimeError;
 use crate::code_cache::CodeCache;
 use crate::host::Host;
+use crate::module::hex;
 use crate::run::State;
 
 /// A compiled program, bound to the functions of the host.
@@ -31,7 +32,7 @@ impl Kind {
             return Err(RuntimeError::NotWasm {
                 found: match &wasm[..wasm.len().min(4)] {
                     [] => "nothing".into(),
-                    start => start.iter().map(|byte| format!("{byte:02x}")).collect(),
+                    start => hex(start),
                 },
             });
         }

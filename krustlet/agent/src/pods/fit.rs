@@ -33,21 +33,8 @@ pub fn amounts(list: Option<&BTreeMap<String, Quantity>>) -> Amounts {
 
 fn amount(name: &str, text: &str) -> Option<u64> {
     match name {
-        "cpu" => thousandths(text),
+        "cpu" => quantity::milli(text),
         _ => quantity::bytes(text),
-    }
-}
-
-/// A quantity in thousandths, rounded up.
-fn thousandths(text: &str) -> Option<u64> {
-    let scaled = |suffix, by: &str| text.strip_suffix(suffix).map(|number| format!("{number}{by}"));
-    let number = scaled('m', "").or_else(|| scaled('u', "e-3")).or_else(|| scaled('n', "e-6"));
-    match number {
-        Some(number) => quantity::bytes(&number),
-        None if text.ends_with(|last: char| last.is_ascii_digit() || last == '.') && !text.contains(['e', 'E']) => {
-            quantity::bytes(&format!("{text}k"))
-        }
-        None => quantity::bytes(text)?.checked_mul(1000),
     }
 }
 

@@ -84,8 +84,6 @@ pub struct Shared {
     pub events: Events,
     /// Where the log port looks.
     pub directory: Directory,
-    /// The node's address, as text.
-    pub host_ip: String,
     /// Folder of all pods' logs.
     pub pods_dir: PathBuf,
     /// What pods are given by their node: volumes, and what their specs refer to.

@@ -68,7 +68,6 @@ impl World {
             )),
             events: Events::new(client.clone(), "wasm"),
             directory: directory.clone(),
-            host_ip: "10.0.0.1".into(),
             pods_dir: self.disk.path().join("pods"),
             client,
         };

@@ -52,7 +52,7 @@ impl Worker {
             mounted: self.course.mounted,
             mount_error: self.mount_error.as_deref(),
             terminal: self.course.deleting() || self.course.verdict().is_some(),
-            host_ip: &self.shared.host_ip,
+            host_ip: &self.shared.provision.node.host_ip,
             start_time: self.start_time,
             now: Timestamp::now(),
         });

@@ -165,30 +165,26 @@ const steps: Suite = {
         }),
 };
 
+/** Runs a folder's tests against a cluster with a node, made for them. */
+const onTestNode = (context: SuiteContext, folder: string): Promise<Counts> =>
+    withTestNode(context, async (file) =>
+        nodeTests(await tests(context, folder), {
+            cwd: context.root,
+            env: { ...context.env, [UNDER_TEST]: file },
+            timeoutMinutes: 20,
+        }),
+    );
+
 const node: Suite = {
     name: "node",
     title: "the node agent against a real API server",
-    run: (context) =>
-        withTestNode(context, async (file) =>
-            nodeTests(await tests(context, "test/node"), {
-                cwd: context.root,
-                env: { ...context.env, [UNDER_TEST]: file },
-                timeoutMinutes: 20,
-            }),
-        ),
+    run: (context) => onTestNode(context, "test/node"),
 };
 
 const security: Suite = {
     name: "security",
     title: "who gets in: certificates, tokens, the log port",
-    run: (context) =>
-        withTestNode(context, async (file) =>
-            nodeTests(await tests(context, "test/security"), {
-                cwd: context.root,
-                env: { ...context.env, [UNDER_TEST]: file },
-                timeoutMinutes: 20,
-            }),
-        ),
+    run: (context) => onTestNode(context, "test/security"),
 };
 
 const stack: Suite = {

@@ -26,6 +26,19 @@ export interface Answer {
     text: string;
 }
 
+/** A response when it has come to its end. */
+export function answerOf(response: http.IncomingMessage): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (piece: string) => (text += piece));
+        response.on("error", reject);
+        response.on("end", () => {
+            resolve({ status: response.statusCode ?? 0, text });
+        });
+    });
+}
+
 /** An answer other than success. */
 export class ApiError extends Error {
     constructor(
@@ -102,13 +115,7 @@ export class Api {
                 new URL(path, this.base),
                 { method, headers: all, ...connection },
                 (response) => {
-                    let text = "";
-                    response.setEncoding("utf8");
-                    response.on("data", (piece: string) => (text += piece));
-                    response.on("error", reject);
-                    response.on("end", () => {
-                        resolve({ status: response.statusCode ?? 0, text });
-                    });
+                    answerOf(response).then(resolve, reject);
                 },
             );
             request.setTimeout(timeoutSeconds * 1000, () =>

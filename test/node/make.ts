@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import type { BootstrapTokenInput, NodeInput } from "../../steps/contract";
+import { bootstrapRights } from "../bootstrapRights";
 import { targetFolder } from "../../steps/buildModule";
 import { sha256OfFile } from "../../steps/lib/files";
 import { run } from "../../steps/lib/run";
@@ -225,30 +226,8 @@ export async function join(
     await runStep(context, "awaitNode", { kubeconfig, nodeName, stateDir, timeoutSeconds: 60 });
 }
 
-/** Lets the bootstrap group file certificate requests and read them by name, as KrustletBootstrap does. */
+/** Lets the bootstrap group file certificate requests and read them by name. */
 async function allowRequests({ env }: Pick<SuiteContext, "env">, kubeconfigFile: string): Promise<void> {
-    const apiGroup = "rbac.authorization.k8s.io";
-    const metadata = { name: "krustlet-stack:node-test" };
-    const role = {
-        apiVersion: `${apiGroup}/v1`,
-        kind: "ClusterRole",
-        metadata,
-        rules: [
-            {
-                apiGroups: ["certificates.k8s.io"],
-                resources: ["certificatesigningrequests"],
-                verbs: ["create", "get"],
-            },
-        ],
-    };
-    const binding = {
-        apiVersion: `${apiGroup}/v1`,
-        kind: "ClusterRoleBinding",
-        metadata,
-        roleRef: { apiGroup, kind: "ClusterRole", name: metadata.name },
-        subjects: [{ apiGroup, kind: "Group", name: GROUP }],
-    };
     const argv = ["kubectl", `--kubeconfig=${kubeconfigFile}`, "apply", "--filename=-"];
-    const list = { apiVersion: "v1", kind: "List", items: [role, binding] };
-    await run(argv, { env, input: JSON.stringify(list) });
+    await run(argv, { env, input: JSON.stringify(bootstrapRights("krustlet-stack:node-test", GROUP)) });
 }

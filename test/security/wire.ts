@@ -5,6 +5,7 @@ import * as https from "node:https";
 import * as tls from "node:tls";
 import { load } from "js-yaml";
 import { run } from "../../steps/lib/run";
+import { answerOf } from "../node/api";
 import { underTest } from "../node/underTest";
 
 /** A certificate and its key, both PEM. */
@@ -62,13 +63,7 @@ export function ask(path: string, credential?: Credential): Promise<Reply> {
     };
     return new Promise((resolve, reject) => {
         const request = https.request(options, (response) => {
-            let text = "";
-            response.setEncoding("utf8");
-            response.on("data", (piece: string) => (text += piece));
-            response.on("error", reject);
-            response.on("end", () => {
-                resolve({ status: response.statusCode ?? 0, text });
-            });
+            answerOf(response).then(resolve, reject);
         });
         request.on("timeout", () => request.destroy(new Error(`GET ${path}: no answer within 10 s`)));
         request.on("error", (error: NodeJS.ErrnoException) => {

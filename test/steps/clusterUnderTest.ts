@@ -7,6 +7,7 @@ import type * as contract from "../../steps/contract";
 import type { CertificateSigningRequest } from "../../steps/lib/approval";
 import { run, type RunResult } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../tools/versions";
+import { bootstrapRights } from "../bootstrapRights";
 import { CN, makeCsr, newKey, O } from "../unit/steps/makeCsr";
 
 export const owner = "krustlet-stack/steps-test";
@@ -100,31 +101,8 @@ export function forgedRequest(name: string, signerName: string): object {
     };
 }
 
-/** Lets the bootstrap group file certificate requests, as the component does. */
+/** Lets the bootstrap group file certificate requests and read them by name. */
 export async function allowRequests(): Promise<void> {
-    const metadata = { name: "krustlet-stack:steps-test" };
-    const apiGroup = "rbac.authorization.k8s.io";
-    const objects = [
-        {
-            apiVersion: `${apiGroup}/v1`,
-            kind: "ClusterRole",
-            metadata,
-            rules: [
-                {
-                    apiGroups: ["certificates.k8s.io"],
-                    resources: ["certificatesigningrequests"],
-                    verbs: ["create", "get"],
-                },
-            ],
-        },
-        {
-            apiVersion: `${apiGroup}/v1`,
-            kind: "ClusterRoleBinding",
-            metadata,
-            roleRef: { apiGroup, kind: "ClusterRole", name: metadata.name },
-            subjects: [{ apiGroup, kind: "Group", name: group }],
-        },
-    ];
-    const created = await kubectl(["create", "-f", "-"], { apiVersion: "v1", kind: "List", items: objects });
+    const created = await kubectl(["create", "-f", "-"], bootstrapRights("krustlet-stack:steps-test", group));
     assert.equal(created.exitCode, 0, created.stderr);
 }

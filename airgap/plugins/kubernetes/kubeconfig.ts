@@ -61,7 +61,10 @@ export interface Connection {
     namespace: string;
 }
 
-/** Reads a kubeconfig given as contents (YAML or JSON) or as a path, in which a leading ~ is the home folder. */
+/**
+ * Reads a kubeconfig given as contents (YAML or JSON) or as a path, in which a leading ~ is the home folder. As with the official
+ * plugin, a path is one only while there is a file: else it is taken for contents, which it is not.
+ */
 export function loadKubeconfig(pathOrContents: string): Kubeconfig {
     const expanded = pathOrContents.replace(/^~(?=$|\/)/, os.homedir());
     const isFile = !expanded.includes("\n") && fs.existsSync(expanded);

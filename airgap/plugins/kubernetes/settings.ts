@@ -73,17 +73,20 @@ export function diffSettings(olds: Props, news: Props): DiffResult {
     const identity = "clusterIdentifier";
     const [before, after] = [olds[identity], news[identity]];
     const identified = before !== undefined && after !== undefined;
-    if (identified && !changed.includes(identity)) {
-        return { changed: true, diffs: changed };
-    }
+    const isSame = identified && !changed.includes(identity);
     const replaces = identified ? [identity] : [];
     const clusterKeys = ["kubeconfig", "context", "cluster"];
     const unknown = clusterKeys.find((key) => isUnknown(plain(news[key])));
     if (unknown !== undefined) {
+        if (isSame) return { changed: true, diffs: [unknown] };
         // Whether it is another cluster cannot be told yet.
         return { changed: true, diffs: [unknown], replaces: [...replaces, unknown] };
     }
+    // Read in any case, as the official one does: what cannot be read fails here, be it the old one.
     const [from, to] = [clusterOf(olds), clusterOf(news)];
+    if (isSame) {
+        return { changed: true, diffs: changed };
+    }
     if (from !== undefined && to !== undefined && !equal(from, to)) {
         replaces.push(...clusterKeys.filter((key) => changed.includes(key)));
     }
@@ -103,10 +106,13 @@ function clusterOf(args: Props): Value | undefined {
         const value = plain(args[key]);
         return typeof value === "string" ? value : undefined;
     };
-    const contents = textOf(kubeconfig);
-    const cluster = activeCluster(loadKubeconfig(contents), {
-        context: text("context"),
-        cluster: text("cluster"),
-    });
+    let config;
+    try {
+        config = loadKubeconfig(textOf(kubeconfig));
+    } catch (err) {
+        const why = err instanceof Error ? err.message.split("\n")[0] : String(err); // further lines quote the contents
+        throw new Error(`failed to parse kubeconfig: ${why}`);
+    }
+    const cluster = activeCluster(config, { context: text("context"), cluster: text("cluster") });
     return cluster && { ...cluster };
 }

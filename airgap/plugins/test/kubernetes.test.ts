@@ -1,5 +1,8 @@
 // The kubernetes stand-in, built and called over gRPC, against a real API server: objects that need no waiting.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { KubeClient } from "../kubernetes/client";
 import { at, isProps, isSecret, listAt, secret, textAt, unknownSentinel, type Props } from "../lib/values";
@@ -388,6 +391,24 @@ void describe("a cluster that is not there", () => {
         });
         await lost.delete(configMapUrn, "x", inputs);
         await lost.stop();
+    });
+
+    it("is reached by a kubeconfig's path; while there is no such file, it is not there", async () => {
+        const folder = mkdtempSync(path.join(tmpdir(), "krustlet-plugin-test-"));
+        const file = path.join(folder, "kubeconfig");
+        const none = await startPlugin({ kubeconfig: file });
+        const err = (await rejection(none.create(configMapUrn, configMap("x", {})))) as { details: string };
+        assert.match(
+            err.details,
+            /unreachable: failed to parse kubeconfig data in `kubernetes:config:kubeconfig`-/,
+        );
+        await none.stop();
+        writeFileSync(file, testKubeconfig(), { mode: 0o600 });
+        const found = await startPlugin({ kubeconfig: file });
+        const made = await make(found, configMapUrn, configMap("by-path", { a: "1" }));
+        await found.delete(configMapUrn, made.id, made.state);
+        await found.stop();
+        rmSync(folder, { recursive: true });
     });
 
     it("is told apart from a kubeconfig that is none, whose contents are not repeated", async () => {

@@ -1,7 +1,11 @@
 // The kubernetes stand-in's decisions that need no cluster.
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { after, describe, it } from "node:test";
 import { diffObjects, pathContains, pathSteps } from "../kubernetes/diff";
+import { activeCluster, loadKubeconfig } from "../kubernetes/kubeconfig";
 import { kindOfType, replacingPaths, touches } from "../kubernetes/kinds";
 import { assignName, adoptName, idOf, isOwnedBy, parseId, timeoutMs } from "../kubernetes/metadata";
 import { checkpoint, markSecrets, normalize, parseCheckpoint, prune, toObject } from "../kubernetes/objects";
@@ -264,6 +268,44 @@ void describe("a change of the provider's arguments", () => {
             diffSettings(olds, { kubeconfig: unknownSentinel, clusterIdentifier: "one" }).replaces,
             undefined,
         );
+    });
+});
+
+void describe("a kubeconfig that is given by its path", () => {
+    const content = (server: string): string =>
+        JSON.stringify({
+            "current-context": "c",
+            contexts: [{ name: "c", context: { cluster: "k" } }],
+            clusters: [{ name: "k", cluster: { server } }],
+        });
+    const folder = fs.mkdtempSync(path.join(os.homedir(), ".krustlet-plugin-test-"));
+    const [one, two] = ["one", "two"].map((name) => path.join(folder, name));
+    fs.writeFileSync(one, content("https://a:1"), { mode: 0o600 });
+    fs.writeFileSync(two, content("https://a:1"), { mode: 0o600 });
+    after(() => {
+        fs.rmSync(folder, { recursive: true });
+    });
+
+    it("is read from there, below the home folder too", () => {
+        const server = (given: string) => activeCluster(loadKubeconfig(given), {})?.server;
+        assert.equal(server(one), "https://a:1");
+        assert.equal(server(`~/${path.basename(folder)}/one`), "https://a:1");
+        assert.throws(() => loadKubeconfig(path.join(folder, "none")), /neither an existing file nor/);
+    });
+
+    it("makes no other cluster of another path", () => {
+        assert.deepEqual(diffSettings({ kubeconfig: one }, { kubeconfig: two }).replaces, []);
+        fs.writeFileSync(two, content("https://b:1"));
+        assert.deepEqual(diffSettings({ kubeconfig: one }, { kubeconfig: two }).replaces, ["kubeconfig"]);
+    });
+
+    it("must be there where it is compared, the old one too", () => {
+        const [olds, news] = [path.join(folder, "none"), one].map((kubeconfig) => ({
+            kubeconfig,
+            clusterIdentifier: "same",
+        }));
+        assert.throws(() => diffSettings(olds, news), /^Error: failed to parse kubeconfig: /);
+        assert.deepEqual(diffSettings(olds, olds), { changed: false });
     });
 });
 

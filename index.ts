@@ -21,12 +21,12 @@ const stack = new WasmStack(
     stackArgs({
         values: Object.fromEntries(config) as Record<string, string>,
         secretKeys: secretKeys.map((key) => key.slice(key.indexOf(":") + 1)),
-        nodesDir: ownHome ? path.join(path.resolve(home), "nodes") : undefined,
+        home: ownHome ? path.resolve(home) : undefined,
     }),
 );
 
-/** Admin kubeconfig of the cluster. */
-export const kubeconfig = stack.kubeconfig;
+/** File of the cluster's admin kubeconfig: `export KUBECONFIG=$(pulumi stack output kubeconfigFile)`. */
+export const kubeconfigFile = stack.kubeconfigFile;
 export const clusterName = stack.clusterName;
 export const nodeNames = stack.nodeNames;
 export const registryAddress = stack.registryAddress;
@@ -34,9 +34,8 @@ export const registryAddress = stack.registryAddress;
 export const artifacts = stack.artifacts;
 /** Kind, name, namespace and logs command of each workload. */
 export const workloads = stack.workloads;
-/** Shows the first workload's log. kubectl reads its kubeconfig several times, so that must be a file: a private one, for as long. */
-export const logsCommand = stack.workloads.apply((all) => {
+/** Shows the first workload's log. */
+export const logsCommand = pulumi.all([kubeconfigFile, workloads]).apply(([file, all]) => {
     const first = Object.values(all)[0];
-    const output = `pulumi stack output kubeconfig --show-secrets --stack ${pulumi.getStack()}`;
-    return first && `f=$(mktemp) && ${output} >"$f" && KUBECONFIG="$f" ${first.logsCommand}; rm -f "$f"`;
+    return first && `KUBECONFIG='${file}' ${first.logsCommand}`;
 });

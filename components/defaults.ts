@@ -12,6 +12,9 @@ export const REGISTRY_IMAGE = "registry:3.1.1";
 /** Port of the local registry on this host. Not 5000: macOS' AirPlay receiver listens there. */
 export const REGISTRY_PORT = 5001;
 
+/** Name of the kind cluster. */
+export const CLUSTER_NAME = "krustlet";
+
 /** Name of a Krustlet node, as in Krustlet's own documentation. */
 export const NODE_NAME = "krustlet";
 

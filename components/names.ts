@@ -15,6 +15,11 @@ export function defaultStateDir(nodeName: string): string {
     return `~/.local/state/krustlet-stack/nodes/${ownName(nodeName)}`;
 }
 
+/** Where a cluster's admin kubeconfig is kept unless it is told otherwise. */
+export function defaultKubeconfigFile(clusterName: string): string {
+    return `~/.local/state/krustlet-stack/kubeconfig/${ownName(clusterName)}`;
+}
+
 /**
  * The group of a node's bootstrap token: its own, so that no other node's rights come with it. Kubernetes allows no "." in
  * it, and a node's name has no ":".

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import { NODE_NAME } from "./defaults";
+import { CLUSTER_NAME, NODE_NAME } from "./defaults";
 import { ownName } from "./names";
 import { throwProblems, unknownName, type Problem } from "./validation";
-import type { WasmStackArgs, WasmStackNodeArgs, WasmStackWorkloadArgs } from "./wasmStackArgs";
+import type { WasmStackArgs, WasmStackWorkloadArgs } from "./wasmStackArgs";
 import { wasmStackProblems } from "./wasmStackArgs";
 
 /** Reads a configuration value: Pulumi keeps every one as a text, and lists as JSON. */
@@ -25,6 +25,7 @@ export const configKeys: Record<string, { read: Reader; argument: string }> = {
     clusterImage: { read: asText, argument: "cluster.image" },
     clusterWaitSeconds: { read: asInteger, argument: "cluster.waitSeconds" },
     mergeKubeconfigFile: { read: asText, argument: "cluster.mergeKubeconfigFile" },
+    verifyKubelets: { read: asBoolean, argument: "cluster.verifyKubelets" },
     registryPort: { read: asInteger, argument: "registry.port" },
     registryImage: { read: asText, argument: "registry.image" },
     registryAddress: { read: asText, argument: "registry.address" },
@@ -39,12 +40,15 @@ export interface StackConfig {
     values: Record<string, string>;
     /** Keys whose values hold a secret. */
     secretKeys: string[];
-    /** Folder for what nodes leave on this host, when it is not the default one (see KrustletNodeArgs). */
-    nodesDir?: string;
+    /**
+     * Folder for what the stack leaves on this host, nodes' folders and the kubeconfig, when it is not the default one (see
+     * KrustletNodeArgs and KindClusterArgs).
+     */
+    home?: string;
 }
 
 /** The stack's arguments from its configuration. Throws one error that lists all that is wrong with it. */
-export function stackArgs({ values, secretKeys, nodesDir }: StackConfig): WasmStackArgs {
+export function stackArgs({ values, secretKeys, home }: StackConfig): WasmStackArgs {
     const known = Object.keys(configKeys);
     const unknown: Problem[] = Object.keys(values)
         .filter((key) => !known.includes(key))
@@ -65,6 +69,7 @@ export function stackArgs({ values, secretKeys, nodesDir }: StackConfig): WasmSt
             image: value("clusterImage"),
             waitSeconds: value("clusterWaitSeconds"),
             mergeKubeconfigFile: value("mergeKubeconfigFile"),
+            verifyKubelets: value("verifyKubelets"),
         }),
         registry: present(elsewhere ? remote : local),
         nodes: value("nodes"),
@@ -75,7 +80,7 @@ export function stackArgs({ values, secretKeys, nodesDir }: StackConfig): WasmSt
     throwProblems("The configuration", [...unknown, ...wrong]);
     return {
         ...present(args),
-        nodes: nodesDir === undefined ? args.nodes : args.nodes?.map((node) => inFolder(node, nodesDir)),
+        ...(home === undefined ? {} : inHome(args, home)),
         workloads: secretKeys.includes("workloads") ? args.workloads?.map(withSecrets) : args.workloads,
     };
 }
@@ -114,8 +119,20 @@ function withSecrets(workload: WasmStackWorkloadArgs): WasmStackWorkloadArgs {
     return { ...workload, env: workload.env && pulumi.secret(workload.env) };
 }
 
-function inFolder(node: WasmStackNodeArgs, nodesDir: string): WasmStackNodeArgs {
-    return { ...node, stateDir: node.stateDir ?? `${nodesDir}/${ownName(node.name ?? NODE_NAME)}` };
+/** The cluster and the nodes, with their files in the folder unless they are told otherwise. */
+function inHome({ cluster, nodes }: WasmStackArgs, home: string): Pick<WasmStackArgs, "cluster" | "nodes"> {
+    const clusterName = pulumi.output(cluster?.name ?? CLUSTER_NAME);
+    return {
+        cluster: {
+            ...cluster,
+            kubeconfigFile:
+                cluster?.kubeconfigFile ?? clusterName.apply((name) => `${home}/kubeconfig/${ownName(name)}`),
+        },
+        nodes: nodes?.map((node) => ({
+            ...node,
+            stateDir: node.stateDir ?? `${home}/nodes/${ownName(node.name ?? NODE_NAME)}`,
+        })),
+    };
 }
 
 /** The properties that are there. */

@@ -17,8 +17,6 @@ export interface StepArgs<S extends keyof Steps> {
     input: StepInput<S>;
     /** A change of any of these replaces the resource: `delete` with the old input, then `create`. */
     triggers?: pulumi.Input<unknown>[];
-    /** Whether the output holds a secret. It is one as a whole then. */
-    secretOutput?: boolean;
 }
 
 /** A step's resource and what the step printed. */
@@ -46,20 +44,17 @@ export function stepResource<S extends keyof Steps>(
             stdin: pulumi.jsonStringify(args.input),
             triggers: args.triggers,
             addPreviousOutputInEnv: false,
-            // Progress is on standard error; standard output is data, and some of it secret.
+            // Progress is on standard error; standard output is data.
             logging: "stderr",
         },
         pulumi.mergeOptions(opts, {
             deleteBeforeReplace: args.delete !== undefined,
-            additionalSecretOutputs: args.secretOutput ? ["stdout"] : undefined,
         }),
     );
     type Result = pulumi.Output<Steps[S]["output"]>;
     const output: pulumi.Output<unknown> = command.stdout.apply((text) => parseOutput(args.create, text));
-    // The plugin takes every output of a Command with a secret input (a kubeconfig, say) for a secret. Only the step's
-    // contract says whether it is one.
-    const marked = args.secretOutput ? pulumi.secret(output) : pulumi.unsecret(output);
-    return { command, output: marked as Result };
+    // The plugin takes every output of a Command with a secret input for a secret. No step prints one: see its contract.
+    return { command, output: pulumi.unsecret(output) as Result };
 }
 
 /** Runs a step that only looks, at each preview and each update. */
@@ -103,7 +98,7 @@ export function parseOutput<S extends keyof Steps>(step: S, stdout: string): Ste
     try {
         return JSON.parse(stdout) as Steps[S]["output"];
     } catch {
-        // Not the text itself: it may hold a secret.
+        // Not the text itself: nobody knows what it holds.
         throw new Error(`step ${step}: its standard output is not JSON (${stdout.length} characters)`);
     }
 }

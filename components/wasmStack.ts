@@ -1,6 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import { KindCluster } from "./cluster/kindCluster";
-import { NODE_IMAGE, NODE_NAME, NODE_PORT, NODE_PROGRAM, REGISTRY_IMAGE, REGISTRY_PORT } from "./defaults";
+import {
+    CLUSTER_NAME,
+    NODE_IMAGE,
+    NODE_NAME,
+    NODE_PORT,
+    NODE_PROGRAM,
+    REGISTRY_IMAGE,
+    REGISTRY_PORT,
+} from "./defaults";
 import { defaultStateDir, owner } from "./names";
 import { KrustletNode } from "./node/krustletNode";
 import { defaultContainerName, LocalRegistry, localRegistryAddress } from "./registry/localRegistry";
@@ -45,8 +53,8 @@ interface Registry {
  * new WasmStack("wasm", { workloads: [{ name: "hello-wasm", source: "workloads/hello-world" }] });
  */
 export class WasmStack extends pulumi.ComponentResource {
-    /** Admin kubeconfig (YAML) of the cluster. Secret. */
-    readonly kubeconfig: pulumi.Output<string>;
+    /** Absolute path of the file with the cluster's admin kubeconfig: see KindCluster. */
+    readonly kubeconfigFile: pulumi.Output<string>;
     /** Name of the kind cluster. */
     readonly clusterName: pulumi.Output<string>;
     /** Names of the Wasm nodes, known when they are Ready. */
@@ -74,7 +82,7 @@ export class WasmStack extends pulumi.ComponentResource {
             return { workload, image, object: this.workload(name, workload, image, nodes, cluster) };
         });
 
-        this.kubeconfig = cluster.kubeconfig;
+        this.kubeconfigFile = cluster.kubeconfigFile;
         this.clusterName = cluster.name;
         this.nodeNames = pulumi.all(nodes.map(({ component }) => component.nodeName));
         this.registryAddress = registry.address;
@@ -90,7 +98,7 @@ export class WasmStack extends pulumi.ComponentResource {
             ),
         );
         this.registerOutputs({
-            kubeconfig: this.kubeconfig,
+            kubeconfigFile: this.kubeconfigFile,
             clusterName: this.clusterName,
             nodeNames: this.nodeNames,
             registryAddress: this.registryAddress,
@@ -115,7 +123,7 @@ export class WasmStack extends pulumi.ComponentResource {
             "preflight",
             {
                 owner: owner(),
-                cluster: pulumi.output({ name: args.cluster?.name ?? "krustlet" }),
+                cluster: pulumi.output({ name: args.cluster?.name ?? CLUSTER_NAME }),
                 localRegistry: address === undefined ? pulumi.output(local) : undefined,
                 remoteRegistry: address === undefined ? undefined : hostOf(address),
                 nodes: pulumi.output(nodes),
@@ -135,7 +143,7 @@ export class WasmStack extends pulumi.ComponentResource {
             `${name}-cluster`,
             {
                 ...cluster,
-                name: this.checked(cluster.name ?? "krustlet"),
+                name: this.checked(cluster.name ?? CLUSTER_NAME),
                 image: cluster.image ?? NODE_IMAGE,
             },
             { parent: this },
@@ -172,7 +180,7 @@ export class WasmStack extends pulumi.ComponentResource {
                 ...rest,
                 nodeName,
                 nodeIp: ip ?? cluster.gatewayAddress,
-                kubeconfig: cluster.kubeconfig,
+                kubeconfigFile: cluster.kubeconfigFile,
                 clusterIdentity: cluster.identity,
                 insecureRegistries: registry.insecure,
             },

@@ -62,6 +62,10 @@ export interface WasmStackNodeArgs {
     stateDir?: pulumi.Input<string>;
     /** The agent: a name on PATH or a path. Default: `krustlet-wasi`. */
     program?: pulumi.Input<string>;
+    /** Life that the node asks for in its two certificates, in seconds, from 600 to 31622400. Default: the signer's, a year. */
+    certificateDurationSeconds?: pulumi.Input<number>;
+    /** Share of a certificate's life after which the node renews it, in percent, from 1 to 95. Default: 80. */
+    certificateRenewalPercent?: pulumi.Input<number>;
 }
 
 export interface WasmStackWorkloadArgs {
@@ -104,6 +108,8 @@ const nodeRules: Rules<WasmStackNodeArgs> = {
     allowedHostPaths: rules.hostPaths,
     stateDir: text,
     program: text,
+    certificateDurationSeconds: rules.certificateSeconds,
+    certificateRenewalPercent: integer(1, 95),
 };
 
 const workloadRules: Rules<WasmStackWorkloadArgs> = {
@@ -128,6 +134,7 @@ const stackRules: Rules<WasmStackArgs> = {
         name: rules.clusterName,
         image: rules.image,
         waitSeconds: rules.seconds,
+        kubeconfigFile: text,
         mergeKubeconfigFile: text,
         kubeadmConfigPatches: rules.texts,
         containerdConfigPatches: rules.texts,

@@ -50,7 +50,7 @@ export async function approveCertificates(
 ): Promise<CertificateApprovalOutput> {
     const files = agentFiles(input.stateDir);
     const [{ certificateAuthorityData }, record] = await Promise.all([
-        clusterOf(input.kubeconfig),
+        clusterOf(input.kubeconfigFile),
         readRecord(files),
     ]);
     const authority = Buffer.from(certificateAuthorityData, "base64").toString("utf8");
@@ -63,11 +63,11 @@ export async function approveCertificates(
         const { bootstrapFile } = await checkAgent(files, input.nodeName);
         // A run that was killed may have left it.
         if ((await readOptional(bootstrapFile)) !== undefined)
-            await withKube(input.kubeconfig, (kube) => endBootstrap(kube, input, bootstrapFile));
+            await withKube(input.kubeconfigFile, (kube) => endBootstrap(kube, input, bootstrapFile));
         progress(`node "${input.nodeName}" has its certificates already`);
         return { client: null, serving: null };
     }
-    return withKube(input.kubeconfig, (kube) =>
+    return withKube(input.kubeconfigFile, (kube) =>
         orUndo(
             () => new Approval(kube, input, files, () => has("client")).run(missing),
             async () => {
@@ -75,7 +75,7 @@ export async function approveCertificates(
                 if (await has("client")) return;
                 // Without its token it would wait for nothing.
                 await endAgents(files, progress);
-                await forgetRequests(input.kubeconfig, files);
+                await forgetRequests(input.kubeconfigFile, files);
             },
         ),
     );

@@ -10,6 +10,7 @@ import {
     asksToServeAs,
     certificatesIn,
     decideForKubelet,
+    denialNote,
     kindNodes,
     kubeletApprovalInput,
     servesAs,
@@ -38,7 +39,7 @@ export async function approveKubeletCertificates(
     await needTools("docker", "kubectl");
     const [cluster, { certificateAuthorityData }] = await Promise.all([
         containers(`label=${clusterLabel}=${input.clusterName}`),
-        clusterOf(input.kubeconfig),
+        clusterOf(input.kubeconfigFile),
     ]);
     if (!isOurs(cluster, input.owner)) throw new StepError(notOurs(input.clusterName, cluster, input.owner));
     const nodes = kindNodes(cluster);
@@ -54,7 +55,7 @@ export async function approveKubeletCertificates(
         progress(`the kubelets of cluster "${input.clusterName}" have their serving certificates already`);
         return { requests };
     }
-    const approved = await withKube(input.kubeconfig, (kube) => approve(kube, input, missing, authority));
+    const approved = await withKube(input.kubeconfigFile, (kube) => approve(kube, input, missing, authority));
     return { requests: { ...requests, ...approved } };
 }
 
@@ -79,9 +80,9 @@ async function approve(
         // One that has changed meanwhile will be seen again.
         if (isUndecided(csr) && !(await sendDecision(kube, csr, decision))) return undefined;
         if (decision.verdict === "refuse" || parsed instanceof Error) {
-            const reasons = decision.verdict === "refuse" ? decision.reasons.join("; ") : "it cannot be read";
-            if (!refused.has(request)) progress(`certificate request ${request} is denied: ${reasons}`);
-            refused.set(request, reasons);
+            const reasons = decision.verdict === "refuse" ? decision.reasons : ["it cannot be read"];
+            if (!refused.has(request)) progress(denialNote(request, node, reasons));
+            refused.set(request, reasons.join("; "));
             return undefined;
         }
         approved.set(node.name, [...known, { request, publicKey: parsed.publicKey }]);

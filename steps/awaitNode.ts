@@ -3,11 +3,11 @@ import { agentFiles, checkAgent, logOf, whileAgentLives } from "./lib/agent";
 import { StepError } from "./lib/errors";
 import { withKube } from "./lib/kube";
 import { describeConditions, isReady, type KubeNode } from "./lib/node";
-import { integer, nodeName, object, optional, processId, secret, text } from "./lib/schema";
+import { integer, nodeName, object, optional, processId, text } from "./lib/schema";
 import { progress, step } from "./lib/step";
 
 const input = object<AwaitNodeInput>({
-    kubeconfig: secret,
+    kubeconfigFile: text,
     nodeName,
     stateDir: text,
     timeoutSeconds: integer(1, 3600),
@@ -16,7 +16,7 @@ const input = object<AwaitNodeInput>({
 
 /** Waits until the node is Ready by word of the agent that runs now, not of an earlier one. */
 export async function awaitNode({
-    kubeconfig,
+    kubeconfigFile,
     nodeName: name,
     stateDir,
     timeoutSeconds,
@@ -24,7 +24,7 @@ export async function awaitNode({
     const files = agentFiles(stateDir);
     const { launchedAt } = await checkAgent(files, name);
     let last: KubeNode | undefined;
-    const ready = await withKube(kubeconfig, (kube) =>
+    const ready = await withKube(kubeconfigFile, (kube) =>
         whileAgentLives(files, name, (signal) =>
             kube.watch<KubeNode, KubeNode>(
                 `/api/v1/nodes?fieldSelector=metadata.name%3D${name}`,

@@ -16,6 +16,8 @@ export interface KindClusterInput {
     image?: string;
     /** How long kind may wait for the control plane to be Ready, in seconds. */
     waitSeconds: number;
+    /** Where the admin kubeconfig is kept (mode 0600), a file of this cluster alone. */
+    kubeconfigFile: string;
     /** A kubeconfig file to merge the cluster into. Unset: none; the user's own is not touched. */
     mergeKubeconfigFile?: string;
     /** More kubeadmConfigPatches for every node (YAML documents), after the ones that this host needs. */
@@ -29,11 +31,11 @@ export interface KindClusterInput {
     verifyKubelets?: boolean;
 }
 
-/** createKindCluster. Holds the kubeconfig: a secret as a whole. */
+/** createKindCluster. Holds no secret: the kubeconfig is in its file alone. */
 export interface KindClusterOutput {
     name: string;
-    /** Admin kubeconfig (YAML) for the host: the API server at a loopback port. */
-    kubeconfig: string;
+    /** Absolute path of the admin kubeconfig for the host: the API server at a loopback port. */
+    kubeconfigFile: string;
     /** Name of its only context: `kind-<name>`. */
     context: string;
     /** URL of the API server. */
@@ -48,10 +50,25 @@ export interface KindClusterOutput {
     identity: string;
 }
 
+/** keepKubeconfig: writes nothing but a lost file, so that each preview can run it. */
+export interface KeepKubeconfigInput {
+    /** Name of the kind cluster. */
+    clusterName: string;
+    /** See KindClusterInput. */
+    owner: string;
+    kubeconfigFile: string;
+}
+
+/** keepKubeconfig */
+export interface KeepKubeconfigOutput {
+    /** Whether the file is there; false: there is no whole cluster of this owner's yet that it could be got from. */
+    kept: boolean;
+}
+
 /** approveKubeletCertificates */
 export interface KubeletApprovalInput {
-    /** Admin kubeconfig (YAML). Secret. */
-    kubeconfig: string;
+    /** File of the admin kubeconfig. */
+    kubeconfigFile: string;
     /** Name of the kind cluster. */
     clusterName: string;
     /** Whose cluster it must be: see KindClusterInput.owner. */
@@ -70,8 +87,8 @@ export interface KubeletApprovalOutput {
 
 /** createBootstrapToken, deleteBootstrapToken */
 export interface BootstrapTokenInput {
-    /** Admin kubeconfig (YAML) of the cluster. Secret. */
-    kubeconfig: string;
+    /** File of the cluster's admin kubeconfig. */
+    kubeconfigFile: string;
     owner: string;
     nodeName: string;
     /** The token's group, beginning with `system:bootstrappers:`. */
@@ -94,8 +111,8 @@ export interface BootstrapTokenOutput {
 
 /** launchNode, stopNode */
 export interface NodeInput {
-    /** Admin kubeconfig (YAML): the Node object is deleted with it, and a bootstrap token that ran out is replaced. Secret. */
-    kubeconfig: string;
+    /** File of the admin kubeconfig: the Node object is deleted with it, and a bootstrap token that ran out is replaced. */
+    kubeconfigFile: string;
     owner: string;
     /** The agent: a name on PATH or a path. */
     program: string;
@@ -136,8 +153,8 @@ export interface NodeOutput {
 
 /** approveCertificates, deleteCertificateRequests */
 export interface CertificateApprovalInput {
-    /** Admin kubeconfig (YAML). Secret. */
-    kubeconfig: string;
+    /** File of the admin kubeconfig. */
+    kubeconfigFile: string;
     /** Whose node it is: its bootstrap token is revoked once it has its client certificate. */
     owner: string;
     nodeName: string;
@@ -167,8 +184,8 @@ export interface CertificateApprovalOutput {
 
 /** launchApprover, stopApprover */
 export interface ApproverInput {
-    /** Admin kubeconfig (YAML): gets the approver its credential, and is not given to it. Secret. */
-    kubeconfig: string;
+    /** File of the admin kubeconfig: gets the approver its credential, and is not given to it. */
+    kubeconfigFile: string;
     owner: string;
     nodeName: string;
     nodeIp: string;
@@ -197,8 +214,8 @@ export interface ApproverOutput {
 
 /** awaitNode */
 export interface AwaitNodeInput {
-    /** Admin kubeconfig (YAML). Secret. */
-    kubeconfig: string;
+    /** File of the admin kubeconfig. */
+    kubeconfigFile: string;
     nodeName: string;
     stateDir: string;
     /** See CertificateApprovalInput.agentPid. */
@@ -304,6 +321,7 @@ export interface Steps {
     preflight: { input: PreflightInput; output: PreflightOutput };
     createKindCluster: { input: KindClusterInput; output: KindClusterOutput };
     deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
+    keepKubeconfig: { input: KeepKubeconfigInput; output: KeepKubeconfigOutput };
     approveKubeletCertificates: { input: KubeletApprovalInput; output: KubeletApprovalOutput };
     createBootstrapToken: { input: BootstrapTokenInput; output: BootstrapTokenOutput };
     deleteBootstrapToken: { input: BootstrapTokenInput; output: Record<string, never> };

@@ -1,18 +1,24 @@
 import { readFileSync } from "node:fs";
 import { hostname, release } from "node:os";
 import type { KindClusterInput, KindClusterOutput } from "./contract";
+import {
+    checkAdminKubeconfig,
+    kindEnvironment,
+    kubeconfigOf,
+    writeAdminKubeconfig,
+} from "./lib/adminKubeconfig";
 import { containers, dockerHost, gatewayOf, network, type Container } from "./lib/docker";
 import { StepError } from "./lib/errors";
 import { needTools } from "./lib/programs";
 import { expandHome, readOptional, withPrivateFile } from "./lib/files";
 import { removeCluster } from "./lib/kindCluster";
 import * as kind from "./lib/kind";
-import { clusterOf, Kube, KubeError } from "./lib/kube";
+import { clusterOf, KubeError, withKube } from "./lib/kube";
 import { run, RunError } from "./lib/run";
 import { orUndo, pause, progress, step } from "./lib/step";
 
 /**
- * A kind cluster that answers and whose node is Ready. One that this owner made before from the same input is adopted; one
+ * A kind cluster that answers and whose node is Ready, and the file of its admin kubeconfig. One that this owner made before from the same input is adopted; one
  * that an ended run left half made, or that was made from another input, is made anew; anybody else's is refused.
  */
 export async function createKindCluster(input: KindClusterInput): Promise<KindClusterOutput> {
@@ -27,6 +33,7 @@ export async function createKindCluster(input: KindClusterInput): Promise<KindCl
     const config = kind.kindConfig(input, facts);
     if (!kind.isOurs(existing, input.owner))
         throw new StepError(kind.notOurs(input.name, existing, input.owner));
+    await checkAdminKubeconfig({ ...input, clusterName: input.name });
 
     if (existing.length > 0) {
         const adopted = kind.mayAdopt(existing, config) ? await adopt(input, existing) : undefined;
@@ -56,13 +63,11 @@ async function adopt(input: KindClusterInput, existing: Container[]): Promise<Ki
         allowFailure: true,
     });
     if (mark.exitCode !== 0) return undefined;
-    const { stdout: kubeconfig } = await run(["kind", "get", "kubeconfig", "--name", input.name], {
-        env: kindEnvironment,
-    });
+    const kubeconfigFile = await keep(input, await kubeconfigOf(input.name));
     const deadline = Date.now() + serveAgainSeconds * 1000;
     for (;;) {
         try {
-            const output = await describe(input.name, kubeconfig, controlPlane);
+            const output = await describe(input.name, kubeconfigFile, controlPlane);
             await merge(input);
             progress(`cluster "${input.name}" is there already`);
             return output;
@@ -85,14 +90,14 @@ async function adopt(input: KindClusterInput, existing: Container[]): Promise<Ki
 class NotReady extends StepError {}
 
 async function make(input: KindClusterInput, config: string): Promise<KindClusterOutput> {
-    return withPrivateFile(undefined, async (kubeconfigFile) => {
+    return withPrivateFile(undefined, async (temporaryFile) => {
         const argv = [
             "kind",
             "create",
             "cluster",
             `--name=${input.name}`,
             "--config=-",
-            `--kubeconfig=${kubeconfigFile}`,
+            `--kubeconfig=${temporaryFile}`,
         ];
         argv.push(`--wait=${input.waitSeconds}s`, ...(input.image ? [`--image=${input.image}`] : []));
         try {
@@ -110,12 +115,13 @@ async function make(input: KindClusterInput, config: string): Promise<KindCluste
                 ? kindFailed(input, error)
                 : error;
         }
+        const kubeconfigFile = await keep(input, readFileSync(temporaryFile, "utf8"));
         const controlPlane = controlPlaneOf(
             await containers(`label=${kind.clusterLabel}=${input.name}`),
             input.name,
         );
         const [output] = await Promise.all([
-            describe(input.name, readFileSync(kubeconfigFile, "utf8"), controlPlane),
+            describe(input.name, kubeconfigFile, controlPlane),
             run(["docker", "exec", controlPlane.Id, "touch", kind.completeMark], { timeoutSeconds: 30 }),
             merge(input),
         ]);
@@ -148,14 +154,13 @@ interface NodeList {
 /** What the stack needs to know of a cluster. Fails when a node is not Ready: kind itself only warns of that. */
 async function describe(
     name: string,
-    kubeconfig: string,
+    kubeconfigFile: string,
     controlPlane: Container,
 ): Promise<KindClusterOutput> {
     const networkName = kind.networksOf([controlPlane])[0];
     const [entry, facts, gatewayAddress] = await Promise.all([
-        clusterOf(kubeconfig),
-        withPrivateFile(kubeconfig, async (file) => {
-            const kube = new Kube(file);
+        clusterOf(kubeconfigFile),
+        withKube(kubeconfigFile, async (kube) => {
             const [version, system, nodes] = await Promise.all([
                 kube.get<{ gitVersion: string }>("/version"),
                 kube.get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system"),
@@ -178,8 +183,7 @@ async function describe(
     }
     return {
         name,
-        // kind ends what it prints with one line break more than what it writes.
-        kubeconfig: `${kubeconfig.trimEnd()}\n`,
+        kubeconfigFile,
         context: `kind-${name}`,
         server: entry.server,
         kubernetesVersion: facts.version,
@@ -195,6 +199,11 @@ async function gateway(networkName: string): Promise<string> {
     return gatewayOf(found);
 }
 
+/** Writes the cluster's admin kubeconfig into its file. */
+function keep(input: KindClusterInput, text: string): Promise<string> {
+    return writeAdminKubeconfig({ ...input, clusterName: input.name }, text);
+}
+
 /** Adds the cluster to the kubeconfig file that the user named, as kind does it. */
 async function merge(input: KindClusterInput): Promise<void> {
     if (input.mergeKubeconfigFile === undefined) return;
@@ -203,8 +212,5 @@ async function merge(input: KindClusterInput): Promise<void> {
         env: kindEnvironment,
     });
 }
-
-// The stack's containers are Docker's; a user may have told kind to use another runtime for other clusters.
-const kindEnvironment = { KIND_EXPERIMENTAL_PROVIDER: "docker" };
 
 step(module, "createKindCluster", kind.kindClusterInput, createKindCluster);

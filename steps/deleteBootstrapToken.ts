@@ -9,7 +9,7 @@ import { progress, step } from "./lib/step";
 
 /** Revokes the node's tokens and removes its bootstrap kubeconfig. */
 export async function deleteBootstrapToken(input: BootstrapTokenInput): Promise<Record<string, never>> {
-    await ifClusterAnswers(input.kubeconfig, (kube) => revokeTokens(kube, input), progress);
+    await ifClusterAnswers(input.kubeconfigFile, (kube) => revokeTokens(kube, input), progress);
     // The file goes though the cluster may not have answered.
     const file = expandHome(input.file);
     const whose = await ownerOf(dirname(file));

@@ -8,7 +8,7 @@ import { progress, step } from "./lib/step";
 export async function deleteCertificateRequests(
     input: CertificateApprovalInput,
 ): Promise<Record<string, never>> {
-    await ifClusterAnswers(input.kubeconfig, (kube) => deleteOurs(kube, input), progress);
+    await ifClusterAnswers(input.kubeconfigFile, (kube) => deleteOurs(kube, input), progress);
     return {};
 }
 

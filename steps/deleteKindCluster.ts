@@ -4,7 +4,7 @@ import { kindClusterInput } from "./lib/kind";
 import { removeCluster } from "./lib/kindCluster";
 import { step } from "./lib/step";
 
-/** Removes the cluster, if it is this owner's, with its volumes, its network and its merged context. */
+/** Removes the cluster, if it is this owner's, with its volumes, its network, its kubeconfig file and its merged context. */
 export async function deleteKindCluster(input: KindClusterInput): Promise<Record<string, never>> {
     await dockerHost();
     await removeCluster(input);

@@ -28,8 +28,8 @@ export async function launchApprover(input: ApproverInput): Promise<ApproverOutp
         async () => {
             const { path, body } = own.tokenRequest(input);
             const [cluster, answer] = await Promise.all([
-                clusterOf(input.kubeconfig),
-                withKube(input.kubeconfig, (kube) => kube.post<own.TokenAnswer>(path, body)),
+                clusterOf(input.kubeconfigFile),
+                withKube(input.kubeconfigFile, (kube) => kube.post<own.TokenAnswer>(path, body)),
             ]);
             const authority = Buffer.from(cluster.certificateAuthorityData, "base64").toString("utf8");
             await own.endApprovers(files, progress);

@@ -38,7 +38,10 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     }
     const files = agent.agentFiles(input.stateDir);
     await claimFolder(files.stateDir, input);
-    const [cluster, programSha256] = await Promise.all([clusterOf(input.kubeconfig), sha256OfFile(program)]);
+    const [cluster, programSha256] = await Promise.all([
+        clusterOf(input.kubeconfigFile),
+        sha256OfFile(program),
+    ]);
     const argv = agent.agentArgv(program, input);
     const wanted = {
         argvHash: agent.hashOf([argv, agent.agentEnvironment(input, {})]),
@@ -59,7 +62,8 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     const asWanted = Object.entries(wanted).every(
         ([key, value]) => record?.[key as keyof typeof wanted] === value,
     );
-    const mayGoOn = () => certified || withKube(input.kubeconfig, (kube) => tokenServes(kube, bootstrapFile));
+    const mayGoOn = () =>
+        certified || withKube(input.kubeconfigFile, (kube) => tokenServes(kube, bootstrapFile));
     if (record && isAlive(record) && asWanted && (await mayGoOn())) {
         progress(`agent ${record.pid} of node "${input.nodeName}" runs already`);
         if (certified) await endToken(input);
@@ -67,11 +71,11 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     }
     await agent.endAgents(files, progress);
     checkAddress(input);
-    await forgetRequests(input.kubeconfig, files);
+    await forgetRequests(input.kubeconfigFile, files);
     if (!certified) {
         // What an earlier cluster signed is of no use in this one.
         await rm(files.kubeconfigFile, { force: true });
-        await withKube(input.kubeconfig, (kube) => ensureToken(kube, input));
+        await withKube(input.kubeconfigFile, (kube) => ensureToken(kube, input));
     }
     const started = await startAgent(files, input.nodeName, {
         ...wanted,
@@ -110,7 +114,7 @@ function checkAddress(input: NodeInput): void {
 async function endToken(input: NodeInput): Promise<void> {
     if ((await readOptional(expandHome(input.bootstrapFile))) === undefined) return;
     await ifClusterAnswers(
-        input.kubeconfig,
+        input.kubeconfigFile,
         (kube) => endBootstrap(kube, input, input.bootstrapFile),
         progress,
     );

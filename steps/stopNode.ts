@@ -21,7 +21,7 @@ export async function stopNode(input: NodeInput): Promise<Record<string, never>>
             endApprovers(approverFiles(input.stateDir), progress),
         ]);
     }
-    await ifClusterAnswers(input.kubeconfig, (kube) => deleteNode(kube, input.nodeName), progress);
+    await ifClusterAnswers(input.kubeconfigFile, (kube) => deleteNode(kube, input.nodeName), progress);
     if (whose !== undefined) await rm(files.stateDir, { recursive: true, force: true });
     return {};
 }

@@ -81,35 +81,29 @@ export async function runStep<N extends keyof Steps>(
     return JSON.parse(stdout) as Steps[N]["output"];
 }
 
-export interface TestCluster extends KindClusterOutput {
-    /** A file with `kubeconfig`. */
-    kubeconfigFile: string;
-}
-
 /** Runs `use` with a kind cluster of one node. */
 export async function withTestCluster<T>(
     context: SuiteContext,
     name: string,
-    use: (cluster: TestCluster) => Promise<T>,
+    use: (cluster: KindClusterOutput) => Promise<T>,
 ): Promise<T> {
+    const dir = await fs.mkdtemp(path.join(os.tmpdir(), `${name}-`));
     const input: KindClusterInput = {
         name,
+        kubeconfigFile: path.join(dir, "kubeconfig"),
         owner: `krustlet-stack/${name}`,
         waitSeconds: 180,
         image: `${NODE_IMAGE.name}:${NODE_IMAGE.tag}`,
         kubeadmConfigPatches: [],
         containerdConfigPatches: [],
     };
-    const dir = await fs.mkdtemp(path.join(os.tmpdir(), `${name}-`));
     const progress = context.report.start(`kind cluster ${name}`);
     try {
         const cluster = await runStep(context, "createKindCluster", input);
-        const kubeconfigFile = path.join(dir, "kubeconfig");
-        await fs.writeFile(kubeconfigFile, cluster.kubeconfig, { mode: 0o600 });
         progress.done();
-        return await use({ ...cluster, kubeconfigFile });
+        return await use(cluster);
     } finally {
-        await fs.rm(dir, { recursive: true, force: true });
         await runStep(context, "deleteKindCluster", input);
+        await fs.rm(dir, { recursive: true, force: true });
     }
 }

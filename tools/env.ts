@@ -2,8 +2,10 @@
 import { filesOf, main, readOptions } from "./cli";
 import { forcedSource } from "./decide";
 import { engineEnv, toolDirs, toolsAlready, userEnv } from "./environment";
+import { readOptional } from "../steps/lib/files";
 import { exists, homeOf } from "./home";
 import { inspect } from "./inspect";
+import { kubeconfigFileIn } from "./outputs";
 import { exportLines, pathLine } from "./lib/shell";
 
 async function env(): Promise<number> {
@@ -24,7 +26,12 @@ async function env(): Promise<number> {
             "krustlet-wasi and wasm-oci are not built from today's krustlet/ yet: `npm run up -- --tools-only` builds them.\n",
         );
     }
-    const variables = { ...engineEnv(home, tools), ...userEnv(files, await exists(files.kubeconfig)) };
+    // From the state file itself: this runs in every new shell, and the engine takes seconds.
+    const state = await readOptional(files.state);
+    const variables = {
+        ...engineEnv(home, tools),
+        ...userEnv(state === undefined ? undefined : kubeconfigFileIn(state)),
+    };
     const dirs = toolDirs(tools, agent?.cached ? agent.dir : undefined);
     process.stdout.write(exportLines(variables) + pathLine(dirs));
     return 0;

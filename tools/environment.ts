@@ -1,6 +1,6 @@
 import * as path from "node:path";
 import type { Decision, Source } from "./decide";
-import { pulumiEnv, type Home, type StackFiles } from "./home";
+import { pulumiEnv, type Home } from "./home";
 import { TOOLS, type Inspection, type ToolName } from "./inspect";
 import { prependPath } from "./lib/find";
 
@@ -43,7 +43,7 @@ export function toolDirs(tools: ReadyTools, agentDir: string | undefined): strin
 export function engineEnv(home: Home, tools: ReadyTools): Record<string, string | undefined> {
     const airgapped = Object.values(tools).some((tool) => tool.from === "airgap");
     return {
-        // The program puts the nodes' folders into the same home.
+        // The program puts the nodes' folders and the kubeconfig into the same home.
         KRUSTLET_STACK_HOME: home.dir,
         ...pulumiEnv(home),
         // By default that is a folder in ~/.kube, which belongs to the user.
@@ -64,6 +64,6 @@ export function toolEnv(
 }
 
 /** What `npm run env` sets besides: the kubeconfig of a stack that is up. */
-export function userEnv(files: StackFiles, isUp: boolean): Record<string, string> {
-    return isUp ? { KUBECONFIG: files.kubeconfig } : {};
+export function userEnv(kubeconfigFile: string | undefined): Record<string, string> {
+    return kubeconfigFile === undefined ? {} : { KUBECONFIG: kubeconfigFile };
 }

@@ -8,7 +8,7 @@ import { readOptional, writePrivate } from "../steps/lib/files";
 
 /**
  * The home folder of the stacks (`KRUSTLET_STACK_HOME`, by default `~/.local/state/krustlet-stack`): all that a run leaves
- * besides the cache and the nodes' own folders.
+ * besides the cache; the program puts the nodes' folders and the cluster's kubeconfig into it too.
  */
 export interface Home {
     /** The folder itself, mode 0700. */
@@ -55,8 +55,6 @@ export interface StackFiles {
     state: string;
     /** Folder of Pulumi's locks of the stack. */
     locks: string;
-    /** Admin kubeconfig of the stack's cluster, mode 0600, for `kubectl`. */
-    kubeconfig: string;
     /** Folder of a node of the stack, where the program puts it unless its configuration says otherwise. */
     nodeDir(node: string): string;
 }
@@ -72,7 +70,6 @@ export function stackFiles(home: Home, project: string, stack: string, cwd: stri
         configCopy: path.join(configDir, `Pulumi.${stack}.yaml`),
         state: path.join(home.backend, ".pulumi", "stacks", project, `${stack}.json`),
         locks: path.join(home.backend, ".pulumi", "locks", "organization", project, stack),
-        kubeconfig: path.join(home.dir, "kubeconfig", `${project}-${stack}`),
         nodeDir: (node) => path.join(home.dir, "nodes", `${project}-${stack}-${node}`),
     };
 }
@@ -198,11 +195,6 @@ export function mergeConfig(config: string, previousCopy: string | undefined): s
 async function writeInHome(file: string, content: string): Promise<void> {
     await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     await writePrivate(file, content);
-}
-
-/** Keeps the cluster's admin kubeconfig where the user's kubectl finds it. */
-export async function keepKubeconfig(files: StackFiles, kubeconfig: string): Promise<void> {
-    await writeInHome(files.kubeconfig, kubeconfig);
 }
 
 /** Makes the copy of the project's configuration anew. */

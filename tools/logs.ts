@@ -12,12 +12,12 @@ const FIRST_LINE_SECONDS = 60;
  * @throws Error that says what was tried when there is none in time.
  */
 export async function workloadLog(
-    kubeconfig: string,
+    kubeconfigFile: string,
     workload: WorkloadOutput,
     env: Env,
     { lines = 5, waitSeconds = FIRST_LINE_SECONDS } = {},
 ): Promise<string> {
-    const argv = ["kubectl", ...logArgs(kubeconfig, workload, lines)];
+    const argv = ["kubectl", ...logArgs(kubeconfigFile, workload, lines)];
     const deadline = Date.now() + waitSeconds * 1000;
     for (;;) {
         const left = deadline - Date.now();

@@ -10,7 +10,8 @@ export interface WorkloadOutput {
 
 /** The stack's outputs, as far as the commands here show them. What a stack does not export is absent. */
 export interface Outputs {
-    kubeconfig?: string;
+    /** File of the cluster's admin kubeconfig. */
+    kubeconfigFile?: string;
     clusterName?: string;
     nodeNames: string[];
     registryAddress?: string;
@@ -26,7 +27,7 @@ export function readOutputs(raw: Record<string, unknown>): Outputs {
     const workloads = Object.entries((raw.workloads ?? {}) as Record<string, unknown>);
     const artifacts = (raw.artifacts ?? {}) as Record<string, unknown>;
     return {
-        kubeconfig: text(raw.kubeconfig),
+        kubeconfigFile: text(raw.kubeconfigFile),
         clusterName: text(raw.clusterName),
         nodeNames: Array.isArray(raw.nodeNames)
             ? raw.nodeNames.filter((name) => typeof name === "string")
@@ -47,8 +48,28 @@ export function readOutputs(raw: Record<string, unknown>): Outputs {
     };
 }
 
+/** The stack's output `kubeconfigFile` in the text of its state file; undefined when it has none (yet). */
+export function kubeconfigFileIn(state: string): string | undefined {
+    interface State {
+        checkpoint?: {
+            latest?: { resources?: { type: string; outputs?: Record<string, unknown> }[] } | null;
+        };
+    }
+    const { checkpoint } = JSON.parse(state) as State;
+    const stack = checkpoint?.latest?.resources?.find(({ type }) => type === "pulumi:pulumi:Stack");
+    return text(stack?.outputs?.kubeconfigFile);
+}
+
 /** Arguments of `kubectl` for a workload's log. */
-export function logArgs(kubeconfig: string, workload: WorkloadOutput, lines: number): string[] {
+export function logArgs(kubeconfigFile: string, workload: WorkloadOutput, lines: number): string[] {
     const target = `${workload.kind.toLowerCase()}/${workload.name}`;
-    return ["--kubeconfig", kubeconfig, "--namespace", workload.namespace, "logs", target, `--tail=${lines}`];
+    return [
+        "--kubeconfig",
+        kubeconfigFile,
+        "--namespace",
+        workload.namespace,
+        "logs",
+        target,
+        `--tail=${lines}`,
+    ];
 }

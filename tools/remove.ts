@@ -8,7 +8,6 @@ export async function removeStackFiles(home: Home, files: StackFiles): Promise<v
     const { project, stack } = files;
     const bookkeeping = path.join(home.backend, ".pulumi");
     const left = [
-        files.kubeconfig,
         files.configCopy,
         files.locks,
         path.join(bookkeeping, "history", project, stack),
@@ -30,19 +29,12 @@ export async function removeHomeIfEmpty(home: Home, files: StackFiles): Promise<
     const configs = names.filter((name) => /^Pulumi\..+\.yaml$/.test(name));
     const texts = await Promise.all(configs.map((name) => readOptional(path.join(files.cwd, name))));
     const keepPassphrase = texts.some((text) => saltOf(text) !== undefined);
-    const ours = [
-        home.pulumi,
-        home.backend,
-        home.logs,
-        home.kubectlCache,
-        path.dirname(files.kubeconfig),
-        path.dirname(files.configDir),
-    ];
+    const ours = [home.pulumi, home.backend, home.logs, home.kubectlCache, path.dirname(files.configDir)];
     for (const file of keepPassphrase ? ours : [...ours, home.passphrase]) {
         await fs.rm(file, { recursive: true, force: true });
     }
-    for (const dir of [path.join(home.dir, "nodes"), home.dir]) {
-        // Only when nothing is in it: a node's folder that is still there is not ours to remove.
+    for (const dir of [path.join(home.dir, "kubeconfig"), path.join(home.dir, "nodes"), home.dir]) {
+        // Only when nothing is in it: what a cluster or a node still has there is not ours to remove.
         await fs.rmdir(dir).catch(() => undefined);
     }
 }

@@ -37,7 +37,7 @@ async function ask(argv: readonly string[], env: Env): Promise<{ ok: boolean; te
     }
 }
 
-async function clusterLines(outputs: Outputs, files: StackFiles, env: Env): Promise<Line[]> {
+async function clusterLines(outputs: Outputs, env: Env): Promise<Line[]> {
     if (outputs.clusterName === undefined) return [];
     const [containers, server] = await Promise.all([
         ask(
@@ -52,7 +52,7 @@ async function clusterLines(outputs: Outputs, files: StackFiles, env: Env): Prom
             ],
             env,
         ),
-        ask(["kubectl", "--kubeconfig", files.kubeconfig, "version", "--output=json"], env),
+        ask(["kubectl", ...reaching(outputs), "version", "--output=json"], env),
     ]);
     const version = server.ok
         ? `Kubernetes ${(JSON.parse(server.text) as { serverVersion?: { gitVersion: string } }).serverVersion?.gitVersion}`
@@ -67,21 +67,26 @@ async function clusterLines(outputs: Outputs, files: StackFiles, env: Env): Prom
     ];
 }
 
+/** Arguments by which kubectl reaches the stack's cluster, and no other: it would take the user's own for none. */
+function reaching({ kubeconfigFile }: Outputs): string[] {
+    return ["--kubeconfig", kubeconfigFile ?? "(the stack has no kubeconfigFile)"];
+}
+
 /** One Kubernetes object, as `kubectl get` shows it, its header left out. */
-async function shown(files: StackFiles, env: Env, args: readonly string[]): Promise<string> {
-    const argv = ["kubectl", "--kubeconfig", files.kubeconfig, "get", "--no-headers", ...args];
+async function shown(outputs: Outputs, env: Env, args: readonly string[]): Promise<string> {
+    const argv = ["kubectl", ...reaching(outputs), "get", "--no-headers", ...args];
     const { text } = await ask(argv, env);
     return text.replace(/\s{2,}/g, "  ");
 }
 
-async function nodeLine(node: string, files: StackFiles, env: Env): Promise<Line> {
+async function nodeLine(node: string, outputs: Outputs, files: StackFiles, env: Env): Promise<Line> {
     const agent = agentFiles(files.nodeDir(node));
     const columns =
         "--output=custom-columns=" +
         ":.status.conditions[?(@.type=='Ready')].reason,:.status.nodeInfo.kubeletVersion";
     const [record, state] = await Promise.all([
         readRecord(agent),
-        shown(files, env, ["node", node, columns]),
+        shown(outputs, env, ["node", node, columns]),
     ]);
     if (!record) return ["node", node, state, `no agent of it in ${agent.stateDir}`];
     const process = isAlive(record) ? `process ${record.pid}` : `process ${record.pid} HAS ENDED`;
@@ -111,9 +116,9 @@ async function registryLine(address: string): Promise<Line> {
     return ["registry", address, state, ""];
 }
 
-async function workloadLine(workload: WorkloadOutput, files: StackFiles, env: Env): Promise<Line> {
+async function workloadLine(workload: WorkloadOutput, outputs: Outputs, env: Env): Promise<Line> {
     const { kind, name, namespace, artifact } = workload;
-    const state = await shown(files, env, [`${kind.toLowerCase()}/${name}`, "--namespace", namespace]);
+    const state = await shown(outputs, env, [`${kind.toLowerCase()}/${name}`, "--namespace", namespace]);
     return [kind.toLowerCase(), `${namespace}/${name}`, state.replace(`${name}  `, ""), artifact ?? ""];
 }
 
@@ -135,12 +140,12 @@ async function status(): Promise<number> {
     const env = toolEnv(home, tools, agent?.cached ? agent.dir : undefined);
     const outputs = readOutputs(await stackOutputs(files, env));
     const rows = await Promise.all([
-        clusterLines(outputs, files, env),
+        clusterLines(outputs, env),
         ...outputs.nodeNames.map((node) =>
-            Promise.all([nodeLine(node, files, env), approverLine(node, files)]),
+            Promise.all([nodeLine(node, outputs, files, env), approverLine(node, files)]),
         ),
         ...(outputs.registryAddress ? [registryLine(outputs.registryAddress).then((line) => [line])] : []),
-        ...outputs.workloads.map(async (workload) => [await workloadLine(workload, files, env)]),
+        ...outputs.workloads.map(async (workload) => [await workloadLine(workload, outputs, env)]),
     ]);
     const { mtime } = await fs.stat(files.state);
     const lines = [
@@ -151,7 +156,7 @@ async function status(): Promise<number> {
             : "It has nothing in it.",
         "",
         `State: ${files.state}`,
-        `Kubeconfig: ${files.kubeconfig}`,
+        ...(outputs.kubeconfigFile ? [`Kubeconfig: ${outputs.kubeconfigFile}`] : []),
         `Docker ${inspection.docker.problem ? `does not answer (${inspection.docker.problem})` : "answers"}; versions: npm run doctor`,
         `For plain pulumi and kubectl: eval "$(npm run -s env)"`,
     ];

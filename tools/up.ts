@@ -1,7 +1,7 @@
 // npm run up: gets every tool, then runs `pulumi up` on the stack and shows what its workloads say.
 import * as path from "node:path";
 import { filesOf, main, readOptions } from "./cli";
-import { keepKubeconfig, type StackFiles } from "./home";
+import type { StackFiles } from "./home";
 import { consoleReporter, type Reporter } from "./lib/report";
 import { workloadLog } from "./logs";
 import { readOutputs } from "./outputs";
@@ -50,15 +50,15 @@ async function showWorkloads(files: StackFiles, { env }: Toolchain, report: Repo
         stackOutputs(files, env).then(readOutputs),
         selectStack(files, env),
     ]);
-    if (outputs.kubeconfig === undefined) return;
-    await keepKubeconfig(files, outputs.kubeconfig);
+    const { kubeconfigFile } = outputs;
+    if (kubeconfigFile === undefined) return;
     report.note(
         `State of the stack: ${path.dirname(files.state)} (a local backend; any Pulumi login of yours is untouched)`,
     );
-    report.note(`Kubeconfig: ${files.kubeconfig}`);
+    report.note(`Kubeconfig: ${kubeconfigFile}`);
     report.note(`For plain pulumi and kubectl: eval "$(npm run -s env)"`);
     for (const workload of outputs.workloads) {
-        const log = await workloadLog(files.kubeconfig, workload, env);
+        const log = await workloadLog(kubeconfigFile, workload, env);
         report.note(`Log of ${workload.kind} ${workload.namespace}/${workload.name}:`);
         process.stdout.write(`${log}\n`);
     }

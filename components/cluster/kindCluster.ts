@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as kubernetes from "@pulumi/kubernetes";
-import { NODE_IMAGE } from "../defaults";
-import { owner } from "../names";
+import { CLUSTER_NAME, NODE_IMAGE } from "../defaults";
+import { defaultKubeconfigFile, owner } from "../names";
 import * as rules from "../rules";
-import { stepResource } from "../step";
+import { stepInvoke, stepResource } from "../step";
 import { boolean, checkArgs, text } from "../validation";
 
 export interface KindClusterArgs {
@@ -19,6 +19,13 @@ export interface KindClusterArgs {
     image?: pulumi.Input<string>;
     /** How long the control plane may take to be Ready, in seconds. Default: 180. */
     waitSeconds?: pulumi.Input<number>;
+    /**
+     * File in which the cluster's admin kubeconfig is kept, of this cluster alone (mode 0600; a folder that is made for it has
+     * mode 0700). It goes with the cluster. `~` is the home folder. Another path is written by the next update, which does not
+     * make another cluster; the old file stays, for the Kubernetes provider still compares with it, and is yours to remove.
+     * Default: `~/.local/state/krustlet-stack/kubeconfig/<project>-<stack>-<cluster name>`.
+     */
+    kubeconfigFile?: pulumi.Input<string>;
     /**
      * A kubeconfig file that the cluster is merged into (and taken out of again), for example `~/.kube/config`. Default:
      * none; the user's own kubeconfig is not touched.
@@ -55,8 +62,11 @@ export interface KindClusterArgs {
 export class KindCluster extends pulumi.ComponentResource {
     /** Name of the cluster. */
     readonly name: pulumi.Output<string>;
-    /** Admin kubeconfig (YAML) for this host. Secret. */
-    readonly kubeconfig: pulumi.Output<string>;
+    /**
+     * Absolute path of the file with the admin kubeconfig for this host. The path is no secret, and it alone travels: what is in
+     * the file never passes through Pulumi. A file that was lost is written again by the next preview or update.
+     */
+    readonly kubeconfigFile: pulumi.Output<string>;
     /** The context in the kubeconfig: `kind-<name>`. */
     readonly context: pulumi.Output<string>;
     /** URL of the API server, at a loopback port. */
@@ -83,12 +93,16 @@ export class KindCluster extends pulumi.ComponentResource {
             name: rules.clusterName,
             image: rules.image,
             waitSeconds: rules.seconds,
+            kubeconfigFile: text,
             mergeKubeconfigFile: text,
             kubeadmConfigPatches: rules.texts,
             containerdConfigPatches: rules.texts,
             verifyKubelets: boolean,
         });
-        const clusterName = checked.name ?? "krustlet";
+        const clusterName = pulumi.output(checked.name ?? CLUSTER_NAME);
+        const kubeconfigFile = pulumi.output(
+            checked.kubeconfigFile ?? clusterName.apply(defaultKubeconfigFile),
+        );
         const image = checked.image ?? NODE_IMAGE;
         const kubeadmConfigPatches = pulumi.output(checked.kubeadmConfigPatches ?? []);
         const containerdConfigPatches = pulumi.output(checked.containerdConfigPatches ?? []);
@@ -104,6 +118,7 @@ export class KindCluster extends pulumi.ComponentResource {
                     owner: owner(),
                     image,
                     waitSeconds: checked.waitSeconds ?? 180,
+                    kubeconfigFile,
                     mergeKubeconfigFile: checked.mergeKubeconfigFile,
                     kubeadmConfigPatches,
                     containerdConfigPatches,
@@ -111,24 +126,30 @@ export class KindCluster extends pulumi.ComponentResource {
                 },
                 // What cannot be changed in a cluster that stands.
                 triggers: [clusterName, image, kubeadmConfigPatches, containerdConfigPatches, verifyKubelets],
-                secretOutput: true,
             },
             { parent: this },
         );
-        this.kubeconfig = cluster.output.kubeconfig;
-        // The rest of that output is no secret; it is part of other resources' names and of the stack's outputs.
-        this.name = pulumi.unsecret(cluster.output.name);
-        this.context = pulumi.unsecret(cluster.output.context);
-        this.server = pulumi.unsecret(cluster.output.server);
-        this.kubernetesVersion = pulumi.unsecret(cluster.output.kubernetesVersion);
-        this.network = pulumi.unsecret(cluster.output.network);
-        this.gatewayAddress = pulumi.unsecret(cluster.output.gatewayAddress);
-        this.identity = pulumi.unsecret(cluster.output.identity);
+        const kept = stepInvoke(
+            "keepKubeconfig",
+            { clusterName, owner: owner(), kubeconfigFile },
+            { parent: this },
+        );
+        // Whoever reads the file does so when it is there (again).
+        this.kubeconfigFile = pulumi
+            .all([cluster.output.kubeconfigFile, kept])
+            .apply(([absolutePath]) => absolutePath);
+        this.name = cluster.output.name;
+        this.context = cluster.output.context;
+        this.server = cluster.output.server;
+        this.kubernetesVersion = cluster.output.kubernetesVersion;
+        this.network = cluster.output.network;
+        this.gatewayAddress = cluster.output.gatewayAddress;
+        this.identity = cluster.output.identity;
 
         // The provider would else take a cluster that was made anew under the same name for the old one.
         this.provider = new kubernetes.Provider(
             `${name}-provider`,
-            { kubeconfig: this.kubeconfig, clusterIdentifier: this.identity },
+            { kubeconfig: this.kubeconfigFile, clusterIdentifier: this.identity },
             { parent: this },
         );
 
@@ -138,7 +159,7 @@ export class KindCluster extends pulumi.ComponentResource {
             {
                 create: "approveKubeletCertificates",
                 input: {
-                    kubeconfig: this.kubeconfig,
+                    kubeconfigFile: this.kubeconfigFile,
                     clusterName: this.name,
                     owner: owner(),
                     verifyKubelets,
@@ -151,7 +172,7 @@ export class KindCluster extends pulumi.ComponentResource {
 
         this.registerOutputs({
             name: this.name,
-            kubeconfig: this.kubeconfig,
+            kubeconfigFile: this.kubeconfigFile,
             context: this.context,
             server: this.server,
             kubernetesVersion: this.kubernetesVersion,

@@ -7,8 +7,8 @@ import { stepResource } from "../step";
 import { checkArgs, integer, required, text } from "../validation";
 
 export interface CertificateApprovalArgs {
-    /** Admin kubeconfig (YAML) of the cluster; it may approve certificate requests. Secret. Required. */
-    kubeconfig: pulumi.Input<string>;
+    /** File of the cluster\'s admin kubeconfig; it may approve certificate requests. Required. Example: `cluster.kubeconfigFile`. */
+    kubeconfigFile: pulumi.Input<string>;
     /** What tells this cluster from any other, made before or after it: `KindCluster.identity`. Required. */
     clusterIdentity: pulumi.Input<string>;
     /** Name of the node whose requests are decided. Required. Example: `krustlet`. */
@@ -48,7 +48,7 @@ const TOKEN_SECONDS = 86_400;
  * Deleting it ends the approver and deletes the node's certificate requests, not the node's certificates.
  *
  * @example
- * new CertificateApproval("certificates", { kubeconfig: cluster.kubeconfig, clusterIdentity: cluster.identity,
+ * new CertificateApproval("certificates", { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity,
  *     nodeName: "krustlet", nodeIp: cluster.gatewayAddress, bootstrapGroup: join.group, stateDir: "~/nodes/krustlet" },
  *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
@@ -67,7 +67,7 @@ export class CertificateApproval extends pulumi.ComponentResource {
     constructor(name: string, args: CertificateApprovalArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:CertificateApproval", name, {}, withoutDeletedWith(opts));
         const checked = checkArgs("CertificateApproval", name, args, {
-            kubeconfig: required(text, "cluster.kubeconfig"),
+            kubeconfigFile: required(text, "cluster.kubeconfigFile"),
             clusterIdentity: required(text, "cluster.identity"),
             nodeName: required(rules.nodeName, '"krustlet"'),
             nodeIp: required(rules.ipv4, "cluster.gatewayAddress"),
@@ -78,7 +78,7 @@ export class CertificateApproval extends pulumi.ComponentResource {
             timeoutSeconds: rules.seconds,
         });
         const node = {
-            kubeconfig: pulumi.secret(checked.kubeconfig),
+            kubeconfigFile: checked.kubeconfigFile,
             owner: owner(),
             nodeName: checked.nodeName,
             nodeIp: checked.nodeIp,

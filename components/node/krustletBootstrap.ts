@@ -7,8 +7,8 @@ import { stepResource } from "../step";
 import { checkArgs, required, text } from "../validation";
 
 export interface KrustletBootstrapArgs {
-    /** Admin kubeconfig (YAML) of the cluster; it may create Secrets in kube-system. Secret. Required. */
-    kubeconfig: pulumi.Input<string>;
+    /** File of the cluster\'s admin kubeconfig; it may create Secrets in kube-system. Required. Example: `cluster.kubeconfigFile`. */
+    kubeconfigFile: pulumi.Input<string>;
     /** What tells this cluster from any other, made before or after it: `KindCluster.identity`. Required. */
     clusterIdentity: pulumi.Input<string>;
     /** Name of the node that is to join. Required. Example: `krustlet`. */
@@ -30,7 +30,7 @@ export interface KrustletBootstrapArgs {
  * has its certificate (CertificateApproval does that), so what the outputs tell is of the past then.
  *
  * @example
- * new KrustletBootstrap("join", { kubeconfig: cluster.kubeconfig, clusterIdentity: cluster.identity, nodeName: "krustlet" },
+ * new KrustletBootstrap("join", { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity, nodeName: "krustlet" },
  *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class KrustletBootstrap extends pulumi.ComponentResource {
@@ -50,7 +50,7 @@ export class KrustletBootstrap extends pulumi.ComponentResource {
     constructor(name: string, args: KrustletBootstrapArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:KrustletBootstrap", name, {}, withoutDeletedWith(opts));
         const checked = checkArgs("KrustletBootstrap", name, args, {
-            kubeconfig: required(text, "cluster.kubeconfig"),
+            kubeconfigFile: required(text, "cluster.kubeconfigFile"),
             clusterIdentity: required(text, "cluster.identity"),
             nodeName: required(rules.nodeName, '"krustlet"'),
             file: text,
@@ -95,7 +95,7 @@ export class KrustletBootstrap extends pulumi.ComponentResource {
                 create: "createBootstrapToken",
                 delete: "deleteBootstrapToken",
                 input: {
-                    kubeconfig: pulumi.secret(checked.kubeconfig),
+                    kubeconfigFile: checked.kubeconfigFile,
                     owner: owner(),
                     nodeName,
                     group: this.group,

@@ -9,8 +9,8 @@ import { CertificateApproval } from "./certificateApproval";
 import { KrustletBootstrap } from "./krustletBootstrap";
 
 export interface KrustletNodeArgs {
-    /** Admin kubeconfig (YAML) of the cluster. Secret. Required. */
-    kubeconfig: pulumi.Input<string>;
+    /** File of the cluster\'s admin kubeconfig. Required. Example: `cluster.kubeconfigFile`. */
+    kubeconfigFile: pulumi.Input<string>;
     /** What tells this cluster from any other, made before or after it: `KindCluster.identity`. Required. */
     clusterIdentity: pulumi.Input<string>;
     /**
@@ -62,7 +62,7 @@ export interface KrustletNodeArgs {
  *
  * @example
  * new KrustletNode("node",
- *     { kubeconfig: cluster.kubeconfig, clusterIdentity: cluster.identity, nodeIp: cluster.gatewayAddress },
+ *     { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity, nodeIp: cluster.gatewayAddress },
  *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class KrustletNode extends pulumi.ComponentResource {
@@ -84,7 +84,7 @@ export class KrustletNode extends pulumi.ComponentResource {
     constructor(name: string, args: KrustletNodeArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:KrustletNode", name, {}, withoutDeletedWith(opts));
         const checked = checkArgs("KrustletNode", name, args, {
-            kubeconfig: required(text, "cluster.kubeconfig"),
+            kubeconfigFile: required(text, "cluster.kubeconfigFile"),
             clusterIdentity: required(text, "cluster.identity"),
             nodeIp: required(rules.ipv4, "cluster.gatewayAddress"),
             nodeName: rules.nodeName,
@@ -100,8 +100,13 @@ export class KrustletNode extends pulumi.ComponentResource {
             certificateRenewalPercent: integer(1, 95),
             readyTimeoutSeconds: rules.seconds,
         });
-        const kubeconfig = pulumi.secret(checked.kubeconfig);
-        const { clusterIdentity, nodeIp, certificateDurationSeconds, certificateRenewalPercent } = checked;
+        const {
+            kubeconfigFile,
+            clusterIdentity,
+            nodeIp,
+            certificateDurationSeconds,
+            certificateRenewalPercent,
+        } = checked;
         const nodeName = pulumi.output(checked.nodeName ?? NODE_NAME);
         const tokenTtlSeconds = checked.tokenTtlSeconds ?? 600;
         this.stateDir = pulumi.output(checked.stateDir ?? nodeName.apply(defaultStateDir));
@@ -109,7 +114,7 @@ export class KrustletNode extends pulumi.ComponentResource {
         const bootstrap = new KrustletBootstrap(
             `${name}-bootstrap`,
             {
-                kubeconfig,
+                kubeconfigFile,
                 clusterIdentity,
                 nodeName,
                 file: pulumi.interpolate`${this.stateDir}/bootstrap.kubeconfig`,
@@ -123,7 +128,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                 create: "launchNode",
                 delete: "stopNode",
                 input: {
-                    kubeconfig,
+                    kubeconfigFile,
                     owner: owner(),
                     program: checked.program ?? NODE_PROGRAM,
                     nodeName,
@@ -149,7 +154,7 @@ export class KrustletNode extends pulumi.ComponentResource {
         const certificates = new CertificateApproval(
             `${name}-certificates`,
             {
-                kubeconfig,
+                kubeconfigFile,
                 clusterIdentity,
                 nodeName,
                 nodeIp,
@@ -165,7 +170,7 @@ export class KrustletNode extends pulumi.ComponentResource {
             {
                 create: "awaitNode",
                 input: {
-                    kubeconfig,
+                    kubeconfigFile,
                     nodeName,
                     stateDir: this.stateDir,
                     // Once the requests are approved, whatever else the approval makes: the approver starts meanwhile.

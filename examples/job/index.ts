@@ -12,7 +12,7 @@ const registry = new LocalRegistry("registry", { port: 5003 });
 const node = new KrustletNode(
     "node",
     {
-        kubeconfig: cluster.kubeconfig,
+        kubeconfigFile: cluster.kubeconfigFile,
         clusterIdentity: cluster.identity,
         nodeIp: cluster.gatewayAddress,
         port: 3003,
@@ -35,5 +35,6 @@ const job = new WasmWorkload(
     { ...inCluster, dependsOn: [node] },
 );
 
-export const kubeconfig = cluster.kubeconfig;
+/** For kubectl: `export KUBECONFIG=$(pulumi stack output kubeconfigFile)`. */
+export const kubeconfigFile = cluster.kubeconfigFile;
 export const logsCommand = job.logsCommand;

@@ -18,7 +18,6 @@ import {
     owner,
     port,
     registry,
-    secret,
     text,
     textMap,
 } from "./schema";
@@ -27,7 +26,7 @@ export { logOf } from "./daemon";
 
 /** Input of launchNode and stopNode. */
 export const nodeInput = object<NodeInput>({
-    kubeconfig: secret,
+    kubeconfigFile: text,
     owner,
     program: text,
     nodeName,

@@ -19,7 +19,6 @@ import {
     optional,
     owner,
     processId,
-    secret,
     text,
 } from "./schema";
 
@@ -30,7 +29,7 @@ const objectName = matching(
 
 /** Input of launchApprover and stopApprover. */
 export const approverInput = object<ApproverInput>({
-    kubeconfig: secret,
+    kubeconfigFile: text,
     owner,
     nodeName,
     nodeIp: ipv4,

@@ -4,12 +4,12 @@ import { dirname } from "node:path";
 import type { BootstrapTokenInput, BootstrapTokenOutput } from "../contract";
 import { claimFolder, expandHome, ownerOf, readOptional, writePrivate } from "./files";
 import { clusterOf, labelHash, withKube, type ClusterEntry, type Kube } from "./kube";
-import { bootstrapGroup, integer, nodeName, object, owner, secret, text } from "./schema";
+import { bootstrapGroup, integer, nodeName, object, owner, text } from "./schema";
 import { orUndo } from "./step";
 
 /** Input of createBootstrapToken and deleteBootstrapToken. */
 export const bootstrapTokenInput = object<BootstrapTokenInput>({
-    kubeconfig: secret,
+    kubeconfigFile: text,
     owner,
     nodeName,
     group: bootstrapGroup,
@@ -42,7 +42,11 @@ export function usernameOf(tokenId: string): string {
 }
 
 /** The Secret that makes a token known to the API server: for authentication alone. */
-export function tokenSecret(token: Token, input: Omit<BootstrapTokenInput, "kubeconfig">, expiresAt: string) {
+export function tokenSecret(
+    token: Token,
+    input: Omit<BootstrapTokenInput, "kubeconfigFile">,
+    expiresAt: string,
+) {
     return {
         apiVersion: "v1",
         kind: "Secret",
@@ -98,12 +102,12 @@ export async function makeBootstrapToken(input: BootstrapTokenInput): Promise<Bo
     const claimed = await claimFolder(folder, input);
     return orUndo(
         async () => {
-            const cluster = await clusterOf(input.kubeconfig);
+            const cluster = await clusterOf(input.kubeconfigFile);
             const token = newToken();
             const expiresAt = new Date(Date.now() + input.tokenTtlSeconds * 1000)
                 .toISOString()
                 .replace(/\.\d+Z$/, "Z");
-            await withKube(input.kubeconfig, (kube) =>
+            await withKube(input.kubeconfigFile, (kube) =>
                 orUndo(
                     async () => {
                         await revokeTokens(kube, input);

@@ -15,14 +15,13 @@ import {
     optional,
     owner,
     processId,
-    secret,
     text,
 } from "./schema";
 import { progress } from "./step";
 
 /** Input of approveCertificates and deleteCertificateRequests. */
 export const certificateApprovalInput = object<CertificateApprovalInput>({
-    kubeconfig: secret,
+    kubeconfigFile: text,
     owner,
     nodeName,
     nodeIp: ipv4,
@@ -49,11 +48,12 @@ export async function readRequest(csr: CertificateSigningRequest): Promise<Parse
  * for certain, whoever filed them), then the keys. An agent that is started makes new ones, and a request for an old one would
  * seem to be a stranger's, or, where it was approved, the new agent's.
  */
-export async function forgetRequests(kubeconfig: string, files: AgentFiles): Promise<void> {
+export async function forgetRequests(kubeconfigFile: string, files: AgentFiles): Promise<void> {
     const pubs = Object.values(files.publicKeys);
     const pems = await Promise.all(pubs.map(readOptional));
     const keys = pems.map(publicKeyOf).filter((key) => key !== undefined);
-    if (keys.length > 0) await ifClusterAnswers(kubeconfig, (kube) => deleteUndecided(kube, keys), progress);
+    if (keys.length > 0)
+        await ifClusterAnswers(kubeconfigFile, (kube) => deleteUndecided(kube, keys), progress);
     for (const file of pubs) await rm(file, { force: true });
 }
 

@@ -1,17 +1,23 @@
 import { createHash } from "node:crypto";
-import type { KindClusterInput } from "../contract";
+import type { KeepKubeconfigInput, KindClusterInput } from "../contract";
 import type { Container, DockerHost } from "./docker";
 import { flag, list, matching, integer, object, optional, owner, text } from "./schema";
 
+const clusterName = matching(
+    /^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$/,
+    "a kind cluster's name: at most 50 lower-case letters, digits, '-' and '.'",
+);
+
+/** Input of keepKubeconfig. */
+export const keepKubeconfigInput = object<KeepKubeconfigInput>({ clusterName, owner, kubeconfigFile: text });
+
 /** Input of createKindCluster and deleteKindCluster. */
 export const kindClusterInput = object<KindClusterInput>({
-    name: matching(
-        /^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$/,
-        "a kind cluster's name: at most 50 lower-case letters, digits, '-' and '.'",
-    ),
+    name: clusterName,
     owner,
     image: optional(text),
     waitSeconds: integer(1, 3600),
+    kubeconfigFile: text,
     mergeKubeconfigFile: optional(text),
     kubeadmConfigPatches: list(text),
     containerdConfigPatches: list(text),

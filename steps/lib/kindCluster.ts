@@ -1,4 +1,5 @@
 import type { KindClusterInput } from "../contract";
+import { kindEnvironment, removeAdminKubeconfig } from "./adminKubeconfig";
 import { containers, network } from "./docker";
 import { messageOf } from "./errors";
 import { expandHome, withPrivateFile } from "./files";
@@ -7,7 +8,7 @@ import { endProcess, processesWith } from "./processes";
 import { run } from "./run";
 import { progress } from "./step";
 
-/** Removes the owner's cluster with all that it left: containers, volumes, network, merged context. Nothing there is fine. */
+/** Removes the owner's cluster with all that it left: containers, volumes, network, kubeconfig. Nothing there is fine. */
 export async function removeCluster(input: KindClusterInput): Promise<void> {
     const existing = await containers(`label=${clusterLabel}=${input.name}`);
     if (!isOurs(existing, input.owner)) {
@@ -29,6 +30,7 @@ export async function removeCluster(input: KindClusterInput): Promise<void> {
     }
     await removeVolumes(volumes);
     for (const name of networksOf(existing)) await removeUnusedNetwork(name);
+    await removeAdminKubeconfig({ ...input, clusterName: input.name });
 }
 
 /** A kind that outlived its killed step would, once it fails, take away the nodes of the cluster that is made next. */
@@ -45,7 +47,7 @@ async function deleteByKind(input: KindClusterInput): Promise<void> {
     await withPrivateFile(undefined, async (noFile) => {
         const file = input.mergeKubeconfigFile === undefined ? noFile : expandHome(input.mergeKubeconfigFile);
         await run(["kind", "delete", "cluster", `--name=${input.name}`, `--kubeconfig=${file}`], {
-            env: { KIND_EXPERIMENTAL_PROVIDER: "docker" },
+            env: kindEnvironment,
             timeoutSeconds: 120,
             onLine: (line) => {
                 const text = progressOf(line);

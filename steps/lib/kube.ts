@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { StepError } from "./errors";
-import { withPrivateFile } from "./files";
+import { expandHome, readOptional } from "./files";
 import { run, RunError } from "./run";
 
 /** An answer of the API server other than success, or none at all. */
@@ -183,13 +183,33 @@ export function kubeError(error: RunError): Error {
     return error;
 }
 
-/** Runs `use` with the cluster that a kubeconfig (YAML or JSON) leads to. */
-export function withKube<T>(
-    kubeconfig: string,
+/** Runs `use` with the cluster that a kubeconfig file leads to. */
+export async function withKube<T>(
+    kubeconfigFile: string,
     use: (kube: Kube) => Promise<T>,
     requestTimeoutSeconds = 10,
 ): Promise<T> {
-    return withPrivateFile(kubeconfig, (file) => use(new Kube(file, requestTimeoutSeconds)));
+    await readKubeconfig(kubeconfigFile);
+    return use(new Kube(expandHome(kubeconfigFile), requestTimeoutSeconds));
+}
+
+/** The admin kubeconfig is not where it should be. */
+export class NoKubeconfig extends StepError {
+    constructor(readonly file: string) {
+        super(
+            `kubeconfigFile: there is no ${file}, the cluster's admin kubeconfig; \`pulumi up\` (\`npm run up\`) on the stack ` +
+                "that made the cluster writes it again; for a kind cluster of your own, " +
+                `\`(umask 077; kind get kubeconfig --name CLUSTER >${file})\` does`,
+        );
+    }
+}
+
+/** The content of a kubeconfig file. Throws NoKubeconfig where there is none: kubectl would go to no cluster, or to another. */
+async function readKubeconfig(kubeconfigFile: string): Promise<string> {
+    const file = expandHome(kubeconfigFile);
+    const text = await readOptional(file);
+    if (text === undefined) throw new NoKubeconfig(file);
+    return text;
 }
 
 /** How long a cluster may be too busy to answer before it is taken to serve no more, in seconds. */
@@ -200,15 +220,18 @@ const busySeconds = 15;
  * do. One that is there but does not answer is tried again for a while; it must not keep anybody from removing the rest.
  */
 export async function ifClusterAnswers(
-    kubeconfig: string,
+    kubeconfigFile: string,
     use: (kube: Kube) => Promise<void>,
     note: (line: string) => void,
 ): Promise<void> {
     const deadline = Date.now() + busySeconds * 1000;
     for (;;) {
         try {
-            return await withKube(kubeconfig, use, 4);
+            return await withKube(kubeconfigFile, use, 4);
         } catch (error) {
+            // It goes with the cluster.
+            if (error instanceof NoKubeconfig)
+                return note(`nothing is deleted in the cluster: there is no ${error.file} to reach it by`);
             if (!(
                 error instanceof KubeError && ["Gone", "Unreachable", "Unauthorized"].includes(error.reason)
             ))
@@ -232,9 +255,10 @@ export interface ClusterEntry {
     certificateAuthorityData: string;
 }
 
-/** Where a kubeconfig's current context leads. */
-export async function clusterOf(kubeconfig: string): Promise<ClusterEntry> {
-    return onlyCluster(kubeconfig) ?? (await currentCluster(kubeconfig));
+/** Where the current context of a kubeconfig file leads. */
+export async function clusterOf(kubeconfigFile: string): Promise<ClusterEntry> {
+    const entry = onlyCluster(await readKubeconfig(kubeconfigFile));
+    return entry ?? (await currentCluster(expandHome(kubeconfigFile)));
 }
 
 /** The cluster of a kubeconfig that has one alone, in the form that kind and kubectl write. */
@@ -249,41 +273,30 @@ export function onlyCluster(kubeconfig: string): ClusterEntry | undefined {
 }
 
 /** As kubectl, which knows all of YAML, understands the file. */
-function currentCluster(kubeconfig: string): Promise<ClusterEntry> {
-    return withPrivateFile(kubeconfig, async (file) => {
-        const argv = [
-            "kubectl",
-            `--kubeconfig=${file}`,
-            "config",
-            "view",
-            "--minify",
-            "--flatten",
-            "--raw",
-            "-o",
-            "json",
-        ];
-        let stdout: string;
-        try {
-            ({ stdout } = await run(argv, { env: kubectlEnvironment, timeoutSeconds: 10 }));
-        } catch (error) {
-            // kubectl's own words may quote the file's content.
-            throw error instanceof RunError && error.result.exitCode !== 127
-                ? new StepError(
-                      "kubeconfig: kubectl cannot read it; it must be a kubeconfig with a current context",
-                  )
-                : error;
-        }
-        const view = JSON.parse(stdout) as {
-            clusters?: { cluster: { server?: string; "certificate-authority-data"?: string } }[];
-        };
-        const cluster = view.clusters?.[0]?.cluster;
-        if (!cluster?.server || !cluster["certificate-authority-data"]) {
-            throw new StepError(
-                "kubeconfig: its current context names no server with a certificate authority",
-            );
-        }
-        return { server: cluster.server, certificateAuthorityData: cluster["certificate-authority-data"] };
-    });
+async function currentCluster(file: string): Promise<ClusterEntry> {
+    const argv = ["kubectl", `--kubeconfig=${file}`, "config", "view"];
+    argv.push("--minify", "--flatten", "--raw", "-o", "json");
+    let stdout: string;
+    try {
+        ({ stdout } = await run(argv, { env: kubectlEnvironment, timeoutSeconds: 10 }));
+    } catch (error) {
+        // kubectl's own words may quote the file's content.
+        throw error instanceof RunError && error.result.exitCode !== 127
+            ? new StepError(
+                  `kubeconfigFile: kubectl cannot read ${file}; it must be a kubeconfig with a current context`,
+              )
+            : error;
+    }
+    const view = JSON.parse(stdout) as {
+        clusters?: { cluster: { server?: string; "certificate-authority-data"?: string } }[];
+    };
+    const cluster = view.clusters?.[0]?.cluster;
+    if (!cluster?.server || !cluster["certificate-authority-data"]) {
+        throw new StepError(
+            `kubeconfigFile: the current context of ${file} names no server with a certificate authority`,
+        );
+    }
+    return { server: cluster.server, certificateAuthorityData: cluster["certificate-authority-data"] };
 }
 
 /** A label's value that stands for a text of any form: Kubernetes allows few characters in one. */

@@ -5,11 +5,11 @@ import { decide, printable, signers, type CertificateSigningRequest, type Decisi
 import { holds } from "./certificates";
 import type { ParsedRequest } from "./csr";
 import type { Container } from "./docker";
-import { flag, integer, matching, object, optional, owner, secret } from "./schema";
+import { flag, integer, matching, object, optional, owner, text } from "./schema";
 
 /** Input of approveKubeletCertificates. */
 export const kubeletApprovalInput = object<KubeletApprovalInput>({
-    kubeconfig: secret,
+    kubeconfigFile: text,
     clusterName: matching(/^[a-z0-9][a-z0-9.-]*$/, "the name of a kind cluster"),
     owner,
     verifyKubelets: optional(flag),
@@ -131,9 +131,25 @@ export function decideForKubelet(
               ]),
         ...(startedAt !== undefined && created + precisionMilliseconds > startedAt
             ? []
-            : [`the kubelet that runs on ${node.name} was started after it was filed`]),
+            : [startedSince(node)]),
     ];
     return reasons.length > 0 ? { verdict: "refuse", purpose: decision.purpose, reasons } : decision;
+}
+
+/** Why a request is denied whose kubelet has gone: the one that runs now has another key, and files a request of its own. */
+function startedSince(node: KindNode): string {
+    return `the kubelet that runs on ${node.name} was started after it was filed`;
+}
+
+/**
+ * How the denial of a request is told. One that the node's own kubelet filed (by its credential) before it was started anew has
+ * nothing else against it: each creation of a cluster has such a request, for kubeadm restarts the kubelet.
+ */
+export function denialNote(request: string, node: KindNode, reasons: string[]): string {
+    return reasons.length === 1 && reasons[0] === startedSince(node)
+        ? `certificate request ${request} of kubelet ${node.name} is out of date and denied, as usual when a cluster is made: ` +
+              "kubeadm has restarted the kubelet since, which asks again with a new key"
+        : `certificate request ${request} is denied: ${reasons.join("; ")}`;
 }
 
 function credentialsIn(extra: unknown): string[] {

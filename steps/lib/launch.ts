@@ -47,7 +47,8 @@ function works(files: AgentFiles, { nodeIp, port }: AgentLaunch, launchedAt: num
 
 /** What a node's bootstrap token needs to be made. */
 export interface TokenNeeds {
-    kubeconfig: string;
+    /** Admin kubeconfig of the cluster. */
+    kubeconfigFile: string;
     owner: string;
     nodeName: string;
     bootstrapGroup: string;
@@ -59,8 +60,15 @@ export interface TokenNeeds {
 export async function ensureToken(kube: Kube, needs: TokenNeeds): Promise<void> {
     if (await tokenServes(kube, expandHome(needs.bootstrapFile))) return;
     progress(`node "${needs.nodeName}" has no bootstrap token that serves; making another one`);
-    const { kubeconfig, owner, nodeName, bootstrapGroup: group, tokenTtlSeconds, bootstrapFile } = needs;
-    await makeBootstrapToken({ kubeconfig, owner, nodeName, group, tokenTtlSeconds, file: bootstrapFile });
+    const { kubeconfigFile, owner, nodeName, bootstrapGroup: group, tokenTtlSeconds, bootstrapFile } = needs;
+    await makeBootstrapToken({
+        kubeconfigFile,
+        owner,
+        nodeName,
+        group,
+        tokenTtlSeconds,
+        file: bootstrapFile,
+    });
 }
 
 /**
@@ -74,8 +82,9 @@ export async function relaunch(
     needs: Omit<TokenNeeds, "tokenTtlSeconds" | "bootstrapFile">,
 ): Promise<AgentRecord> {
     await endAgents(files, progress);
-    await forgetRequests(needs.kubeconfig, files);
-    if (!certified) await withKube(needs.kubeconfig, (kube) => ensureToken(kube, { ...needs, ...record }));
+    await forgetRequests(needs.kubeconfigFile, files);
+    if (!certified)
+        await withKube(needs.kubeconfigFile, (kube) => ensureToken(kube, { ...needs, ...record }));
     try {
         return await startAgent(files, needs.nodeName, record);
     } catch (error) {

@@ -22,7 +22,7 @@ export async function launch(): Promise<void> {
     const { pid } = await pass("launchNode", node);
     assert.equal((await readRecord(files()))?.pid, pid);
     await pass("awaitNode", {
-        kubeconfig: node.kubeconfig,
+        kubeconfigFile: node.kubeconfigFile,
         nodeName: node.nodeName,
         stateDir: node.stateDir,
         timeoutSeconds: 60,

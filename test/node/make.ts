@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import type { BootstrapTokenInput, NodeInput } from "../../steps/contract";
+import type { BootstrapTokenInput, KindClusterOutput, NodeInput } from "../../steps/contract";
 import { bootstrapRights } from "../bootstrapRights";
 import { targetFolder } from "../../steps/buildModule";
 import { sha256OfFile } from "../../steps/lib/files";
 import { run } from "../../steps/lib/run";
 import { cacheRoot } from "../../tools/lib/cache";
-import { runStep, withTestCluster, withTestRegistry, type TestCluster, type TestRegistry } from "../parts";
+import { runStep, withTestCluster, withTestRegistry, type TestRegistry } from "../parts";
 import type { SuiteContext } from "../suites";
 import { pushArtifact } from "./scriptedRegistry";
 import type { NodeUnderTest, PushedModule } from "./underTest";
@@ -64,7 +64,7 @@ export async function withTestNode<T>(context: SuiteContext, use: (file: string)
                         modules: await push(context, registry, await modules),
                     };
                     await pushPrivately(context, folder, (await modules).hello);
-                    await join(context, input, cluster.kubeconfigFile);
+                    await join(context, input);
                     const file = path.join(folder, "under-test.json");
                     await fs.writeFile(file, JSON.stringify(known), { mode: 0o600 });
                     return await use(file);
@@ -76,10 +76,10 @@ export async function withTestNode<T>(context: SuiteContext, use: (file: string)
     );
 }
 
-function nodeInput(folder: string, { kubeconfig, gatewayAddress }: TestCluster): NodeInput {
+function nodeInput(folder: string, { kubeconfigFile, gatewayAddress }: KindClusterOutput): NodeInput {
     const stateDir = path.join(folder, "node");
     return {
-        kubeconfig,
+        kubeconfigFile,
         owner: OWNER,
         program: path.join(folder, "agent"),
         ...NODE,
@@ -195,14 +195,10 @@ export function usedBootstrapFile(input: NodeInput): string {
 }
 
 /** The node joins as it does in a stack. */
-export async function join(
-    context: Pick<SuiteContext, "root" | "env">,
-    input: NodeInput,
-    kubeconfigFile: string,
-): Promise<void> {
-    const { kubeconfig, owner, nodeName, nodeIp, stateDir } = input;
+export async function join(context: Pick<SuiteContext, "root" | "env">, input: NodeInput): Promise<void> {
+    const { kubeconfigFile, owner, nodeName, nodeIp, stateDir } = input;
     const token: BootstrapTokenInput = {
-        kubeconfig,
+        kubeconfigFile,
         owner,
         nodeName,
         group: GROUP,
@@ -214,7 +210,7 @@ export async function join(
     await allowRequests(context, kubeconfigFile);
     await runStep(context, "launchNode", input);
     const approval = {
-        kubeconfig,
+        kubeconfigFile,
         owner,
         nodeName,
         nodeIp,
@@ -223,7 +219,7 @@ export async function join(
         timeoutSeconds: 60,
     };
     await runStep(context, "approveCertificates", approval);
-    await runStep(context, "awaitNode", { kubeconfig, nodeName, stateDir, timeoutSeconds: 60 });
+    await runStep(context, "awaitNode", { kubeconfigFile, nodeName, stateDir, timeoutSeconds: 60 });
 }
 
 /** Lets the bootstrap group file certificate requests and read them by name. */

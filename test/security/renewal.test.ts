@@ -45,7 +45,7 @@ describe("renewal", { timeout: 360_000 }, () => {
             bootstrapFile: path.join(stateDir, "bootstrap.kubeconfig"),
         };
         const env = process.env as Record<string, string>;
-        await join({ root, env }, node, underTest().kubeconfigFile);
+        await join({ root, env }, node);
         await grant();
         await approver("launchApprover");
     });
@@ -127,7 +127,7 @@ describe("renewal", { timeout: 360_000 }, () => {
 
     async function approver(step: "launchApprover" | "stopApprover"): Promise<void> {
         const input = {
-            kubeconfig: node.kubeconfig,
+            kubeconfigFile: node.kubeconfigFile,
             owner: node.owner,
             nodeName: node.nodeName,
             nodeIp: node.nodeIp,

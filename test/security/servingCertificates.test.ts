@@ -68,7 +68,7 @@ describe("serving certificates", { timeout: 240_000 }, () => {
         await forge();
 
         const input = {
-            kubeconfig: underTest().node.kubeconfig,
+            kubeconfigFile: underTest().node.kubeconfigFile,
             clusterName: underTest().clusterName,
             owner: underTest().node.owner,
             timeoutSeconds: 120,

@@ -61,12 +61,15 @@ export class StackUnderTest {
         private readonly configFile: string,
     ) {}
 
+    private clusterName = "";
+
     static async create(name: string): Promise<StackUnderTest> {
         const home = await fs.mkdtemp(path.join(os.tmpdir(), `krustlet-stack-${name}-`));
         return new StackUnderTest(name, home, path.join(root, `Pulumi.${name}.yaml`));
     }
 
     async configure(config: StackConfig): Promise<void> {
+        this.clusterName = config.clusterName as string;
         const keys: StackConfig = {};
         for (const [key, value] of Object.entries(config)) keys[`krustlet-stack:${key}`] = value;
         await fs.writeFile(this.configFile, `${JSON.stringify({ config: keys }, null, 4)}\n`);
@@ -108,9 +111,9 @@ export class StackUnderTest {
         return JSON.parse(stdout) as Record<string, unknown>;
     }
 
-    /** The kubeconfig that `npm run up` leaves for the user. */
+    /** The stack's own file of the admin kubeconfig, where the program puts it. */
     get kubeconfig(): string {
-        return path.join(this.home, "kubeconfig", `krustlet-stack-${this.name}`);
+        return path.join(this.home, "kubeconfig", `krustlet-stack-${this.name}-${this.clusterName}`);
     }
 
     async kubectl(...args: string[]): Promise<string> {

@@ -83,6 +83,17 @@ void describe("the walk-through", { timeout: 1_200_000 }, () => {
         assert.ok(seconds < 25, `${seconds} s`);
     });
 
+    void it("a lost kubeconfig is there again after an update that changes nothing", async () => {
+        const content = await fs.readFile(stack.kubeconfig, "utf8");
+        assert.equal((await stack.outputs()).kubeconfigFile, stack.kubeconfig);
+        await fs.rm(path.dirname(stack.kubeconfig), { recursive: true });
+        const { stdout, stderr, exitCode } = await stack.npmRun("up");
+        assert.equal(exitCode, 0, stdout + stderr);
+        assert.deepEqual(Object.keys(summary(stdout)), ["unchanged"], stdout);
+        assert.equal(await fs.readFile(stack.kubeconfig, "utf8"), content);
+        assert.equal((await fs.stat(stack.kubeconfig)).mode & 0o777, 0o600);
+    });
+
     void it("plain preview and refresh see no change", async () => {
         const preview = await stack.pulumi(`preview --stack ${stack.name} --expect-no-changes`);
         assert.equal(preview.exitCode, 0, preview.stdout + preview.stderr);

@@ -28,11 +28,10 @@ describe("approval against a real API server", () => {
     before(async () => {
         await pass("deleteKindCluster", under.clusterInput);
         cluster = await pass("createKindCluster", under.clusterInput);
-        const { kubeconfig } = cluster;
+        const { kubeconfigFile } = cluster;
         nodeIp = cluster.gatewayAddress;
-        writeFileSync(under.adminFile, kubeconfig, { mode: 0o600 });
         await under.makeObjects(nodeIp);
-        const common = { kubeconfig, owner: under.owner, nodeName };
+        const common = { kubeconfigFile, owner: under.owner, nodeName };
         token = { ...common, group, tokenTtlSeconds: 600, file: bootstrapFile };
         node = {
             ...common,

@@ -1,6 +1,6 @@
 // The cluster and node that approvals are tested with. The test itself plays the node's agent, so that it can do wrong.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import * as kubernetes from "@pulumi/kubernetes";
@@ -31,6 +31,7 @@ export const clusterInput: contract.KindClusterInput = {
     owner,
     image: `${NODE_IMAGE.name}:${NODE_IMAGE.tag}`,
     waitSeconds: 120,
+    kubeconfigFile: adminFile,
     kubeadmConfigPatches: [],
     containerdConfigPatches: [],
 };
@@ -96,7 +97,7 @@ export async function mayDecideFor(kubeconfig: string, signer: string): Promise<
 export async function makeObjects(nodeIp: string): Promise<void> {
     const { resources } = await record({ steps }, () => {
         const provider = new kubernetes.Provider("cluster", { kubeconfig: "k" });
-        const args = { kubeconfig: "k", clusterIdentity: "c", nodeName };
+        const args = { kubeconfigFile: "/k", clusterIdentity: "c", nodeName };
         const { group: bootstrapGroup } = new KrustletBootstrap("b", args, { provider });
         new CertificateApproval("a", { ...args, nodeIp, bootstrapGroup, stateDir }, { provider });
     });
@@ -176,7 +177,7 @@ export async function joinAs(cluster: contract.KindClusterOutput, nodeIp: string
     const client = await ask("client", nodeIp, bootstrapFile);
     const certificate = await issued(client.name, bootstrapFile);
     const key = client.key.privateKey.export({ type: "pkcs8", format: "pem" });
-    const entry = onlyCluster(cluster.kubeconfig);
+    const entry = onlyCluster(readFileSync(cluster.kubeconfigFile, "utf8"));
     const config = [
         "apiVersion: v1",
         "kind: Config",

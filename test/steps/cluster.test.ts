@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -27,6 +27,9 @@ import {
     volumes,
 } from "./clusterUnderTest";
 import { fail, pass, passTwice, start } from "./runStep";
+
+/** A copy of the admin kubeconfig, for when the cluster has gone. */
+const keptFile = path.join(folder, "kept.kubeconfig");
 
 const runs = (pid: number) => processOf(pid) !== undefined;
 
@@ -80,13 +83,12 @@ describe("a cluster and its Wasm node, step by step", () => {
         cluster = await pass("createKindCluster", clusterInput);
         clusterVolumes = await volumes();
         assert.equal(clusterVolumes.length, 1);
-        writeFileSync(adminFile, cluster.kubeconfig, { mode: 0o600 });
         const system = await get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system");
         assert.deepEqual(
-            { ...cluster, kubeconfig: "", server: "", gatewayAddress: "" },
+            { ...cluster, server: "", gatewayAddress: "" },
             {
                 name: clusterInput.name,
-                kubeconfig: "",
+                kubeconfigFile: adminFile,
                 context: "kind-krustlet-steps-test",
                 server: "",
                 kubernetesVersion: NODE_IMAGE.tag,
@@ -97,6 +99,8 @@ describe("a cluster and its Wasm node, step by step", () => {
         );
         assert.match(cluster.server, /^https:\/\/127\.0\.0\.1:\d+$/);
         assert.match(cluster.gatewayAddress, /^\d+\.\d+\.\d+\.1$/);
+        assert.equal(statSync(adminFile).mode & 0o777, 0o600);
+        assert.equal(statSync(path.dirname(adminFile)).mode & 0o777, 0o700);
     });
 
     it("createKindCluster adopts its own cluster as it is", async () => {
@@ -104,6 +108,56 @@ describe("a cluster and its Wasm node, step by step", () => {
         assert.equal(result.exitCode, 0, result.stderr);
         assert.deepEqual(JSON.parse(result.stdout), cluster);
         assert.match(result.stderr, /cluster "krustlet-steps-test" is there already/);
+    });
+
+    it("a lost kubeconfig is written again, by createKindCluster and by keepKubeconfig", async () => {
+        const content = readFileSync(adminFile, "utf8");
+        const lost = { clusterName: clusterInput.name, owner, kubeconfigFile: adminFile };
+        for (const mend of [
+            () => pass("createKindCluster", clusterInput),
+            () => pass("keepKubeconfig", lost),
+        ]) {
+            rmSync(path.dirname(adminFile), { recursive: true });
+            await mend();
+            assert.equal(readFileSync(adminFile, "utf8"), content);
+            assert.equal(statSync(adminFile).mode & 0o777, 0o600);
+            assert.equal(statSync(path.dirname(adminFile)).mode & 0o777, 0o700);
+        }
+        // One that is there is not touched, and another owner gets none.
+        assert.deepEqual(await pass("keepKubeconfig", lost), { kept: true });
+        const other = { ...lost, owner: "krustlet-stack/other", kubeconfigFile: path.join(folder, "other") };
+        assert.deepEqual(await pass("keepKubeconfig", other), { kept: false });
+        assert.equal(existsSync(other.kubeconfigFile), false);
+    });
+
+    it("createKindCluster writes the kubeconfig to another place, and over nothing else", async () => {
+        const elsewhere = path.join(folder, "elsewhere", "kubeconfig");
+        const moved = await pass("createKindCluster", { ...clusterInput, kubeconfigFile: elsewhere });
+        assert.deepEqual(moved, { ...cluster, kubeconfigFile: elsewhere });
+        assert.equal(readFileSync(elsewhere, "utf8"), readFileSync(adminFile, "utf8"));
+        rmSync(path.dirname(elsewhere), { recursive: true });
+        const kubeconfigFile = clusterInput.mergeKubeconfigFile ?? "";
+        const mine = readFileSync(kubeconfigFile, "utf8");
+        assert.match(
+            await fail("createKindCluster", { ...clusterInput, kubeconfigFile }),
+            /kubeconfigFile: .*merged\.kubeconfig holds more than, or other than, kind cluster "krustlet-steps-test"/,
+        );
+        assert.equal(readFileSync(kubeconfigFile, "utf8"), mine);
+    });
+
+    it("a step without the kubeconfig says which file it is and how it comes back", async () => {
+        const kubeconfigFile = path.join(folder, "none");
+        assert.equal(
+            await fail("approveKubeletCertificates", {
+                kubeconfigFile,
+                clusterName: clusterInput.name,
+                owner,
+                timeoutSeconds: 5,
+            }),
+            `approveKubeletCertificates: kubeconfigFile: there is no ${kubeconfigFile}, the cluster's admin kubeconfig; \`pulumi up\` (\`npm run up\`) ` +
+                "on the stack that made the cluster writes it again; for a kind cluster of your own, " +
+                `\`(umask 077; kind get kubeconfig --name CLUSTER >${kubeconfigFile})\` does\n`,
+        );
     });
 
     it("createKindCluster merges into the file that was named, and keeps what was in it", async () => {
@@ -128,7 +182,14 @@ describe("a cluster and its Wasm node, step by step", () => {
 
     it("createBootstrapToken writes a token that is good for its group alone, and revokes the one before", async () => {
         const file = path.join(stateDir, "bootstrap.kubeconfig");
-        token = { kubeconfig: cluster.kubeconfig, owner, nodeName, group, tokenTtlSeconds: 600, file };
+        token = {
+            kubeconfigFile: cluster.kubeconfigFile,
+            owner,
+            nodeName,
+            group,
+            tokenTtlSeconds: 600,
+            file,
+        };
         const first = await pass("createBootstrapToken", token);
         assert.equal(statSync(file).mode & 0o777, 0o600);
         assert.equal(statSync(stateDir).mode & 0o777, 0o700);
@@ -159,7 +220,7 @@ describe("a cluster and its Wasm node, step by step", () => {
 
     it("launchNode says what is wrong with an address, a port and a program", async () => {
         node = {
-            kubeconfig: cluster.kubeconfig,
+            kubeconfigFile: cluster.kubeconfigFile,
             owner,
             program: "krustlet-wasi",
             nodeName,
@@ -174,7 +235,7 @@ describe("a cluster and its Wasm node, step by step", () => {
             tokenTtlSeconds: 600,
         };
         approval = {
-            kubeconfig: cluster.kubeconfig,
+            kubeconfigFile: cluster.kubeconfigFile,
             owner,
             nodeName,
             nodeIp: node.nodeIp,
@@ -261,7 +322,7 @@ describe("a cluster and its Wasm node, step by step", () => {
 
     it("awaitNode waits until the node is Ready", async () => {
         const output = await pass("awaitNode", {
-            kubeconfig: cluster.kubeconfig,
+            kubeconfigFile: cluster.kubeconfigFile,
             nodeName,
             stateDir,
             timeoutSeconds: 30,
@@ -286,7 +347,12 @@ describe("a cluster and its Wasm node, step by step", () => {
         assert.equal(runs(agent.pid), false);
         agent = next;
         assert.deepEqual(await pass("approveCertificates", approval), { client: null, serving: null });
-        await pass("awaitNode", { kubeconfig: cluster.kubeconfig, nodeName, stateDir, timeoutSeconds: 30 });
+        await pass("awaitNode", {
+            kubeconfigFile: cluster.kubeconfigFile,
+            nodeName,
+            stateDir,
+            timeoutSeconds: 30,
+        });
         const { status } = await get<{ status: { capacity: Record<string, string> } }>(
             `/api/v1/nodes/${nodeName}`,
         );
@@ -299,7 +365,7 @@ describe("a cluster and its Wasm node, step by step", () => {
         const said = /KrustletNode "krustlet-steps": its agent has ended; its log, .*agent\.log, ends:\n./;
         assert.match(
             await fail("awaitNode", {
-                kubeconfig: cluster.kubeconfig,
+                kubeconfigFile: cluster.kubeconfigFile,
                 nodeName,
                 stateDir,
                 timeoutSeconds: 60,
@@ -309,7 +375,12 @@ describe("a cluster and its Wasm node, step by step", () => {
         assert.match(await fail("approveCertificates", { ...approval, timeoutSeconds: 60 }), said);
         assert.ok(Date.now() - begun < 15_000);
         agent = await pass("launchNode", node);
-        await pass("awaitNode", { kubeconfig: cluster.kubeconfig, nodeName, stateDir, timeoutSeconds: 30 });
+        await pass("awaitNode", {
+            kubeconfigFile: cluster.kubeconfigFile,
+            nodeName,
+            stateDir,
+            timeoutSeconds: 30,
+        });
     });
 
     it("deleteCertificateRequests deletes the node's requests and leaves others", async () => {
@@ -341,10 +412,12 @@ describe("a cluster and its Wasm node, step by step", () => {
         assert.equal(tokensOf(items).length, 0);
     });
 
-    it("deleteKindCluster leaves no container, volume, network or context; again is fine", async () => {
+    it("deleteKindCluster leaves no container, volume, network, kubeconfig or context; again is fine", async () => {
+        copyFileSync(adminFile, keptFile);
         await passTwice("deleteKindCluster", clusterInput);
         assert.deepEqual(await containers(), []);
         assert.deepEqual(await leftOf(clusterVolumes), []);
+        assert.equal(existsSync(path.dirname(adminFile)), false);
         const onNetwork = (
             await run(["docker", "ps", "--all", "--quiet", "--filter=network=kind"])
         ).stdout.trim();
@@ -364,10 +437,15 @@ describe("a cluster and its Wasm node, step by step", () => {
             ["deleteBootstrapToken", token],
             ["deleteCertificateRequests", approval],
         ] as const) {
-            const result = await start(name, JSON.stringify(input));
-            assert.equal(result.exitCode, 0, result.stderr);
-            assert.match(result.stderr, /nothing is deleted in the cluster, which is gone/);
-            assert.ok(result.seconds < 10, `${name} took ${result.seconds} s`);
+            for (const [kubeconfigFile, said] of [
+                [adminFile, /nothing is deleted in the cluster: there is no .*kubeconfig to reach it by/],
+                [keptFile, /nothing is deleted in the cluster, which is gone/],
+            ] as const) {
+                const result = await start(name, JSON.stringify({ ...input, kubeconfigFile }));
+                assert.equal(result.exitCode, 0, result.stderr);
+                assert.match(result.stderr, said);
+                assert.ok(result.seconds < 10, `${name} took ${result.seconds} s`);
+            }
         }
     });
 });

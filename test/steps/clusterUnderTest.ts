@@ -15,13 +15,14 @@ export const folder = mkdtempSync(path.join(tmpdir(), "krustlet-steps-test-"));
 export const stateDir = path.join(folder, "node");
 export const nodeName = "krustlet-steps";
 export const group = "system:bootstrappers:krustlet-stack:steps-test";
-export const adminFile = path.join(folder, "admin.kubeconfig");
+export const adminFile = path.join(folder, "admin", "kubeconfig");
 
 export const clusterInput: contract.KindClusterInput = {
     name: "krustlet-steps-test",
     owner,
     image: `${NODE_IMAGE.name}:${NODE_IMAGE.tag}`,
     waitSeconds: 120,
+    kubeconfigFile: adminFile,
     mergeKubeconfigFile: path.join(folder, "merged.kubeconfig"),
     kubeadmConfigPatches: [],
     containerdConfigPatches: [],

@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as pulumi from "@pulumi/pulumi";
 import { CertificateApproval, KrustletBootstrap } from "../../../components";
 import { approverObjects, command, object, provider, RBAC } from "./approverObjects";
-import { commandInputs, inCluster, steps, undone } from "./fixtures";
+import { adminFile, commandInputs, inCluster, steps, undone } from "./fixtures";
 import { record } from "./mocks";
 
-const kubeconfig = pulumi.secret("admin kubeconfig");
 const clusterIdentity = "cluster-uid";
-const required = { kubeconfig, clusterIdentity, nodeIp: "172.18.0.1" };
+const required = { kubeconfigFile: adminFile, clusterIdentity, nodeIp: "172.18.0.1" };
 const group = "system:bootstrappers:krustlet-stack:krustlet";
 
 /** Options as a stack gives them: the objects in the cluster go with it (here, with its provider). */
@@ -31,7 +29,11 @@ test("without a Kubernetes provider nobody gets the rights of an approver", asyn
 test("bootstrap and approval, each on its own", async () => {
     const { resources, result } = await record({ steps }, () => {
         const opts = options();
-        const boot = new KrustletBootstrap("b", { kubeconfig, clusterIdentity, nodeName: "krustlet" }, opts);
+        const boot = new KrustletBootstrap(
+            "b",
+            { kubeconfigFile: adminFile, clusterIdentity, nodeName: "krustlet" },
+            opts,
+        );
         const args = { nodeName: "krustlet", stateDir: "/srv/node", timeoutSeconds: 30 };
         const a = new CertificateApproval("a", { ...required, ...args, bootstrapGroup: boot.group }, opts);
         const { file, username, expiresAt } = boot;
@@ -54,14 +56,14 @@ test("bootstrap and approval, each on its own", async () => {
     assert.deepEqual(resources["b-token"].options, undone);
     assert.equal(resources["b-role"].options.deletedWith, provider);
     const given = {
-        kubeconfig: "admin kubeconfig",
+        kubeconfigFile: adminFile,
         owner: "project/stack",
         nodeName: "krustlet",
         nodeIp: "172.18.0.1",
         bootstrapGroup: group,
         stateDir: "/srv/node",
     };
-    const stdin = (input: object) => ({ secret: JSON.stringify({ ...given, ...input }) });
+    const stdin = (input: object) => JSON.stringify({ ...given, ...input });
     const parent = "krustlet-stack:index:CertificateApproval::a";
     const children = Object.entries(resources).filter(([name]) => name.startsWith("a-"));
     assert.deepEqual(Object.fromEntries(children), {

@@ -5,12 +5,15 @@ import type { StepOutputs } from "./mocks";
 export const digest = `sha256:${"a".repeat(64)}`;
 export const imageReference = `localhost:5001/hello-wasm@${digest}`;
 
+/** Where the cluster's admin kubeconfig is. */
+export const adminFile = "/home/me/admin/kubeconfig";
+
 /** What every step prints in the tests, when a test does not say otherwise. */
 export const steps: Required<StepOutputs> = {
     preflight: { dockerVersion: "20.10.24" },
     createKindCluster: {
         name: "demo",
-        kubeconfig: "admin kubeconfig",
+        kubeconfigFile: adminFile,
         context: "kind-demo",
         server: "https://127.0.0.1:40001",
         kubernetesVersion: "v1.36.4",
@@ -19,6 +22,7 @@ export const steps: Required<StepOutputs> = {
         identity: "cluster-uid",
     },
     deleteKindCluster: {},
+    keepKubeconfig: { kept: true },
     approveKubeletCertificates: { requests: { "demo-control-plane": "csr-abcde" } },
     createBootstrapToken: {
         file: "~/state/bootstrap.kubeconfig",

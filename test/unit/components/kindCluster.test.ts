@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { KindCluster } from "../../../components";
-import { commandInputs, notUndone, steps, undone } from "./fixtures";
+import { adminFile, commandInputs, notUndone, steps, undone } from "./fixtures";
 import { areSecret, record } from "./mocks";
+
+const defaultFile = "~/.local/state/krustlet-stack/kubeconfig/project-stack-krustlet";
 
 const outputs = (cluster: KindCluster) => ({
     name: cluster.name,
-    kubeconfig: cluster.kubeconfig,
+    kubeconfigFile: cluster.kubeconfigFile,
     context: cluster.context,
     server: cluster.server,
     kubernetesVersion: cluster.kubernetesVersion,
@@ -30,28 +32,27 @@ test("a cluster of defaults", async () => {
                     owner: "project/stack",
                     image: "kindest/node:v1.36.4",
                     waitSeconds: 180,
+                    kubeconfigFile: defaultFile,
                     kubeadmConfigPatches: [],
                     containerdConfigPatches: [],
                     verifyKubelets: true,
                 }),
                 triggers: ["krustlet", "kindest/node:v1.36.4", [], [], true],
             },
-            options: { ...undone, additionalSecretOutputs: ["stdout"] },
+            options: undone,
         },
         "c-kubelets": {
             type: "command:local:Command",
             parent: "krustlet-stack:index:KindCluster::c",
             inputs: {
                 ...commandInputs("approveKubeletCertificates"),
-                stdin: {
-                    secret: JSON.stringify({
-                        kubeconfig: "admin kubeconfig",
-                        clusterName: "demo",
-                        owner: "project/stack",
-                        verifyKubelets: true,
-                        timeoutSeconds: 180,
-                    }),
-                },
+                stdin: JSON.stringify({
+                    kubeconfigFile: adminFile,
+                    clusterName: "demo",
+                    owner: "project/stack",
+                    verifyKubelets: true,
+                    timeoutSeconds: 180,
+                }),
                 triggers: ["cluster-uid"],
             },
             options: { ...notUndone, dependsOn: ["command:local:Command::c-kind"] },
@@ -59,11 +60,19 @@ test("a cluster of defaults", async () => {
         "c-provider": {
             type: "pulumi:providers:kubernetes",
             parent: "krustlet-stack:index:KindCluster::c",
-            inputs: { kubeconfig: { secret: "admin kubeconfig" }, clusterIdentifier: "cluster-uid" },
+            inputs: { kubeconfig: adminFile, clusterIdentifier: "cluster-uid" },
             options: { dependsOn: ["command:local:Command::c-kind"] },
         },
     });
-    assert.deepEqual(invokes, []);
+    assert.deepEqual(
+        invokes.map(({ command, input }) => [command, input]),
+        [
+            [
+                "steps/keepKubeconfig.ts",
+                { clusterName: "krustlet", owner: "project/stack", kubeconfigFile: defaultFile },
+            ],
+        ],
+    );
     assert.deepEqual(result, steps.createKindCluster);
 });
 
@@ -72,6 +81,7 @@ test("every argument reaches the step; name, image and patches make another clus
         name: "demo",
         image: "kindest/node:v1.35.4",
         waitSeconds: 60,
+        kubeconfigFile: "~/demo.kubeconfig",
         mergeKubeconfigFile: "~/.kube/config",
         kubeadmConfigPatches: ["kind: KubeletConfiguration"],
         containerdConfigPatches: [pulumi.output("[plugins]")],
@@ -85,6 +95,7 @@ test("every argument reaches the step; name, image and patches make another clus
             owner: "project/stack",
             image: "kindest/node:v1.35.4",
             waitSeconds: 60,
+            kubeconfigFile: "~/demo.kubeconfig",
             mergeKubeconfigFile: "~/.kube/config",
             kubeadmConfigPatches: ["kind: KubeletConfiguration"],
             containerdConfigPatches: ["[plugins]"],
@@ -92,15 +103,15 @@ test("every argument reaches the step; name, image and patches make another clus
         }),
         triggers: ["demo", "kindest/node:v1.35.4", ["kind: KubeletConfiguration"], ["[plugins]"], false],
     });
-    const kubelets = (resources["c-kubelets"].inputs.stdin as { secret: string }).secret;
+    const kubelets = resources["c-kubelets"].inputs.stdin as string;
     assert.equal((JSON.parse(kubelets) as { verifyKubelets: boolean }).verifyKubelets, false);
 });
 
-test("the kubeconfig alone is secret", async () => {
+test("nothing is secret: the kubeconfig is in its file", async () => {
     const { result } = await record({ steps }, () => areSecret(outputs(new KindCluster("c"))));
     assert.deepEqual(result, {
         name: false,
-        kubeconfig: true,
+        kubeconfigFile: false,
         context: false,
         server: false,
         kubernetesVersion: false,

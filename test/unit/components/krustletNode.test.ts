@@ -3,11 +3,11 @@ import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { KrustletBootstrap, KrustletNode } from "../../../components";
 import { approverObjects, command, object, RBAC } from "./approverObjects";
-import { commandInputs, inCluster, notUndone, steps, undone } from "./fixtures";
+import { adminFile, commandInputs, inCluster, notUndone, steps, undone } from "./fixtures";
 import { areSecret, record } from "./mocks";
 
 const required = {
-    kubeconfig: pulumi.secret("admin kubeconfig"),
+    kubeconfigFile: adminFile,
     clusterIdentity: "cluster-uid",
     nodeIp: "172.18.0.1",
 };
@@ -82,16 +82,14 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
             parent: bootstrap,
             inputs: {
                 ...commandInputs("createBootstrapToken", "deleteBootstrapToken"),
-                stdin: {
-                    secret: JSON.stringify({
-                        kubeconfig: "admin kubeconfig",
-                        owner: "project/stack",
-                        nodeName: "krustlet",
-                        group,
-                        tokenTtlSeconds: 600,
-                        file: `${stateDir}/bootstrap.kubeconfig`,
-                    }),
-                },
+                stdin: JSON.stringify({
+                    kubeconfigFile: adminFile,
+                    owner: "project/stack",
+                    nodeName: "krustlet",
+                    group,
+                    tokenTtlSeconds: 600,
+                    file: `${stateDir}/bootstrap.kubeconfig`,
+                }),
                 triggers: ["cluster-uid", "krustlet"],
             },
             options: undone,
@@ -101,23 +99,21 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
             parent: node,
             inputs: {
                 ...commandInputs("launchNode", "stopNode"),
-                stdin: {
-                    secret: JSON.stringify({
-                        kubeconfig: "admin kubeconfig",
-                        owner: "project/stack",
-                        program: "krustlet-wasi",
-                        nodeName: "krustlet",
-                        nodeIp: "172.18.0.1",
-                        port: 3000,
-                        maxPods: 110,
-                        labels: {},
-                        insecureRegistries: [],
-                        stateDir,
-                        bootstrapFile: "~/state/bootstrap.kubeconfig",
-                        bootstrapGroup: group,
-                        tokenTtlSeconds: 600,
-                    }),
-                },
+                stdin: JSON.stringify({
+                    kubeconfigFile: adminFile,
+                    owner: "project/stack",
+                    program: "krustlet-wasi",
+                    nodeName: "krustlet",
+                    nodeIp: "172.18.0.1",
+                    port: 3000,
+                    maxPods: 110,
+                    labels: {},
+                    insecureRegistries: [],
+                    stateDir,
+                    bootstrapFile: "~/state/bootstrap.kubeconfig",
+                    bootstrapGroup: group,
+                    tokenTtlSeconds: 600,
+                }),
                 triggers: ["cluster-uid", "krustlet", stateDir],
             },
             options: {
@@ -139,18 +135,16 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
             parent: approval,
             inputs: {
                 ...commandInputs("approveCertificates", "deleteCertificateRequests"),
-                stdin: {
-                    secret: JSON.stringify({
-                        kubeconfig: "admin kubeconfig",
-                        owner: "project/stack",
-                        nodeName: "krustlet",
-                        nodeIp: "172.18.0.1",
-                        bootstrapGroup: group,
-                        stateDir,
-                        agentPid: 4711,
-                        timeoutSeconds: 60,
-                    }),
-                },
+                stdin: JSON.stringify({
+                    kubeconfigFile: adminFile,
+                    owner: "project/stack",
+                    nodeName: "krustlet",
+                    nodeIp: "172.18.0.1",
+                    bootstrapGroup: group,
+                    stateDir,
+                    agentPid: 4711,
+                    timeoutSeconds: 60,
+                }),
                 triggers: ["cluster-uid", "krustlet"],
             },
             options: { ...undone, deletedWith: cluster, dependsOn: [command("n-agent")] },
@@ -161,20 +155,18 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
             parent: approval,
             inputs: {
                 ...commandInputs("launchApprover", "stopApprover"),
-                stdin: {
-                    secret: JSON.stringify({
-                        kubeconfig: "admin kubeconfig",
-                        owner: "project/stack",
-                        nodeName: "krustlet",
-                        nodeIp: "172.18.0.1",
-                        bootstrapGroup: group,
-                        stateDir,
-                        agentPid: 4711,
-                        namespace: "kube-system",
-                        serviceAccount: "krustlet-approver-krustlet",
-                        tokenSeconds: 86_400,
-                    }),
-                },
+                stdin: JSON.stringify({
+                    kubeconfigFile: adminFile,
+                    owner: "project/stack",
+                    nodeName: "krustlet",
+                    nodeIp: "172.18.0.1",
+                    bootstrapGroup: group,
+                    stateDir,
+                    agentPid: 4711,
+                    namespace: "kube-system",
+                    serviceAccount: "krustlet-approver-krustlet",
+                    tokenSeconds: 86_400,
+                }),
                 triggers: ["cluster-uid", "krustlet", stateDir],
             },
             options: {
@@ -193,15 +185,13 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
             parent: node,
             inputs: {
                 ...commandInputs("awaitNode"),
-                stdin: {
-                    secret: JSON.stringify({
-                        kubeconfig: "admin kubeconfig",
-                        nodeName: "krustlet",
-                        stateDir,
-                        agentPid: 4711,
-                        timeoutSeconds: 120,
-                    }),
-                },
+                stdin: JSON.stringify({
+                    kubeconfigFile: adminFile,
+                    nodeName: "krustlet",
+                    stateDir,
+                    agentPid: 4711,
+                    timeoutSeconds: 120,
+                }),
                 triggers: ["cluster-uid"],
             },
             options: { ...notUndone, dependsOn: [command("n-agent"), command("n-certificates-approval")] },
@@ -234,10 +224,9 @@ test("every argument of a node reaches the steps", async () => {
         readyTimeoutSeconds: 9,
     };
     const { resources } = await record({ steps }, () => new KrustletNode("n", args, inCluster()).nodeName);
-    const stdin = (name: string) =>
-        JSON.parse((resources[name].inputs.stdin as { secret: string }).secret) as unknown;
+    const stdin = (name: string) => JSON.parse(resources[name].inputs.stdin as string) as unknown;
     assert.deepEqual(stdin("n-bootstrap-token"), {
-        kubeconfig: "admin kubeconfig",
+        kubeconfigFile: adminFile,
         owner: "project/stack",
         nodeName: "edge.one",
         group: "system:bootstrappers:krustlet-stack:edge:one",
@@ -245,7 +234,7 @@ test("every argument of a node reaches the steps", async () => {
         file: "/srv/node/bootstrap.kubeconfig",
     });
     assert.deepEqual(stdin("n-agent"), {
-        kubeconfig: "admin kubeconfig",
+        kubeconfigFile: adminFile,
         owner: "project/stack",
         program: "/opt/krustlet-wasi",
         nodeName: "edge.one",
@@ -263,7 +252,7 @@ test("every argument of a node reaches the steps", async () => {
         certificateRenewalPercent: 50,
     });
     const approved = {
-        kubeconfig: "admin kubeconfig",
+        kubeconfigFile: adminFile,
         owner: "project/stack",
         nodeName: "edge.one",
         nodeIp: "172.18.0.1",
@@ -280,7 +269,7 @@ test("every argument of a node reaches the steps", async () => {
         tokenSeconds: 86_400,
     });
     assert.deepEqual(stdin("n-ready"), {
-        kubeconfig: "admin kubeconfig",
+        kubeconfigFile: adminFile,
         nodeName: "edge.one",
         stateDir: "/srv/node",
         agentPid: 4711,
@@ -288,21 +277,20 @@ test("every argument of a node reaches the steps", async () => {
     });
 });
 
-test("the node and its files are no secret, and a plain kubeconfig becomes one", async () => {
+test("nothing of the node is secret, nor what its steps are given: secrets are in files", async () => {
     const { resources, result } = await record({ steps }, () => {
-        const n = new KrustletNode("n", { ...required, kubeconfig: "plain" }, inCluster());
+        const n = new KrustletNode("n", required, inCluster());
         return areSecret({ nodeName: n.nodeName, hostname: n.hostname, logFile: n.logFile });
     });
     assert.deepEqual(result, { nodeName: false, hostname: false, logFile: false });
-    const withKubeconfig = [
+    for (const name of [
         "n-bootstrap-token",
         "n-agent",
         "n-certificates-approval",
         "n-certificates-approver",
         "n-ready",
-    ];
-    for (const name of withKubeconfig) {
-        assert.deepEqual(Object.keys(resources[name].inputs.stdin as object), ["secret"], name);
+    ]) {
+        assert.equal(typeof resources[name].inputs.stdin, "string", name);
     }
 });
 

@@ -4,7 +4,13 @@ import * as path from "node:path";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { load } from "js-yaml";
-import { NODE_IMAGE, NODE_NAME, REGISTRY_IMAGE, REGISTRY_PORT } from "../../../components/defaults";
+import {
+    CLUSTER_NAME,
+    NODE_IMAGE,
+    NODE_NAME,
+    REGISTRY_IMAGE,
+    REGISTRY_PORT,
+} from "../../../components/defaults";
 import { configKeys, stackArgs } from "../../../components/stackConfig";
 import * as versions from "../../../tools/versions";
 import { imageReference, steps } from "./fixtures";
@@ -46,12 +52,13 @@ test("defaults agree wherever they stand", () => {
     assert.equal(defaults.clusterImage, NODE_IMAGE);
     assert.equal(defaults.registryImage, REGISTRY_IMAGE);
     assert.equal(defaults.registryPort, REGISTRY_PORT);
+    assert.equal(defaults.clusterName, CLUSTER_NAME);
     assert.deepEqual(defaults.nodes, [{ name: NODE_NAME }]);
 });
 
 test("the defaults alone are a stack", () => {
     assert.deepEqual(read({}), {
-        cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180 },
+        cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180, verifyKubelets: true },
         registry: { port: 5001, image: "registry:3.1.1" },
         nodes: [{ name: "krustlet" }],
         workloads: [],
@@ -62,7 +69,7 @@ test("the dev stack is the walk-through", () => {
     const config = yaml("Pulumi.dev.yaml").config as Record<string, unknown>;
     const own = Object.entries(config).map(([key, value]) => [key.replace(/^krustlet-stack:/, ""), value]);
     assert.deepEqual(read(Object.fromEntries(own) as Record<string, unknown>), {
-        cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180 },
+        cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180, verifyKubelets: true },
         registry: { port: 5001, image: "registry:3.1.1" },
         nodes: [{ name: "krustlet" }],
         workloads: [hello],
@@ -80,6 +87,8 @@ test("every key reaches its argument", () => {
             allowedHostPaths: ["/srv/data"],
             stateDir: "/s",
             program: "p",
+            certificateDurationSeconds: 86_400,
+            certificateRenewalPercent: 50,
         },
     ];
     const workloads = [
@@ -101,6 +110,7 @@ test("every key reaches its argument", () => {
             clusterImage: "kindest/node:v1.35.4",
             clusterWaitSeconds: 60,
             mergeKubeconfigFile: "~/.kube/config",
+            verifyKubelets: false,
             registryAddress: "ghcr.io/you",
             registryPlainHttp: true,
             nodes,
@@ -112,6 +122,7 @@ test("every key reaches its argument", () => {
                 image: "kindest/node:v1.35.4",
                 waitSeconds: 60,
                 mergeKubeconfigFile: "~/.kube/config",
+                verifyKubelets: false,
             },
             registry: { address: "ghcr.io/you", plainHttp: true },
             nodes,
@@ -120,12 +131,14 @@ test("every key reaches its argument", () => {
     );
 });
 
-test("another home folder for nodes, but for those that have their own", () => {
-    const { nodes } = stackArgs({
+test("another home folder for the kubeconfig and the nodes, but for those that have their own", async () => {
+    const { cluster, nodes } = stackArgs({
         values: texts({ nodes: [{ name: "a" }, { name: "b", port: 3001, stateDir: "/srv/b" }] }),
         secretKeys: [],
-        nodesDir: "/tmp/home/nodes",
+        home: "/tmp/home",
     });
+    const { result } = await record({ steps }, () => cluster?.kubeconfigFile);
+    assert.equal(result, "/tmp/home/kubeconfig/project-stack-krustlet");
     const folder = `/tmp/home/nodes/${pulumi.getProject()}-${pulumi.getStack()}-a`;
     assert.deepEqual(nodes, [
         { name: "a", stateDir: folder },
@@ -150,6 +163,14 @@ const origin = 'exactly one of "source", "file", "image" says where the module c
 const workload = (more: object) => ({ workloads: [{ ...hello, ...more }] });
 
 const refused: [Record<string, unknown>, string[]][] = [
+    [{ verifyKubelets: "no" }, ['verifyKubelets: must be true or false, not "no"']],
+    [
+        { nodes: [{ certificateDurationSeconds: 599, certificateRenewalPercent: 96 }] },
+        [
+            "nodes[0].certificateDurationSeconds: must be a whole number from 600 to 31622400, not 599",
+            "nodes[0].certificateRenewalPercent: must be a whole number from 1 to 95, not 96",
+        ],
+    ],
     [{ clusterNam: "x" }, ['clusterNam: is unknown; did you mean "clusterName"?']],
     [{ regsitryPort: 1 }, ['regsitryPort: is unknown; did you mean "registryPort"?']],
     [{ colour: "red" }, [`colour: is unknown; there are ${Object.keys(configKeys).join(", ")}`]],

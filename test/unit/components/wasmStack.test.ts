@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { WasmStack, type WasmStackArgs } from "../../../components";
-import { imageReference, steps } from "./fixtures";
+import { adminFile, imageReference, steps } from "./fixtures";
 import { areSecret, record, type Registered } from "./mocks";
 
 const hello = { name: "hello-wasm", source: "workloads/hello-world" };
@@ -34,8 +34,8 @@ function custom(resources: Record<string, Registered>): string[] {
 test("the walk-through: every part, and what it tells", async () => {
     const { resources, invokes, result } = await record({ steps }, () => {
         const s = new WasmStack("s", { workloads: [hello] });
-        const { kubeconfig, clusterName, nodeNames, registryAddress, artifacts, workloads } = s;
-        return { kubeconfig, clusterName, nodeNames, registryAddress, artifacts, workloads };
+        const { kubeconfigFile, clusterName, nodeNames, registryAddress, artifacts, workloads } = s;
+        return { kubeconfigFile, clusterName, nodeNames, registryAddress, artifacts, workloads };
     });
     assert.deepEqual(tree(resources), {
         s: "krustlet-stack:index:WasmStack < ",
@@ -96,10 +96,18 @@ test("the walk-through: every part, and what it tells", async () => {
                 },
             ],
             ["steps/describeModule.ts", { source: "workloads/hello-world" }],
+            [
+                "steps/keepKubeconfig.ts",
+                {
+                    clusterName: "krustlet",
+                    owner: "project/stack",
+                    kubeconfigFile: "~/.local/state/krustlet-stack/kubeconfig/project-stack-krustlet",
+                },
+            ],
         ],
     );
     assert.deepEqual(result, {
-        kubeconfig: "admin kubeconfig",
+        kubeconfigFile: adminFile,
         clusterName: "demo",
         nodeNames: ["krustlet"],
         registryAddress: "localhost:5001",
@@ -196,9 +204,13 @@ test("a preview, where nothing is known yet, registers what it can and runs no s
     assert.equal(custom(resources).length, 21);
     assert.deepEqual(
         invokes.map(({ command }) => command),
-        ["steps/preflight.ts", "steps/describeModule.ts"],
+        ["steps/preflight.ts", "steps/describeModule.ts", "steps/keepKubeconfig.ts"],
     );
-    assert.equal(resources["s-krustlet-agent"].inputs.stdin, unknown, "the kubeconfig is still to come");
+    assert.equal(
+        resources["s-krustlet-agent"].inputs.stdin,
+        unknown,
+        "the kubeconfig's path is still to come",
+    );
     const pod = resources["s-hello-wasm-pod"].inputs.spec as { containers: { image: unknown }[] };
     assert.equal(pod.containers[0].image, unknown);
 });
@@ -320,14 +332,14 @@ test("a registry elsewhere is used, not made", async () => {
     assert.equal("triggers" in push.inputs, false);
 });
 
-test("the kubeconfig is secret, and nothing else", async () => {
+test("nothing that it tells is secret", async () => {
     const { result } = await record({ steps }, () => {
         const s = new WasmStack("s", { workloads: [hello] });
-        const { kubeconfig, clusterName, nodeNames, registryAddress, artifacts, workloads } = s;
-        return areSecret({ kubeconfig, clusterName, nodeNames, registryAddress, artifacts, workloads });
+        const { kubeconfigFile, clusterName, nodeNames, registryAddress, artifacts, workloads } = s;
+        return areSecret({ kubeconfigFile, clusterName, nodeNames, registryAddress, artifacts, workloads });
     });
     assert.deepEqual(result, {
-        kubeconfig: true,
+        kubeconfigFile: false,
         clusterName: false,
         nodeNames: false,
         registryAddress: false,

@@ -34,7 +34,7 @@ after(() => {
 });
 
 const input: NodeInput = {
-    kubeconfig: "k",
+    kubeconfigFile: "/k",
     owner: "p/s",
     program: "krustlet-wasi",
     nodeName: "krustlet",

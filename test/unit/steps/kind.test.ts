@@ -8,6 +8,7 @@ const input: KindClusterInput = {
     name: "wasm",
     owner: "krustlet-stack/dev",
     waitSeconds: 60,
+    kubeconfigFile: "~/wasm.kubeconfig",
     kubeadmConfigPatches: [],
     containerdConfigPatches: [],
 };

@@ -8,6 +8,7 @@ import {
     certificatesIn,
     credentialOf,
     decideForKubelet,
+    denialNote,
     kindNodes,
     servesAs,
     startOf,
@@ -314,5 +315,34 @@ describe("a kubelet's serving certificate", () => {
             authority.certificate.trimEnd(),
         ]);
         assert.deepEqual(certificatesIn(privateKey), []);
+    });
+});
+
+describe("a denial", () => {
+    const told = async (csr: CertificateSigningRequest) => {
+        const facts = {
+            clientCertificates: [clientCertificate],
+            startedAt: Date.parse("2026-01-01T00:00:11Z"),
+        };
+        const decision = decideForKubelet(csr, await readRequest(csr), node, facts);
+        if (decision.verdict !== "refuse") throw new Error("it is approved");
+        return denialNote("csr-1", node, decision.reasons);
+    };
+    const late = "2026-01-01T00:00:09Z";
+
+    it("is told as usual where the kubelet itself asked before it was started anew", async () => {
+        assert.equal(
+            await told(request({}, {}, late)),
+            `certificate request csr-1 of kubelet ${name} is out of date and denied, as usual when a cluster is made: ` +
+                "kubeadm has restarted the kubelet since, which asks again with a new key",
+        );
+    });
+    it("is told with its reasons where anything else is wrong, whenever it was filed", async () => {
+        for (const wrong of [
+            request({}, { extra: {} }, late),
+            request({ signer: newKey() }, {}, late),
+            request({ signer: newKey() }),
+        ])
+            assert.match(await told(wrong), /^certificate request csr-1 is denied: (it|the|its) /);
     });
 });

@@ -13,7 +13,7 @@ import { prependPath } from "../../../tools/lib/find";
 import type { Reporter } from "../../../tools/lib/report";
 import { exportLines, pathLine, shellQuote } from "../../../tools/lib/shell";
 import { table } from "../../../tools/lib/table";
-import { logArgs, readOutputs } from "../../../tools/outputs";
+import { kubeconfigFileIn, logArgs, readOutputs } from "../../../tools/outputs";
 import { installPlugin } from "../../../tools/plugins";
 import { clearStaleLocks, judgeLock } from "../../../tools/pulumi";
 import { PLUGINS } from "../../../tools/versions";
@@ -174,7 +174,7 @@ describe("locks", () => {
 describe("outputs", () => {
     it("are read as the stack exports them", () => {
         const outputs = readOutputs({
-            kubeconfig: "apiVersion: v1",
+            kubeconfigFile: "/k",
             clusterName: "krustlet",
             nodeNames: ["krustlet"],
             registryAddress: "localhost:5001",
@@ -189,7 +189,7 @@ describe("outputs", () => {
             },
         });
         assert.deepEqual(outputs, {
-            kubeconfig: "apiVersion: v1",
+            kubeconfigFile: "/k",
             clusterName: "krustlet",
             nodeNames: ["krustlet"],
             registryAddress: "localhost:5001",
@@ -212,9 +212,24 @@ describe("outputs", () => {
             "--tail=5",
         ]);
     });
+    it("tell the kubeconfig's file without the engine, from the state", () => {
+        const state = (resources: unknown) =>
+            JSON.stringify({ version: 3, checkpoint: { latest: { resources } } });
+        const stack = { type: "pulumi:pulumi:Stack", outputs: { kubeconfigFile: "/k" } };
+        assert.equal(
+            kubeconfigFileIn(state([{ type: "x", outputs: { kubeconfigFile: "/x" } }, stack])),
+            "/k",
+        );
+        assert.equal(kubeconfigFileIn(state([{ ...stack, outputs: {} }])), undefined);
+        assert.equal(kubeconfigFileIn(state([])), undefined);
+        assert.equal(
+            kubeconfigFileIn(JSON.stringify({ version: 3, checkpoint: { latest: null } })),
+            undefined,
+        );
+    });
     it("may be absent, or be another project's", () => {
         const nothing = {
-            kubeconfig: undefined,
+            kubeconfigFile: undefined,
             clusterName: undefined,
             nodeNames: [],
             registryAddress: undefined,
@@ -222,7 +237,7 @@ describe("outputs", () => {
         };
         assert.deepEqual(readOutputs({}), nothing);
         assert.deepEqual(
-            readOutputs({ kubeconfig: 3, nodeNames: "x", workloads: { a: null, b: { name: "b" } } }),
+            readOutputs({ kubeconfigFile: 3, nodeNames: "x", workloads: { a: null, b: { name: "b" } } }),
             nothing,
         );
     });

@@ -140,6 +140,7 @@ fn images(config: &Config) -> Result<Images> {
     let client = krustlet_oci::Client::new(krustlet_oci::ClientConfig {
         insecure_registries: config.insecure_registries.clone(),
         docker_config,
+        trusted_ca_file: config.trusted_ca_file.clone(),
         ..krustlet_oci::ClientConfig::default()
     })?;
     let engine =

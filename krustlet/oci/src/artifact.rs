@@ -1,11 +1,14 @@
 //! What an artifact is made of, and which part of a foreign one is the module. Nothing here talks to a registry.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use oci_client::manifest::{ImageIndexEntry, OciDescriptor, OciImageManifest};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::component::{self, Interfaces};
-use crate::{OciError, Reference, media_types};
+use crate::{OciError, Reference, media_types, metadata};
 
 /// The largest module that is pushed or pulled, in bytes: 100 MB. A node holds a module in memory while it compiles it.
 pub const MAX_MODULE_BYTES: u64 = 100_000_000;
@@ -14,7 +17,30 @@ pub const MAX_MODULE_BYTES: u64 = 100_000_000;
 /// same module a new artifact at every push; so it is the time that reproducible builds use, the beginning of the epoch.
 const CREATED: &str = "1970-01-01T00:00:00Z";
 
-/// An artifact in the agreed format, ready to be sent: the same module always gives the same bytes.
+/// The format of an artifact; see [`media_types`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// The agreed one: what to use.
+    #[default]
+    Wasm,
+    /// The older one, for readers such as `wasm-to-oci` and Krustlet that know no other. It is for core modules.
+    WasmToOci,
+}
+
+impl Format {
+    /// The media type of the layer that is the module.
+    pub fn layer(self) -> &'static str {
+        match self {
+            Self::Wasm => media_types::LAYER,
+            Self::WasmToOci => media_types::WASM_TO_OCI_LAYER,
+        }
+    }
+}
+
+/// By which name the older tool unpacks the module; it skips a layer without a name.
+const WASM_TO_OCI_NAME: &str = "module.wasm";
+
+/// An artifact, ready to be sent: the same module always gives the same bytes.
 #[derive(Debug)]
 pub(crate) struct Artifact {
     pub(crate) module: Blob,
@@ -25,18 +51,18 @@ pub(crate) struct Artifact {
 /// Bytes with their digest.
 #[derive(Debug)]
 pub(crate) struct Blob {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Arc<Vec<u8>>,
     pub(crate) digest: String,
 }
 
 impl Blob {
     fn new(bytes: Vec<u8>) -> Self {
         let digest = sha256(&bytes);
-        Self { bytes, digest }
+        Self { bytes: Arc::new(bytes), digest }
     }
 
     fn descriptor<'a>(&'a self, media_type: &'a str) -> Descriptor<'a> {
-        Descriptor { media_type, digest: &self.digest, size: self.bytes.len() }
+        Descriptor { media_type, digest: &self.digest, size: self.bytes.len(), annotations: BTreeMap::new() }
     }
 }
 
@@ -45,6 +71,8 @@ impl Blob {
 #[serde(rename_all = "camelCase")]
 struct Config<'a> {
     created: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<&'a str>,
     architecture: &'a str,
     os: &'a str,
     layer_digests: [&'a str; 1],
@@ -59,6 +87,8 @@ struct Manifest<'a> {
     media_type: &'a str,
     config: Descriptor<'a>,
     layers: [Descriptor<'a>; 1],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<&'a str, String>,
 }
 
 #[derive(Serialize)]
@@ -67,21 +97,34 @@ struct Descriptor<'a> {
     media_type: &'a str,
     digest: &'a str,
     size: usize,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<&'a str, String>,
 }
 
 impl Artifact {
     /// Wraps a core module of WASI preview 1, or a component of WASI 0.2.
-    pub(crate) fn new(wasm: Vec<u8>) -> Result<Self, OciError> {
+    pub(crate) fn new(wasm: Vec<u8>, format: Format) -> Result<Self, OciError> {
         check_size(wasm.len() as u64)?;
-        let interfaces = match kind(&wasm)? {
-            Kind::Module => None,
-            Kind::Component => Some(component::interfaces(&wasm).map_err(|error| {
-                OciError::NotAModule(format!("this is a damaged WebAssembly component: {error}; build it anew"))
-            })?),
+        let kind = kind(&wasm)?;
+        match format {
+            Format::Wasm => Self::agreed(wasm, kind),
+            Format::WasmToOci => Self::older(wasm),
+        }
+    }
+
+    fn agreed(wasm: Vec<u8>, kind: Kind) -> Result<Self, OciError> {
+        let damaged = |error| {
+            OciError::NotAModule(format!("this is a damaged WebAssembly {}: {error}; build it anew", kind.name()))
         };
+        let interfaces = match kind {
+            Kind::Module => None,
+            Kind::Component => Some(component::interfaces(&wasm).map_err(damaged)?),
+        };
+        let annotations = metadata::annotations(&wasm).map_err(damaged)?;
         let module = Blob::new(wasm);
         let config = json(&Config {
             created: CREATED,
+            author: annotations.get(metadata::AUTHORS).map(String::as_str),
             architecture: "wasm",
             os: if interfaces.is_some() { "wasip2" } else { "wasip1" },
             layer_digests: [&module.digest],
@@ -92,6 +135,21 @@ impl Artifact {
             media_type: media_types::MANIFEST,
             config: config.descriptor(media_types::CONFIG),
             layers: [module.descriptor(media_types::LAYER)],
+            annotations,
+        })?;
+        Ok(Self { module, config, manifest })
+    }
+
+    fn older(wasm: Vec<u8>) -> Result<Self, OciError> {
+        let module = Blob::new(wasm);
+        let config = Blob::new(b"{}".to_vec());
+        let annotations = BTreeMap::from([(metadata::TITLE, WASM_TO_OCI_NAME.to_owned())]);
+        let manifest = json(&Manifest {
+            schema_version: 2,
+            media_type: media_types::MANIFEST,
+            config: config.descriptor(media_types::WASM_TO_OCI_CONFIG),
+            layers: [Descriptor { annotations, ..module.descriptor(media_types::WASM_TO_OCI_LAYER) }],
+            annotations: BTreeMap::new(),
         })?;
         Ok(Self { module, config, manifest })
     }
@@ -121,9 +179,19 @@ pub(crate) fn check_size(size: u64) -> Result<(), OciError> {
 }
 
 /// The two forms of WebAssembly that an artifact may hold.
+#[derive(Clone, Copy)]
 enum Kind {
     Module,
     Component,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Module => "module",
+            Self::Component => "component",
+        }
+    }
 }
 
 /// By magic, version, and the layer that tells a component from a module
@@ -194,154 +262,5 @@ pub(crate) fn wasm_entry<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, from_slice, from_value, json};
-
-    const EMPTY_MODULE: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
-    /// Of `EMPTY_MODULE`, by `sha256sum`.
-    const EMPTY_DIGEST: &str = "sha256:93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476";
-
-    fn reference() -> Reference {
-        "localhost:5000/hello:v1".parse().unwrap()
-    }
-
-    fn manifest(layers: &[&str]) -> OciImageManifest {
-        let layer = |media_type: &&str| json!({ "mediaType": media_type, "digest": EMPTY_DIGEST, "size": 8 });
-        let layers: Vec<_> = layers.iter().map(layer).collect();
-        let config = json!({ "mediaType": "application/json", "digest": EMPTY_DIGEST, "size": 8 });
-        from_value(json!({ "schemaVersion": 2, "config": config, "layers": layers })).unwrap()
-    }
-
-    #[test]
-    fn the_artifact_is_exactly_what_the_agreed_format_wants() {
-        let artifact = Artifact::new(EMPTY_MODULE.to_vec()).unwrap();
-        assert_eq!(artifact.module.digest, EMPTY_DIGEST);
-        assert_eq!(
-            String::from_utf8(artifact.config.bytes.clone()).unwrap(),
-            format!(
-                r#"{{"created":"1970-01-01T00:00:00Z","architecture":"wasm","os":"wasip1","layerDigests":["{EMPTY_DIGEST}"]}}"#
-            )
-        );
-        assert_eq!(
-            from_slice::<Value>(&artifact.manifest.bytes).unwrap(),
-            json!({
-                "schemaVersion": 2,
-                "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                "config": {
-                    "mediaType": "application/vnd.wasm.config.v0+json",
-                    "digest": sha256(&artifact.config.bytes),
-                    "size": artifact.config.bytes.len(),
-                },
-                "layers": [{ "mediaType": "application/wasm", "digest": EMPTY_DIGEST, "size": 8 }],
-            })
-        );
-    }
-
-    #[test]
-    fn a_component_tells_its_system_and_its_interfaces() {
-        let wasm = wat::parse_str(r#"(component (import "a:b/c@0.1.0" (func $f)) (export "run" (func $f)))"#).unwrap();
-        let artifact = Artifact::new(wasm).unwrap();
-        assert_eq!(
-            from_slice::<Value>(&artifact.config.bytes).unwrap(),
-            json!({
-                "created": "1970-01-01T00:00:00Z",
-                "architecture": "wasm",
-                "os": "wasip2",
-                "layerDigests": [artifact.module.digest],
-                "component": { "exports": ["run"], "imports": ["a:b/c@0.1.0"] },
-            })
-        );
-        let damaged = Artifact::new(b"\0asm\x0d\0\x01\0\x0a\x01".to_vec()).unwrap_err().to_string();
-        assert!(damaged.starts_with("this is a damaged WebAssembly component"), "{damaged}");
-    }
-
-    #[test]
-    fn the_same_module_gives_the_same_artifact_and_another_one_another() {
-        let digest = |bytes: &[u8]| Artifact::new(bytes.to_vec()).unwrap().manifest.digest;
-        assert_eq!(digest(&EMPTY_MODULE), digest(&EMPTY_MODULE));
-        // An empty custom section named "x".
-        let other = [&EMPTY_MODULE[..], &[0, 2, 1, b'x']].concat();
-        assert_ne!(digest(&EMPTY_MODULE), digest(&other));
-    }
-
-    #[test]
-    fn what_is_no_module_is_refused_by_what_it_is() {
-        let cases: [(&[u8], &str); 5] = [
-            (b"", "not a WebAssembly module"),
-            (b"\0as", "not a WebAssembly module"),
-            (b"#!/bin/sh\n", "not a WebAssembly module"),
-            (b"\0asm\x0c\0\x01\0", "a version that is not known"),
-            (b"\0asm\x02\0\0\0", "a version that is not known"),
-        ];
-        for (bytes, expected) in cases {
-            let error = Artifact::new(bytes.to_vec()).unwrap_err().to_string();
-            assert!(error.contains(expected) && error.contains("wasm32-wasip1"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_module_may_have_the_limit_and_not_a_byte_more() {
-        assert!(check_size(MAX_MODULE_BYTES).is_ok());
-        assert_eq!(
-            check_size(MAX_MODULE_BYTES + 1).unwrap_err().to_string(),
-            "the module has 100000001 bytes; 100000000 are allowed: build it smaller (opt-level \"s\", lto, strip)"
-        );
-    }
-
-    #[test]
-    fn the_module_is_found_in_both_formats() {
-        for media_type in ["application/wasm", "application/vnd.wasm.content.layer.v1+wasm"] {
-            let manifest = manifest(&["text/plain", media_type]);
-            assert_eq!(module_layer(&manifest, &reference()).unwrap().media_type, media_type);
-        }
-    }
-
-    #[test]
-    fn what_holds_no_module_or_several_is_not_an_artifact() {
-        let cases: [(&[&str], &str); 3] = [
-            (&[], "it has no layers"),
-            (
-                &["application/vnd.oci.image.layer.v1.tar+gzip"],
-                "its layers are of type application/vnd.oci.image.layer.v1.tar+gzip",
-            ),
-            (&["application/wasm", "application/wasm"], "it has 2 modules"),
-        ];
-        for (layers, expected) in cases {
-            let error = module_layer(&manifest(layers), &reference()).unwrap_err().to_string();
-            assert!(error.starts_with("localhost:5000/hello:v1 is not a WebAssembly artifact"), "{error}");
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn of_several_platforms_the_one_for_wasm_is_taken() {
-        let entries = |platforms: &[(&str, &str)]| -> Vec<ImageIndexEntry> {
-            let entry = |(os, architecture): &(&str, &str)| {
-                json!({
-                    "mediaType": media_types::MANIFEST, "digest": format!("{os}/{architecture}"), "size": 1,
-                    "platform": { "os": os, "architecture": architecture },
-                })
-            };
-            platforms.iter().map(|platform| from_value(entry(platform)).unwrap()).collect()
-        };
-        let all = [("linux", "amd64"), ("wasip2", "wasm"), ("wasi", "wasm"), ("wasip1", "wasm")];
-        let taken = |platforms: &[(&str, &str)]| {
-            let found = wasm_entry(&entries(platforms), &reference()).map(|entry| entry.digest.clone());
-            found.map_err(|error| error.to_string())
-        };
-        assert_eq!(taken(&all).unwrap(), "wasip1/wasm");
-        assert_eq!(taken(&all[..3]).unwrap(), "wasi/wasm");
-        assert_eq!(taken(&all[..2]).unwrap(), "wasip2/wasm");
-        let error = taken(&[("linux", "amd64"), ("wasip1", "arm64")]).unwrap_err();
-        assert!(
-            error.contains("it is an index for linux/amd64, wasip1/arm64, and none of these is wasip1/wasm"),
-            "{error}"
-        );
-        let error = taken(&[]).unwrap_err();
-        assert!(error.contains("it is an index without entries"), "{error}");
-        let bare = json!({ "mediaType": media_types::MANIFEST, "digest": "x", "size": 1 });
-        let error = wasm_entry(&[from_value(bare).unwrap()], &reference()).unwrap_err().to_string();
-        assert!(error.contains("it is an index for no platform, and none"), "{error}");
-    }
-}
+#[path = "artifact_tests.rs"]
+mod tests;

@@ -9,27 +9,18 @@ use base64::engine::general_purpose::STANDARD;
 use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
-use reqwest::{Client, Response, Url};
-use serde::Deserialize;
+use reqwest::{Client, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::error::said;
-use crate::keyring::Login;
-use crate::retry::{self, Again, Failure};
-use crate::transport::{self, Place};
+use crate::login::Who;
+use crate::retry::Failure;
+use crate::scope::{Right, Scopes};
+use crate::token;
+use crate::transport::Place;
 use crate::{OciError, Reference};
-
-/// How long a token is good for whose server does not say it: what the specification says.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
-
-/// How much earlier a token is given up: it must still be good when it arrives.
-const TOKEN_MARGIN: Duration = Duration::from_secs(10);
 
 /// The longest that anything is remembered, so that a right that was taken away is noticed.
 const MEMORY: Duration = Duration::from_secs(300);
-
-/// The largest answer of a token server that is read, in bytes.
-const TOKEN_LIMIT: usize = 1 << 20;
 
 /// `Authorization` headers that a registry took not long ago.
 ///
@@ -40,15 +31,15 @@ pub(crate) struct Remembered(Mutex<HashMap<Key, (HeaderValue, Instant)>>);
 
 pub(crate) type Key = [u8; 32];
 
-/// `kind` tells requests apart that need different rights.
-pub(crate) fn key(place: &Place<'_>, kind: &str) -> Key {
-    let (which, user, password) = match place.login {
-        Login::Anonymous => ("anonymous", "", ""),
-        Login::Basic { user, password } => ("basic", user.as_str(), password.as_str()),
-        Login::Token(token) => ("token", token.as_str(), ""),
+pub(crate) fn key(place: &Place<'_>, right: Right) -> Key {
+    let (which, user, password) = match &place.login.who {
+        Who::Anonymous => ("anonymous", "", ""),
+        Who::Basic { user, password } => ("basic", user.as_str(), password.as_str()),
+        Who::Identity { token, .. } => ("identity", token.as_str(), ""),
+        Who::Token(token) => ("token", token.as_str(), ""),
     };
     let mut hash = Sha256::new();
-    for part in [place.reference.registry(), place.reference.repository(), kind, which, user, password] {
+    for part in [place.reference.registry(), place.reference.repository(), right.name(), which, user, password] {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
@@ -73,27 +64,64 @@ impl Remembered {
     }
 }
 
-/// The header that answers the challenge of a 401, and how long it is good for. `None` where there is no answer to it.
+/// Whether an answer asks for a login, or for one more token that is for more: status 401, or a 403 that says so
+/// (<https://www.rfc-editor.org/rfc/rfc6750#section-3.1>).
+pub(crate) fn asks(answer: &Response) -> bool {
+    match answer.status() {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::FORBIDDEN => challenges(answer).any(|value| value.contains("insufficient_scope")),
+        _ => false,
+    }
+}
+
+fn challenges(answer: &Response) -> impl Iterator<Item = &str> {
+    answer.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok())
+}
+
+/// What was tried for one request.
+#[derive(Default)]
+pub(crate) struct Tried {
+    login: bool,
+    scopes: Scopes,
+}
+
+/// The header that answers a challenge, and how long it is good for. `None` where there is no answer to it, or none that was
+/// not given before.
 pub(crate) async fn answer(
     http: &Client,
     place: &Place<'_>,
+    right: Right,
     refusal: &Response,
     insecure: bool,
+    tried: &mut Tried,
 ) -> Result<Option<(HeaderValue, Duration)>, Failure> {
-    if let Login::Token(token) = place.login {
-        return Ok(Some((header("Bearer", token, place.reference)?, MEMORY)));
+    let first = !std::mem::replace(&mut tried.login, true);
+    if let Who::Token(token) = &place.login.who {
+        return if first { Ok(Some((header("Bearer", token, place.reference)?, MEMORY))) } else { Ok(None) };
     }
-    let challenges = refusal.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    for challenge in challenges.flat_map(|value| ChallengeParser::new(value).flatten()) {
+    for challenge in challenges(refusal).flat_map(|value| ChallengeParser::new(value).flatten()) {
         if challenge.scheme.eq_ignore_ascii_case("bearer") {
-            let (token, lifetime) = token(http, place, &challenge, insecure).await?;
+            let wanted = Scopes::wanted(parameter(&challenge, "scope").as_deref(), right, place.reference);
+            if !first && tried.scopes.cover(&wanted) {
+                return Ok(None);
+            }
+            tried.scopes.add(&wanted);
+            let (token, lifetime) = token::get(http, place, &challenge, &tried.scopes, insecure).await?;
             return Ok(Some((header("Bearer", &token, place.reference)?, lifetime)));
         }
-        if let (true, Login::Basic { user, password }) = (challenge.scheme.eq_ignore_ascii_case("basic"), place.login) {
+        if let (true, true, Who::Basic { user, password }) =
+            (first, challenge.scheme.eq_ignore_ascii_case("basic"), &place.login.who)
+        {
             return Ok(Some((basic(user, password, place.reference)?, MEMORY)));
         }
     }
     Ok(None)
+}
+
+/// A parameter of a challenge, such as `realm`.
+pub(crate) fn parameter(challenge: &ChallengeRef<'_>, name: &str) -> Option<String> {
+    let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.to_unescaped())
 }
 
 fn basic(user: &str, password: &str, reference: &Reference) -> Result<HeaderValue, Failure> {
@@ -108,84 +136,30 @@ fn header(scheme: &str, value: &str, reference: &Reference) -> Result<HeaderValu
     Ok(header)
 }
 
-/// What a token server answers: the token by one of two names, and its lifetime in seconds.
-#[derive(Deserialize)]
-struct Token {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
-}
-
-/// Gets a token for just what the challenge asks.
-async fn token(
-    http: &Client,
-    place: &Place<'_>,
-    challenge: &ChallengeRef<'_>,
-    insecure: bool,
-) -> Result<(String, Duration), Failure> {
-    let broken = |problem: &str| Failure::last(OciError::registry(place.reference, problem));
-    let failed = |error| {
-        let again = retry::of_http(&error);
-        Failure { error: OciError::from_http(error, place.reference), again }
-    };
-    let value = |name: &str| {
-        let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.to_unescaped())
-    };
-    let realm = value("realm").and_then(|realm| Url::parse(&realm).ok());
-    let realm = realm.ok_or_else(|| broken("it asks for a token without an address to get it from"))?;
-    if realm.scheme() != "https" && !insecure {
-        return Err(broken("it wants the password sent in the clear, to get a token over plain HTTP"));
-    }
-    let scope = value("scope").unwrap_or_else(|| format!("repository:{}:pull", place.reference.repository()));
-    let query: Vec<_> =
-        value("service").map(|service| ("service", service)).into_iter().chain([("scope", scope)]).collect();
-    let mut request = http.get(realm).query(&query);
-    if let Login::Basic { user, password } = place.login {
-        request = request.basic_auth(user, Some(password));
-    }
-    let answer = request.send().await.map_err(failed)?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = transport::body(answer, TOKEN_LIMIT).await.map_err(failed)?;
-    let body = body.ok_or_else(|| broken("its token server sent more than a token"))?;
-    if !status.is_success() {
-        let again = retry::of_status(status, &headers, std::time::SystemTime::now()).unwrap_or(Again::Never);
-        return Err(Failure { error: refused(status.as_u16(), &String::from_utf8_lossy(&body), place), again });
-    }
-    let token: Option<Token> = serde_json::from_slice(&body).ok();
-    let lifetime = token.as_ref().and_then(|token| token.expires_in).map_or(TOKEN_LIFETIME, Duration::from_secs);
-    let token = token.and_then(|token| token.token.or(token.access_token));
-    let token = token.ok_or_else(|| broken("its token server sent no token"))?;
-    Ok((token, lifetime.saturating_sub(TOKEN_MARGIN)))
-}
-
-fn refused(status: u16, body: &str, place: &Place<'_>) -> OciError {
-    let words = format!("its token server says: {}", said(status, body));
-    match status {
-        400..=404 => OciError::unauthorized(place.reference, &words),
-        _ => OciError::registry(place.reference, &words),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::Login;
 
     #[test]
     fn what_one_login_opened_stays_closed_to_another() {
         let reference: Reference = "r.io/a:v1".parse().unwrap();
         let other: Reference = "r.io/b:v1".parse().unwrap();
-        let login = |user: &str, password: &str| Login::Basic { user: user.into(), password: password.into() };
-        let logins = [Login::Anonymous, login("a", "bc"), login("ab", "c"), login("a", "x"), Login::Token("a".into())];
+        let login = |user: &str, password: &str| Who::Basic { user: user.into(), password: password.into() };
+        let identity = Who::Identity { user: "a".into(), token: "bc".into() };
+        let logins =
+            [Who::Anonymous, login("a", "bc"), login("ab", "c"), login("a", "x"), Who::Token("a".into()), identity];
+        let logins = logins.map(|who| Login::new(who, "f"));
         let remembered = Remembered::default();
-        let first = key(&Place { reference: &reference, login: &logins[1] }, "read");
+        let first = key(&Place { reference: &reference, login: &logins[1] }, Right::Read);
         remembered.keep(first, HeaderValue::from_static("Bearer t"), Duration::from_secs(50));
         for reference in [&reference, &other] {
             for login in &logins {
-                for kind in ["read", "delete"] {
-                    let same = reference == &"r.io/a:v1".parse().unwrap() && *login == logins[1] && kind == "read";
-                    let found = remembered.get(&key(&Place { reference, login }, kind));
-                    assert_eq!(found.is_some(), same, "{reference} {login:?} {kind}");
+                for right in [Right::Read, Right::Write, Right::Delete] {
+                    let same =
+                        reference == &"r.io/a:v1".parse().unwrap() && *login == logins[1] && right == Right::Read;
+                    let found = remembered.get(&key(&Place { reference, login }, right));
+                    assert_eq!(found.is_some(), same, "{reference} {login:?} {right:?}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The client: pull, inspect, resolve, delete. (For push see `push.rs`.)
+//! The client: pull, inspect, resolve. (For push and delete see `push.rs` and `delete.rs`.)
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 use crate::blob::{self, Wanted};
 use crate::credentials::{LoginFile, default_docker_config};
-use crate::keyring::Login;
+use crate::login::{Login, Who};
 use crate::manifest::{self, Found};
 use crate::transport::{Place, Transport};
-use crate::{Keyring, OciError, Reference, artifact, delete};
+use crate::{Keyring, OciError, Reference, artifact};
 
 /// The largest config that is fetched, in bytes.
 const CONFIG_LIMIT: u64 = 1_000_000;
@@ -32,7 +32,12 @@ pub struct ClientConfig {
     /// How long one call that reads may take in all, with its pauses and repetitions. Default: 10 min, in which 100 MB
     /// come at 1.4 Mbit/s.
     pub pull_timeout: Duration,
-    /// The docker config file with the logins; one that is not there holds none. It is read again when it has changed.
+    /// How long a push may take in all. Default: 30 min, in which 100 MB go at 0.5 Mbit/s.
+    pub push_timeout: Duration,
+    /// A file with the certificates of authorities, PEM, that are trusted besides the host's. It is read once. Default: none.
+    pub trusted_ca_file: Option<PathBuf>,
+    /// The docker config file with the logins, and with the names of the credential helpers that hold others; one that is not
+    /// there holds none. It is read again when it has changed.
     /// `None` asks as nobody. Default: [`default_docker_config`].
     pub docker_config: Option<PathBuf>,
 }
@@ -44,6 +49,8 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
             pull_timeout: Duration::from_secs(600),
+            push_timeout: Duration::from_secs(1800),
+            trusted_ca_file: None,
             docker_config: default_docker_config(),
         }
     }
@@ -90,17 +97,20 @@ impl fmt::Debug for Pulled {
 /// A client of OCI registries (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md>).
 ///
 /// Clones share connections and tokens. Every method asks with each login that is for the artifact in turn, until one is let
-/// in: first those of [`with_keyring`](Self::with_keyring), then those of the docker config file, then with none. If none is,
-/// the error is the one of the first.
+/// in: first those of [`with_keyring`](Self::with_keyring); then what the credential helper holds that the docker config file
+/// names for the registry, asked for at most 30 s and kept for a minute; then those of the file itself; then with none. If none
+/// is, the error is the one of the first. A client of [`as_user`](Self::as_user) asks as that user alone.
 ///
 /// What passes by itself (a broken connection, status 429 or 5xx) is tried up to three times within a call. Every
 /// method may fail with [`Unreachable`](OciError::Unreachable), [`TimedOut`](OciError::TimedOut),
 /// [`Unauthorized`](OciError::Unauthorized), [`Denied`](OciError::Denied), [`NotFound`](OciError::NotFound),
-/// [`Registry`](OciError::Registry) or [`Credentials`](OciError::Credentials); other errors are named with each.
+/// [`Registry`](OciError::Registry), [`Credentials`](OciError::Credentials) or [`Helper`](OciError::Helper); other errors are
+/// named with each.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
     keyring: Option<Arc<Keyring>>,
+    only: Option<Arc<Login>>,
 }
 
 pub(crate) struct Shared {
@@ -114,8 +124,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`OciError::Credentials`] when the docker config file is there but cannot be used, [`OciError::Setup`] when the host
-    /// has no usable TLS.
+    /// [`OciError::Credentials`] when the docker config file is there but cannot be used, [`OciError::TrustedCa`] when the
+    /// file of authorities cannot, [`OciError::Setup`] when the host has no usable TLS.
     pub fn new(config: ClientConfig) -> Result<Self, OciError> {
         let file = config.docker_config.clone().map(LoginFile::new);
         if let Some(file) = &file {
@@ -123,12 +133,22 @@ impl Client {
             file.current()?;
         }
         let transport = Transport::new(&config)?;
-        Ok(Self { shared: Arc::new(Shared { config, transport, file }), keyring: None })
+        Ok(Self { shared: Arc::new(Shared { config, transport, file }), keyring: None, only: None })
     }
 
     /// The same client for somebody who has logins of their own, which are tried before the docker config file's.
     pub fn with_keyring(&self, keyring: Keyring) -> Self {
-        Self { shared: self.shared.clone(), keyring: Some(Arc::new(keyring)) }
+        Self { keyring: Some(Arc::new(keyring)), ..self.clone() }
+    }
+
+    /// The same client for one user, as whom alone it asks. A user named `<token>` has a refresh token as password, as with
+    /// credential helpers. `source` is for errors: where the two come from, such as `--username`.
+    pub fn as_user(&self, user: &str, password: &str, source: &str) -> Self {
+        let who = match user {
+            "<token>" => Who::Identity { user: String::new(), token: password.to_owned() },
+            user => Who::Basic { user: user.to_owned(), password: password.to_owned() },
+        };
+        Self { only: Some(Arc::new(Login::new(who, source))), ..self.clone() }
     }
 
     /// The digest of the manifest that a reference leads to now.
@@ -169,7 +189,8 @@ impl Client {
         let what = format!("the module of {reference}");
         let wanted = Wanted { what: &what, digest: &found.module_digest, size: found.size };
         let place = Place { reference, login: &found.login };
-        self.limited(reference, blob::fetch(&self.shared.transport, &place, &wanted, out)).await?;
+        let work = blob::fetch(&self.shared.transport, &place, &wanted, out);
+        self.limited(reference, work).await.map_err(|error| error.asked_as(&found.login))?;
         tracing::debug!(%reference, digest = found.digest, size = found.size, "pulled");
         Ok(())
     }
@@ -214,20 +235,6 @@ impl Client {
         })
     }
 
-    /// Deletes the manifest that a reference leads to, and with it every tag of that manifest. The blobs go when the
-    /// registry collects its garbage.
-    ///
-    /// # Errors
-    ///
-    /// [`OciError::DeleteRefused`] when the registry does not delete.
-    pub async fn delete(&self, reference: &Reference) -> Result<(), OciError> {
-        // Many registries delete by digest only.
-        let pinned = &reference.by_digest(self.resolve(reference).await?);
-        let transport = &self.shared.transport;
-        let ask = |login| async move { delete::manifest(transport, &Place { reference: pinned, login: &login }).await };
-        self.limited(reference, self.in_turn(pinned, ask)).await
-    }
-
     async fn located(&self, reference: &Reference) -> Result<Found, OciError> {
         let transport = &self.shared.transport;
         let ask = |login| async move { manifest::find(transport, &Place { reference, login: &login }).await };
@@ -250,45 +257,79 @@ impl Client {
         }
     }
 
-    /// The docker config file's login that is tried first.
-    pub(crate) fn own_login(&self, reference: &Reference) -> Result<Login, OciError> {
-        let Some(file) = &self.shared.file else { return Ok(Login::Anonymous) };
-        Ok(file.current()?.logins(reference).into_iter().next().unwrap_or(Login::Anonymous))
-    }
-
     /// Asks with one login after the other until one is let in.
-    async fn in_turn<T, F: Future<Output = Result<T, OciError>>>(
+    pub(crate) async fn in_turn<T, F: Future<Output = Result<T, OciError>>>(
         &self,
         reference: &Reference,
         ask: impl Fn(Login) -> F,
     ) -> Result<T, OciError> {
-        let mut logins = self.keyring.as_ref().map(|keyring| keyring.logins(reference)).unwrap_or_default();
-        let mut first = None;
-        match self.shared.file.as_ref().map(LoginFile::current) {
-            Some(Ok(keyring)) => logins.extend(keyring.logins(reference)),
-            // It may be of no use for this artifact, so the others go on; if they do not succeed, it is what to mend.
-            Some(Err(error)) => first = Some(error),
-            None => {}
+        if let Some(only) = &self.only {
+            return ask(Login::clone(only)).await.map_err(|error| error.asked_as(only));
         }
-        logins.push(Login::Anonymous);
-        for login in logins {
-            match ask(login).await {
-                Err(error) if error.may_be_the_login() => {
+        let mut first = None;
+        let mut asked = Vec::new();
+        for source in [Source::Keyring, Source::Helper, Source::File, Source::Nobody] {
+            let logins = match self.logins(source, reference).await {
+                Ok(logins) => logins,
+                // It may be of no use for this artifact, so the others go on; if they do not succeed, it is what to mend.
+                Err(error) => {
                     first.get_or_insert(error);
+                    continue;
                 }
-                result => return result,
+            };
+            for login in logins {
+                if asked.contains(&login) {
+                    continue;
+                }
+                match ask(login.clone()).await {
+                    Err(error) if error.may_be_the_login() => {
+                        first.get_or_insert(error.asked_as(&login));
+                    }
+                    result => return result,
+                }
+                asked.push(login);
             }
         }
         // There was at least the anonymous one.
         Err(first.unwrap_or_else(|| OciError::unauthorized(reference, "")))
     }
 
-    async fn limited<T>(
+    /// A helper is asked only when nothing before it has opened.
+    async fn logins(&self, source: Source, reference: &Reference) -> Result<Vec<Login>, OciError> {
+        Ok(match (source, &self.shared.file) {
+            (Source::Keyring, _) => self.keyring.iter().flat_map(|keyring| keyring.logins(reference)).collect(),
+            (Source::Helper, Some(file)) => file.from_helper(reference).await?.into_iter().collect(),
+            (Source::File, Some(file)) => file.current()?.keyring.logins(reference),
+            (Source::Helper | Source::File, None) => Vec::new(),
+            (Source::Nobody, file) => {
+                let places = [
+                    self.keyring.is_some().then(|| "the pod's imagePullSecrets".to_owned()),
+                    file.as_ref().map(|file| format!("{} and its credential helpers", file.path().display())),
+                ];
+                let places: Vec<_> = places.into_iter().flatten().collect();
+                let registry = reference.registry();
+                vec![Login::anonymous(match places.as_slice() {
+                    [] => "it was given no login".to_owned(),
+                    places => format!("no login for {registry} is in {}", places.join(" nor in ")),
+                })]
+            }
+        })
+    }
+
+    pub(crate) async fn limited<T>(
         &self,
         reference: &Reference,
         work: impl Future<Output = Result<T, OciError>>,
     ) -> Result<T, OciError> {
-        let limit = self.shared.config.pull_timeout;
+        self.limited_by(self.shared.config.pull_timeout, reference, work).await
+    }
+
+    pub(crate) async fn limited_by<T>(
+        &self,
+        limit: Duration,
+        reference: &Reference,
+        work: impl Future<Output = Result<T, OciError>>,
+    ) -> Result<T, OciError> {
         timeout(limit, work).await.unwrap_or_else(|_| {
             Err(OciError::TimedOut {
                 registry: reference.registry().to_owned(),
@@ -297,6 +338,15 @@ impl Client {
             })
         })
     }
+}
+
+/// Where logins come from, in the order in which they are tried.
+#[derive(Clone, Copy)]
+enum Source {
+    Keyring,
+    Helper,
+    File,
+    Nobody,
 }
 
 impl fmt::Debug for Client {

@@ -1,12 +1,21 @@
 //! The docker config file of this machine.
 
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Keyring, OciError};
+use serde::Deserialize;
+
+use crate::helper::{self, Helpers};
+use crate::login::Login;
+use crate::registry_key::RegistryKey;
+use crate::{Keyring, OciError, Reference};
+
+/// Under which name docker keeps the login of Docker Hub.
+const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
 
 /// Where docker and every tool of this field keep logins: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
 /// `None` if neither variable names a place.
@@ -19,10 +28,60 @@ pub fn default_docker_config() -> Option<PathBuf> {
     Some(folder.join("config.json"))
 }
 
-/// The logins of one docker config file, which is read again when it has changed.
+/// What a docker config file says about logins.
+#[derive(Debug, Default)]
+pub(crate) struct DockerConfig {
+    /// Its `auths`.
+    pub(crate) keyring: Keyring,
+    /// Its `credHelpers`, the most specific one first.
+    helpers: Vec<(RegistryKey, String)>,
+    /// Its `credsStore`.
+    store: Option<String>,
+}
+
+/// Where a docker config file names helpers.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HelperFields {
+    creds_store: Option<String>,
+    #[serde(default)]
+    cred_helpers: HashMap<String, String>,
+}
+
+impl DockerConfig {
+    fn parse(content: &[u8], source: &str) -> Result<Self, OciError> {
+        let mut keyring = Keyring::default();
+        keyring.set_source(source);
+        keyring.add_docker_config_json(content)?;
+        let fields: HelperFields = serde_json::from_slice(content)
+            .map_err(|_| OciError::Keyring("its credsStore or credHelpers are not names of helpers".into()))?;
+        let mut helpers: Vec<_> = fields.cred_helpers.into_iter().collect();
+        helpers.sort();
+        let mut helpers: Vec<_> = helpers.into_iter().map(|(key, name)| (RegistryKey::new(&key), name)).collect();
+        helpers.sort_by_key(|(key, _)| key.order());
+        Ok(Self { keyring, helpers, store: fields.creds_store })
+    }
+
+    /// The one helper that is for an artifact: the registry's own, else the store for all of them.
+    pub(crate) fn helper(&self, reference: &Reference) -> Option<&str> {
+        let own = self.helpers.iter().find(|(key, _)| key.is_for(reference)).map(|(_, name)| name.as_str());
+        own.or(self.store.as_deref()).filter(|name| !name.is_empty())
+    }
+}
+
+/// By which name a helper knows a registry.
+fn server(reference: &Reference) -> &str {
+    match reference.registry() {
+        "docker.io" => DOCKER_HUB_SERVER,
+        registry => registry,
+    }
+}
+
+/// The logins of one docker config file, which is read again when it has changed, and of the helpers that it names.
 pub(crate) struct LoginFile {
     path: PathBuf,
-    last: Mutex<(Option<Stamp>, Arc<Keyring>)>,
+    last: Mutex<(Option<Stamp>, Arc<DockerConfig>)>,
+    helpers: Helpers,
 }
 
 /// By which a change is seen: time of the last one in seconds and nanoseconds, length, inode (docker writes a new file).
@@ -30,11 +89,11 @@ type Stamp = (i64, i64, u64, u64);
 
 impl LoginFile {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, last: Mutex::default() }
+        Self { path, last: Mutex::default(), helpers: Helpers::new(helper::LIMIT) }
     }
 
     /// The logins as they are now; a file that is not there holds none.
-    pub(crate) fn current(&self) -> Result<Arc<Keyring>, OciError> {
+    pub(crate) fn current(&self) -> Result<Arc<DockerConfig>, OciError> {
         let stamp = match std::fs::metadata(&self.path) {
             Ok(metadata) => Some(stamp(&metadata)),
             Err(error) if is_absent(error.kind()) => None,
@@ -42,29 +101,42 @@ impl LoginFile {
         };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != stamp {
-            let keyring = Arc::new(self.read()?);
-            *last = (stamp, keyring);
+            let config = Arc::new(self.read()?);
+            *last = (stamp, config);
         }
         Ok(last.1.clone())
     }
 
-    fn read(&self) -> Result<Keyring, OciError> {
-        let mut keyring = Keyring::default();
+    /// The login that the file's helper for an artifact holds, if there is such a helper and it holds one.
+    pub(crate) async fn from_helper(&self, reference: &Reference) -> Result<Option<Login>, OciError> {
+        let config = self.current()?;
+        let Some(name) = config.helper(reference) else { return Ok(None) };
+        match self.helpers.get(name, server(reference)).await {
+            Ok(who) => Ok(who.map(|who| Login::new(who, format!("the credential helper docker-credential-{name}")))),
+            Err(problem) => Err(OciError::Helper {
+                name: name.to_owned(),
+                registry: reference.registry().to_owned(),
+                path: self.path.display().to_string(),
+                problem,
+            }),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read(&self) -> Result<DockerConfig, OciError> {
         match std::fs::read(&self.path) {
-            Ok(content) => keyring.add_docker_config_json(&content).map_err(|error| match error {
-                OciError::Keyring(problem) => self.problem(problem),
-                error => error,
-            })?,
-            Err(error) if is_absent(error.kind()) => {}
-            Err(error) => return Err(self.problem(error.to_string())),
+            Ok(content) => {
+                DockerConfig::parse(&content, &self.path.display().to_string()).map_err(|error| match error {
+                    OciError::Keyring(problem) => self.problem(problem),
+                    error => error,
+                })
+            }
+            Err(error) if is_absent(error.kind()) => Ok(DockerConfig::default()),
+            Err(error) => Err(self.problem(error.to_string())),
         }
-        if keyring.names_helpers() {
-            let path = self.path.display();
-            tracing::warn!(
-                "{path} names credential helpers, which are not asked: only the logins in its auths are used"
-            );
-        }
-        Ok(keyring)
     }
 
     fn problem(&self, problem: String) -> OciError {
@@ -83,10 +155,42 @@ fn stamp(metadata: &Metadata) -> Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyring::Login;
+    use crate::login::Who;
 
-    fn users(file: &LoginFile) -> Vec<Login> {
-        file.current().unwrap().logins(&"ghcr.io/x".parse().unwrap())
+    fn users(file: &LoginFile) -> Vec<Who> {
+        let logins = file.current().unwrap().keyring.logins(&"ghcr.io/x".parse().unwrap());
+        logins.into_iter().map(|login| login.who).collect()
+    }
+
+    #[test]
+    fn a_registry_has_one_helper_its_own_or_the_store() {
+        let content = br#"{
+            "credsStore": "desktop",
+            "credHelpers": {
+                "gcr.io": "gcloud", "localhost:5000": "local", "*.example.com": "wide", "ghcr.io": "",
+                "https://index.docker.io/v1/": "hub"
+            }
+        }"#;
+        let config = DockerConfig::parse(content, "f").unwrap();
+        let table = [
+            ("gcr.io/a/b", Some("gcloud"), "gcr.io"),
+            ("localhost:5000/a", Some("local"), "localhost:5000"),
+            ("localhost:5001/a", Some("desktop"), "localhost:5001"),
+            ("x.example.com/a", Some("wide"), "x.example.com"),
+            ("ghcr.io/a/b", None, "ghcr.io"),
+            ("hello-world", Some("hub"), "https://index.docker.io/v1/"),
+            ("quay.io/a/b", Some("desktop"), "quay.io"),
+        ];
+        for (image, name, at) in table {
+            let reference = image.parse().unwrap();
+            assert_eq!((config.helper(&reference), server(&reference)), (name, at), "{image}");
+        }
+        let without = DockerConfig::parse(br#"{ "credHelpers": { "gcr.io": "gcloud" } }"#, "f").unwrap();
+        assert_eq!(without.helper(&"ghcr.io/a".parse().unwrap()), None);
+        for bad in [r#"{ "credsStore": 5 }"#, r#"{ "credHelpers": ["gcloud"] }"#] {
+            let error = DockerConfig::parse(bad.as_bytes(), "f").err().unwrap().to_string();
+            assert!(error.contains("are not names of helpers"), "{error}");
+        }
     }
 
     #[test]
@@ -102,7 +206,7 @@ mod tests {
             let times = std::fs::File::options().write(true).open(&path).unwrap();
             let seconds = if user == "a" { 1 } else { 2 };
             times.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
-            assert_eq!(users(&file), [Login::Basic { user: user.into(), password: "p".into() }]);
+            assert_eq!(users(&file), [Who::Basic { user: user.into(), password: "p".into() }]);
         }
         std::fs::remove_file(&path).unwrap();
         assert_eq!(users(&file), []);

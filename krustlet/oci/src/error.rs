@@ -1,12 +1,12 @@
 //! The errors of this crate. Each message says what to do; none holds a secret or a URL's query.
 
 use std::error::Error;
-
-use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
-use reqwest::StatusCode;
-use serde::Deserialize;
+use std::time::Duration;
 
 use crate::Reference;
+use crate::advice;
+use crate::login::Login;
+pub(crate) use crate::words::{own_words, said, words};
 
 /// Why an artifact could not be named, read, written or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +25,7 @@ pub enum OciError {
 
     /// No answer, or none that is HTTP: the address, the network, TLS, or a timeout.
     #[error(
-        "the registry {registry} cannot be reached: {cause}; see that the address is right and that the registry runs; \
-         if it speaks plain HTTP, name it as an insecure registry"
+        "the registry {registry} cannot be reached: {cause}; {}", advice::reach(.cause)
     )]
     Unreachable {
         /// Host and port.
@@ -62,9 +61,8 @@ pub enum OciError {
 
     /// The registry wants to know who asks, or does not believe it.
     #[error(
-        "the registry {registry} wants other credentials for {repository}{}; give the pod an imagePullSecret for it, or \
-         log in with `docker login {registry}` (read are the `auths` of the docker config file; credential helpers are not)",
-        in_brackets(.message)
+        "the registry {registry} wants other credentials for {repository}{}{}; {}",
+        in_brackets(.message), asked_by(.asker), advice::log_in(.registry)
     )]
     Unauthorized {
         /// Host and port.
@@ -73,14 +71,29 @@ pub enum OciError {
         repository: String,
         /// The registry's own words; may be empty.
         message: String,
+        /// As whom it was asked: user and source of the login, never its secret.
+        asker: String,
     },
 
     /// The registry knows who asks, and does not allow it.
     #[error(
-        "the registry does not allow this for {reference}: {message}; ask for the right to it, or see that the repository is right"
+        "the registry does not allow this for {reference}: {message}{}; ask for the right to it, or see that the repository is \
+         right; {}",
+        asked_by(.asker), advice::log_in(registry_of(.reference))
     )]
     Denied {
         /// What was asked for.
+        reference: String,
+        /// The registry's own words.
+        message: String,
+        /// As whom it was asked: user and source of the login, never its secret.
+        asker: String,
+    },
+
+    /// There is no such repository, and this registry makes none by a push.
+    #[error("the registry has no repository for {reference}: {message}; {}", advice::create(registry_of(.reference)))]
+    NoRepository {
+        /// What was to be pushed.
         reference: String,
         /// The registry's own words.
         message: String,
@@ -131,6 +144,20 @@ pub enum OciError {
         message: String,
     },
 
+    /// The registry deletes no tags, and the tag's manifest is not this tag's alone.
+    #[error(
+        "the registry cannot delete the tag of {reference} ({message}), and its manifest is in use under {others}, too: \
+         nothing was deleted; delete those first, or the manifest with all of its tags (wasm-oci delete --manifest)"
+    )]
+    TagShared {
+        /// What was to be deleted.
+        reference: String,
+        /// The registry's own words.
+        message: String,
+        /// What else leads to the manifest.
+        others: String,
+    },
+
     /// Any other refusal or fault of the registry.
     #[error("the registry {registry} failed: {message}; try again later, or look into the registry's log")]
     Registry {
@@ -149,6 +176,33 @@ pub enum OciError {
         problem: String,
     },
 
+    /// A credential helper that the docker config file names does not work.
+    #[error(
+        "the credential helper docker-credential-{name}, which {path} names for {registry}, cannot be used: {problem}; install or \
+         mend it, or take it out of credHelpers and credsStore and log in anew with `docker login`"
+    )]
+    Helper {
+        /// What follows `docker-credential-` in its name.
+        name: String,
+        /// The registry that it was asked for.
+        registry: String,
+        /// The docker config file.
+        path: String,
+        /// What is wrong with it, without anything that it keeps.
+        problem: String,
+    },
+
+    /// The file of the private authority cannot be used.
+    #[error(
+        "the file of trusted certificates {path} cannot be used: {problem}; give the authority's certificate as PEM"
+    )]
+    TrustedCa {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// What should hold logins does not.
     #[error("the logins cannot be read: {0}")]
     Keyring(String),
@@ -162,43 +216,7 @@ pub enum OciError {
     Setup(String),
 }
 
-/// How much of a registry's own words is kept: enough for a sentence, not for a page of HTML.
-const WORDS: usize = 300;
-
 impl OciError {
-    /// What oci-client said, in the words of this crate. `reference` is what was asked for.
-    pub(crate) fn from_client(error: OciDistributionError, reference: &Reference) -> Self {
-        use OciDistributionError as E;
-        match error {
-            E::RequestError(error) => Self::from_http(error, reference),
-            E::UnauthorizedError { .. } => Self::unauthorized(reference, ""),
-            E::AuthenticationFailure(message) => Self::unauthorized(reference, &message),
-            E::ServerError { code, message, .. } => Self::from_status(code, &message, reference),
-            E::RegistryError { envelope, .. } => {
-                let words = envelope.errors.iter().map(|e| match e.message.as_str() {
-                    "" => format!("{:?}", e.code),
-                    message => message.to_owned(),
-                });
-                let message = words.collect::<Vec<_>>().join("; ");
-                match envelope.errors.first().map(|e| &e.code) {
-                    Some(
-                        OciErrorCode::ManifestUnknown
-                        | OciErrorCode::NameUnknown
-                        | OciErrorCode::NotFound
-                        | OciErrorCode::BlobUnknown,
-                    ) => Self::not_found(reference, &message),
-                    Some(OciErrorCode::Unauthorized) => Self::unauthorized(reference, &message),
-                    Some(OciErrorCode::Denied) => Self::denied(reference, &message),
-                    _ => Self::registry(reference, &message),
-                }
-            }
-            E::DigestError(DigestError::VerificationError { expected, actual }) => {
-                Self::DigestMismatch { what: format!("what the registry sent for {reference}"), expected, actual }
-            }
-            error => Self::registry(reference, &error.to_string()),
-        }
-    }
-
     /// What reqwest said: a status, or that there was no answer.
     pub(crate) fn from_http(error: reqwest::Error, reference: &Reference) -> Self {
         let error = error.without_url();
@@ -216,6 +234,12 @@ impl OciError {
             next = error.source();
         }
         Self::Unreachable { registry: reference.registry().to_owned(), cause: causes.join(": ") }
+    }
+
+    /// What was sent was not taken for too long.
+    pub(crate) fn stalled(reference: &Reference, limit: Duration) -> Self {
+        let cause = format!("it took and said nothing for {} s", limit.as_secs());
+        Self::Unreachable { registry: reference.registry().to_owned(), cause }
     }
 
     /// An HTTP status outside of 200 to 299, with the body or a sentence that came with it.
@@ -241,7 +265,16 @@ impl OciError {
             registry: reference.registry().to_owned(),
             repository: reference.repository().to_owned(),
             message: words(message),
+            asker: String::new(),
         }
+    }
+
+    /// The same, telling as whom the registry was asked.
+    pub(crate) fn asked_as(mut self, login: &Login) -> Self {
+        if let Self::Unauthorized { asker, .. } | Self::Denied { asker, .. } = &mut self {
+            *asker = login.described();
+        }
+        self
     }
 
     /// Whether the registry refused who asked, or, which many registries do not tell apart, has no such thing.
@@ -249,8 +282,12 @@ impl OciError {
         matches!(self, Self::Unauthorized { .. } | Self::Denied { .. } | Self::NotFound { .. })
     }
 
-    fn denied(reference: &Reference, message: &str) -> Self {
-        Self::Denied { reference: reference.to_string(), message: words(message) }
+    pub(crate) fn denied(reference: &Reference, message: &str) -> Self {
+        Self::Denied { reference: reference.to_string(), message: words(message), asker: String::new() }
+    }
+
+    pub(crate) fn no_repository(reference: &Reference, message: &str) -> Self {
+        Self::NoRepository { reference: reference.to_string(), message: words(message) }
     }
 
     pub(crate) fn registry(reference: &Reference, message: &str) -> Self {
@@ -258,47 +295,17 @@ impl OciError {
     }
 }
 
-/// The status, and what the registry said with it.
-pub(crate) fn said(status: u16, body: &str) -> String {
-    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
-    match own_words(body).as_str() {
-        "" => format!("HTTP status {status} {reason}").trim_end().to_owned(),
-        words => format!("HTTP status {status} {words}"),
-    }
-}
-
-/// What is meant for people in the body of an error
-/// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>).
-fn own_words(body: &str) -> String {
-    let Ok(Envelope { errors }) = serde_json::from_str(body) else { return words(body) };
-    let said = errors.into_iter().map(|e| if e.message.is_empty() { e.code } else { e.message });
-    words(&said.filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; "))
-}
-
-#[derive(Deserialize)]
-struct Envelope {
-    errors: Vec<Said>,
-}
-
-#[derive(Deserialize)]
-struct Said {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    message: String,
-}
-
 fn in_brackets(message: &str) -> String {
     if message.is_empty() { String::new() } else { format!(" ({message})") }
 }
 
-/// A registry's own words on one line, cut to a sensible length.
-pub(crate) fn words(message: &str) -> String {
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(WORDS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+fn asked_by(asker: &str) -> String {
+    if asker.is_empty() { String::new() } else { format!("; it was asked as {asker}") }
+}
+
+/// The registry of a reference that was printed.
+fn registry_of(reference: &str) -> &str {
+    reference.split('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 use super::*;
 
-fn basic(user: &str) -> Login {
-    Login::Basic { user: user.into(), password: "secret".into() }
+fn basic(user: &str) -> Who {
+    Who::Basic { user: user.into(), password: "secret".into() }
+}
+
+fn found(keyring: &Keyring, image: &str) -> Vec<Who> {
+    keyring.logins(&image.parse().unwrap()).into_iter().map(|login| login.who).collect()
 }
 
 /// A keyring with a user for each key, named as the key itself.
@@ -65,16 +69,16 @@ fn a_key_is_for_a_host_a_port_and_a_path() {
         ("*.example.com/org", "a.example.com/other/app", false),
     ];
     for (key, image, expected) in table {
-        let found = keyring(&[key]).logins(&image.parse().unwrap());
+        let seen = found(&keyring(&[key]), image);
         let wanted = if *expected { vec![basic(key)] } else { vec![] };
-        assert_eq!(found, wanted, "{key} for {image}");
+        assert_eq!(seen, wanted, "{key} for {image}");
     }
 }
 
 #[test]
 fn the_most_specific_login_comes_first() {
     let keys = ["ghcr.io", "*.io", "ghcr.io/org/app", "ghcr.io/org", "*.io/org", "docker.io"];
-    let found = keyring(&keys).logins(&"ghcr.io/org/app:v1".parse().unwrap());
+    let found = found(&keyring(&keys), "ghcr.io/org/app:v1");
     assert_eq!(found, ["ghcr.io/org/app", "ghcr.io/org", "*.io/org", "ghcr.io", "*.io"].map(basic));
 }
 
@@ -85,16 +89,16 @@ fn files_that_are_added_later_come_later_where_they_are_equally_specific() {
     keyring.add_docker_cfg(br#"{ "ghcr.io": { "username": "b", "password": "secret" } }"#).unwrap();
     keyring.add_docker_cfg(br#"{ "https://ghcr.io": { "username": "a", "password": "secret" } }"#).unwrap();
     keyring.add_docker_cfg(br#"{ "ghcr.io/x": { "username": "c", "password": "secret" } }"#).unwrap();
-    assert_eq!(keyring.logins(&"ghcr.io/x/y".parse().unwrap()), ["c", "a", "b"].map(basic));
+    assert_eq!(found(&keyring, "ghcr.io/x/y"), ["c", "a", "b"].map(basic));
 }
 
 #[test]
 fn a_pattern_of_many_stars_costs_no_time() {
     let (pattern, text) = ("*a".repeat(5000), "a".repeat(60) + "b");
     let start = std::time::Instant::now();
-    assert!(!matches(&pattern, &text));
+    assert!(!crate::registry_key::matches(&pattern, &text));
     assert!(start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
-    assert!(matches("*a*a*", "xaxa"));
+    assert!(crate::registry_key::matches("*a*a*", "xaxa"));
 }
 
 #[test]
@@ -102,17 +106,28 @@ fn every_form_of_an_entry_is_read() {
     let login = |fields: &str| {
         let mut keyring = Keyring::default();
         keyring.add_docker_config_json(format!(r#"{{ "auths": {{ "r.io": {fields} }} }}"#).as_bytes())?;
-        Ok::<_, OciError>(keyring.logins(&"r.io/x".parse().unwrap()))
+        Ok::<_, OciError>(found(&keyring, "r.io/x"))
     };
-    let user = |user: &str, password: &str| Login::Basic { user: user.into(), password: password.into() };
+    let user = |user: &str, password: &str| Who::Basic { user: user.into(), password: password.into() };
     // By `printf me:hunter2 | base64`, and so on.
-    let table: [(&str, Vec<Login>); 7] = [
+    let identity = |user: &str| Who::Identity { user: user.into(), token: "r3fresh".into() };
+    let table: [(&str, Vec<Who>); 12] = [
         (r#"{ "auth": "bWU6aHVudGVyMg==" }"#, vec![user("me", "hunter2")]),
         (r#"{ "auth": "bWU6aHVudGVyMg" }"#, vec![user("me", "hunter2")]),
         (r#"{ "auth": "bWU6YTpi" }"#, vec![user("me", "a:b")]),
         (r#"{ "username": "me", "password": "plain", "email": "me@example.com" }"#, vec![user("me", "plain")]),
-        (r#"{ "registrytoken": "t0ken" }"#, vec![Login::Token("t0ken".into())]),
+        (r#"{ "registrytoken": "t0ken" }"#, vec![Who::Token("t0ken".into())]),
         (r#"{ "username": "me" }"#, vec![]),
+        // What `az acr login` leaves: a user without a password, and the refresh token.
+        (r#"{ "auth": "bWU6", "identitytoken": "r3fresh" }"#, vec![identity("me")]),
+        (r#"{ "auth": "bWU6" }"#, vec![]),
+        (r#"{ "identitytoken": "r3fresh" }"#, vec![identity("")]),
+        (r#"{ "username": "<token>", "password": "r3fresh" }"#, vec![identity("")]),
+        // A key of a service account is JSON with lines of its own.
+        (
+            r#"{ "username": "_json_key", "password": "{\n  \"type\": \"service_account\"\n}\n" }"#,
+            vec![user("_json_key", "{\n  \"type\": \"service_account\"\n}\n")],
+        ),
         ("{}", vec![]),
     ];
     for (fields, expected) in table {
@@ -140,14 +155,18 @@ fn damage_is_told_without_a_secret() {
 }
 
 #[test]
-fn credential_helpers_are_noticed() {
-    for (content, expected) in [
-        (&br#"{ "credsStore": "desktop" }"#[..], true),
-        (br#"{ "credHelpers": { "gcr.io": "gcloud" }, "auths": {} }"#, true),
-        (br#"{ "auths": {}, "HttpHeaders": {} }"#, false),
-    ] {
-        let mut keyring = Keyring::default();
-        keyring.add_docker_config_json(content).unwrap();
-        assert_eq!(keyring.names_helpers(), expected);
-    }
+fn helpers_that_a_secret_names_are_ignored() {
+    let mut keyring = Keyring::default();
+    let content = br#"{ "credsStore": 5, "credHelpers": { "r.io": "evil" }, "auths": { "r.io": {} } }"#;
+    keyring.add_docker_config_json(content).unwrap();
+    assert_eq!(found(&keyring, "r.io/x"), []);
+}
+
+#[test]
+fn a_login_tells_where_it_comes_from() {
+    let mut keyring = Keyring::default();
+    keyring.set_source("imagePullSecret 1 of 1");
+    keyring.add_docker_cfg(br#"{ "r.io": { "username": "me", "password": "hunter2" } }"#).unwrap();
+    let login = &keyring.logins(&"r.io/x".parse().unwrap())[0];
+    assert_eq!(login.described(), "user \"me\" of imagePullSecret 1 of 1");
 }

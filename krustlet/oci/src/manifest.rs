@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::keyring::Login;
+use crate::login::Login;
 use crate::reference::is_digest;
 use crate::transport::{self, Ask, Place, Transport};
 use crate::{OciError, Reference, artifact};
@@ -20,7 +20,7 @@ const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vn
 const MANIFEST_LIMIT: usize = 4 << 20;
 
 /// Where a registry names the digest of what it sends.
-const DIGEST_HEADER: &str = "docker-content-digest";
+pub(crate) const DIGEST_HEADER: &str = "docker-content-digest";
 
 /// A module in a registry, found but not yet fetched.
 #[derive(Clone, Debug)]
@@ -93,12 +93,13 @@ pub(crate) async fn find(transport: &Transport, place: &Place<'_>) -> Result<Fou
     })
 }
 
-fn path(reference: &Reference) -> String {
+/// Of the manifest that a reference names, by its digest if it has one.
+pub(crate) fn path(reference: &Reference) -> String {
     format!("manifests/{}", reference.digest().or(reference.tag()).unwrap_or_default())
 }
 
 /// The bytes of a manifest and their digest, which is the one that was asked for, if one was.
-async fn fetch(transport: &Transport, place: &Place<'_>) -> Result<(Vec<u8>, String), OciError> {
+pub(crate) async fn fetch(transport: &Transport, place: &Place<'_>) -> Result<(Vec<u8>, String), OciError> {
     let reference = place.reference;
     let ask = Ask { accept: Some(ACCEPT), ..Ask::new(Method::GET, path(reference)) };
     let answer = transport.get(place, &ask).await?;
@@ -112,14 +113,25 @@ async fn fetch(transport: &Transport, place: &Place<'_>) -> Result<(Vec<u8>, Str
 }
 
 fn same_digest(reference: &Reference, actual: &str) -> Result<(), OciError> {
-    match reference.digest() {
-        Some(expected) if expected != actual => Err(OciError::DigestMismatch {
-            what: format!("the manifest of {reference}"),
+    reference.digest().map_or(Ok(()), |expected| same(&format!("the manifest of {reference}"), expected, actual))
+}
+
+pub(crate) fn same(what: &str, expected: &str, actual: &str) -> Result<(), OciError> {
+    match expected == actual {
+        true => Ok(()),
+        false => Err(OciError::DigestMismatch {
+            what: what.to_owned(),
             expected: expected.to_owned(),
             actual: actual.to_owned(),
         }),
-        _ => Ok(()),
     }
+}
+
+/// Whether a reference leads to a manifest, directly or through an index.
+pub(crate) async fn leads_to(transport: &Transport, place: &Place<'_>, digest: &str) -> Result<bool, OciError> {
+    let (bytes, own) = fetch(transport, place).await?;
+    let index = serde_json::from_slice::<OciImageIndex>(&bytes);
+    Ok(own == digest || index.is_ok_and(|index| index.manifests.iter().any(|entry| entry.digest == digest)))
 }
 
 #[derive(Debug)]

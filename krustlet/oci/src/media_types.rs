@@ -1,8 +1,8 @@
 //! The media types of WebAssembly artifacts.
 //!
 //! Two formats are in use. *The agreed one*, by the CNCF's WebAssembly working group
-//! (<https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>), is what a push writes. *The older one* is
-//! what the tool `wasm-to-oci` and Krustlet used; a pull reads both.
+//! (<https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>), is what a push writes if nothing else is
+//! said. *The older one* is what the tool `wasm-to-oci` and Krustlet used; a pull reads both.
 
 /// The manifest of both formats: an OCI image manifest
 /// (<https://github.com/opencontainers/image-spec/blob/main/manifest.md>).

@@ -7,6 +7,7 @@ use crate::OciError;
 
 /// What a name without a registry means, as for every tool of this field.
 const DOCKER_HUB: &str = "docker.io";
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
 const DOCKER_HUB_OLD_NAME: &str = "index.docker.io";
 const DEFAULT_TAG: &str = "latest";
 
@@ -53,21 +54,22 @@ impl Reference {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
+    /// The same repository with another tag; `None` if that is no tag.
+    pub(crate) fn with_tag(&self, tag: &str) -> Option<Self> {
+        Some(Self { tag: Some(check_tag(tag).ok()?), digest: None, ..self.clone() })
+    }
+
     /// The same repository and tag without the digest, if there is a tag.
     pub(crate) fn by_tag(&self) -> Option<Self> {
         self.tag.as_ref()?;
         Some(Self { digest: None, ..self.clone() })
     }
 
-    /// For oci-client, made from the parts: its own parser builds a regular expression of megabytes.
-    pub(crate) fn to_client(&self) -> oci_client::Reference {
-        let (registry, repository) = (self.registry.clone(), self.repository.clone());
-        match (&self.digest, &self.tag) {
-            (Some(digest), _) => oci_client::Reference::with_digest(registry, repository, digest.clone()),
-            (None, tag) => {
-                let tag = tag.as_deref().unwrap_or(DEFAULT_TAG);
-                oci_client::Reference::with_tag(registry, repository, tag.to_owned())
-            }
+    /// Where the registry's API is: its own host, but for Docker Hub.
+    pub(crate) fn api_host(&self) -> &str {
+        match self.registry.as_str() {
+            DOCKER_HUB => DOCKER_HUB_API,
+            registry => registry,
         }
     }
 }

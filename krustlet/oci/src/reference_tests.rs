@@ -83,10 +83,23 @@ fn each_fault_is_named() {
 fn a_digest_wins_over_a_tag_and_each_can_be_had_alone() {
     let digest = format!("sha256:{HEX}");
     let both: Reference = format!("localhost:5000/a:t@{digest}").parse().unwrap();
-    assert_eq!(both.to_client().digest(), Some(digest.as_str()));
-    assert_eq!(both.to_client().tag(), None);
+    assert_eq!(crate::manifest::path(&both), format!("manifests/{digest}"));
+    let other = both.with_tag("u").unwrap();
+    assert_eq!((other.to_string().as_str(), both.with_tag("../x")), ("localhost:5000/a:u", None));
     assert_eq!(both.by_tag().unwrap().to_string(), "localhost:5000/a:t");
     let pinned = both.by_digest(digest.clone());
     assert_eq!(pinned.to_string(), format!("localhost:5000/a@{digest}"));
     assert_eq!(pinned.by_tag(), None);
+}
+
+#[test]
+fn the_api_of_docker_hub_has_a_host_of_its_own() {
+    for (given, host) in [
+        ("hello-world", "registry-1.docker.io"),
+        ("index.docker.io/me/app", "registry-1.docker.io"),
+        ("ghcr.io/me/app", "ghcr.io"),
+        ("localhost:5000/app", "localhost:5000"),
+    ] {
+        assert_eq!(given.parse::<Reference>().unwrap().api_host(), host, "{given}");
+    }
 }

@@ -1,19 +1,21 @@
 //! Requests to a registry: where to, as whom, and once more when the connection broke.
 //!
-//! Reading is done here, and not by oci-client, which pushes: it keeps one login for each registry and one token for each
-//! repository, where a node must ask for each pod as that pod; and it drops `Retry-After` and some of the registry's words.
+//! This is not oci-client's part: it keeps one login for each registry and one token for each repository, where a node must
+//! ask for each pod as that pod; it knows no identity tokens; and it drops `Retry-After` and some of the registry's words.
 
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RANGE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode, Url};
 
-use crate::auth::{self, Remembered};
+use crate::auth::{self, Remembered, Tried};
 use crate::error::said;
-use crate::keyring::Login;
+use crate::login::Login;
 use crate::retry::{self, Failure};
-use crate::{ClientConfig, OciError, Reference};
+use crate::scope::Right;
+use crate::{ClientConfig, OciError, Reference, stall, trust};
 
 /// The most of an error's body that is read, in bytes.
 const WORDS_LIMIT: usize = 64 * 1024;
@@ -32,42 +34,78 @@ pub(crate) struct Place<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) method: Method,
-    /// After `/v2/<repository>/`.
-    pub(crate) path: String,
+    pub(crate) target: Target,
+    /// What the request needs.
+    pub(crate) right: Right,
     pub(crate) accept: Option<&'static str>,
     /// How many bytes at the beginning are not needed.
     pub(crate) skip: u64,
+    /// What is sent with it.
+    pub(crate) payload: Option<Payload>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// What follows `/v2/<repository>/`.
+    Path(String),
+    /// An address that the registry gave.
+    Address(Url),
+}
+
+/// The body of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Payload {
+    pub(crate) media_type: &'static str,
+    pub(crate) bytes: Arc<Vec<u8>>,
 }
 
 impl Ask {
     pub(crate) fn new(method: Method, path: String) -> Self {
-        Self { method, path, accept: None, skip: 0 }
+        let right = match method {
+            Method::DELETE => Right::Delete,
+            _ => Right::Read,
+        };
+        Self { method, target: Target::Path(path), right, accept: None, skip: 0, payload: None }
     }
 }
 
 pub(crate) struct Transport {
     http: Client,
+    /// For requests with a body: without a limit for the time until the answer begins, as the body is sent first.
+    sending: Client,
+    read_timeout: Duration,
     insecure_registries: Vec<String>,
     remembered: Remembered,
 }
 
 impl Transport {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, OciError> {
-        let redirects = Policy::custom(|attempt| {
-            let from = attempt.previous().last().map_or("", |url| url.scheme());
-            match may_follow(from, attempt.url().scheme(), attempt.previous().len()) {
-                Ok(()) => attempt.follow(),
-                Err(problem) => attempt.error(problem),
-            }
-        });
-        let http = Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .read_timeout(config.read_timeout)
-            .user_agent(concat!("krustlet-oci/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirects)
-            .build()
-            .map_err(|error| OciError::Setup(error.to_string()))?;
-        Ok(Self { http, insecure_registries: config.insecure_registries.clone(), remembered: Remembered::default() })
+        let builder = || {
+            let redirects = Policy::custom(|attempt| {
+                let from = attempt.previous().last().map_or("", |url| url.scheme());
+                match may_follow(from, attempt.url().scheme(), attempt.previous().len()) {
+                    Ok(()) => attempt.follow(),
+                    Err(problem) => attempt.error(problem),
+                }
+            });
+            Client::builder()
+                .connect_timeout(config.connect_timeout)
+                .user_agent(concat!("krustlet-oci/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirects)
+        };
+        let trusted = config.trusted_ca_file.as_deref().map(trust::certificates).transpose()?.unwrap_or_default();
+        let build = |builder: reqwest::ClientBuilder| {
+            let builder = builder.tls_certs_merge(trusted.iter().cloned());
+            builder.build().map_err(|error| OciError::Setup(error.to_string()))
+        };
+        Ok(Self {
+            http: build(builder().read_timeout(config.read_timeout))?,
+            sending: build(builder())?,
+            read_timeout: config.read_timeout,
+            insecure_registries: config.insecure_registries.clone(),
+            remembered: Remembered::default(),
+        })
     }
 
     /// Asks, and gives any answer that stands: those that another try may better are followed by one, up to three in all.
@@ -94,17 +132,22 @@ impl Transport {
         Err(refusal(answer, place.reference).await)
     }
 
-    async fn once(&self, place: &Place<'_>, ask: &Ask) -> Result<Response, Failure> {
-        let key = auth::key(place, if ask.method == Method::DELETE { "delete" } else { "read" });
+    /// One try: at most three requests, as a login or a larger token may have to follow.
+    pub(crate) async fn once(&self, place: &Place<'_>, ask: &Ask) -> Result<Response, Failure> {
+        let key = auth::key(place, ask.right);
+        let insecure = self.is_insecure(place.reference);
+        let mut tried = Tried::default();
         let mut answer = self.send(place, ask, self.remembered.get(&key)).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
+        for _ in 0..2 {
+            if !auth::asks(&answer) {
+                break;
+            }
             self.remembered.forget(&key);
-            let insecure = self.is_insecure(place.reference);
-            if let Some((header, lifetime)) = auth::answer(&self.http, place, &answer, insecure).await? {
-                answer = self.send(place, ask, Some(header.clone())).await?;
-                if answer.status() != StatusCode::UNAUTHORIZED {
-                    self.remembered.keep(key, header, lifetime);
-                }
+            let given = auth::answer(&self.http, place, ask.right, &answer, insecure, &mut tried).await?;
+            let Some((header, lifetime)) = given else { break };
+            answer = self.send(place, ask, Some(header.clone())).await?;
+            if !auth::asks(&answer) {
+                self.remembered.keep(key, header, lifetime);
             }
         }
         match retry::of_status(answer.status(), answer.headers(), SystemTime::now()) {
@@ -119,11 +162,15 @@ impl Transport {
         ask: &Ask,
         authorization: Option<HeaderValue>,
     ) -> Result<Response, Failure> {
-        let scheme = if self.is_insecure(place.reference) { "http" } else { "https" };
-        let name = place.reference.to_client();
-        let (host, repository) = (name.resolve_registry(), place.reference.repository());
-        let mut request =
-            self.http.request(ask.method.clone(), format!("{scheme}://{host}/v2/{repository}/{}", ask.path));
+        let base = self.base(place.reference)?;
+        let url = match &ask.target {
+            Target::Path(path) => base.join(path).map_err(|error| broken(place.reference, &error.to_string()))?,
+            Target::Address(url) => url.clone(),
+        };
+        // A registry may keep uploads elsewhere; whoever is there is not to have the login.
+        let authorization = authorization.filter(|_| url.origin() == base.origin());
+        let http = if ask.payload.is_some() { &self.sending } else { &self.http };
+        let mut request = http.request(ask.method.clone(), url);
         if let Some(types) = ask.accept {
             request = request.header(ACCEPT, types);
         }
@@ -133,15 +180,43 @@ impl Transport {
         if let Some(header) = authorization {
             request = request.header(AUTHORIZATION, header);
         }
-        request.send().await.map_err(|error| {
+        let failed = |error| {
             let again = retry::of_http(&error);
             Failure { error: OciError::from_http(error, place.reference), again }
-        })
+        };
+        let Some(payload) = &ask.payload else { return request.send().await.map_err(failed) };
+        let (body, progress) = stall::body(payload.bytes.clone());
+        let request =
+            request.header(CONTENT_TYPE, payload.media_type).header(CONTENT_LENGTH, payload.bytes.len()).body(body);
+        match stall::watched(request.send(), &progress, self.read_timeout).await {
+            Some(answer) => answer.map_err(failed),
+            None => Err(Failure::last(OciError::stalled(place.reference, self.read_timeout))),
+        }
+    }
+
+    /// `https://<host>/v2/<repository>/`.
+    fn base(&self, reference: &Reference) -> Result<Url, Failure> {
+        let scheme = if self.is_insecure(reference) { "http" } else { "https" };
+        let base = format!("{scheme}://{}/v2/{}/", reference.api_host(), reference.repository());
+        Url::parse(&base).map_err(|error| broken(reference, &error.to_string()))
+    }
+
+    /// An address that an answer gave, seen from the address that was asked; never one that gives up encryption.
+    pub(crate) fn follow(answer: &Response, address: &str, reference: &Reference) -> Result<Url, Failure> {
+        let url = answer.url().join(address).map_err(|_| broken(reference, "it names an address that is none"))?;
+        match may_follow(answer.url().scheme(), url.scheme(), 0) {
+            Ok(()) => Ok(url),
+            Err(problem) => Err(broken(reference, &format!("it names an address that cannot be used: {problem}"))),
+        }
     }
 
     fn is_insecure(&self, reference: &Reference) -> bool {
         self.insecure_registries.iter().any(|name| name == reference.registry())
     }
+}
+
+fn broken(reference: &Reference, problem: &str) -> Failure {
+    Failure::last(OciError::registry(reference, problem))
 }
 
 /// An answer that is no success, as an error with the registry's own words.

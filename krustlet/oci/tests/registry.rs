@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use krustlet_oci::{Client, ClientConfig, OciError, Reference, media_types};
+use krustlet_oci::{Client, ClientConfig, Deleted, Format, OciError, Reference, media_types};
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use oci_client::secrets::RegistryAuth;
 use serde_json::json;
@@ -45,7 +45,7 @@ fn sha256(bytes: &[u8]) -> String {
 #[tokio::test]
 async fn what_is_pushed_is_pulled_by_tag_and_by_digest() {
     let (client, reference, wasm) = (client(), fresh("round-trip"), module("round trip"));
-    let pushed = client.push(&reference, wasm.clone()).await.unwrap();
+    let pushed = client.push(&reference, wasm.clone(), Format::Wasm).await.unwrap();
     assert!(!pushed.already_present);
     assert_eq!(client.resolve(&reference).await.unwrap(), pushed.digest);
     assert_eq!(
@@ -63,32 +63,32 @@ async fn what_is_pushed_is_pulled_by_tag_and_by_digest() {
 #[tokio::test]
 async fn a_second_push_sends_nothing_and_gives_the_same_digest() {
     let (client, reference, wasm) = (client(), fresh("idempotent"), module("idempotent"));
-    let first = client.push(&reference, wasm.clone()).await.unwrap();
-    let second = client.push(&reference, wasm.clone()).await.unwrap();
+    let first = client.push(&reference, wasm.clone(), Format::Wasm).await.unwrap();
+    let second = client.push(&reference, wasm.clone(), Format::Wasm).await.unwrap();
     assert!(!first.already_present && second.already_present);
     assert_eq!(first.digest, second.digest);
-    let elsewhere = client.push(&fresh("idempotent-too"), wasm).await.unwrap();
+    let elsewhere = client.push(&fresh("idempotent-too"), wasm, Format::Wasm).await.unwrap();
     assert_eq!(elsewhere.digest, first.digest, "the same module has the same digest in every repository");
 }
 
 #[tokio::test]
 async fn a_tag_moves_to_another_module_and_the_old_one_stays_by_digest() {
     let (client, reference) = (client(), fresh("moved"));
-    let old = client.push(&reference, module("old")).await.unwrap();
-    let new = client.push(&reference, module("new")).await.unwrap();
+    let old = client.push(&reference, module("old"), Format::Wasm).await.unwrap();
+    let new = client.push(&reference, module("new"), Format::Wasm).await.unwrap();
     assert!(!new.already_present);
     assert_ne!(old.digest, new.digest);
     assert_eq!(client.pull(&reference).await.unwrap().bytes, module("new"));
     assert_eq!(client.pull(&old.reference_with_digest).await.unwrap().bytes, module("old"));
     // Back again: the artifact is there, but the tag is not on it.
-    assert!(!client.push(&reference, module("old")).await.unwrap().already_present);
+    assert!(!client.push(&reference, module("old"), Format::Wasm).await.unwrap().already_present);
     assert_eq!(client.resolve(&reference).await.unwrap(), old.digest);
 }
 
 #[tokio::test]
 async fn inspect_shows_the_config_of_the_agreed_format() {
     let (client, reference, wasm) = (client(), fresh("inspect"), module("inspect"));
-    let pushed = client.push(&reference, wasm.clone()).await.unwrap();
+    let pushed = client.push(&reference, wasm.clone(), Format::Wasm).await.unwrap();
     let found = client.inspect(&reference).await.unwrap();
     assert_eq!(found.digest, pushed.digest);
     assert_eq!(found.module_digest, sha256(&wasm));
@@ -153,7 +153,7 @@ async fn a_container_image_is_not_an_artifact() {
 #[tokio::test]
 async fn what_is_not_there_is_not_found() {
     let (client, reference) = (client(), fresh("missing"));
-    let pushed = client.push(&reference, module("missing")).await.unwrap();
+    let pushed = client.push(&reference, module("missing"), Format::Wasm).await.unwrap();
     let other_tag: Reference = format!("{}/{}:other", reference.registry(), reference.repository()).parse().unwrap();
     let other_digest: Reference =
         format!("{}/{}@{}", reference.registry(), reference.repository(), sha256(b"")).parse().unwrap();
@@ -176,29 +176,71 @@ async fn what_is_not_there_is_not_found() {
 #[tokio::test]
 async fn a_deleted_manifest_is_gone_under_each_of_its_names_and_can_be_pushed_again() {
     let (client, reference, wasm) = (client(), fresh("delete"), module("delete"));
-    let pushed = client.push(&reference, wasm.clone()).await.unwrap();
-    client.delete(&reference).await.unwrap();
+    let pushed = client.push(&reference, wasm.clone(), Format::Wasm).await.unwrap();
+    let deleted = client.delete_manifest(&reference).await.unwrap();
+    assert_eq!(deleted, Deleted { digest: pushed.digest, manifest: true });
     for name in [&reference, &pushed.reference_with_digest] {
         let error = client.resolve(name).await.unwrap_err();
         assert!(matches!(error, OciError::NotFound { .. }), "{error}");
     }
-    assert!(!client.push(&reference, wasm.clone()).await.unwrap().already_present);
+    assert!(!client.push(&reference, wasm.clone(), Format::Wasm).await.unwrap().already_present);
     assert_eq!(client.pull(&reference).await.unwrap().bytes, wasm);
+}
+
+#[tokio::test]
+async fn a_deleted_tag_leaves_the_manifest_and_its_other_tags() {
+    let (client, reference, wasm) = (client(), fresh("untag"), module("untag"));
+    let pushed = client.push(&reference, wasm.clone(), Format::Wasm).await.unwrap();
+    let other: Reference = format!("{}/{}:v2", reference.registry(), reference.repository()).parse().unwrap();
+    client.push(&other, wasm, Format::Wasm).await.unwrap();
+
+    let wrong: Reference = format!("{reference}@{}", sha256(b"")).parse().unwrap();
+    let error = client.delete(&wrong).await.unwrap_err();
+    assert!(matches!(error, OciError::DigestMismatch { .. }), "{error}");
+    assert_eq!(client.resolve(&reference).await.unwrap(), pushed.digest, "nothing was deleted");
+
+    let exact: Reference = format!("{reference}@{}", pushed.digest).parse().unwrap();
+    assert_eq!(client.delete(&exact).await.unwrap(), Deleted { digest: pushed.digest.clone(), manifest: false });
+    assert!(matches!(client.resolve(&reference).await.unwrap_err(), OciError::NotFound { .. }));
+    for name in [&other, &pushed.reference_with_digest] {
+        assert_eq!(client.resolve(name).await.unwrap(), pushed.digest);
+    }
+    assert!(matches!(client.delete(&reference).await.unwrap_err(), OciError::NotFound { .. }));
+    // The last tag is a tag like the others where tags can be deleted.
+    assert!(!client.delete(&other).await.unwrap().manifest);
+    assert_eq!(client.resolve(&pushed.reference_with_digest).await.unwrap(), pushed.digest);
+    assert!(client.delete(&pushed.reference_with_digest).await.unwrap().manifest);
+    assert!(matches!(client.resolve(&pushed.reference_with_digest).await.unwrap_err(), OciError::NotFound { .. }));
+}
+
+#[tokio::test]
+async fn the_format_of_wasm_to_oci_is_pushed_where_it_is_asked_for() {
+    let (client, reference, wasm) = (client(), fresh("older"), module("older"));
+    let pushed = client.push(&reference, wasm.clone(), Format::WasmToOci).await.unwrap();
+    assert!(client.push(&reference, wasm.clone(), Format::WasmToOci).await.unwrap().already_present);
+    let found = client.inspect(&reference).await.unwrap();
+    assert_eq!((&found.digest, found.config), (&pushed.digest, Some(json!({}))));
+    assert_eq!(found.config_media_type, media_types::WASM_TO_OCI_CONFIG);
+    let pulled = client.pull(&reference).await.unwrap();
+    assert_eq!((pulled.bytes, pulled.media_type.as_str()), (wasm.clone(), media_types::WASM_TO_OCI_LAYER));
+    // The other format is another artifact.
+    let agreed = client.push(&reference, wasm, Format::Wasm).await.unwrap();
+    assert!(!agreed.already_present && agreed.digest != pushed.digest);
 }
 
 #[tokio::test]
 async fn a_push_under_a_digest_that_is_not_the_artifacts_sends_nothing() {
     let (client, reference) = (client(), fresh("mismatch"));
     let named: Reference = format!("{reference}@{}", sha256(b"")).parse().unwrap();
-    let error = client.push(&named, module("mismatch")).await.unwrap_err();
+    let error = client.push(&named, module("mismatch"), Format::Wasm).await.unwrap_err();
     assert!(matches!(error, OciError::DigestMismatch { .. }), "{error}");
     let error = client.resolve(&reference).await.unwrap_err();
     assert!(matches!(error, OciError::NotFound { .. }), "{error}");
 
-    let error = client.push(&fresh("no-module"), b"#!/bin/sh".to_vec()).await.unwrap_err();
+    let error = client.push(&fresh("no-module"), b"#!/bin/sh".to_vec(), Format::Wasm).await.unwrap_err();
     assert!(matches!(error, OciError::NotAModule(_)), "{error}");
     let untagged: Reference = format!("{}/x@{}", registry(), sha256(b"")).parse().unwrap();
-    let error = client.push(&untagged, module("untagged")).await.unwrap_err();
+    let error = client.push(&untagged, module("untagged"), Format::Wasm).await.unwrap_err();
     assert!(error.to_string().contains("a push needs a tag"), "{error}");
 }
 
@@ -223,7 +265,7 @@ async fn a_registry_that_is_not_there_is_unreachable_in_time() {
     .unwrap();
     let reference: Reference = format!("127.0.0.1:{port}/x:v1").parse().unwrap();
     let start = std::time::Instant::now();
-    let error = client.push(&reference, module("nobody")).await.unwrap_err();
+    let error = client.push(&reference, module("nobody"), Format::Wasm).await.unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(5));
     assert!(matches!(&error, OciError::Unreachable { registry, .. } if registry == reference.registry()), "{error}");
     assert!(error.to_string().contains("Connection refused"), "{error}");
@@ -242,6 +284,6 @@ async fn a_module_of_many_megabytes_makes_the_round_trip() {
     }
     wasm.extend([rest as u8, 1, b'x']);
     wasm.extend((0..size).map(|i: u32| (i % 251) as u8));
-    client.push(&reference, wasm.clone()).await.unwrap();
+    client.push(&reference, wasm.clone(), Format::Wasm).await.unwrap();
     assert!(client.pull(&reference).await.unwrap().bytes == wasm);
 }

@@ -1,9 +1,9 @@
-//! The four commands: each talks to the registry and says what it found or did.
+//! The commands: each talks to the registry and says what it found or did.
 
 use std::io::Write;
 use std::path::Path;
 
-use krustlet_oci::{Client, Reference, media_types};
+use krustlet_oci::{Client, Format, Reference};
 use serde_json::{Value, json};
 
 use crate::{Failure, module};
@@ -15,11 +15,16 @@ pub(crate) struct Report {
 }
 
 /// JSON: `reference` (by digest, the name to deploy), `tagged` (as given), `digest`, `size` in bytes, `mediaType`,
-/// `alreadyPresent`.
-pub(crate) async fn push(client: &Client, file: &Path, reference: &Reference) -> Result<Report, Failure> {
+/// `moduleDigest`, `alreadyPresent`.
+pub(crate) async fn push(
+    client: &Client,
+    file: &Path,
+    reference: &Reference,
+    format: Format,
+) -> Result<Report, Failure> {
     let wasm = module::read(file)?;
     let size = wasm.len();
-    let pushed = client.push(reference, wasm).await?;
+    let pushed = client.push(reference, wasm, format).await?;
     let by_digest = pushed.reference_with_digest.to_string();
     let did = match pushed.already_present {
         true => "already there, nothing sent",
@@ -32,7 +37,8 @@ pub(crate) async fn push(client: &Client, file: &Path, reference: &Reference) ->
             "tagged": reference.to_string(),
             "digest": pushed.digest,
             "size": size,
-            "mediaType": media_types::LAYER,
+            "mediaType": format.layer(),
+            "moduleDigest": pushed.module_digest,
             "alreadyPresent": pushed.already_present,
         }),
     })
@@ -76,12 +82,35 @@ pub(crate) async fn inspect(client: &Client, reference: &Reference) -> Result<Re
     })
 }
 
-/// JSON: `reference`, `deleted` (always true).
-pub(crate) async fn delete(client: &Client, reference: &Reference) -> Result<Report, Failure> {
-    client.delete(reference).await?;
+/// JSON: `reference` (by digest, the name to deploy), `given`, `digest`.
+pub(crate) async fn resolve(client: &Client, reference: &Reference) -> Result<Report, Failure> {
+    let digest = client.resolve(reference).await?;
+    let by_digest = reference.by_digest(digest.clone()).to_string();
     Ok(Report {
-        text: format!("deleted: {reference}"),
-        json: json!({ "reference": reference.to_string(), "deleted": true }),
+        json: json!({ "reference": by_digest, "given": reference.to_string(), "digest": digest }),
+        text: digest,
+    })
+}
+
+/// JSON: `reference`, `deleted` (always true), `digest` (that it led to), `manifest` (whether that went, too).
+pub(crate) async fn delete(client: &Client, reference: &Reference, manifest: bool) -> Result<Report, Failure> {
+    let deleted = match manifest {
+        true => client.delete_manifest(reference).await?,
+        false => client.delete(reference).await?,
+    };
+    let what = match (deleted.manifest, manifest || reference.tag().is_none()) {
+        (false, _) => "the tag alone",
+        (true, true) => "the manifest with all of its tags",
+        (true, false) => "the tag and its manifest, as this registry deletes no tags",
+    };
+    Ok(Report {
+        text: format!("deleted: {reference} ({what})"),
+        json: json!({
+            "reference": reference.to_string(),
+            "deleted": true,
+            "digest": deleted.digest,
+            "manifest": deleted.manifest,
+        }),
     })
 }
 

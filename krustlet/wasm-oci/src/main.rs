@@ -4,6 +4,7 @@
 //! 1 failed, 2 wrong usage (of the command line, or a file that is no module), 3 not there.
 
 mod commands;
+mod login;
 mod module;
 
 use std::io::Write;
@@ -11,17 +12,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use krustlet_oci::{Client, ClientConfig, OciError, Reference};
 
+use crate::login::LoginError;
 use crate::module::ModuleError;
 
 /// Push, pull, inspect and delete WebAssembly modules in OCI registries.
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Logins are those of `docker login`: the `auths` in $DOCKER_CONFIG/config.json or \
-~/.docker/config.json.\nExit codes: 0 done, 1 failed, 2 wrong usage or no WebAssembly module, 3 not in the registry."
+    after_help = "Logins are those of `docker login`: $DOCKER_CONFIG/config.json or ~/.docker/config.json, with the \
+credential helpers that it names; or --username and --password-stdin.\nExit codes: 0 done, 1 failed, 2 wrong usage or no WebAssembly module, 3 not in the registry."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -35,6 +37,15 @@ struct Options {
     /// A registry to speak to in plain HTTP, as host:port, just as the reference names it; may be repeated.
     #[arg(long, global = true, value_name = "REGISTRY")]
     plain_http: Vec<String>,
+    /// A file with the certificate of a private authority, PEM, that is trusted besides the host's authorities.
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The user to log in as, instead of the logins of `docker login`; the password comes with --password-stdin.
+    #[arg(long, global = true, value_name = "USER")]
+    username: Option<String>,
+    /// Read the password, or the token that stands for it, from standard input.
+    #[arg(long, global = true)]
+    password_stdin: bool,
     /// Print the result as one line of JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -48,12 +59,15 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Push a WASI preview 1 module; nothing is sent if it is there already.
+    /// Push a module or component; nothing is sent if it is there already.
     Push {
         /// The .wasm file.
         file: PathBuf,
         /// Where to: registry/repository:tag.
         reference: Reference,
+        /// What the artifact looks like.
+        #[arg(long, value_enum, default_value_t = Format::Wasm)]
+        format: Format,
     },
     /// Pull a module into a file.
     Pull {
@@ -68,11 +82,40 @@ enum Command {
         /// Which: registry/repository:tag or registry/repository@sha256:….
         reference: Reference,
     },
-    /// Delete the manifest that a reference leads to, with all of its tags.
-    Delete {
+    /// Print the digest that a reference leads to, whatever is there.
+    Resolve {
         /// Which: registry/repository:tag or registry/repository@sha256:….
         reference: Reference,
     },
+    /// Delete a tag and leave what it leads to; or, with a digest alone or --manifest, the manifest with all of its tags.
+    ///
+    /// Where a registry deletes no tags, the manifest goes if no other tag leads to it; otherwise nothing does.
+    Delete {
+        /// Which: registry/repository:tag, the same with @sha256:… (only if the tag leads there), or
+        /// registry/repository@sha256:….
+        reference: Reference,
+        /// Delete the manifest, and with it every tag that leads to it.
+        #[arg(long)]
+        manifest: bool,
+    },
+}
+
+/// The formats of an artifact.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// The agreed one: application/vnd.wasm.config.v0+json and application/wasm.
+    Wasm,
+    /// The older one: application/vnd.wasm.config.v1+json and application/vnd.wasm.content.layer.v1+wasm.
+    WasmToOci,
+}
+
+impl From<Format> for krustlet_oci::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Wasm => Self::Wasm,
+            Format::WasmToOci => Self::WasmToOci,
+        }
+    }
 }
 
 /// All that can go wrong.
@@ -82,6 +125,8 @@ enum Failure {
     Oci(#[from] OciError),
     #[error(transparent)]
     Module(#[from] ModuleError),
+    #[error(transparent)]
+    Login(#[from] LoginError),
     #[error("cannot write {path}: {problem}")]
     Write { path: String, problem: std::io::Error },
     #[error("cannot print the result: {0}")]
@@ -94,8 +139,14 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Oci(OciError::NotFound { .. }) => 3,
-            Self::Oci(OciError::Reference { .. } | OciError::NotAModule(_) | OciError::TooLarge { .. })
-            | Self::Module(_) => 2,
+            Self::Oci(
+                OciError::Reference { .. }
+                | OciError::NotAModule(_)
+                | OciError::TooLarge { .. }
+                | OciError::TrustedCa { .. },
+            )
+            | Self::Module(_)
+            | Self::Login(_) => 2,
             _ => 1,
         }
     }
@@ -118,22 +169,34 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<String, Failure> {
-    let client = Client::new(ClientConfig {
-        insecure_registries: cli.options.plain_http,
-        connect_timeout: Duration::from_secs(cli.options.connect_timeout),
-        read_timeout: Duration::from_secs(cli.options.read_timeout),
-        ..ClientConfig::default()
+    let Options { plain_http, ca_file, username, password_stdin, json, connect_timeout, read_timeout } = cli.options;
+    let given = login::given(username, password_stdin)?;
+    let defaults = ClientConfig::default();
+    let mut client = Client::new(ClientConfig {
+        insecure_registries: plain_http,
+        trusted_ca_file: ca_file,
+        connect_timeout: Duration::from_secs(connect_timeout),
+        read_timeout: Duration::from_secs(read_timeout),
+        // With a login of its own a file that is damaged does not matter.
+        docker_config: defaults.docker_config.clone().filter(|_| given.is_none()),
+        ..defaults
     })?;
+    if let Some((user, password)) = given {
+        client = client.as_user(&user, &password, "--username");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)?;
     let report = runtime.block_on(async {
         match cli.command {
-            Command::Push { file, reference } => commands::push(&client, &file, &reference).await,
+            Command::Push { file, reference, format } => {
+                commands::push(&client, &file, &reference, format.into()).await
+            }
             Command::Pull { reference, output } => commands::pull(&client, &reference, &output).await,
             Command::Inspect { reference } => commands::inspect(&client, &reference).await,
-            Command::Delete { reference } => commands::delete(&client, &reference).await,
+            Command::Resolve { reference } => commands::resolve(&client, &reference).await,
+            Command::Delete { reference, manifest } => commands::delete(&client, &reference, manifest).await,
         }
     })?;
-    Ok(match cli.options.json {
+    Ok(match json {
         true => report.json.to_string(),
         false => report.text,
     })

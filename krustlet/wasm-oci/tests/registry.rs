@@ -41,10 +41,11 @@ fn a_module_is_pushed_shown_pulled_and_deleted_with_exact_results() {
     assert_eq!(code, 0);
     let digest = pushed["digest"].as_str().unwrap().to_owned();
     let reference = format!("{repository}@{digest}");
+    let module = pushed["moduleDigest"].clone();
     let push = |present: bool| {
         json!({
             "reference": reference, "tagged": tagged, "digest": digest, "size": wasm.len(),
-            "mediaType": "application/wasm", "alreadyPresent": present,
+            "mediaType": "application/wasm", "moduleDigest": module, "alreadyPresent": present,
         })
     };
     assert_eq!(pushed, push(false));
@@ -64,8 +65,53 @@ fn a_module_is_pushed_shown_pulled_and_deleted_with_exact_results() {
     assert_eq!(std::fs::read(&back).unwrap(), wasm);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing half-written is left");
 
-    assert_eq!(wasm_oci(&["delete", &tagged]), (0, json!({ "reference": tagged, "deleted": true })));
-    for command in [&["inspect", tagged.as_str()][..], &["delete", &tagged], &["pull", &tagged, "-o", &back]] {
-        assert_eq!(wasm_oci(command), (3, Value::Null), "{command:?}");
+    let resolved = json!({ "reference": reference, "given": tagged, "digest": digest });
+    assert_eq!(wasm_oci(&["resolve", &tagged]), (0, resolved));
+
+    // The tag goes, and what it leads to stays.
+    let deleted = |name: &str, manifest: bool| {
+        (0, json!({ "reference": name, "deleted": true, "digest": digest, "manifest": manifest }))
+    };
+    assert_eq!(wasm_oci(&["delete", &tagged]), deleted(&tagged, false));
+    let commands = |name: &str| {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        [
+            words(&["inspect", name]),
+            words(&["resolve", name]),
+            words(&["delete", name]),
+            words(&["delete", name, "--manifest"]),
+            words(&["pull", name, "-o", &back]),
+        ]
+    };
+    let all_gone = |name: &str| {
+        for command in commands(name) {
+            let command: Vec<_> = command.iter().map(String::as_str).collect();
+            assert_eq!(wasm_oci(&command), (3, Value::Null), "{command:?}");
+        }
+    };
+    all_gone(&tagged);
+    assert_eq!(wasm_oci(&["resolve", &reference]).0, 0);
+
+    // The manifest goes with every tag.
+    let other = format!("{repository}:v2");
+    for name in [&tagged, &other] {
+        assert_eq!(wasm_oci(&["push", &file, name]).0, 0);
     }
+    assert_eq!(wasm_oci(&["delete", "--manifest", &other]), deleted(&other, true));
+    for name in [&tagged, &other, &reference] {
+        all_gone(name);
+    }
+}
+
+#[test]
+fn the_older_format_is_written_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hello.wasm");
+    std::fs::write(&file, wat::parse_str(r#"(module (func (export "_start")))"#).unwrap()).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let tagged = format!("{}/wasm-oci/older-{now}:v1", registry());
+    let (code, pushed) = wasm_oci(&["push", file.to_str().unwrap(), &tagged, "--format", "wasm-to-oci"]);
+    assert_eq!((code, &pushed["mediaType"]), (0, &json!("application/vnd.wasm.content.layer.v1+wasm")));
+    let (_, found) = wasm_oci(&["inspect", &tagged]);
+    assert_eq!(found["configMediaType"], json!("application/vnd.wasm.config.v1+json"));
 }

@@ -68,10 +68,14 @@ pub struct Flags {
     #[arg(long, env = "KRUSTLET_INSECURE_REGISTRIES", value_delimiter = ',')]
     pub(super) insecure_registries: Vec<String>,
 
-    /// Docker config file with this node's logins of registries; read again when it changes; credential helpers are not asked
-    /// [default: $DOCKER_CONFIG/config.json, else ~/.docker/config.json]
+    /// Docker config file with this node's logins of registries; read again when it changes; the credential helpers
+    /// that it names are asked, too [default: $DOCKER_CONFIG/config.json, else ~/.docker/config.json]
     #[arg(long, env = "KRUSTLET_REGISTRY_CONFIG")]
     pub(super) registry_config: Option<PathBuf>,
+
+    /// File with the certificates of private authorities, PEM, that are trusted besides this machine's
+    #[arg(long, env = "KRUSTLET_TRUSTED_CA_FILE")]
+    pub(super) trusted_ca_file: Option<PathBuf>,
 
     /// Hours after which a module goes that no container has used
     #[arg(long, env = "KRUSTLET_IMAGE_GC_MAX_AGE_HOURS", default_value_t = 168, value_parser = clap::value_parser!(u32).range(1..))]

@@ -43,6 +43,8 @@ pub struct Config {
     pub insecure_registries: Vec<String>,
     /// Docker config file with the node's logins; `None` is the usual one.
     pub registry_config: Option<PathBuf>,
+    /// File of private authorities (PEM) that are trusted besides the machine's; absolute, and good when the agent started.
+    pub trusted_ca_file: Option<PathBuf>,
     /// Which unused modules go, and when.
     pub image_limits: images::Limits,
     /// How large the logs of a container may get.
@@ -134,6 +136,11 @@ impl Config {
             }
         }
 
+        let trusted_ca_file = flags.trusted_ca_file.as_deref().map(absolute);
+        if let Some(Err(error)) = trusted_ca_file.as_deref().map(krustlet_oci::check_ca_file) {
+            faults.push(format!("--trusted-ca-file: {error}"));
+        }
+
         let system_reserved = Reserve::parse(&flags.system_reserved).unwrap_or_else(|wrong| {
             faults.extend(wrong.into_iter().map(|fault| format!("--system-reserved: {fault}")));
             Reserve::default()
@@ -163,6 +170,7 @@ impl Config {
             node_labels,
             insecure_registries,
             registry_config: flags.registry_config.as_deref().map(absolute),
+            trusted_ca_file,
             image_limits: images::Limits {
                 max_age: Duration::from_secs(u64::from(flags.image_gc_max_age_hours) * 3600),
                 max_bytes: flags.image_gc_max_bytes,

@@ -22,7 +22,7 @@ fn defaults_are_krustlets() {
     assert_eq!(config.cert_file, PathBuf::from("/home/me/.krustlet/config/krustlet.crt"));
     assert_eq!(config.key_file, PathBuf::from("/home/me/.krustlet/config/krustlet.key"));
     assert_eq!(config.bootstrap_file, PathBuf::from("/etc/kubernetes/bootstrap-kubelet.conf"));
-    assert_eq!(config.registry_config, None);
+    assert_eq!((config.registry_config, config.trusted_ca_file), (None, None));
     assert_eq!((config.certificate_duration_seconds, config.certificate_renewal_percent), (None, 80));
     assert_eq!(
         config.image_limits,
@@ -89,6 +89,33 @@ fn all_faults_come_at_once() {
     let flags: Vec<&str> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
     let wanted = ["--node-name", "--hostname", "--node-ip", "--node-labels", "--insecure-registries"];
     assert_eq!(flags, [&wanted[..], &["--system-reserved"; 2]].concat());
+}
+
+#[test]
+fn a_file_of_authorities_holds_certificates_or_the_agent_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.crt");
+    let flag = format!("--trusted-ca-file={}", path.display());
+    let certificate = rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap();
+    let cases = [
+        (None, Some("No such file")),
+        (Some(String::new()), Some("it holds no certificate")),
+        (Some(certificate.signing_key.serialize_pem()), Some("it holds no certificate")),
+        (Some(certificate.cert.pem()), None),
+    ];
+    for (content, problem) in cases {
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        match (resolve(&["--node-ip=10.0.0.1", &flag]), problem) {
+            (Ok(config), None) => assert_eq!(config.trusted_ca_file, Some(path.clone())),
+            (Err(faults), Some(problem)) => {
+                assert!(faults.len() == 1 && faults[0].starts_with("--trusted-ca-file: "), "{faults:?}");
+                assert!(faults[0].contains(problem) && faults[0].contains("ca.crt"), "{faults:?}");
+            }
+            (result, _) => panic!("{result:?}"),
+        }
+    }
 }
 
 #[test]

@@ -49,6 +49,7 @@ impl Request<'_> {
         }
         let mut keyring = Keyring::default();
         for (number, secret) in self.pull_secrets.iter().enumerate() {
+            keyring.set_source(&format!("image pull secret {} of {}", number + 1, self.pull_secrets.len()));
             let added = match secret {
                 PullSecret::DockerConfigJson(content) => keyring.add_docker_config_json(content),
                 PullSecret::DockerCfg(content) => keyring.add_docker_cfg(content),

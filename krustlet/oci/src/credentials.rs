@@ -89,7 +89,7 @@ type Stamp = (i64, i64, u64, u64);
 
 impl LoginFile {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, last: Mutex::default(), helpers: Helpers::new(helper::LIMIT) }
+        Self { path, last: Mutex::default(), helpers: Helpers::new(helper::LIMIT, None) }
     }
 
     /// The logins as they are now; a file that is not there holds none.

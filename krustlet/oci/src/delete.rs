@@ -13,7 +13,8 @@ use crate::{OciError, Reference, manifest, tags};
 pub struct Deleted {
     /// The digest of the manifest that the reference led to: `sha256:…`.
     pub digest: String,
-    /// Whether the manifest went, too: it was asked for, or the registry deletes no tags and nothing else led there.
+    /// Whether the manifest went, too: it was asked for, or the registry deletes no tags and nothing else led there (or deletes
+    /// a tag's manifest whatever else leads there).
     pub manifest: bool,
 }
 
@@ -74,14 +75,24 @@ impl Client {
 
 /// Whether the manifest had to go, too.
 async fn tag(transport: &Transport, tagged: &Place<'_>, digest: &str) -> Result<bool, OciError> {
+    let pinned = tagged.reference.by_digest(digest.to_owned());
     let words = match ask(transport, tagged).await? {
         Answer::Done => {
-            return match manifest::resolve(transport, tagged).await {
-                Err(OciError::NotFound { .. }) => Ok(false),
-                Err(error) => Err(error),
+            match manifest::resolve(transport, tagged).await {
+                Err(OciError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
                 // Moved by somebody else, in the moment since.
-                Ok(now) if now != digest => Ok(false),
-                Ok(_) => Err(OciError::registry(tagged.reference, "it says that the tag is deleted, and still has it")),
+                Ok(now) if now != digest => {}
+                Ok(_) => {
+                    let problem = "it says that the tag is deleted, and still has it";
+                    return Err(OciError::registry(tagged.reference, problem));
+                }
+            }
+            // What a registry makes of a tag's deletion is its own: say what it was.
+            return match manifest::resolve(transport, &Place { reference: &pinned, ..*tagged }).await {
+                Ok(_) => Ok(false),
+                Err(OciError::NotFound { .. }) => Ok(true),
+                Err(error) => Err(error),
             };
         }
         Answer::Unsupported(words) => words,
@@ -91,7 +102,6 @@ async fn tag(transport: &Transport, tagged: &Place<'_>, digest: &str) -> Result<
         let reference = tagged.reference.to_string();
         return Err(OciError::TagShared { reference, message: words, others: others.join(", ") });
     }
-    let pinned = tagged.reference.by_digest(digest.to_owned());
     by_digest(transport, &Place { reference: &pinned, ..*tagged }).await?;
     Ok(true)
 }

@@ -3,6 +3,7 @@
 //! Which one is asked is what the docker config file of this machine says; nothing else may name a program.
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,8 @@ const NOT_FOUND: &str = "credentials not found";
 /// Asks helpers, and keeps what they said for a while. Who asks for the same at the same time waits for one answer.
 pub(crate) struct Helpers {
     limit: Duration,
+    /// Where the programs are; `None`: on this process's own PATH.
+    path: Option<OsString>,
     slots: Mutex<HashMap<(String, String), Slot>>,
 }
 
@@ -47,8 +50,8 @@ struct Kept {
 }
 
 impl Helpers {
-    pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, slots: Mutex::default() }
+    pub(crate) fn new(limit: Duration, path: Option<OsString>) -> Self {
+        Self { limit, path, slots: Mutex::default() }
     }
 
     /// The login that `docker-credential-<name>` holds for a server, if it holds one.
@@ -64,7 +67,7 @@ impl Helpers {
         if let Some(kept) = kept.as_ref().filter(|kept| Instant::now() < kept.until) {
             return kept.answer.clone();
         }
-        let answer = match timeout(self.limit, run(name, server)).await {
+        let answer = match timeout(self.limit, run(name, server, self.path.as_deref())).await {
             Ok(answer) => answer,
             Err(_) => Err(format!("it gave no answer within {} s", self.limit.as_secs())),
         };
@@ -92,13 +95,14 @@ impl Drop for Group {
     }
 }
 
-async fn run(name: &str, server: &str) -> Result<Option<Who>, String> {
+async fn run(name: &str, server: &str, path: Option<&OsStr>) -> Result<Option<Who>, String> {
     let named = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     if !named {
         return Err("its name may have letters, digits, '.', '_' and '-', and nothing else".into());
     }
     let mut child = Command::new(format!("docker-credential-{name}"))
         .arg("get")
+        .envs(path.map(|path| ("PATH", path)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

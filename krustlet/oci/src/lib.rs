@@ -27,6 +27,7 @@ mod credentials;
 mod delete;
 mod error;
 mod helper;
+mod in_turn;
 mod keyring;
 mod login;
 mod manifest;

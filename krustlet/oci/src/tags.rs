@@ -60,7 +60,15 @@ fn next(link: &str) -> Option<String> {
 /// What else than the place's own tag leads to a manifest: other tags, and indexes with such a tag.
 pub(crate) async fn others(transport: &Transport, place: &Place<'_>, digest: &str) -> Result<Vec<String>, OciError> {
     let mut found = Vec::new();
-    for tag in all(transport, place).await? {
+    let all = all(transport, place).await?;
+    if !all.iter().any(|tag| Some(tag.as_str()) == place.reference.tag()) {
+        // What one may see of it says nothing about the others.
+        return Err(OciError::registry(
+            place.reference,
+            "its list of tags lacks this very tag, so others may be missing, too",
+        ));
+    }
+    for tag in all {
         if Some(tag.as_str()) == place.reference.tag() {
             continue;
         }

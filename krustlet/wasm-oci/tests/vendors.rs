@@ -104,7 +104,7 @@ fn azure() {
 fn a_tag_of_a_registry_that_deletes_manifests_alone() {
     let world = World::new();
     world.log_in("me.azurecr.io", "admin", "s3cret");
-    let name = |tag: &str| format!("me.azurecr.io/team/tags:{tag}");
+    let name = |tag: &str| format!("me.azurecr.io/team/many:{tag}");
     for tag in ["a", "b", "c", "d", "v1"] {
         world.json(&["push", "hello.wasm", &name(tag)]);
     }

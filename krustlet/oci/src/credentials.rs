@@ -108,7 +108,7 @@ impl LoginFile {
     }
 
     /// The login that the file's helper for an artifact holds, if there is such a helper and it holds one.
-    pub(crate) async fn from_helper(&self, reference: &Reference) -> Result<Option<Login>, OciError> {
+    pub(crate) async fn helper_login(&self, reference: &Reference) -> Result<Option<Login>, OciError> {
         let config = self.current()?;
         let Some(name) = config.helper(reference) else { return Ok(None) };
         match self.helpers.get(name, server(reference)).await {

@@ -55,7 +55,7 @@ impl Client {
     async fn logins(&self, source: Source, reference: &Reference) -> Result<Vec<Login>, OciError> {
         Ok(match (source, &self.shared.file) {
             (Source::Keyring, _) => self.keyring.iter().flat_map(|keyring| keyring.logins(reference)).collect(),
-            (Source::Helper, Some(file)) => file.from_helper(reference).await?.into_iter().collect(),
+            (Source::Helper, Some(file)) => file.helper_login(reference).await?.into_iter().collect(),
             (Source::File, Some(file)) => file.current()?.keyring.logins(reference),
             (Source::Helper | Source::File, None) => Vec::new(),
             (Source::Nobody, file) => {

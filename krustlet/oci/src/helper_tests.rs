@@ -14,12 +14,15 @@ fn script(folder: &Path, name: &str, text: &str) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// What a helper's end means.
+type Meaning = Result<Option<Who>, String>;
+
 #[test]
 fn every_end_of_a_helper_has_a_meaning() {
     let basic = |user: &str, password: &str| Ok(Some(Who::Basic { user: user.into(), password: password.into() }));
     let identity = |token: &str| Ok(Some(Who::Identity { user: String::new(), token: token.into() }));
     let error = |problem: &str| Err(problem.to_owned());
-    let table: [(bool, &str, &str, Result<Option<Who>, String>); 13] = [
+    let table: [(bool, &str, &str, Meaning); 13] = [
         (true, r#"{ "ServerURL": "r.io", "Username": "me", "Secret": "hunter2" }"#, "", basic("me", "hunter2")),
         (true, "{\"Username\":\"me\",\"Secret\":\"a\\nb\"}\n", "a warning", basic("me", "a\nb")),
         (true, r#"{ "Username": "<token>", "Secret": "r3fresh" }"#, "", identity("r3fresh")),

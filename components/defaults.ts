@@ -9,6 +9,14 @@ export const NODE_IMAGE = "kindest/node:v1.36.4";
 /** Image of the local OCI registry (CNCF Distribution). */
 export const REGISTRY_IMAGE = "registry:3.1.1";
 
+/** What its container's environment sets (the registry's tests run it with just this). */
+export const REGISTRY_ENVIRONMENT = [
+    // Without this the registry tries to send traces to a collector that is not there, and logs each failure.
+    "OTEL_TRACES_EXPORTER=none",
+    // As it comes it deletes nothing, which the specification allows; a tag that was pushed must be able to go.
+    "REGISTRY_STORAGE_DELETE_ENABLED=true",
+];
+
 /** Port of the local registry on this host. Not 5000: macOS' AirPlay receiver listens there. */
 export const REGISTRY_PORT = 5001;
 

@@ -2,6 +2,7 @@
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
+import { REGISTRY_ENVIRONMENT } from "../components/defaults";
 import type { KindClusterInput, KindClusterOutput, Steps } from "../steps/contract";
 import { run } from "../steps/lib/run";
 import { NODE_IMAGE, REGISTRY_IMAGE } from "../tools/versions";
@@ -14,6 +15,10 @@ export interface TestRegistry {
     port: number;
     /** Who may use it, as a line of an htpasswd file (bcrypt). Default: everybody. */
     htpasswd?: string;
+    /** More of its settings, as `NAME=value`. Default: those that the stack's own registry has, alone. */
+    settings?: string[];
+    /** Files in its root folder, by name. Default: none. */
+    files?: Record<string, string>;
 }
 
 /** The registry that the Rust tests push to. */
@@ -22,26 +27,25 @@ export const RUST_REGISTRY: TestRegistry = { name: "krustlet-stack-test-registry
 /** Runs `use` with the address (host:port) of a registry that starts empty. */
 export async function withTestRegistry<T>(
     { env }: Pick<SuiteContext, "env">,
-    { name, port, htpasswd }: TestRegistry,
+    { name, port, htpasswd, settings = [], files = {} }: TestRegistry,
     use: (address: string) => Promise<T>,
 ): Promise<T> {
     const remove = () => run(["docker", "rm", "--force", "--volumes", name], { env, allowFailure: true });
     // What a killed run left.
     await remove();
-    const variables = {
-        REGISTRY_STORAGE_DELETE_ENABLED: "true",
-        ...(htpasswd && {
-            REGISTRY_AUTH: "htpasswd",
-            REGISTRY_AUTH_HTPASSWD_REALM: "test",
-            REGISTRY_AUTH_HTPASSWD_PATH: "/htpasswd",
-        }),
-    };
-    const options = Object.entries(variables).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
+    const logins = [
+        "REGISTRY_AUTH=htpasswd",
+        "REGISTRY_AUTH_HTPASSWD_REALM=test",
+        "REGISTRY_AUTH_HTPASSWD_PATH=/htpasswd",
+    ];
+    const variables = [...REGISTRY_ENVIRONMENT, ...settings, ...(htpasswd === undefined ? [] : logins)];
+    const options = variables.flatMap((variable) => ["--env", variable]);
     const image = `${REGISTRY_IMAGE.name}:${REGISTRY_IMAGE.tag}`;
     const publish = `127.0.0.1:${port}:5000`;
     await run(["docker", "create", "--name", name, "--publish", publish, ...options, image], { env });
     try {
-        if (htpasswd !== undefined) await copyInto(env, name, "htpasswd", `${htpasswd}\n`);
+        const copied = { ...files, ...(htpasswd !== undefined && { htpasswd: `${htpasswd}\n` }) };
+        for (const [file, content] of Object.entries(copied)) await copyInto(env, name, file, content);
         await run(["docker", "start", name], { env });
         return await use(`localhost:${port}`);
     } finally {

@@ -165,6 +165,17 @@ const steps: Suite = {
         }),
 };
 
+const registries: Suite = {
+    name: "registries",
+    title: "registries: conformance, logins, other clients",
+    run: async (context) =>
+        nodeTests(await tests(context, "test/registries"), {
+            cwd: context.root,
+            env: context.env,
+            timeoutMinutes: 20,
+        }),
+};
+
 /** Runs a folder's tests against a cluster with a node, made for them. */
 const onTestNode = (context: SuiteContext, folder: string): Promise<Counts> =>
     withTestNode(context, async (file) =>
@@ -207,6 +218,7 @@ export const suites: readonly Suite[] = [
     rust,
     plugins,
     steps,
+    registries,
     node,
     security,
     stack,

@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults";
+import { REGISTRY_ENVIRONMENT, REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults";
 import { owner, ownName } from "../names";
 import * as rules from "../rules";
 import { stepResource } from "../step";
@@ -60,8 +60,7 @@ export class LocalRegistry extends pulumi.ComponentResource {
                 name: checked.containerName ?? defaultContainerName(),
                 image: image.imageId,
                 ports: [{ internal: 5000, external: port, ip: "127.0.0.1", protocol: "tcp" }],
-                // Without this the registry tries to send traces to a collector that is not there, and logs each failure.
-                envs: ["OTEL_TRACES_EXPORTER=none"],
+                envs: REGISTRY_ENVIRONMENT,
                 labels: [{ label: "krustlet-stack.owner", value: owner() }],
                 networkMode: "bridge",
                 restart: "unless-stopped",

@@ -170,6 +170,6 @@ export function judge(what: string, answer: Answer, accepted: readonly string[],
     const go = open.filter((advisory) => advisory.package.ecosystem === "Go");
     return {
         failures: open.filter((advisory) => !go.includes(advisory)).map(shown),
-        notes: go.map((advisory) => `air-gapped builds: ${shown(advisory)}`),
+        notes: go.map((advisory) => `built with Go: ${shown(advisory)}`),
     };
 }

@@ -35,8 +35,8 @@ function holding(file: string, below: string): string[] {
 /** Every Cargo workspace: the node agent's, and each workload, which is a project of its own. */
 export const cargoWorkspaces = ["krustlet", ...holding("Cargo.toml", "workloads")];
 
-/** Every Go module: those that pin what the air-gapped builds are made from, and our own programs. */
-export const goFolders = holding("go.mod", "airgap");
+/** Every Go module: those that pin what the air-gapped builds are made from, our own programs, and the tests' tools. */
+export const goFolders = [...holding("go.mod", "airgap"), ...holding("go.mod", "test")];
 
 /** The crates of a workspace's lock file. */
 export const lockedCrates = (workspace: string) => parseCargoLock(read(workspace, "Cargo.lock"));

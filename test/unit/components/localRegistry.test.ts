@@ -25,7 +25,7 @@ test("a registry of defaults, on the loopback address alone, known when it answe
                 name: "project-stack-registry",
                 image: "sha256:image",
                 ports: [{ internal: 5000, external: 5001, ip: "127.0.0.1", protocol: "tcp" }],
-                envs: ["OTEL_TRACES_EXPORTER=none"],
+                envs: ["OTEL_TRACES_EXPORTER=none", "REGISTRY_STORAGE_DELETE_ENABLED=true"],
                 labels: [{ label: "krustlet-stack.owner", value: "project/stack" }],
                 networkMode: "bridge",
                 restart: "unless-stopped",

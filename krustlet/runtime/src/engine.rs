@@ -39,11 +39,19 @@ pub struct EngineConfig {
     /// write there. Entries that were not used for 30 days go, and the least used ones when all take more than 512 MiB.
     /// A folder that cannot be used is a warning and no error. Default: `None`, nothing is kept.
     pub code_cache: Option<PathBuf>,
+    /// A file with certificate authorities in PEM that guests' requests to `https` origins trust besides the host's own: a
+    /// private CA, `/etc/krustlet/ca.pem`. It is read once, when the engine is set up. Default: `None`, the host's alone.
+    pub trusted_ca_file: Option<PathBuf>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { worker_threads: None, default_memory_limit_bytes: WASM32_MEMORY_BYTES, code_cache: None }
+        Self {
+            worker_threads: None,
+            default_memory_limit_bytes: WASM32_MEMORY_BYTES,
+            code_cache: None,
+            trusted_ca_file: None,
+        }
     }
 }
 

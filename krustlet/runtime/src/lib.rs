@@ -45,6 +45,10 @@ mod usage;
 pub use container::{Container, Exit, ExitStatus, STOPPED_CODE, TRAPPED_CODE};
 pub use engine::{Engine, EngineConfig};
 pub use error::RuntimeError;
+pub use krustlet_http::{
+    AllowedOrigins, AllowedOriginsError, DEFAULT_MAX_CONCURRENT_REQUESTS, HttpAccess, HttpLimits, Origin, OriginError,
+    Scheme,
+};
 pub use module::Module;
 pub use mount::Mount;
 pub use output::{LogSink, Stream};

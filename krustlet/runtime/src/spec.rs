@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use krustlet_http::HttpAccess;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiView};
 
@@ -28,12 +29,21 @@ pub struct RunSpec {
     /// wants more is ended: [`Exit::OutOfMemory`](crate::Exit::OutOfMemory). `None` is the engine's
     /// [`default_memory_limit_bytes`](crate::EngineConfig::default_memory_limit_bytes).
     pub memory_limit_bytes: Option<u64>,
+    /// Where the guest may send HTTP requests to. Default: nowhere. `docs/http.md` says what it gets.
+    pub http: HttpAccess,
 }
 
 impl RunSpec {
-    /// A guest without arguments, environment and files, with the engine's default memory limit.
+    /// A guest without arguments, environment, files and network, with the engine's default memory limit.
     pub fn new(output: Arc<dyn LogSink>) -> Self {
-        Self { args: Vec::new(), env: Vec::new(), mounts: Vec::new(), output, memory_limit_bytes: None }
+        Self {
+            args: Vec::new(),
+            env: Vec::new(),
+            mounts: Vec::new(),
+            output,
+            memory_limit_bytes: None,
+            http: HttpAccess::default(),
+        }
     }
 
     /// All of it as WASI wants it, with the folders opened.
@@ -88,6 +98,7 @@ impl fmt::Debug for RunSpec {
             .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("mounts", &self.mounts)
             .field("memory_limit_bytes", &self.memory_limit_bytes)
+            .field("http", &self.http)
             .finish_non_exhaustive()
     }
 }

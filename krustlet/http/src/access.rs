@@ -1,0 +1,68 @@
+//! What a guest may do with HTTP.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::AllowedOrigins;
+
+/// How many requests a guest may have under way at once where nothing else is said.
+pub const DEFAULT_MAX_CONCURRENT_REQUESTS: NonZeroUsize = NonZeroUsize::new(50).unwrap();
+
+/// What a guest may do with HTTP. By default nothing: no origin is allowed.
+#[derive(Clone, Debug)]
+pub struct HttpAccess {
+    /// Where requests may go. Default: nowhere.
+    pub allowed: AllowedOrigins,
+    /// How many requests may be under way at once. A response counts until the guest has closed it, or dropped its body; the
+    /// next request past the limit is refused and not kept waiting. Default: [`DEFAULT_MAX_CONCURRENT_REQUESTS`], 50.
+    pub max_concurrent_requests: NonZeroUsize,
+    /// How long things may take and how large they may be. The defaults are meant for everybody.
+    pub limits: HttpLimits,
+    /// What the guest is called in the host's log, where its refused requests are noted: `default/cat-facts/main`. Default: no
+    /// name.
+    pub name: String,
+}
+
+impl Default for HttpAccess {
+    fn default() -> Self {
+        Self {
+            allowed: AllowedOrigins::default(),
+            max_concurrent_requests: DEFAULT_MAX_CONCURRENT_REQUESTS,
+            limits: HttpLimits::default(),
+            name: String::new(),
+        }
+    }
+}
+
+/// How long the parts of a request may take, and how large they may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Until there is a connection: looking the name up, and TCP and TLS with the first address that answers. Default: 10 s.
+    pub connect_timeout: Duration,
+    /// From the connection until the response's header section is there, for each hop of a redirect. Default: 60 s.
+    pub response_timeout: Duration,
+    /// How long the guest may wait for the next piece of a response's body. Default: 30 s.
+    pub idle_timeout: Duration,
+    /// From the request to the end of the response's body, redirects and the guest's own pauses included. Default: 10 min.
+    pub total_timeout: Duration,
+    /// The most bytes of a request's body. Default: 16 MiB.
+    ///
+    /// The body of a preview 1 guest is copied out of its memory, and all such copies together are bounded by this number too.
+    /// A component's is streamed.
+    pub max_request_body_bytes: u64,
+    /// The most bytes of a response's body. It is streamed, never held as a whole. Default: 256 MiB.
+    pub max_response_body_bytes: u64,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(30),
+            total_timeout: Duration::from_secs(600),
+            max_request_body_bytes: 16 << 20,
+            max_response_body_bytes: 256 << 20,
+        }
+    }
+}

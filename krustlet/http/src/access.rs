@@ -39,7 +39,7 @@ impl Default for HttpAccess {
 pub struct HttpLimits {
     /// Until there is a connection: looking the name up, and TCP and TLS with the first address that answers. Default: 10 s.
     pub connect_timeout: Duration,
-    /// From the connection until the response's header section is there, for each hop of a redirect. Default: 60 s.
+    /// From the connection until the response's header section is there, for each hop of a redirect. Default: 120 s.
     pub response_timeout: Duration,
     /// How long the guest may wait for the next piece of a response's body. Default: 30 s.
     pub idle_timeout: Duration,
@@ -58,7 +58,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
-            response_timeout: Duration::from_secs(60),
+            response_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(30),
             total_timeout: Duration::from_secs(600),
             max_request_body_bytes: 16 << 20,

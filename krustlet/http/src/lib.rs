@@ -5,7 +5,23 @@
 
 mod access;
 mod address;
+mod body;
+mod client;
+mod connect;
+mod error;
+mod network;
 mod origin;
+mod refusals;
+mod request;
+mod target;
+mod tls;
 
 pub use access::{DEFAULT_MAX_CONCURRENT_REQUESTS, HttpAccess, HttpLimits};
+pub use body::{BoxError, RequestBody, ResponseBody};
+pub use client::{Client, MAX_RESPONSE_HEADER_BYTES, MAX_RESPONSE_HEADERS, Prepared, Session};
+pub use error::HttpError;
+pub use network::{HostNetwork, Network};
 pub use origin::{AllowedOrigins, AllowedOriginsError, Origin, OriginError, Scheme};
+pub use request::{MAX_REDIRECTS, MAX_REQUEST_HEADER_BYTES, MAX_REQUEST_HEADERS, is_the_hosts};
+pub use target::MAX_URL_BYTES;
+pub use tls::CaFileError;

@@ -1,0 +1,102 @@
+//! From an origin to a connection.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use crate::HttpError;
+use crate::address;
+use crate::network::Network;
+use crate::origin::{LOCALHOST, Origin, Scheme, literal};
+use crate::tls::Trust;
+
+/// How many addresses of a name are tried.
+const ADDRESSES: usize = 8;
+
+/// What carries the bytes of a connection.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Where connections come from.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    pub(crate) network: Arc<dyn Network>,
+    pub(crate) trust: Trust,
+}
+
+impl Connector {
+    /// A connection to an allowed origin, until `deadline`. `lookups` bounds those of this guest.
+    pub(crate) async fn connect(
+        &self,
+        origin: &Origin,
+        lookups: &Arc<Semaphore>,
+        deadline: Instant,
+    ) -> Result<Box<dyn Stream>, HttpError> {
+        let late = |_| HttpError::ConnectTimeout;
+        let addresses = timeout_at(deadline, self.addresses(origin, lookups)).await.map_err(late)??;
+        let stream = self.dial(&addresses, origin.port, deadline).await?;
+        match origin.scheme {
+            Scheme::Http => Ok(Box::new(stream)),
+            Scheme::Https => timeout_at(deadline, self.secure(origin, stream)).await.map_err(late)?,
+        }
+    }
+
+    /// The addresses that may be connected to. An origin that is an address names that very address; `localhost` is this
+    /// machine, and nobody is asked; any other name must stand for nothing special, not even among others.
+    async fn addresses(&self, origin: &Origin, lookups: &Arc<Semaphore>) -> Result<Vec<IpAddr>, HttpError> {
+        if let Some(address) = literal(&origin.host) {
+            return Ok(vec![address]);
+        }
+        let name = origin.host();
+        if name == "localhost" {
+            return Ok(LOCALHOST.into());
+        }
+        let permit = lookups.clone().acquire_owned().await.map_err(|_| HttpError::Dns)?;
+        let lookup = self.network.resolve(name);
+        // In a task of its own, so that a guest which loses patience still has a look-up under way.
+        let lookup = tokio::spawn(async move {
+            let _permit = permit;
+            lookup.await
+        });
+        let mut addresses = lookup.await.map_err(|_| HttpError::Dns)?.map_err(|_| HttpError::Dns)?;
+        if let Some(what) = addresses.iter().find_map(|address| address::special(*address)) {
+            return Err(HttpError::Address(what));
+        }
+        addresses.truncate(ADDRESSES);
+        if addresses.is_empty() { Err(HttpError::Dns) } else { Ok(addresses) }
+    }
+
+    /// The first address that answers; each gets its share of the time that is left.
+    async fn dial(&self, addresses: &[IpAddr], port: u16, deadline: Instant) -> Result<TcpStream, HttpError> {
+        let mut failure = HttpError::Dns;
+        for (index, address) in addresses.iter().enumerate() {
+            let now = Instant::now();
+            let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+            let turn = now + deadline.saturating_duration_since(now) / left;
+            failure = match timeout_at(turn, self.network.connect(SocketAddr::new(*address, port))).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => HttpError::Connect(error.kind()),
+                Err(_) => HttpError::ConnectTimeout,
+            };
+        }
+        Err(failure)
+    }
+
+    async fn secure(&self, origin: &Origin, stream: TcpStream) -> Result<Box<dyn Stream>, HttpError> {
+        let name = match literal(&origin.host) {
+            Some(address) => ServerName::IpAddress(address.into()),
+            None => ServerName::try_from(origin.host()).map_err(|error| HttpError::Tls(error.to_string()))?,
+        };
+        let connector = TlsConnector::from(self.trust.config().await?);
+        let stream: io::Result<_> = connector.connect(name, stream).await;
+        Ok(Box::new(stream.map_err(|error| HttpError::of_tls(&error))?))
+    }
+}

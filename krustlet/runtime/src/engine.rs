@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use krustlet_http::{Client, HostNetwork, Network};
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::Config;
 
 use crate::code_cache::CodeCache;
 use crate::host::{self, Host};
+use crate::http::GuestHttp;
 use crate::limits::WASM32_MEMORY_BYTES;
 use crate::module::Modules;
 use crate::{Container, Module, RunSpec, RuntimeError, run};
@@ -42,6 +44,8 @@ pub struct EngineConfig {
     /// A file with certificate authorities in PEM that guests' requests to `https` origins trust besides the host's own: a
     /// private CA, `/etc/krustlet/ca.pem`. It is read once, when the engine is set up. Default: `None`, the host's alone.
     pub trusted_ca_file: Option<PathBuf>,
+    /// How guests' requests look names up and connect. Default: as the host does, without proxies.
+    pub network: Arc<dyn Network>,
 }
 
 impl Default for EngineConfig {
@@ -51,6 +55,7 @@ impl Default for EngineConfig {
             default_memory_limit_bytes: WASM32_MEMORY_BYTES,
             code_cache: None,
             trusted_ca_file: None,
+            network: Arc::new(HostNetwork::default()),
         }
     }
 }
@@ -74,6 +79,7 @@ struct Shared {
     modules: Modules,
     code_cache: Option<CodeCache>,
     default_memory_limit_bytes: u64,
+    http: Client,
     /// `None` only while it is dropped.
     guests: Option<Runtime>,
 }
@@ -83,12 +89,14 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError::Engine`] when the host allows no threads, or has a processor that Wasmtime does not know.
+    /// [`RuntimeError::Engine`] when the host allows no threads, or has a processor that Wasmtime does not know;
+    /// [`RuntimeError::Authorities`] when `trusted_ca_file` cannot be used.
     pub fn new(config: EngineConfig) -> Result<Self, RuntimeError> {
         Self::with(config, host::config())
     }
 
     fn with(config: EngineConfig, mut wasmtime: Config) -> Result<Self, RuntimeError> {
+        let http = Client::new(config.trusted_ca_file.as_deref(), config.network)?;
         let mut code_cache = config.code_cache.as_deref().and_then(CodeCache::open);
         wasmtime.cache(code_cache.as_ref().map(CodeCache::wasmtime));
         let host = Host::new(&wasmtime).map_err(failed)?;
@@ -113,6 +121,7 @@ impl Engine {
             modules: Modules::default(),
             code_cache,
             default_memory_limit_bytes: config.default_memory_limit_bytes,
+            http,
             guests: Some(guests.build().map_err(failed)?),
         })))
     }
@@ -153,9 +162,10 @@ impl Engine {
     /// [`RuntimeError::Mount`] when a folder cannot be opened.
     pub fn start(&self, module: &Module, spec: RunSpec) -> Result<Container, RuntimeError> {
         let limit = spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes);
+        let http = GuestHttp::new(self.0.http.session(spec.http.clone()));
         let wasi = spec.wasi()?;
         let guests = self.0.guests.as_ref().ok_or_else(|| failed("it is being shut down"))?;
-        Ok(run::spawn(self, guests.handle(), module.clone(), wasi, limit))
+        Ok(run::spawn(self, guests.handle(), module.clone(), wasi, http, limit))
     }
 }
 

@@ -11,6 +11,10 @@ pub enum RuntimeError {
     #[error("the WebAssembly engine cannot be set up on this host: {0}")]
     Engine(String),
 
+    /// [`trusted_ca_file`](crate::EngineConfig::trusted_ca_file) cannot be used. The text says why.
+    #[error(transparent)]
+    Authorities(#[from] krustlet_http::CaFileError),
+
     /// The bytes are no WebAssembly at all.
     #[error(
         "this is not a WebAssembly module: it starts with {found}, not with the four bytes \"\\0asm\"; give the \
@@ -27,8 +31,9 @@ pub enum RuntimeError {
 
     /// The module wants something that nobody here provides.
     #[error(
-        "this module imports what a node does not provide: {0}; there are the functions of wasi_snapshot_preview1 for a \
-         module, and the interfaces of WASI 0.2 that the world wasi:cli/command has for a component"
+        "this module imports what a node does not provide: {0}; there are the functions of wasi_snapshot_preview1 and \
+         wasi_experimental_http for a module, and the interfaces of WASI 0.2 that the world wasi:cli/command has and \
+         wasi:http/outgoing-handler for a component"
     )]
     Import(String),
 

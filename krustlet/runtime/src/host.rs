@@ -3,6 +3,7 @@
 use wasmtime::{Config, Linker, component};
 use wasmtime_wasi::{I32Exit, p1, p2};
 
+use crate::http;
 use crate::run::State;
 
 /// How deep a guest may nest its calls, in bytes of its native stack; past that it traps. Twice what Wasmtime gives by
@@ -13,7 +14,7 @@ const WASM_STACK_BYTES: usize = 1 << 20;
 /// guest which calls them at its deepest does no harm.
 const STACK_BYTES: usize = 2 << 20;
 
-/// Wasmtime's engine with the functions of WASI.
+/// Wasmtime's engine with the functions of WASI and of HTTP.
 pub(crate) struct Host {
     engine: wasmtime::Engine,
     modules: Linker<State>,
@@ -63,11 +64,13 @@ fn modules(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(I32Exit(code).into())
     })?;
+    http::add_to_modules(&mut linker)?;
     Ok(linker)
 }
 
 fn components(engine: &wasmtime::Engine) -> wasmtime::Result<component::Linker<State>> {
     let mut linker = component::Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
+    http::add_to_components(&mut linker)?;
     Ok(linker)
 }

@@ -2,7 +2,7 @@
 //!
 //! An [`Engine`] compiles a [`Module`] once and starts it as often as it is wanted; each start is a [`Container`] with
 //! its own memory, arguments, environment and folders, whose end is an [`ExitStatus`]. A guest gets nothing but what its
-//! [`RunSpec`] names: no file, no network, no variable of the host, and a standard input that is at its end.
+//! [`RunSpec`] names: no file, no place to send requests to, no variable of the host, and a standard input that is at its end.
 //!
 //! The guest's side of the contract is either WASI preview 1
 //! (<https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>): a core module with an exported `_start`; or
@@ -33,6 +33,7 @@ mod container;
 mod engine;
 mod error;
 mod host;
+mod http;
 mod limits;
 mod module;
 mod mount;
@@ -46,8 +47,8 @@ pub use container::{Container, Exit, ExitStatus, STOPPED_CODE, TRAPPED_CODE};
 pub use engine::{Engine, EngineConfig};
 pub use error::RuntimeError;
 pub use krustlet_http::{
-    AllowedOrigins, AllowedOriginsError, DEFAULT_MAX_CONCURRENT_REQUESTS, HttpAccess, HttpLimits, Origin, OriginError,
-    Scheme,
+    AllowedOrigins, AllowedOriginsError, DEFAULT_MAX_CONCURRENT_REQUESTS, HostNetwork, HttpAccess, HttpLimits, Network,
+    Origin, OriginError, Scheme,
 };
 pub use module::Module;
 pub use mount::Mount;

@@ -8,6 +8,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{I32Exit, WasiCtxView, WasiView};
 
 use crate::container::{Container, ExitStatus};
+use crate::http::GuestHttp;
 use crate::limits::{Limits, OutOfMemory};
 use crate::usage::Meter;
 use crate::{Engine, Module};
@@ -15,6 +16,7 @@ use crate::{Engine, Module};
 /// What the store of a guest holds. The context of preview 1 is built on that of WASI 0.2, so that one serves both.
 pub(crate) struct State {
     pub(crate) wasi: WasiP1Ctx,
+    pub(crate) http: GuestHttp,
     limits: Limits,
 }
 
@@ -30,6 +32,7 @@ pub(crate) fn spawn(
     runtime: &Handle,
     module: Module,
     wasi: WasiP1Ctx,
+    http: GuestHttp,
     memory_limit: u64,
 ) -> Container {
     let meter = Arc::new(Meter::default());
@@ -39,7 +42,7 @@ pub(crate) fn spawn(
         let stopped = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let state = State { wasi, limits: Limits::new(memory_limit, meter.clone()) };
+        let state = State { wasi, http, limits: Limits::new(memory_limit, meter.clone()) };
         let status = run(&module, state, &meter, stopped).await;
         // By now the guest's memory is gone.
         meter.set_memory(0);

@@ -1,0 +1,120 @@
+//! `wasi:http/outgoing-handler` of WASI 0.2 (<https://github.com/WebAssembly/wasi-http/tree/v0.2.3>).
+
+use std::sync::Arc;
+
+use http::Request;
+use http_body_util::BodyExt;
+use krustlet_http::{HttpError, Session, is_the_hosts};
+use wasmtime::component::Linker;
+use wasmtime_wasi_http::p2::add_only_http_to_linker_async;
+use wasmtime_wasi_http::{
+    Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
+
+use crate::run::State;
+
+/// The most that one `fields` may take of the host's memory, in bytes; past it the guest traps. More than the headers of a
+/// request may have, so that these are refused by an error code.
+pub(super) const FIELDS_BYTES: usize = 64 * 1024;
+
+/// How many bytes of a request's body one write may hand over, and how many writes may wait to be sent. A guest may hold some
+/// hundred bodies that it never sends.
+const CHUNK_BYTES: usize = 32 * 1024;
+const CHUNKS: usize = 1;
+
+/// Adds `wasi:http/types` and `wasi:http/outgoing-handler`.
+pub(crate) fn add_to_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    add_only_http_to_linker_async(linker)
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.http.hooks,
+            table: wasmtime_wasi::WasiView::ctx(&mut self.wasi).table,
+            ctx: &mut self.http.fields,
+        }
+    }
+}
+
+/// Where requests of `wasi:http` leave its stock implementation.
+pub(super) struct Hooks {
+    session: Session,
+}
+
+impl Hooks {
+    pub(super) fn new(session: Session) -> Self {
+        Self { session }
+    }
+}
+
+/// As the hook wants it: the response, and what goes on after it.
+type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+
+impl WasiHttpHooks for Hooks {
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(is_the_hosts)
+    }
+
+    fn set_host_header(&mut self) -> bool {
+        // The client sets it.
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let (parts, body) = request.into_parts();
+        // Before anything waits, so that the limit of requests holds for those that the guest starts together.
+        let prepared = self.session.prepare_uri(&parts.uri, parts.method, parts.headers);
+        Box::new(async move {
+            let mut prepared = prepared.map_err(code)?;
+            if let Some(options) = options {
+                prepared.shorten(options.connect_timeout, options.first_byte_timeout, options.between_bytes_timeout);
+            }
+            let body = body.map_err(Into::into).boxed_unsync();
+            let response = prepared.send(body).await.map_err(code)?;
+            // The body itself holds its connection.
+            let nothing = Box::new(async { Ok(()) }) as Box<dyn Future<Output = _> + Send>;
+            Ok((response.map(|body| body.map_err(code).boxed_unsync()), nothing))
+        })
+    }
+
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        CHUNKS
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES
+    }
+}
+
+/// The `error-code` that an error is to a component.
+fn code(error: HttpError) -> Error {
+    match error {
+        HttpError::Url(_) => Error::HttpRequestUriInvalid,
+        HttpError::UrlTooLong => Error::HttpRequestUriTooLong,
+        HttpError::Method => Error::HttpRequestMethodInvalid,
+        HttpError::Header(name) => Error::HttpRequestHeaderSize { field_name: Some(name), field_size: None },
+        HttpError::HeadersTooLarge => Error::HttpRequestHeaderSectionSize(None),
+        HttpError::NotAllowed | HttpError::Downgrade => Error::HttpRequestDenied,
+        HttpError::Address(_) => Error::DestinationIpProhibited,
+        HttpError::TooMany(_) => Error::ConnectionLimitReached,
+        HttpError::Dns => Error::DnsError { rcode: None, info_code: None },
+        HttpError::Connect(std::io::ErrorKind::ConnectionRefused) => Error::ConnectionRefused,
+        HttpError::Connect(_) => Error::DestinationUnavailable,
+        HttpError::ConnectTimeout => Error::ConnectionTimeout,
+        HttpError::Certificate(_) => Error::TlsCertificateError,
+        HttpError::Tls(_) => Error::TlsProtocolError,
+        HttpError::ResponseTimeout | HttpError::TotalTimeout => Error::HttpResponseTimeout,
+        HttpError::IdleTimeout => Error::ConnectionReadTimeout,
+        HttpError::ResponseHeadersTooLarge => Error::HttpResponseHeaderSectionSize(None),
+        HttpError::RequestTooLarge => Error::HttpRequestBodySize(None),
+        HttpError::ResponseTooLarge => Error::HttpResponseBodySize(None),
+        // Redirects are followed for modules alone. The rest is the server's fault.
+        _ => Error::HttpProtocolError,
+    }
+}

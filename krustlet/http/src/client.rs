@@ -23,7 +23,7 @@ use crate::target::{Target, named_origin};
 use crate::tls::{CaFileError, Trust};
 use crate::{HttpAccess, HttpError, HttpLimits, Origin};
 
-/// The most bytes of a response's status line and headers, and of what is read ahead of its body.
+/// The most bytes that the names and values of a response's headers may have together, and of what is read ahead of its body.
 pub const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
 
 /// The most headers of a response.
@@ -215,6 +215,11 @@ impl Prepared {
             Err(_) if answered == self.deadline => return Err(HttpError::TotalTimeout),
             Err(_) => return Err(HttpError::ResponseTimeout),
         };
+        // hyper's own limit is on what it reads in one go, and lets up to twice as much pass.
+        let bytes: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if bytes > MAX_RESPONSE_HEADER_BYTES {
+            return Err(HttpError::ResponseHeadersTooLarge);
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(HttpError::Protocol);
         }

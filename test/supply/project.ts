@@ -32,8 +32,12 @@ function holding(file: string, below: string): string[] {
         .sort();
 }
 
-/** Every Cargo workspace: the node agent's, and each workload, which is a project of its own. */
-export const cargoWorkspaces = ["krustlet", ...holding("Cargo.toml", "workloads")];
+/** Every Cargo workspace: the node agent's, that of its tests' guests, and each workload, which is a project of its own. */
+export const cargoWorkspaces = [
+    "krustlet",
+    ...holding("Cargo.toml", "krustlet/runtime/tests"),
+    ...holding("Cargo.toml", "workloads"),
+];
 
 /** Every Go module: those that pin what the air-gapped builds are made from, our own programs, and the tests' tools. */
 export const goFolders = [...holding("go.mod", "airgap"), ...holding("go.mod", "test")];

@@ -217,8 +217,8 @@ fn components_that_cannot_run_are_refused_by_what_they_are() {
             "exports wasi:http/incoming-handler@0.2.0, and not wasi:cli/run",
         ),
         (
-            wat(r#"(component (import "wasi:http/outgoing-handler@0.2.0" (instance (export "handle" (func)))))"#),
-            "imports what a node does not provide: component imports instance `wasi:http/outgoing-handler@0.2.0`",
+            wat(r#"(component (import "wasi:keyvalue/store@0.2.0" (instance (export "open" (func)))))"#),
+            "imports what a node does not provide: component imports instance `wasi:keyvalue/store@0.2.0`",
         ),
         (toolbox[..toolbox.len() - 1].to_vec(), "this WebAssembly module is not valid"),
         (b"\0asm\x0d\0\x01\0\xff".to_vec(), "this WebAssembly module is not valid"),

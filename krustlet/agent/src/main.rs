@@ -29,7 +29,7 @@ use crate::config::{Config, Flags, Surroundings};
 /// The agent itself does little; the guests have threads of their own.
 const WORKER_THREADS: usize = 2;
 /// Without the engine's warnings about single calls of a guest, which could fill the log with them.
-const DEFAULT_FILTER: &str = "info,wasmtime_wasi=error";
+const DEFAULT_FILTER: &str = "info,wasmtime_wasi=error,wasmtime_wasi_http=error";
 /// How long work that is still running may hold up the exit.
 const EXIT_LIMIT: Duration = Duration::from_millis(500);
 

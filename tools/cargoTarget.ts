@@ -5,7 +5,7 @@ import { run } from "../steps/lib/run";
 import { cacheRoot } from "./lib/cache";
 
 /** The crates of the workspace. */
-const CRATES = ["krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"];
+const CRATES = ["krustlet-http", "krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"];
 
 /** Names the workspace that a target folder is of; written when the folder is ready. */
 const MARK = "workspace";

@@ -27,7 +27,7 @@ function changed(text: string, what: string | RegExp, by: string): string {
 }
 
 const OURS: Record<string, string[]> = {
-    krustlet: ["krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"],
+    krustlet: ["krustlet-http", "krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"],
 };
 const crateFindings = (workspace: string, text: string) =>
     cargo.lockFindings(

@@ -9,14 +9,18 @@ import { checkModule, checkSource } from "./lib/modules";
 import { run, RunError } from "./lib/run";
 import { object, text } from "./lib/schema";
 import { progress, step } from "./lib/step";
+import { targetOf, type WasiTarget } from "./lib/target";
 
-const target = "wasm32-wasip1";
 const input = object<BuildModuleInput>({ source: text });
 
-/** Builds a cargo project's one binary for WASI preview 1. Cargo's output lies in the cache, never among the sources. */
+/**
+ * Builds a cargo project's one binary: a WASI preview 1 module, or a WASI 0.2 component where the project's cargo settings say
+ * `build.target = "wasm32-wasip2"`. Cargo's output lies in the cache, never among the sources.
+ */
 export async function buildModule({ source }: BuildModuleInput): Promise<BuildModuleOutput> {
     const folder = expandHome(source);
     checkSource(folder);
+    const target = targetOf(folder);
     const argv = [
         "cargo",
         "build",
@@ -24,6 +28,8 @@ export async function buildModule({ source }: BuildModuleInput): Promise<BuildMo
         `--target=${target}`,
         "--locked",
         "--message-format=json-render-diagnostics",
+        "--config",
+        withoutHome(),
     ];
     let stdout: string;
     try {
@@ -34,7 +40,7 @@ export async function buildModule({ source }: BuildModuleInput): Promise<BuildMo
             onLine: progress,
         }));
     } catch (error) {
-        throw isMissing(error) || !(error instanceof RunError) ? error : buildFailed(folder, error);
+        throw isMissing(error) || !(error instanceof RunError) ? error : buildFailed(folder, target, error);
     }
     const modules = modulesIn(stdout);
     if (modules.length !== 1) {
@@ -55,6 +61,15 @@ export function targetFolder(folder: string, environment: NodeJS.ProcessEnv = pr
     return join(cache, "krustlet-stack", "workloads", hashOf(folder).slice(0, 16));
 }
 
+/**
+ * Keeps the user's folder of crates out of the module, where it would be in the messages of panics: the same source has the same
+ * bytes, and so the same digest, on every machine. A project that has flags of its own for its target goes without.
+ */
+export function withoutHome(environment: NodeJS.ProcessEnv = process.env): string {
+    const home = environment.CARGO_HOME || join(homedir(), ".cargo");
+    return `build.rustflags=[${JSON.stringify(`--remap-path-prefix=${home}=/cargo`)}]`;
+}
+
 /** The binaries that cargo's messages (one JSON object a line) tell of. */
 export function modulesIn(messages: string): string[] {
     return messages.split("\n").flatMap((line) => {
@@ -65,7 +80,7 @@ export function modulesIn(messages: string): string[] {
 }
 
 /** Why a build failed; cargo's own words were shown as they came, and its errors are repeated. */
-export function buildFailed(folder: string, { result }: RunError): StepError {
+export function buildFailed(folder: string, target: WasiTarget, { result }: RunError): StepError {
     const output = result.stderr.trim();
     if (/target may not be installed|can't find crate for `(core|std)`/.test(output)) {
         return new StepError(

@@ -74,7 +74,7 @@ export function rustProblem(rust: InspectedRust): Problem | undefined {
             todo: rust.rustup ? "Run `rustup update stable`" : rustup,
         };
     }
-    if (!rust.hasWasiTarget && !rust.rustup) {
+    if (!rust.wasiTargets.includes("wasm32-wasip1") && !rust.rustup) {
         return {
             what: "this Rust lacks the target wasm32-wasip1, which the workloads are compiled for",
             todo:

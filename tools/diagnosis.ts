@@ -1,7 +1,14 @@
+import { WASI_TARGETS, type WasiTarget } from "../steps/lib/target";
 import { canInstallDocker, dockerProblem, rustProblem, type Host, type Problem } from "./advice";
 import { AGENT_PROGRAMS } from "./agent";
 import type { Source } from "./decide";
-import { TOOLS, type InspectedImage, type InspectedTool, type Inspection } from "./inspect";
+import {
+    TOOLS,
+    type InspectedImage,
+    type InspectedRust,
+    type InspectedTool,
+    type Inspection,
+} from "./inspect";
 import { formatVersion } from "./lib/semver";
 import {
     DOCKER_MINIMUM,
@@ -134,13 +141,21 @@ function rustRows(facts: Facts): Row[] {
     const { rust } = facts.inspection;
     const problem = rustProblem(rust);
     const version = rust.rustc ? formatVersion(rust.rustc) : `>= ${RUST_MINIMUM}`;
-    const target = rust.hasWasiTarget ? "here" : "not here; will be added with rustup";
     const built = rust.agent?.cached ? `cache: ${rust.agent.dir}` : "will be built from krustlet/ with cargo";
     return [
         { tool: "rust", version, decision: rust.cargo ? `PATH: ${rust.cargo}` : "not on PATH", problem },
-        { tool: "rust wasm32-wasip1", version: "", decision: problem ? "see rust" : target },
+        ...WASI_TARGETS.map((target) => ({
+            tool: `rust ${target}`,
+            version: "",
+            decision: problem ? "see rust" : targetDecision(rust, target),
+        })),
         { tool: AGENT_PROGRAMS.join(", "), version: "", decision: problem ? "see rust" : built },
     ];
+}
+
+function targetDecision({ wasiTargets, rustup }: InspectedRust, target: WasiTarget): string {
+    if (wasiTargets.includes(target)) return "here";
+    return rustup ? "not here; will be added with rustup" : "not here; components alone need it";
 }
 
 /** Every tool, where it comes from, and what is missing. */

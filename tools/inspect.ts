@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { imageState, toolState, type AirgapTool } from "../airgap";
 import { run } from "../steps/lib/run";
+import { WASI_TARGETS, type WasiTarget } from "../steps/lib/target";
 import { decide, type Decision, type Found, type PathTool, type Source } from "./decide";
 import { cachePath, isCached } from "./lib/cache";
 import { findOnPath } from "./lib/find";
@@ -72,8 +74,8 @@ export interface InspectedRust {
     /** First line of `rustc --version`. */
     rustcText?: string;
     rustup?: string;
-    /** Is the target of the workloads there? */
-    hasWasiTarget: boolean;
+    /** Which targets of the workloads are there? */
+    wasiTargets: readonly WasiTarget[];
     /** Folder of the built agent and artifact tool in the cache, and whether it is whole. */
     agent?: { dir: string; cached: boolean };
 }
@@ -173,7 +175,7 @@ async function inspectRust(remember: boolean): Promise<InspectedRust> {
         says(["rustc", "--version", "--verbose"]),
     ]);
     const rustc = text === undefined ? undefined : parseVersion(text);
-    if (text === undefined || rustc === undefined) return { cargo, rustup, hasWasiTarget: false };
+    if (text === undefined || rustc === undefined) return { cargo, rustup, wasiTargets: [] };
     const [sysroot, agent] = await Promise.all([
         says(["rustc", "--print", "sysroot"]),
         agentCacheEntry(text).then(async (entry) => ({
@@ -181,12 +183,10 @@ async function inspectRust(remember: boolean): Promise<InspectedRust> {
             cached: await isCached(entry.name, entry.key, { remember }),
         })),
     ]);
-    const target = path.join(sysroot ?? "", "lib", "rustlib", "wasm32-wasip1", "lib");
-    const hasWasiTarget = await fs.access(target).then(
-        () => true,
-        () => false,
+    const wasiTargets = WASI_TARGETS.filter((target) =>
+        existsSync(path.join(sysroot ?? "", "lib", "rustlib", target, "lib")),
     );
-    return { cargo, rustup, rustc, rustcText: text, hasWasiTarget, agent };
+    return { cargo, rustup, rustc, rustcText: text, wasiTargets, agent };
 }
 
 /** Looks at everything. `remember: false` writes nothing at all, not even that a cached file was verified. */

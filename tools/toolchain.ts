@@ -1,5 +1,6 @@
 import { airgapPrerequisites, ensureDocker, makeTool, type AirgapTool } from "../airgap";
 import { run } from "../steps/lib/run";
+import { WASI_TARGETS } from "../steps/lib/target";
 import { dockerProblem, problemMessage, rustProblem, type Host, type Problem } from "./advice";
 import { buildAgent } from "./agent";
 import { forcedSource } from "./decide";
@@ -55,7 +56,7 @@ export async function prepareTools(report: Reporter, options: PrepareOptions = {
         await allOrFirstError([tools, dockerIfPossible(plan, dockerProblem(inspection.docker, host))]);
         return finish(await tools, agent?.cached ? agent.dir : undefined);
     }
-    const work = [tools, readyAgent(plan), readyImages(plan), readyWasiTarget(plan)] as const;
+    const work = [tools, readyAgent(plan), readyImages(plan), readyWasiTargets(plan)] as const;
     const [, agentDir] = await allOrFirstError(work);
     return finish(await tools, agentDir);
 
@@ -177,14 +178,17 @@ async function readyAgent(plan: Plan): Promise<string> {
     return plan.inTurn(() => buildAgent(rustcText ?? "", plan.make.logDir, plan.report));
 }
 
-async function readyWasiTarget(plan: Plan): Promise<void> {
-    if (plan.inspection.rust.hasWasiTarget) return;
-    const progress = plan.report.start("Rust target wasm32-wasip1");
+/** Without rustup only the first of them must be there (advice.ts): the others are for projects that ask for them. */
+async function readyWasiTargets(plan: Plan): Promise<void> {
+    const { rustup, wasiTargets } = plan.inspection.rust;
+    const missing = WASI_TARGETS.filter((target) => !wasiTargets.includes(target));
+    if (missing.length === 0 || !rustup) return;
+    const progress = plan.report.start(`Rust target ${missing.join(" and ")}`);
     try {
-        await run(["rustup", "target", "add", "wasm32-wasip1"], { timeoutSeconds: 600 });
+        await run(["rustup", "target", "add", ...missing], { timeoutSeconds: 600 });
         progress.done();
     } catch (error) {
-        progress.fail("`rustup target add wasm32-wasip1` failed");
+        progress.fail(`\`rustup target add ${missing.join(" ")}\` failed`);
         throw error;
     }
 }

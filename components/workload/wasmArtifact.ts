@@ -7,8 +7,8 @@ export interface WasmArtifactArgs {
     /** A WebAssembly file. Exactly one of `file` and `source` is given. Example: `target/hello.wasm`. */
     file?: pulumi.Input<string>;
     /**
-     * Folder of a cargo project with one binary, which is built for wasm32-wasip1 when its sources change. Example:
-     * `workloads/hello-world`.
+     * Folder of a cargo project with one binary, which is built when its sources change: for wasm32-wasip1, or for wasm32-wasip2
+     * where the project's `.cargo/config.toml` says `build.target = "wasm32-wasip2"`. Example: `workloads/hello-world`.
      */
     source?: pulumi.Input<string>;
     /** Registry (host or host:port) that the module is pushed to. Required. Example: `localhost:5001`. */

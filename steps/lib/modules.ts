@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { open, readdir, readFile, readlink } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import type { DescribeModuleInput, DescribeModuleOutput } from "../contract";
 import { isErrno, StepError } from "./errors";
 import { expandHome, sha256OfFile } from "./files";
@@ -43,7 +43,7 @@ export function moduleFault(head: Buffer): string | undefined {
             head.subarray(0, 5).toString("latin1") === "(modu"
                 ? " (it is in text form: `wat2wasm` translates it)"
                 : "";
-        return `is no WebAssembly: it does not begin with \\0asm${what}; build one with \`cargo build --target wasm32-wasip1\``;
+        return `is no WebAssembly: it does not begin with \\0asm${what}; build one with \`cargo build --target wasm32-wasip1\` or wasm32-wasip2`;
     }
     // Version and layer, 16 bits each: layer 0 is a module (version 1), layer 1 a component, whose version the node reads.
     const isComponent = head.length >= 8 && head.readUInt16LE(6) === 1;
@@ -84,17 +84,18 @@ export function checkSource(folder: string): void {
  */
 export async function hashOfSources(folder: string): Promise<string> {
     checkSource(folder);
-    const files = new Set<string>();
+    const around = surroundings(folder);
+    const files = new Set(around);
+    // What a workspace lends its members (`name.workspace = true`) is named in its own manifest: all of it counts.
+    const lent = around.filter((file) => basename(file) === "Cargo.toml").map(dirname);
     const folders = [folder];
+    for (const workspace of lent) folders.push(...(await dependencyFolders(workspace)));
     // Grows while it is walked: a dependency has dependencies.
     for (const one of folders) {
         for (const file of await filesIn(one)) files.add(file);
-        for (const dependency of pathDependencies(await readFile(join(one, "Cargo.toml"), "utf8"))) {
-            const target = resolve(one, dependency);
-            if (!folders.includes(target) && existsSync(join(target, "Cargo.toml"))) folders.push(target);
-        }
+        for (const dependency of await dependencyFolders(one))
+            if (!folders.includes(dependency)) folders.push(dependency);
     }
-    for (const file of surroundings(folder)) files.add(file);
 
     const hash = createHash("sha256");
     const named = [...files].map((file) => ({ file, name: relative(folder, file) }));
@@ -102,6 +103,14 @@ export async function hashOfSources(folder: string): Promise<string> {
         hash.update(`${name}\0${await contentHash(file)}\n`);
     }
     return hash.digest("hex");
+}
+
+/** Folders of the path dependencies that the manifest in a folder names. */
+async function dependencyFolders(folder: string): Promise<string[]> {
+    const manifest = await readFile(join(folder, "Cargo.toml"), "utf8");
+    return pathDependencies(manifest)
+        .map((path) => resolve(folder, path))
+        .filter((path) => existsSync(join(path, "Cargo.toml")));
 }
 
 async function contentHash(file: string): Promise<string> {

@@ -3,9 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
-import { buildFailed, modulesIn, targetFolder } from "../../../steps/buildModule";
+import { buildFailed, modulesIn, targetFolder, withoutHome } from "../../../steps/buildModule";
 import * as modules from "../../../steps/lib/modules";
 import { RunError } from "../../../steps/lib/run";
+import { targetIn, targetOf } from "../../../steps/lib/target";
 import { outputOf } from "../../../steps/pushArtifact";
 
 const folder = mkdtempSync(join(tmpdir(), "krustlet-stack-test-"));
@@ -112,6 +113,18 @@ describe("the hash of sources", () => {
         write({ "w/Cargo.lock": "2" });
         assert.notEqual(await hash("w/a"), before);
     });
+    it("knows what a workspace above lends", async () => {
+        write({
+            "l/Cargo.toml": '[workspace]\n[workspace.dependencies]\nlib = { path = "shared/lib" }\n',
+            "l/Cargo.lock": "",
+            "l/a/Cargo.toml": "[package]\n[dependencies]\nlib.workspace = true\n",
+            "l/shared/lib/Cargo.toml": "",
+            "l/shared/lib/src/lib.rs": "1",
+        });
+        const before = await hash("l/a");
+        write({ "l/shared/lib/src/lib.rs": "2" });
+        assert.notEqual(await hash("l/a"), before);
+    });
     it("reads path dependencies of every table", () => {
         const manifest = [
             '[package]\nname = "x"',
@@ -136,6 +149,50 @@ describe("a build", () => {
         );
         assert.notEqual(targetFolder("/a", {}), targetFolder("/b", {}));
     });
+    it("is for what the project's cargo settings say, and else for preview 1", () => {
+        const config = (target: string) => `[build]\ntarget = "${target}"\n`;
+        write({
+            "t/.git/HEAD": "",
+            "t/.cargo/config.toml": config("wasm32-wasip2"),
+            "t/a/b/Cargo.toml": "",
+            "t/other/.cargo/config.toml": config("wasm32-wasip1"),
+            "t/silent/.cargo/config.toml": "[net]\n",
+            "t/native/.cargo/config.toml": config("x86_64-unknown-linux-gnu"),
+            "u/.git/HEAD": "",
+            ".cargo/config.toml": config("wasm32-wasip2"),
+        });
+        const target = (name: string) => targetOf(join(folder, name));
+        assert.equal(target("t/a/b"), "wasm32-wasip2");
+        assert.equal(target("t/other"), "wasm32-wasip1");
+        assert.equal(target("t/silent"), "wasm32-wasip2");
+        // What lies above a repository is the machine's.
+        assert.equal(target("u"), "wasm32-wasip1");
+        assert.throws(
+            () => target("t/native"),
+            /native\/\.cargo\/config\.toml says build\.target = "x86_64-unknown-linux-gnu"; a Wasm node runs wasm32-wasip1 and wasm32-wasip2/,
+        );
+        rmSync(join(folder, ".cargo"), { recursive: true });
+    });
+    const settings: [string, string | undefined][] = [
+        ['[build]\ntarget = "a"', "a"],
+        ["[build]\njobs = 1\n  target='a' # c", "a"],
+        ['build.target = "a"', "a"],
+        ['[build]\ntarget = ["a"]', "a"],
+        ['[build]\ntarget-dir = "a"', undefined],
+        ['[target.a]\ntarget = "a"', undefined],
+        ['[build]\n# target = "a"', undefined],
+        ["", undefined],
+    ];
+    for (const [text, target] of settings) {
+        it(`reads ${JSON.stringify(text)}`, () => assert.equal(targetIn(text), target));
+    }
+    it("leaves no name of the user's home in the module", () => {
+        assert.equal(
+            withoutHome({ CARGO_HOME: '/h/"x"' }),
+            'build.rustflags=["--remap-path-prefix=/h/\\"x\\"=/cargo"]',
+        );
+        assert.match(withoutHome({}), /--remap-path-prefix=\/.*\/\.cargo=\/cargo/);
+    });
     it("finds the binary in cargo's messages", () => {
         const messages = [
             { reason: "compiler-artifact", executable: null },
@@ -147,14 +204,17 @@ describe("a build", () => {
         ]);
     });
     const failure = (stderr: string) =>
-        buildFailed("/a", new RunError(["cargo"], { stdout: "", stderr, exitCode: 101 }, "exit code 101"))
-            .message;
+        buildFailed(
+            "/a",
+            "wasm32-wasip2",
+            new RunError(["cargo"], { stdout: "", stderr, exitCode: 101 }, "exit code 101"),
+        ).message;
     it("says what to do about a missing target", () => {
         const words =
-            "error[E0463]: can't find crate for `std`\n  = note: the `wasm32-wasip1` target may not be installed";
+            "error[E0463]: can't find crate for `std`\n  = note: the `wasm32-wasip2` target may not be installed";
         assert.equal(
             failure(words),
-            "WasmArtifact.source: Rust's target wasm32-wasip1 is missing; run `rustup target add wasm32-wasip1`",
+            "WasmArtifact.source: Rust's target wasm32-wasip2 is missing; run `rustup target add wasm32-wasip2`",
         );
     });
     it("says what to do about a lock file that does not fit", () => {

@@ -21,7 +21,7 @@ const rust: InspectedRust = {
     rustc: version("1.95.0"),
     rustcText: "rustc 1.95.0",
     rustup: "/usr/bin/rustup",
-    hasWasiTarget: true,
+    wasiTargets: ["wasm32-wasip1", "wasm32-wasip2"],
     agent: { dir: "/cache/krustlet/1", cached: true },
 };
 
@@ -62,19 +62,21 @@ describe("Docker", () => {
 describe("Rust", () => {
     it("is fine, or will be completed by rustup", () => {
         assert.equal(rustProblem(rust), undefined);
-        assert.equal(rustProblem({ ...rust, hasWasiTarget: false }), undefined);
+        assert.equal(rustProblem({ ...rust, wasiTargets: [] }), undefined);
     });
     it("has to be there, new enough, and able to compile the workloads", () => {
-        assert.match(rustProblem({ hasWasiTarget: false })?.what ?? "", /no Rust toolchain/);
+        assert.match(rustProblem({ wasiTargets: [] })?.what ?? "", /no Rust toolchain/);
         assert.deepEqual(rustProblem({ ...rust, rustc: version("1.63.0"), rustup: undefined }), {
             what: "Rust is 1.63.0, older than 1.95.0",
             todo: "Install Rust with rustup: https://rustup.rs",
         });
         assert.equal(rustProblem({ ...rust, rustc: version("1.80.1") })?.todo, "Run `rustup update stable`");
         assert.match(
-            rustProblem({ ...rust, rustup: undefined, hasWasiTarget: false })?.todo ?? "",
+            rustProblem({ ...rust, rustup: undefined, wasiTargets: ["wasm32-wasip2"] })?.todo ?? "",
             /libstd-rust-dev-wasm32/,
         );
+        // The second target is for components alone.
+        assert.equal(rustProblem({ ...rust, rustup: undefined, wasiTargets: ["wasm32-wasip1"] }), undefined);
     });
 });
 
@@ -133,6 +135,7 @@ describe("the doctor's table", () => {
                 "docker",
                 "rust",
                 "rust wasm32-wasip1",
+                "rust wasm32-wasip2",
                 "krustlet-wasi, wasm-oci",
                 "pulumi",
                 "plugin command",
@@ -145,6 +148,16 @@ describe("the doctor's table", () => {
             ],
         );
         assert.deepEqual(problemsOf(diagnose(facts)), []);
+    });
+    it("says where the targets of the workloads come from", () => {
+        const of = (known: InspectedRust) => ({ ...facts, inspection: { ...inspection, rust: known } });
+        const one = { ...rust, wasiTargets: ["wasm32-wasip1"] as const };
+        assert.equal(row(of(one), "rust wasm32-wasip1")?.decision, "here");
+        assert.equal(row(of(one), "rust wasm32-wasip2")?.decision, "not here; will be added with rustup");
+        assert.equal(
+            row(of({ ...one, rustup: undefined }), "rust wasm32-wasip2")?.decision,
+            "not here; components alone need it",
+        );
     });
     it("says what a download is verified with", () => {
         assert.equal(

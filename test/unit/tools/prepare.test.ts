@@ -54,7 +54,7 @@ function programs(): Record<string, string> {
         rustc: program(
             'if [ "$1" = --print ]; then echo "$SYSROOT"; else echo "rustc 1.95.0 (f2d3ce0bd 2026-03-21)"; fi',
         ),
-        rustup: program('mkdir -p "$SYSROOT/lib/rustlib/$3/lib"'),
+        rustup: program('shift 2; for target; do mkdir -p "$SYSROOT/lib/rustlib/$target/lib"; done'),
         cargo: program(`
             echo "$1" >>"$CARGO_TARGET_DIR/asked"
             mkdir -p "$CARGO_TARGET_DIR/release"
@@ -167,7 +167,7 @@ describe("npm run up -- --tools-only", () => {
         const targets = path.join(dir, "cache/krustlet-stack/cargo-target");
         const [target] = await fs.readdir(targets);
         assert.equal(await fs.readFile(path.join(targets, target, "asked"), "utf8"), "clean\nbuild\n");
-        assert.match(first.stderr, /✓ Rust target wasm32-wasip1/);
+        assert.match(first.stderr, /✓ Rust target wasm32-wasip1 and wasm32-wasip2/);
         assert.doesNotMatch(first.stderr, /Air-gapped/);
         for (const [name, { version }] of Object.entries(PLUGINS)) {
             const plugin = path.join(
@@ -254,6 +254,7 @@ describe("npm run doctor", () => {
         );
         assert.match(stdout, /✓ {2}image registry +3\.1\.1 +in Docker, by its pinned digest\n/);
         assert.match(stdout, /✓ {2}rust wasm32-wasip1 +not here; will be added with rustup\n/);
+        assert.match(stdout, /✓ {2}rust wasm32-wasip2 +not here; will be added with rustup\n/);
         assert.match(stdout, /What is not here comes from official releases: 127\.0\.0\.1:\d+ answers\./);
         assert.match(stdout, /Nothing is missing that `npm run up` could not get\./);
         for (const place of ["home", "cache", "sysroot"])

@@ -143,8 +143,11 @@ fn images(config: &Config) -> Result<Images> {
         trusted_ca_file: config.trusted_ca_file.clone(),
         ..krustlet_oci::ClientConfig::default()
     })?;
-    let engine =
-        Engine::new(EngineConfig { code_cache: Some(config.data_dir.join("code")), ..EngineConfig::default() })?;
+    let engine = Engine::new(EngineConfig {
+        code_cache: Some(config.data_dir.join("code")),
+        trusted_ca_file: config.trusted_ca_file.clone(),
+        ..EngineConfig::default()
+    })?;
     Ok(Images::new(client, engine, &config.data_dir, config.image_limits))
 }
 

@@ -1,8 +1,10 @@
-//! `krustlet-wasi`: a Kubernetes node agent that runs WebAssembly modules (WASI preview 1) as pods.
+//! `krustlet-wasi`: a Kubernetes node agent that runs WebAssembly programs (modules of WASI preview 1, components of WASI 0.2) as
+//! pods. `krustlet-wasi run` runs one without a cluster.
 //!
 //! Command line, labels and taints are those of Krustlet (<https://docs.krustlet.dev>).
 //!
-//! Exit codes: 0 after SIGTERM or SIGINT, 1 after a failure, 2 for a bad command line.
+//! Exit codes of the agent: 0 after SIGTERM or SIGINT, 1 after a failure, 2 for a bad command line. Those of `run` are the
+//! program's.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod agent;
@@ -14,14 +16,16 @@ mod join;
 mod labels;
 mod logs;
 mod node;
+mod origins;
 mod pods;
 mod quantity;
+mod run;
 mod server;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Flags, Surroundings};
@@ -30,11 +34,39 @@ use crate::config::{Config, Flags, Surroundings};
 const WORKER_THREADS: usize = 2;
 /// Without the engine's warnings about single calls of a guest, which could fill the log with them.
 const DEFAULT_FILTER: &str = "info,wasmtime_wasi=error,wasmtime_wasi_http=error";
+/// Who runs one program wants to read what that says.
+const DEFAULT_FILTER_OF_RUN: &str = "warn,wasmtime_wasi=error,wasmtime_wasi_http=error";
 /// How long work that is still running may hold up the exit.
 const EXIT_LIMIT: Duration = Duration::from_millis(500);
 
+/// A Kubernetes node that runs WebAssembly programs as pods
+#[derive(Parser)]
+#[command(name = "krustlet-wasi", version, long_about = None, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    node: Flags,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Flags),
+}
+
 fn main() -> ExitCode {
-    let config = match Config::resolve(Flags::parse(), &Surroundings::here()) {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Run(flags)) => {
+            begin(DEFAULT_FILTER_OF_RUN);
+            finish(with_runtime(run::run(flags)))
+        }
+        None => agent(cli.node),
+    }
+}
+
+fn agent(flags: Flags) -> ExitCode {
+    let config = match Config::resolve(flags, &Surroundings::here()) {
         Ok(config) => config,
         Err(faults) => {
             for fault in faults {
@@ -43,32 +75,35 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    begin(DEFAULT_FILTER);
+    finish(with_runtime(agent::run(&config)).and_then(|result| result).map(|()| {
+        tracing::info!("stopped");
+        ExitCode::SUCCESS
+    }))
+}
+
+/// What the process needs before anything else: a log, cryptography, open files.
+fn begin(default_filter: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     install_crypto();
     if let Err(error) = files::raise_open_files_limit() {
         tracing::warn!("the limit of open files stays as it is: {error}");
     }
+}
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => {
-            let result = runtime.block_on(agent::run(&config));
-            runtime.shutdown_timeout(EXIT_LIMIT);
-            result
-        }
-        Err(error) => Err(error.into()),
-    };
-    match result {
-        Ok(()) => {
-            tracing::info!("stopped");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+fn with_runtime<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(EXIT_LIMIT);
+    Ok(result)
+}
+
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 /// One provider of cryptography for all of rustls; a second call changes nothing.

@@ -3,14 +3,13 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::Args;
 
 use crate::logs;
 use crate::node::Reserve;
 
-/// A Kubernetes node that runs WebAssembly modules as pods.
-#[derive(Parser, Clone, Debug)]
-#[command(name = "krustlet-wasi", version, about, long_about = None)]
+/// The flags of the node agent.
+#[derive(Args, Clone, Debug)]
 pub struct Flags {
     /// Address that the log port listens on [default: the node IP]
     #[arg(short = 'a', long, env = "KRUSTLET_ADDRESS")]
@@ -99,4 +98,9 @@ pub struct Flags {
     /// Folders of this machine (absolute paths, separated by commas) below which hostPath volumes may be [default: none]
     #[arg(long, env = "KRUSTLET_ALLOWED_HOST_PATHS", value_delimiter = ',')]
     pub(super) allowed_host_paths: Vec<String>,
+
+    /// Certificate authorities (PEM) that are trusted besides this machine's own, for registries and for HTTP requests of pods
+    /// [default: none]
+    #[arg(long, env = "KRUSTLET_TRUSTED_CA_FILE")]
+    pub(super) trusted_ca_file: Option<PathBuf>,
 }

@@ -12,7 +12,7 @@ use super::events::Subject;
 use super::machine::Termination;
 use super::resources::Resources;
 use super::tail::Tail;
-use super::{Shared, command};
+use super::{Shared, command, http};
 use crate::images::{Image, ImageError, Request};
 use crate::logs::ContainerLog;
 use crate::quantity;
@@ -80,6 +80,10 @@ pub async fn launch(
     let config = |why| LaunchError::Config(CONFIG_ERROR, why);
     let image = pull(shared, resources, subject, container).await?;
     let memory_limit_bytes = memory_limit(container).map_err(config)?;
+    let http = http::access(&resources.pod(), &container.name).map_err(config)?;
+    for note in http.notes {
+        shared.events.warning(&pod_of(resources), "PathOfOriginIgnored", note);
+    }
     let built = resources.environment(container).await.map_err(config)?;
     for note in built.skipped {
         shared.events.warning(&pod_of(resources), "InvalidEnvironmentVariableNames", note);
@@ -98,6 +102,7 @@ pub async fn launch(
     spec.env = env;
     spec.memory_limit_bytes = memory_limit_bytes;
     spec.mounts = mounted.mounts;
+    spec.http = http.access;
     shared.events.normal(subject, "Created", format!("Created container {}", container.name));
     let at = Timestamp::now();
     let guest = shared.images.engine().start(&image.module, spec);

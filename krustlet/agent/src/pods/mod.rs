@@ -14,6 +14,7 @@ mod events;
 mod fit;
 #[cfg(test)]
 mod guest_tests;
+mod http;
 mod launch;
 mod listing;
 mod machine;
@@ -54,6 +55,7 @@ use tokio::time::timeout;
 pub use self::directory::{ContainerView, Directory, PodView};
 pub use self::env::Node;
 pub use self::events::Events;
+pub use self::http::most_requests;
 use self::listing::{Listing, Patience};
 pub use self::objects::Objects;
 pub use self::places::Places;

@@ -22,6 +22,7 @@ use super::backoff;
 use super::course::Course;
 use super::directory::pod_dir;
 use super::events::Subject;
+use super::http;
 use super::machine::Event;
 use super::places::Place;
 use super::policy::Policy;
@@ -218,8 +219,12 @@ impl Worker {
             if resized(&self.pod, &now.pod) && !self.course.over {
                 self.shared.events.warning(&self.subject, "ResizeInfeasible", admit::RESIZE.into());
             }
+            let mended = http::changed(&self.pod, &now.pod);
             self.resources.update(now.pod.clone());
             self.pod = now.pod;
+            if mended {
+                self.each(&Event::ConfigChanged);
+            }
         }
         self.course.set_deadlines(&self.pod, self.start_time, Instant::now(), Timestamp::now());
         self.refuse_ephemeral();

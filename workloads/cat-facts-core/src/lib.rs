@@ -24,21 +24,28 @@ pub use fact::{Answer, BODY_LIMIT_BYTES, Fault, read_limited};
 pub use settings::Settings;
 pub use url::Url;
 
+/// What the log's lines are by: `RUST_LOG=cat_facts=error`.
+const NAME: &str = "cat_facts";
+
 /// Asks for facts without end. `get` sends a GET request to a URL and returns the answer, whatever its status; its error is for
 /// people. Returns only when the environment makes no sense.
 pub fn run<E: std::fmt::Display>(get: impl Fn(&Url) -> Result<Answer, E>) -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    env_logger::Builder::new()
+        // It tells of each request at the level of facts. Who wants that asks for it by this name.
+        .filter_module("wasi_experimental_http", log::LevelFilter::Warn)
+        .parse_env(env_logger::Env::default().default_filter_or("info"))
+        .init();
     let settings = match Settings::read(|name| std::env::var_os(name)) {
         Ok(settings) => settings,
         Err(faults) => {
-            faults.iter().for_each(|fault| log::error!("{fault}"));
+            faults.iter().for_each(|fault| log::error!(target: NAME, "{fault}"));
             return ExitCode::FAILURE;
         }
     };
     loop {
         match fact::of(get(&settings.url)) {
-            Ok(fact) => log::info!("Cat Fact: {fact}"),
-            Err(fault) => log::error!("no fact from {}: {fault}", settings.url),
+            Ok(fact) => log::info!(target: NAME, "Cat Fact: {fact}"),
+            Err(fault) => log::error!(target: NAME, "no fact from {}: {fault}", settings.url),
         }
         sleep(settings.interval);
     }

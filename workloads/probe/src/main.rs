@@ -18,6 +18,8 @@
 //! random                16 hexadecimal digits                 clock                 milliseconds since 1970
 //! stdin                 "stdin: N bytes": all of standard input is read
 //! connect HOST PORT     "connected", or "not connected: " and why
+//! get URL               "200 BODY": an HTTP request; or "no answer: " and why
+//! get-both URL URL      the same for two: the second is sent while the first is under way
 //! recurse               calls itself until it is ended        trap                  ends by a trap
 //! exit CODE             ends with CODE
 //! ```
@@ -28,6 +30,7 @@
 //! Built for `wasm32-wasip1` it is a WASI preview 1 module, for `wasm32-wasip2` a WASI 0.2 component.
 
 mod files;
+mod http;
 
 use std::collections::hash_map::RandomState;
 use std::env;
@@ -106,6 +109,13 @@ fn run(command: &str, words: &mut Words, held: &mut Vec<Vec<u8>>) -> io::Result<
             Ok(_) => println!("connected"),
             Err(error) => println!("not connected: {error}"),
         },
+        "get" => println!("{}", http::told(http::get(&words.text(command)))),
+        "get-both" => {
+            let urls = (words.text(command), words.text(command));
+            for answer in http::both(&urls.0, &urls.1) {
+                println!("{}", http::told(answer));
+            }
+        }
         "recurse" => {
             black_box(recurse(0));
         }

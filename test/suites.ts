@@ -73,6 +73,15 @@ const lint: Suite = {
             { argv: [bin(context.root, "eslint"), "."] },
             { argv: [bin(context.root, "prettier"), "--check", "--log-level=warn", "."] },
             { argv: ["cargo", "fmt", "--all", "--check"], cwd: "krustlet" },
+            { argv: ["cargo", "fmt", "--all", "--check"], cwd: "workloads" },
+            {
+                argv: ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--quiet"].concat([
+                    "--",
+                    "-D",
+                    "warnings",
+                ]),
+                cwd: "workloads",
+            },
             {
                 argv: [
                     "cargo",
@@ -130,9 +139,20 @@ const rust: Suite = {
                 env: { ...context.env, KRUSTLET_TEST_REGISTRY: address },
                 timeoutMinutes: 40,
             });
-            return cargoCounts(output, exitCode);
+            return add(cargoCounts(output, exitCode), await workloadTests(context));
         }),
 };
+
+/** What the workloads share has tests of its own, which run on this machine and need no WebAssembly. */
+async function workloadTests(context: SuiteContext): Promise<Counts> {
+    const argv = ["cargo", "test", "--locked", "--quiet", "--package", "cat-facts-core"];
+    const { output, exitCode } = await stream(argv, {
+        cwd: path.join(context.root, "workloads"),
+        env: { ...context.env, CARGO_TARGET_DIR: path.join(context.env.CARGO_TARGET_DIR, "workloads") },
+        timeoutMinutes: 10,
+    });
+    return cargoCounts(output, exitCode);
+}
 
 const plugins: Suite = {
     name: "plugins",

@@ -134,18 +134,15 @@ async function build(context: SuiteContext): Promise<Modules> {
         (await runStep(context, "buildModule", { source: source(name) })).file;
     const [hello, ticker] = [await built("hello-world"), await built("ticker")];
     const probe = await built("probe");
-    // The step builds preview 1 modules alone. A second target in the same folder, which is the step's own.
+    const [catFacts, catFactsComponent] = [await built("cat-facts"), await built("cat-facts-component")];
+    // The step builds the probe for preview 1. A second target in the same folder, which is the step's own.
     const target = "wasm32-wasip2";
     const env = { ...context.env, CARGO_TARGET_DIR: targetFolder(source("probe"), context.env) };
     const argv = ["cargo", "build", "--release", "--locked", `--target=${target}`];
     const options = { cwd: source("probe"), env, timeoutSeconds: 600 };
-    const first = await run(argv, { ...options, allowFailure: true });
-    if (first.exitCode !== 0) {
-        await run(["rustup", "target", "add", target], { env: context.env });
-        await run(argv, options);
-    }
+    await run(argv, options);
     const component = path.join(env.CARGO_TARGET_DIR, target, "release", "probe.wasm");
-    return { hello, ticker, probe, component };
+    return { hello, ticker, probe, component, catFacts, catFactsComponent };
 }
 
 async function push(
@@ -161,16 +158,17 @@ async function push(
         return { image: reference, imageId: pushed.reference, file };
     };
     // The step takes modules alone.
-    const { digest } = await pushArtifact(registry, "component", "v1", readFileSync(files.component));
+    const component = async (name: string, file: string): Promise<PushedModule> => {
+        const { digest } = await pushArtifact(registry, name, "v1", readFileSync(file));
+        return { image: `${registry}/${name}:v1`, imageId: `${registry}/${name}@${digest}`, file };
+    };
     return {
         hello: await byStep("hello-world", files.hello),
         ticker: await byStep("ticker", files.ticker),
         probe: await byStep("probe", files.probe),
-        component: {
-            image: `${registry}/component:v1`,
-            imageId: `${registry}/component@${digest}`,
-            file: files.component,
-        },
+        catFacts: await byStep("cat-facts", files.catFacts),
+        component: await component("component", files.component),
+        catFactsComponent: await component("cat-facts-component", files.catFactsComponent),
     };
 }
 

@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { endingStories } from "./cases/endings";
 import { environmentCases } from "./cases/environment";
 import { emptyDirCases, hostPathCases } from "./cases/folders";
+import { httpStories } from "./cases/http";
 import { imageCases } from "./cases/images";
 import { imageStories, pushImages } from "./cases/imageStories";
 import { lifecycleCases } from "./cases/lifecycle";
@@ -21,6 +22,7 @@ const AT_A_TIME = 20;
 // What takes longest begins first.
 const tests: (Case | Story)[] = [
     ...endingStories,
+    ...httpStories,
     ...volumeStories,
     ...imageStories,
     ...imageCases(),

@@ -42,6 +42,10 @@ export interface NodeUnderTest {
         component: PushedModule;
         ticker: PushedModule;
         hello: PushedModule;
+        /** workloads/cat-facts: a module. */
+        catFacts: PushedModule;
+        /** workloads/cat-facts-component. */
+        catFactsComponent: PushedModule;
     };
 }
 

@@ -27,6 +27,7 @@ function changed(text: string, what: string | RegExp, by: string): string {
 }
 
 const OURS: Record<string, string[]> = {
+    workloads: ["cat-facts", "cat-facts-component", "cat-facts-core"],
     krustlet: ["krustlet-http", "krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"],
 };
 const crateFindings = (workspace: string, text: string) =>

@@ -32,11 +32,14 @@ function holding(file: string, below: string): string[] {
         .sort();
 }
 
-/** Every Cargo workspace: the node agent's, that of its tests' guests, and each workload, which is a project of its own. */
+/**
+ * Every Cargo workspace, which is what has a lock file: the node agent's, that of its tests' guests, and the workloads', most of
+ * them projects of their own.
+ */
 export const cargoWorkspaces = [
     "krustlet",
-    ...holding("Cargo.toml", "krustlet/runtime/tests"),
-    ...holding("Cargo.toml", "workloads"),
+    ...holding("Cargo.lock", "krustlet/runtime/tests"),
+    ...holding("Cargo.lock", "workloads"),
 ];
 
 /** Every Go module: those that pin what the air-gapped builds are made from, our own programs, and the tests' tools. */

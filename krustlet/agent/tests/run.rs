@@ -85,8 +85,7 @@ fn requests_go_to_allowed_origins_and_nowhere_else() {
         assert_eq!(server.asked(), before + 1);
 
         // A whole URL stands for its origin, and that is said.
-        let (_, out, err) =
-            run(&["-a", &url], program, &["get", &url]).end();
+        let (_, out, err) = run(&["-a", &url], program, &["get", &url]).end();
         assert!(err.contains("not the path") && err.contains(&server.origin), "{err}");
         assert!(out.starts_with("200 "), "{out}");
 

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::Parser;
 
 use crate::logs;
 use crate::node::Reserve;
 
 /// The flags of the node agent.
-#[derive(Args, Clone, Debug)]
+#[derive(Parser, Clone, Debug)]
 pub struct Flags {
     /// Address that the log port listens on [default: the node IP]
     #[arg(short = 'a', long, env = "KRUSTLET_ADDRESS")]
@@ -98,9 +98,4 @@ pub struct Flags {
     /// Folders of this machine (absolute paths, separated by commas) below which hostPath volumes may be [default: none]
     #[arg(long, env = "KRUSTLET_ALLOWED_HOST_PATHS", value_delimiter = ',')]
     pub(super) allowed_host_paths: Vec<String>,
-
-    /// Certificate authorities (PEM) that are trusted besides this machine's own, for registries and for HTTP requests of pods
-    /// [default: none]
-    #[arg(long, env = "KRUSTLET_TRUSTED_CA_FILE")]
-    pub(super) trusted_ca_file: Option<PathBuf>,
 }

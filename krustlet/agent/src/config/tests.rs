@@ -2,19 +2,14 @@ use clap::Parser;
 
 use super::*;
 
-#[derive(Parser)]
-struct Cli {
-    #[command(flatten)]
-    flags: Flags,
-}
-
 fn around() -> Surroundings {
     Surroundings { hostname: Some("Build-Box".into()), home: Some("/home/me".into()), kubeconfig: None }
 }
 
 fn resolve(argv: &[&str]) -> Result<Config, Vec<String>> {
-    let cli = Cli::try_parse_from(std::iter::once(&"krustlet-wasi").chain(argv)).map_err(|e| vec![e.to_string()])?;
-    Config::resolve(cli.flags, &around())
+    let flags =
+        Flags::try_parse_from(std::iter::once(&"krustlet-wasi").chain(argv)).map_err(|e| vec![e.to_string()])?;
+    Config::resolve(flags, &around())
 }
 
 #[test]

@@ -4,7 +4,9 @@ export { CertificateApproval, type CertificateApprovalArgs } from "./node/certif
 export { KrustletBootstrap, type KrustletBootstrapArgs } from "./node/krustletBootstrap";
 export { KrustletNode, type KrustletNodeArgs } from "./node/krustletNode";
 export { LocalRegistry, type LocalRegistryArgs } from "./registry/localRegistry";
-export { WasmArtifact, type WasmArtifactArgs } from "./workload/wasmArtifact";
+export { RegistryHosting, type RegistryHostingArgs } from "./registry/registryHosting";
+export { RegistryPullSecret, type RegistryPullSecretArgs } from "./registry/registryPullSecret";
+export { WasmArtifact, type ArtifactFormat, type WasmArtifactArgs } from "./workload/wasmArtifact";
 export {
     WasmWorkload,
     type RestartPolicy,

@@ -23,6 +23,13 @@ export const dnsLabel = matching(
     63,
 );
 
+/** A DNS subdomain (RFC 1123): names of most Kubernetes objects. */
+export const dnsName = matching(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    'lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "pull")',
+    253,
+);
+
 /** Docker's own rule. */
 export const containerName = matching(
     /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/,
@@ -75,6 +82,12 @@ export const repository = matching(
 export const tag = matching(
     /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/,
     'a tag of letters, digits, ".", "_" and "-" (for example "v1")',
+);
+
+/** An artifact that is in a registry already. */
+export const artifactReference = matching(
+    /^[^\s@]+\/[^\s@:]+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$/,
+    'a reference with its registry and a tag or a digest (for example "ghcr.io/you/hello-wasm:v1")',
 );
 
 /** An image by digest: what it names never changes, so a new image is a new value. */

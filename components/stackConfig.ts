@@ -30,6 +30,11 @@ export const configKeys: Record<string, { read: Reader; argument: string }> = {
     registryImage: { read: asText, argument: "registry.image" },
     registryAddress: { read: asText, argument: "registry.address" },
     registryPlainHttp: { read: asBoolean, argument: "registry.plainHttp" },
+    registryKeepData: { read: asBoolean, argument: "registry.keepData" },
+    registryTrustedCaFile: { read: asText, argument: "registry.trustedCaFile" },
+    registryDockerConfigFile: { read: asText, argument: "registry.dockerConfigFile" },
+    registryPullSecret: { read: asBoolean, argument: "registry.pullSecret" },
+    registryContainerName: { read: asText, argument: "registry.containerName" },
     nodes: { read: asList, argument: "nodes" },
     workloads: { read: asList, argument: "workloads" },
 };
@@ -60,8 +65,21 @@ export function stackArgs({ values, secretKeys, home }: StackConfig): WasmStackA
     };
 
     const elsewhere = value("registryAddress") !== undefined;
-    const local = { port: value("registryPort"), image: value("registryImage") };
-    const remote = { address: value("registryAddress"), plainHttp: value("registryPlainHttp") };
+    const containerName = value("registryContainerName");
+    const local = {
+        port: value("registryPort"),
+        image: value("registryImage"),
+        containerName,
+        keepData: value("registryKeepData"),
+    };
+    const remote = {
+        address: value("registryAddress"),
+        plainHttp: value("registryPlainHttp"),
+        trustedCaFile: value("registryTrustedCaFile"),
+        dockerConfigFile: value("registryDockerConfigFile"),
+        pullSecret: value("registryPullSecret"),
+        containerName,
+    };
     // Nothing is known of these values yet but their names: the rules below say what is wrong with them.
     const args = {
         cluster: present({

@@ -1,17 +1,17 @@
 import * as pulumi from "@pulumi/pulumi";
 import { KindCluster } from "./cluster/kindCluster";
-import {
-    CLUSTER_NAME,
-    NODE_IMAGE,
-    NODE_NAME,
-    NODE_PORT,
-    NODE_PROGRAM,
-    REGISTRY_IMAGE,
-    REGISTRY_PORT,
-} from "./defaults";
+import { CLUSTER_NAME, NODE_IMAGE, NODE_NAME, NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "./defaults";
 import { defaultStateDir, owner } from "./names";
 import { KrustletNode } from "./node/krustletNode";
-import { defaultContainerName, LocalRegistry, localRegistryAddress } from "./registry/localRegistry";
+import { dataVolumeName, defaultContainerName } from "./registry/localRegistry";
+import {
+    hostOf,
+    hostRegistry,
+    pullSecrets,
+    stackRegistry,
+    type PullSecrets,
+    type StackRegistry,
+} from "./registry/stackRegistry";
 import { stepInvoke } from "./step";
 import { throwProblems } from "./validation";
 import { WasmArtifact } from "./workload/wasmArtifact";
@@ -20,7 +20,6 @@ import {
     wasmStackProblems,
     type WasmStackArgs,
     type WasmStackNodeArgs,
-    type WasmStackRegistryArgs,
     type WasmStackWorkloadArgs,
 } from "./wasmStackArgs";
 
@@ -31,16 +30,6 @@ export interface WasmStackWorkload {
     namespace: string;
     /** Shows its log. Wants a KUBECONFIG for the cluster. */
     logsCommand: string;
-}
-
-/** The registry, as the rest of the stack needs it. */
-interface Registry {
-    /** Known as soon as the registry answers. */
-    address: pulumi.Output<string>;
-    /** Changes when the registry has lost what it held. */
-    instance?: pulumi.Output<string>;
-    /** The registry, where it is spoken to over plain HTTP. Known from the start. */
-    insecure: pulumi.Output<string[]>;
 }
 
 /**
@@ -75,11 +64,14 @@ export class WasmStack extends pulumi.ComponentResource {
 
         this.preflight = this.check(args);
         const cluster = this.cluster(name, args);
-        const registry = this.registry(name, args.registry ?? {});
+        const checked = this.checked.bind(this);
+        const registry = stackRegistry(name, args.registry ?? {}, checked, this);
+        hostRegistry(name, registry, cluster, this);
+        const pull = pullSecrets(name, args.registry ?? {}, cluster, checked, this);
         const nodes = nodesOf(args).map((node) => this.node(name, node, cluster, registry));
         const workloads = (args.workloads ?? []).map((workload) => {
             const image = this.image(name, workload, registry);
-            return { workload, image, object: this.workload(name, workload, image, nodes, cluster) };
+            return { workload, image, object: this.workload(name, workload, image, nodes, cluster, pull) };
         });
 
         this.kubeconfigFile = cluster.kubeconfigFile;
@@ -108,8 +100,11 @@ export class WasmStack extends pulumi.ComponentResource {
     }
 
     private check(args: WasmStackArgs): pulumi.Output<unknown> {
-        const { address, containerName, port } = args.registry ?? {};
-        const local = { containerName: containerName ?? defaultContainerName(), port: port ?? REGISTRY_PORT };
+        const { address, plainHttp, trustedCaFile, keepData, port, ...given } = args.registry ?? {};
+        const containerName = given.containerName ?? defaultContainerName();
+        const dataVolume = keepData ? pulumi.output(containerName).apply(dataVolumeName) : undefined;
+        const local = { containerName, port: port ?? REGISTRY_PORT, dataVolume };
+        const remote = address && { address: hostOf(address), plainHttp: plainHttp ?? false, trustedCaFile };
         const nodes = nodesOf(args).map((node) => ({
             name: node.name,
             port: node.port ?? NODE_PORT,
@@ -117,7 +112,7 @@ export class WasmStack extends pulumi.ComponentResource {
             program: node.program ?? NODE_PROGRAM,
         }));
         const modules = (args.workloads ?? [])
-            .filter(({ image }) => image === undefined)
+            .filter(({ image, reference }) => image === undefined && reference === undefined)
             .map(({ file, source }) => ({ file, source }));
         return stepInvoke(
             "preflight",
@@ -125,7 +120,7 @@ export class WasmStack extends pulumi.ComponentResource {
                 owner: owner(),
                 cluster: pulumi.output({ name: args.cluster?.name ?? CLUSTER_NAME }),
                 localRegistry: address === undefined ? pulumi.output(local) : undefined,
-                remoteRegistry: address === undefined ? undefined : hostOf(address),
+                remoteRegistry: remote || undefined,
                 nodes: pulumi.output(nodes),
                 modules: pulumi.output(modules),
             },
@@ -150,29 +145,7 @@ export class WasmStack extends pulumi.ComponentResource {
         );
     }
 
-    private registry(name: string, args: WasmStackRegistryArgs): Registry {
-        const { address, plainHttp, ...localArgs } = args;
-        if (address !== undefined) {
-            return {
-                address: this.checked(address),
-                insecure: pulumi.output(plainHttp ? [hostOf(address)] : []),
-            };
-        }
-        const port = localArgs.port ?? REGISTRY_PORT;
-        const local = new LocalRegistry(
-            `${name}-registry`,
-            {
-                ...localArgs,
-                port: this.checked(port),
-                image: this.checked(localArgs.image ?? REGISTRY_IMAGE),
-            },
-            { parent: this },
-        );
-        const insecure = pulumi.output(port).apply((known) => [localRegistryAddress(known)]);
-        return { address: local.address, instance: local.instance, insecure };
-    }
-
-    private node(name: string, node: NamedNode, cluster: KindCluster, registry: Registry) {
+    private node(name: string, node: NamedNode, cluster: KindCluster, registry: StackRegistry) {
         const { name: nodeName, ip, ...rest } = node;
         const component = new KrustletNode(
             `${name}-${nodeName}`,
@@ -182,27 +155,37 @@ export class WasmStack extends pulumi.ComponentResource {
                 nodeIp: ip ?? cluster.gatewayAddress,
                 kubeconfigFile: cluster.kubeconfigFile,
                 clusterIdentity: cluster.identity,
-                insecureRegistries: registry.insecure,
+                insecureRegistries: registry.insecureRegistries,
+                trustedCaFile: registry.trustedCaFile,
             },
             { parent: this, provider: cluster.provider, deletedWith: cluster.provider },
         );
         return { nodeName, component };
     }
 
-    /** The workload's module by digest, built and pushed if need be. */
-    private image(name: string, workload: WasmStackWorkloadArgs, registry: Registry): pulumi.Input<string> {
+    /** The workload's module by digest, built and pushed, or looked up, if need be. */
+    private image(
+        name: string,
+        workload: WasmStackWorkloadArgs,
+        registry: StackRegistry,
+    ): pulumi.Input<string> {
         if (workload.image !== undefined) return workload.image;
+        const { insecureRegistries, trustedCaFile, dockerConfigFile } = registry;
+        const origin =
+            workload.reference === undefined
+                ? {
+                      file: workload.file && this.checked(workload.file),
+                      source: workload.source && this.checked(workload.source),
+                      registry: registry.address,
+                      repository: workload.repository ?? workload.name,
+                      tag: workload.tag,
+                      deleteTag: workload.deleteTag,
+                      registryInstance: registry.instance,
+                  }
+                : { reference: this.checked(workload.reference) };
         return new WasmArtifact(
             `${name}-${workload.name}-artifact`,
-            {
-                file: workload.file && this.checked(workload.file),
-                source: workload.source && this.checked(workload.source),
-                registry: registry.address,
-                repository: workload.repository ?? workload.name,
-                tag: workload.tag,
-                insecureRegistries: registry.insecure,
-                registryInstance: registry.instance,
-            },
+            { ...origin, insecureRegistries, trustedCaFile, dockerConfigFile },
             { parent: this },
         ).reference;
     }
@@ -213,6 +196,7 @@ export class WasmStack extends pulumi.ComponentResource {
         image: pulumi.Input<string>,
         nodes: { nodeName: string; component: KrustletNode }[],
         cluster: KindCluster,
+        pull: PullSecrets,
     ): WasmWorkload {
         const { kind, args, env, replicas, namespace, restartPolicy, terminationGracePeriodSeconds } =
             workload;
@@ -225,6 +209,7 @@ export class WasmStack extends pulumi.ComponentResource {
                 terminationGracePeriodSeconds,
                 appName: workload.name,
                 node: chosen?.component.hostname,
+                imagePullSecrets: pull(workload),
             },
             {
                 parent: this,
@@ -241,9 +226,4 @@ type NamedNode = WasmStackNodeArgs & { name: string };
 
 function nodesOf(args: WasmStackArgs): NamedNode[] {
     return (args.nodes ?? [{}]).map((node) => ({ ...node, name: node.name ?? NODE_NAME }));
-}
-
-/** `ghcr.io` of `ghcr.io/you` */
-function hostOf(address: string): string {
-    return address.split("/")[0];
 }

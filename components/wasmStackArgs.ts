@@ -37,12 +37,28 @@ export interface WasmStackArgs {
 /** A local registry, or with `address` one that is there already. */
 export interface WasmStackRegistryArgs extends LocalRegistryArgs {
     /**
-     * A registry elsewhere, with the beginning of its repositories' names if need be; it is used and never deleted. The
-     * credentials are those of `docker login`. Default: none, and a local one is made. Example: `ghcr.io/you`.
+     * A registry that is there already, with the beginning of its repositories' names if need be; it is used and never deleted.
+     * With it, of the arguments of a local one only `containerName` may be given: that container, on this host, is the registry, and
+     * kind's own nodes are to pull from it too. Default: none, and a local registry is made. Example: `ghcr.io/you`.
      */
     address?: string;
     /** Whether the registry at `address` is spoken to over plain HTTP. Default: false. */
     plainHttp?: boolean;
+    /**
+     * PEM file of certificate authorities that the registry's certificate may be of, beside this host's own; for those who push and
+     * for the nodes. `~` is the home folder. Default: none. Example: `/etc/ssl/team-ca.pem`.
+     */
+    trustedCaFile?: string;
+    /**
+     * Docker's config file with the login for the registry; `~` is the home folder. Default: Docker's own,
+     * `$DOCKER_CONFIG/config.json` or else `~/.docker/config.json`.
+     */
+    dockerConfigFile?: string;
+    /**
+     * Whether the pods get that login, in a Secret that they name as `imagePullSecrets`. Without it the agent uses those that are
+     * in its own user's `~/.docker/config.json`. Default: true with `address`.
+     */
+    pullSecret?: boolean;
 }
 
 export interface WasmStackNodeArgs {
@@ -71,16 +87,23 @@ export interface WasmStackNodeArgs {
 export interface WasmStackWorkloadArgs {
     /** Name of the workload, its container and its repository. Required. Example: `hello-wasm`. */
     name: string;
-    /** Folder of a cargo project to build. Exactly one of `source`, `file` and `image` is given. */
+    /** Folder of a cargo project to build. Exactly one of `source`, `file`, `reference` and `image` is given. */
     source?: pulumi.Input<string>;
     /** A WebAssembly file. */
     file?: pulumi.Input<string>;
+    /**
+     * An artifact that is in a registry already, by tag or digest, which each update looks up: see WasmArtifactArgs. Example:
+     * `ghcr.io/you/hello-wasm:v1`.
+     */
+    reference?: pulumi.Input<string>;
     /** A module that is in a registry already, by digest. */
     image?: pulumi.Input<string>;
     /** Repository that the module is pushed to. Default: the workload's name. */
     repository?: pulumi.Input<string>;
     /** Tag that is set there. Default: `latest`. */
     tag?: pulumi.Input<string>;
+    /** Whether the tag is deleted with the workload: see WasmArtifactArgs. Default: false. */
+    deleteTag?: boolean;
     /** `Pod`, `Deployment` or `Job`. Default: `Pod`. */
     kind?: WorkloadKind;
     /** Arguments of the program. Default: none. */
@@ -116,9 +139,11 @@ const workloadRules: Rules<WasmStackWorkloadArgs> = {
     name: required(rules.dnsLabel, '"hello-wasm"'),
     source: text,
     file: text,
+    reference: rules.artifactReference,
     image: rules.imageByDigest,
     repository: rules.repository,
     tag: rules.tag,
+    deleteTag: boolean,
     kind: oneOf(workloadKinds),
     args: rules.texts,
     env: rules.environment,
@@ -144,9 +169,13 @@ const stackRules: Rules<WasmStackArgs> = {
         port: rules.port,
         image: rules.image,
         containerName: rules.containerName,
+        keepData: boolean,
         readyTimeoutSeconds: rules.seconds,
         address: rules.registryWithPath,
         plainHttp: boolean,
+        trustedCaFile: text,
+        dockerConfigFile: text,
+        pullSecret: boolean,
     } satisfies Rules<WasmStackRegistryArgs>),
     nodes: list(object(nodeRules)),
     workloads: list(object(workloadRules)),
@@ -175,18 +204,15 @@ function items<T extends object>(given: T[] | undefined, unset: T[]): T[] {
 
 function registryProblems(registry: WasmStackRegistryArgs | undefined): Problem[] {
     if (typeof registry !== "object" || registry === null) return [];
-    const local = ["port", "image", "containerName", "readyTimeoutSeconds"] as const;
     if (registry.address === undefined) {
-        return registry.plainHttp === undefined
-            ? []
-            : [
-                  {
-                      path: "registry.plainHttp",
-                      message: "is for a registry at `address`; the local one is always plain HTTP",
-                  },
-              ];
+        return (["plainHttp", "trustedCaFile", "dockerConfigFile", "pullSecret"] as const)
+            .filter((key) => registry[key] !== undefined)
+            .map((key) => ({
+                path: `registry.${key}`,
+                message: "is for a registry at `address`; the local one is plain HTTP and knows no login",
+            }));
     }
-    return local
+    return (["port", "image", "keepData", "readyTimeoutSeconds"] as const)
         .filter((key) => registry[key] !== undefined)
         .map((key) => ({
             path: `registry.${key}`,
@@ -226,7 +252,7 @@ function workloadsProblems(workloads: WasmStackWorkloadArgs[], nodes: WasmStackN
             didYouMean(node, nodeNames) || `; there are ${nodeNames.join(", ")}`
         }`;
         return [
-            ...originProblems(workload, ["source", "file", "image"], path),
+            ...originProblems(workload, ["source", "file", "reference", "image"], path),
             ...workloadProblems(workload, path),
             ...(stranger ? [{ path: `${path}.node`, message: unknownNode }] : []),
         ];

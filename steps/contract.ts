@@ -6,6 +6,21 @@
  * Paths may begin with `~/`, which the step expands: the state stays the same for another user's home folder.
  */
 
+import type {
+    ArtifactTagInput,
+    ConnectRegistryInput,
+    ConnectRegistryOutput,
+    DescribeLoginInput,
+    DescribeLoginOutput,
+    PullSecretInput,
+    PullSecretOutput,
+    RegistryAccess,
+    ResolveArtifactInput,
+    ResolveArtifactOutput,
+} from "./registryContract";
+
+export type * from "./registryContract";
+
 /** createKindCluster, deleteKindCluster */
 export interface KindClusterInput {
     /** Name of the kind cluster, as `kind get clusters` shows it. */
@@ -125,6 +140,8 @@ export interface NodeInput {
     labels: Record<string, string>;
     /** Registries (host:port) that are spoken to over plain HTTP. */
     insecureRegistries: string[];
+    /** PEM file of certificate authorities that the agent trusts for registries, beside the host's own; unset: none. */
+    trustedCaFile?: string;
     /** Folders of this host (absolute paths) below which pods may mount hostPath volumes; unset: none. */
     allowedHostPaths?: string[];
     /** Folder of all that the node leaves on this host (mode 0700): see NodeOutput. */
@@ -262,14 +279,14 @@ export interface BuildModuleOutput {
 }
 
 /** pushArtifact */
-export interface PushArtifactInput {
+export interface PushArtifactInput extends RegistryAccess {
     file: string;
     /** SHA-256 (hex) that the file must have. */
     sha256: string;
     /** `registry/repository:tag` */
     reference: string;
-    /** Registries (host:port) that are spoken to over plain HTTP. */
-    insecureRegistries: string[];
+    /** Form of the artifact: `wasm` (the agreed one) or `wasm-to-oci`; unset: `wasm`. */
+    format?: string;
 }
 
 /** pushArtifact */
@@ -302,9 +319,20 @@ export interface PreflightInput {
     owner: string;
     cluster: { name: string };
     /** The local registry; unset when a remote one is used. */
-    localRegistry?: { containerName: string; port: number };
-    /** A remote registry (host or host:port) that must answer. */
-    remoteRegistry?: string;
+    localRegistry?: {
+        containerName: string;
+        port: number;
+        /** Volume that keeps its data; unset: none is kept. */
+        dataVolume?: string;
+    };
+    /** A remote registry that must answer. */
+    remoteRegistry?: {
+        /** host or host:port */
+        address: string;
+        plainHttp: boolean;
+        /** See RegistryAccess. */
+        trustedCaFile?: string;
+    };
     nodes: { name: string; port: number; stateDir: string; program: string }[];
     /** Modules of the workloads; see DescribeModuleInput. */
     modules: DescribeModuleInput[];
@@ -336,4 +364,12 @@ export interface Steps {
     buildModule: { input: BuildModuleInput; output: BuildModuleOutput };
     pushArtifact: { input: PushArtifactInput; output: PushArtifactOutput };
     awaitRegistry: { input: AwaitRegistryInput; output: AwaitRegistryOutput };
+    resolveArtifact: { input: ResolveArtifactInput; output: ResolveArtifactOutput };
+    claimTag: { input: ArtifactTagInput; output: ResolveArtifactOutput };
+    deleteTag: { input: ArtifactTagInput; output: Record<string, never> };
+    connectRegistry: { input: ConnectRegistryInput; output: ConnectRegistryOutput };
+    disconnectRegistry: { input: ConnectRegistryInput; output: Record<string, never> };
+    describeLogin: { input: DescribeLoginInput; output: DescribeLoginOutput };
+    createPullSecret: { input: PullSecretInput; output: PullSecretOutput };
+    deletePullSecret: { input: PullSecretInput; output: Record<string, never> };
 }

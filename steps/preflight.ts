@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { PreflightInput, PreflightOutput } from "./contract";
 import { agentFiles, readRecord } from "./lib/agent";
-import { containers, dockerHost, gatewayOf, network } from "./lib/docker";
+import { containers, dockerHost, gatewayOf, network, volume } from "./lib/docker";
 import { messageOf, StepError } from "./lib/errors";
 import * as kind from "./lib/kind";
 import { describe } from "./lib/modules";
@@ -9,7 +9,7 @@ import { listeners } from "./lib/ports";
 import * as preflightLib from "./lib/preflight";
 import { findProgram, missingTools } from "./lib/programs";
 import { isAlive } from "./lib/processes";
-import { askRegistry, isLoopback } from "./lib/registry";
+import { askRegistry } from "./lib/registry";
 import { step } from "./lib/step";
 
 /** Looks for everything that would make the stack fail later, at once and without changing anything. */
@@ -37,6 +37,7 @@ async function inDocker(input: PreflightInput): Promise<{ version: string; fault
     const questions = Promise.all([
         containers(`label=${kind.clusterLabel}=${input.cluster.name}`),
         localRegistry ? containers(`name=^/?${localRegistry.containerName}$`) : [],
+        localRegistry?.dataVolume === undefined ? undefined : volume(localRegistry.dataVolume),
     ]);
     // When no daemon answers, dockerHost says it better.
     questions.catch(() => undefined);
@@ -48,7 +49,7 @@ async function inDocker(input: PreflightInput): Promise<{ version: string; fault
         const known = (await findProgram("docker")) === undefined;
         return { version: "", faults: known ? [] : [messageOf(error)] };
     }
-    const [cluster, registry] = await questions;
+    const [cluster, registry, dataVolume] = await questions;
     const listening = listeners();
     return {
         version,
@@ -59,6 +60,7 @@ async function inDocker(input: PreflightInput): Promise<{ version: string; fault
             ...(localRegistry
                 ? preflightLib.registryFaults(localRegistry, input.owner, registry, listening)
                 : []),
+            ...(dataVolume ? preflightLib.volumeFaults(dataVolume, input.owner) : []),
             ...preflightLib.nodePortFaults(
                 await Promise.all(input.nodes.map(nodePort)),
                 await gatewayIfAny(kind.networksOf(cluster)[0]),
@@ -97,12 +99,14 @@ async function agentProgram({ name, program }: PreflightInput["nodes"][number]):
     ];
 }
 
-async function remoteRegistry({ remoteRegistry: address }: PreflightInput): Promise<string[]> {
-    if (address === undefined) return [];
-    const answer = await askRegistry(address, isLoopback(address), 5);
+async function remoteRegistry({ remoteRegistry }: PreflightInput): Promise<string[]> {
+    if (remoteRegistry === undefined) return [];
+    const { address, ...how } = remoteRegistry;
+    const answer = await askRegistry(address, how, 5);
     if (answer.serves) return [];
     return [
-        `Registry: ${address} does not answer as a registry (${answer.what}; expected 200 or 401 at /v2/); check its name and the network`,
+        `Registry: ${address} does not answer as a registry (${answer.what}; expected 200 or 401 at /v2/); check its name and the network` +
+            preflightLib.otherProtocol(how.plainHttp, answer.what),
     ];
 }
 

@@ -29,6 +29,11 @@ export interface KrustletNodeArgs {
     /** Registries (host:port) that the node speaks plain HTTP to. Default: none. Example: `["localhost:5001"]`. */
     insecureRegistries?: pulumi.Input<pulumi.Input<string>[]>;
     /**
+     * PEM file of certificate authorities that the node trusts for registries, beside this host's own; `~` is the home folder.
+     * Default: none. Example: `/etc/ssl/team-ca.pem`.
+     */
+    trustedCaFile?: pulumi.Input<string>;
+    /**
      * Folders of this host (absolute paths) below which pods may mount `hostPath` volumes; with an empty list every such pod is
      * refused. Default: none. Example: `["/srv/data"]`.
      */
@@ -92,6 +97,7 @@ export class KrustletNode extends pulumi.ComponentResource {
             maxPods: integer(1, 1000),
             labels: rules.labels,
             insecureRegistries: rules.registries,
+            trustedCaFile: text,
             allowedHostPaths: rules.hostPaths,
             stateDir: text,
             program: text,
@@ -137,6 +143,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                     maxPods: checked.maxPods ?? 110,
                     labels: pulumi.output(checked.labels ?? {}),
                     insecureRegistries: pulumi.output(checked.insecureRegistries ?? []),
+                    trustedCaFile: checked.trustedCaFile,
                     allowedHostPaths: checked.allowedHostPaths && pulumi.output(checked.allowedHostPaths),
                     stateDir: this.stateDir,
                     bootstrapFile: bootstrap.file,

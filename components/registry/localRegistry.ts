@@ -4,7 +4,7 @@ import { REGISTRY_ENVIRONMENT, REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults
 import { owner, ownName } from "../names";
 import * as rules from "../rules";
 import { stepResource } from "../step";
-import { checkArgs } from "../validation";
+import { boolean, checkArgs } from "../validation";
 
 export interface LocalRegistryArgs {
     /** Port on this host's loopback address. Default: 5001. */
@@ -13,6 +13,11 @@ export interface LocalRegistryArgs {
     image?: pulumi.Input<string>;
     /** Name of its container. Default: `<project>-<stack>-registry`. */
     containerName?: pulumi.Input<string>;
+    /**
+     * Whether its data stays when it is destroyed: in the Docker volume `<container name>-data`, where the next `up` finds it.
+     * `docker volume rm` removes it. Default: false, and the data goes with the registry.
+     */
+    keepData?: boolean;
     /** How long it may take to answer, in seconds. Default: 60. */
     readyTimeoutSeconds?: pulumi.Input<number>;
 }
@@ -27,15 +32,34 @@ export function defaultContainerName(): string {
     return ownName("registry");
 }
 
+/** Name of the volume that keeps a local registry's data. */
+export function dataVolumeName(containerName: string): string {
+    return `${containerName}-data`;
+}
+
+/** Port that the registry listens on in its container. */
+export const CONTAINER_PORT = 5000;
+
+/** Where the image of CNCF Distribution keeps its data. */
+const DATA_PATH = "/var/lib/registry";
+
 /**
- * An OCI registry in a Docker container, for this host alone: plain HTTP on the loopback address. Its data goes when it
- * goes.
+ * An OCI registry in a Docker container, for this host alone: plain HTTP on the loopback address, without a login. It starts again
+ * with Docker, and after a failure, with the data that it had. RegistryHosting lets a cluster's own nodes pull from it.
+ *
+ * @example
+ * const registry = new LocalRegistry("registry", { port: 5001, keepData: true });
  */
 export class LocalRegistry extends pulumi.ComponentResource {
     /** `localhost:<port>`, known as soon as the registry answers. Plain HTTP: a client must be told so. */
     readonly address: pulumi.Output<string>;
-    /** Id of the container. Another one has no data: what was pushed must be pushed again. */
+    /**
+     * What holds its data: the container's id, or with `keepData` the volume's name. Another one has no data, and what was pushed
+     * must be pushed again.
+     */
     readonly instance: pulumi.Output<string>;
+    /** Name of its container, known as soon as the registry answers. */
+    readonly containerName: pulumi.Output<string>;
 
     constructor(name: string, args: LocalRegistryArgs = {}, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:LocalRegistry", name, {}, opts);
@@ -43,10 +67,13 @@ export class LocalRegistry extends pulumi.ComponentResource {
             port: rules.port,
             image: rules.image,
             containerName: rules.containerName,
+            keepData: boolean,
             readyTimeoutSeconds: rules.seconds,
         });
         const port = checked.port ?? REGISTRY_PORT;
         const address = pulumi.output(port).apply(localRegistryAddress);
+        const containerName = pulumi.output(checked.containerName ?? defaultContainerName());
+        const labels = [{ label: "krustlet-stack.owner", value: owner() }];
 
         const image = new docker.RemoteImage(
             `${name}-image`,
@@ -54,24 +81,33 @@ export class LocalRegistry extends pulumi.ComponentResource {
             { name: checked.image ?? REGISTRY_IMAGE, keepLocally: true },
             { parent: this },
         );
+        // Docker hands over a volume of that name which is there already: the data of before.
+        const data = checked.keepData
+            ? new docker.Volume(
+                  `${name}-data`,
+                  { name: containerName.apply(dataVolumeName), labels },
+                  { parent: this, retainOnDelete: true },
+              )
+            : undefined;
         const container = new docker.Container(
             `${name}-container`,
             {
-                name: checked.containerName ?? defaultContainerName(),
+                name: containerName,
                 image: image.imageId,
-                ports: [{ internal: 5000, external: port, ip: "127.0.0.1", protocol: "tcp" }],
+                ports: [{ internal: CONTAINER_PORT, external: port, ip: "127.0.0.1", protocol: "tcp" }],
                 envs: REGISTRY_ENVIRONMENT,
-                labels: [{ label: "krustlet-stack.owner", value: owner() }],
+                labels,
                 networkMode: "bridge",
                 restart: "unless-stopped",
                 mustRun: true,
-                // The data is in a volume without a name, which goes with the container.
+                volumes: data && [{ volumeName: data.name, containerPath: DATA_PATH }],
+                // Without `keepData` the data is in a volume without a name, which goes with the container.
                 removeVolumes: true,
             },
             // Its name and its port are taken until it is gone.
             { parent: this, deleteBeforeReplace: true },
         );
-        this.instance = container.id;
+        this.instance = data ? data.name : container.id;
 
         const ready = stepResource(
             `${name}-ready`,
@@ -83,7 +119,12 @@ export class LocalRegistry extends pulumi.ComponentResource {
             { parent: this },
         );
         this.address = ready.output.address;
+        this.containerName = pulumi.all([containerName, this.address]).apply(([known]) => known);
 
-        this.registerOutputs({ address: this.address, instance: this.instance });
+        this.registerOutputs({
+            address: this.address,
+            instance: this.instance,
+            containerName: this.containerName,
+        });
     }
 }

@@ -11,6 +11,8 @@ export interface PodTemplateArgs {
     env?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     restartPolicy: string;
     terminationGracePeriodSeconds: pulumi.Input<number>;
+    /** Names of Secrets with logins of registries. */
+    imagePullSecrets?: pulumi.Input<pulumi.Input<string>[]>;
     /** Host name of the node that it must run on. */
     node?: pulumi.Input<string>;
 }
@@ -37,6 +39,11 @@ export function podTemplate(args: PodTemplateArgs) {
             // A Wasm program cannot speak to the API server, so it gets no credential for it.
             automountServiceAccountToken: false,
             containers: [container],
+            imagePullSecrets:
+                args.imagePullSecrets &&
+                pulumi
+                    .output(args.imagePullSecrets)
+                    .apply((names) => (names.length === 0 ? undefined : names.map((name) => ({ name })))),
             restartPolicy: args.restartPolicy,
             terminationGracePeriodSeconds: args.terminationGracePeriodSeconds,
             nodeSelector,

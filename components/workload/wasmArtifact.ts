@@ -1,24 +1,52 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as rules from "../rules";
-import { stepInvoke, stepResource } from "../step";
-import { checkArgs, required, text, type Problem } from "../validation";
+import { stepInvoke, stepResource, type StepInput } from "../step";
+import { boolean, checkArgs, oneOf, required, text, type Problem, type Rule } from "../validation";
+
+/** Forms of a WebAssembly artifact: the one that the field has agreed on since, or the one of the tool wasm-to-oci. */
+export type ArtifactFormat = "wasm" | "wasm-to-oci";
 
 export interface WasmArtifactArgs {
-    /** A WebAssembly file. Exactly one of `file` and `source` is given. Example: `target/hello.wasm`. */
+    /** A WebAssembly file. Exactly one of `file`, `source` and `reference` is given. Example: `target/hello.wasm`. */
     file?: pulumi.Input<string>;
     /**
      * Folder of a cargo project with one binary, which is built when its sources change: for wasm32-wasip1, or for wasm32-wasip2
      * where the project's `.cargo/config.toml` says `build.target = "wasm32-wasip2"`. Example: `workloads/hello-world`.
      */
     source?: pulumi.Input<string>;
-    /** Registry (host or host:port) that the module is pushed to. Required. Example: `localhost:5001`. */
-    registry: pulumi.Input<string>;
-    /** Repository in that registry. Required. Example: `demo/hello-wasm`. */
-    repository: pulumi.Input<string>;
+    /**
+     * An artifact that is in a registry already, by tag or by digest. It is looked up at every preview and update, so that a tag
+     * that was moved since is a change. Nothing is pushed, and nothing is ever deleted. Example: `ghcr.io/you/hello-wasm:v1`.
+     */
+    reference?: pulumi.Input<string>;
+    /**
+     * Registry that the module is pushed to: host or host:port, possibly with the beginning of the repository's name. Required
+     * with `file` and `source`. Example: `localhost:5001`.
+     */
+    registry?: pulumi.Input<string>;
+    /** Repository in that registry. Required with `file` and `source`. Example: `demo/hello-wasm`. */
+    repository?: pulumi.Input<string>;
     /** Tag that is set in the repository. Workloads run by digest, so it is for people. Default: `latest`. */
     tag?: pulumi.Input<string>;
+    /**
+     * Whether the tag is deleted with this resource, or when it gets another tag; only while it leads to what was pushed. The
+     * artifact itself stays in the registry, for whoever runs it by digest. Default: false.
+     */
+    deleteTag?: boolean;
+    /** Form of the artifact: `wasm`, or `wasm-to-oci` for tools that know that one alone. Default: `wasm`. */
+    format?: pulumi.Input<ArtifactFormat>;
     /** Registries (host:port) that are spoken to over plain HTTP. Default: none. Example: `["localhost:5001"]`. */
     insecureRegistries?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * PEM file of certificate authorities that are trusted beside this host's own; `~` is the home folder. Default: none. Example:
+     * `/etc/ssl/team-ca.pem`.
+     */
+    trustedCaFile?: pulumi.Input<string>;
+    /**
+     * Docker's config file with the logins, as `docker login` writes it; credential helpers that it names are asked. `~` is the home
+     * folder. Default: Docker's own, `$DOCKER_CONFIG/config.json` or else `~/.docker/config.json`.
+     */
+    dockerConfigFile?: pulumi.Input<string>;
     /**
      * Changes when the registry has lost what it held, so that the module is pushed again: `LocalRegistry.instance`. Default:
      * none; the registry keeps its data.
@@ -35,20 +63,38 @@ export function originProblems(args: object, choices: readonly string[], path = 
     return [{ path, message: `exactly one of ${names} says where the module comes from; ${found} given` }];
 }
 
+/** What is for an artifact that is pushed, and means nothing for one that is there. */
+const pushOnly = ["registry", "repository", "tag", "deleteTag", "format", "registryInstance"] as const;
+
+function pushProblems(args: WasmArtifactArgs): Problem[] {
+    if (args.reference === undefined) return [];
+    return pushOnly
+        .filter((key) => args[key] !== undefined)
+        .map((path) => ({ path, message: 'is for what is pushed; "reference" names what is there' }));
+}
+
 /**
- * A WebAssembly module in an OCI registry: built (from `source`), pushed, and known by its digest. The same bytes have the
- * same digest, so nothing that runs them changes.
+ * A WebAssembly module in an OCI registry: built (from `source`) and pushed, or found there (`reference`), and known by its
+ * digest. The same bytes have the same digest, so nothing is pushed again and nothing that runs them changes.
+ *
+ * No login passes through Pulumi: passwords stay where `docker login` put them.
+ *
+ * @example
+ * new WasmArtifact("hello", { source: "workloads/hello-world", registry: "ghcr.io/you", repository: "hello-wasm" });
+ * new WasmArtifact("theirs", { reference: "ghcr.io/them/clock:v1" });
  */
 export class WasmArtifact extends pulumi.ComponentResource {
     /** `registry/repository@sha256:…`: what workloads run. */
     readonly reference: pulumi.Output<string>;
     /** Digest of the artifact's manifest: `sha256:…`. */
     readonly digest: pulumi.Output<string>;
-    /** Size of the module in bytes. */
-    readonly sizeBytes: pulumi.Output<number>;
+    /** Size of the module in bytes; of one that is not pushed, undefined. */
+    readonly sizeBytes: pulumi.Output<number | undefined>;
 
     constructor(name: string, args: WasmArtifactArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmArtifact", name, {}, opts);
+        const forPush = (rule: Rule, example: string) =>
+            args.reference === undefined ? required(rule, example) : rule;
         const checked = checkArgs(
             "WasmArtifact",
             name,
@@ -56,35 +102,66 @@ export class WasmArtifact extends pulumi.ComponentResource {
             {
                 file: text,
                 source: text,
-                registry: required(rules.registryWithPath, '"localhost:5001"'),
-                repository: required(rules.repository, '"demo/hello-wasm"'),
+                reference: rules.artifactReference,
+                registry: forPush(rules.registryWithPath, '"localhost:5001"'),
+                repository: forPush(rules.repository, '"demo/hello-wasm"'),
                 tag: rules.tag,
+                deleteTag: boolean,
+                format: oneOf(["wasm", "wasm-to-oci"]),
                 insecureRegistries: rules.registries,
+                trustedCaFile: text,
+                dockerConfigFile: text,
                 registryInstance: text,
             },
-            originProblems(args, ["file", "source"]),
+            [...originProblems(args, ["file", "source", "reference"]), ...pushProblems(args)],
         );
+        const access: StepInput<"resolveArtifact"> = {
+            reference: checked.reference ?? taggedReference(checked),
+            insecureRegistries: pulumi.output(checked.insecureRegistries ?? []),
+            trustedCaFile: checked.trustedCaFile,
+            dockerConfigFile: checked.dockerConfigFile,
+        };
 
-        const module = this.module(name, checked);
+        if (checked.reference !== undefined) {
+            const found = stepInvoke("resolveArtifact", access, { parent: this });
+            this.reference = found.reference;
+            this.digest = found.digest;
+            this.sizeBytes = pulumi.output(undefined);
+        } else {
+            const pushed = this.push(name, checked, access);
+            this.reference = pushed.reference;
+            this.digest = pushed.digest;
+            this.sizeBytes = pushed.sizeBytes;
+        }
+        this.registerOutputs({ reference: this.reference, digest: this.digest, sizeBytes: this.sizeBytes });
+    }
+
+    /** Builds and pushes the module. */
+    private push(name: string, args: WasmArtifactArgs, access: StepInput<"resolveArtifact">) {
+        const module = this.module(name, args);
         const push = stepResource(
             `${name}-push`,
             {
                 create: "pushArtifact",
-                input: {
-                    file: module.file,
-                    sha256: module.sha256,
-                    reference: pulumi.interpolate`${checked.registry}/${checked.repository}:${checked.tag ?? "latest"}`,
-                    insecureRegistries: pulumi.output(checked.insecureRegistries ?? []),
-                },
-                triggers: checked.registryInstance === undefined ? undefined : [checked.registryInstance],
+                input: { file: module.file, sha256: module.sha256, format: args.format, ...access },
+                triggers: args.registryInstance === undefined ? undefined : [args.registryInstance],
             },
             { parent: this },
-        );
-        this.reference = push.output.reference;
-        this.digest = push.output.digest;
-        this.sizeBytes = push.output.sizeBytes;
-
-        this.registerOutputs({ reference: this.reference, digest: this.digest, sizeBytes: this.sizeBytes });
+        ).output;
+        // A resource of its own, which nothing depends on: a tag that must go first takes no running pod with it.
+        if (args.deleteTag) {
+            stepResource(
+                `${name}-tag`,
+                {
+                    create: "claimTag",
+                    delete: "deleteTag",
+                    input: { digest: push.digest, ...access },
+                    triggers: [access.reference],
+                },
+                { parent: this },
+            );
+        }
+        return push;
     }
 
     /** The module's file and its SHA-256; looked at in every preview, so that a change of the bytes or sources is seen. */
@@ -98,4 +175,9 @@ export class WasmArtifact extends pulumi.ComponentResource {
             { parent: this },
         ).output;
     }
+}
+
+/** `registry/repository:tag` */
+function taggedReference({ registry, repository, tag }: WasmArtifactArgs): pulumi.Output<string> {
+    return pulumi.interpolate`${registry}/${repository}:${tag ?? "latest"}`;
 }

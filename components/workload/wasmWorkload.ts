@@ -2,7 +2,7 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { clusterObjectOptions } from "../options";
 import * as rules from "../rules";
-import { checkArgs, integer, oneOf, required, type Problem } from "../validation";
+import { checkArgs, integer, list, oneOf, required, type Problem } from "../validation";
 import { podTemplate } from "./podTemplate";
 
 /** What runs the program: once (`Pod`, `Job`) or for good (`Deployment`). */
@@ -51,6 +51,11 @@ export interface WasmWorkloadArgs {
      * least is for one that comes to its end by itself. Default: 1.
      */
     terminationGracePeriodSeconds?: pulumi.Input<number>;
+    /**
+     * Names of the Secrets with the logins of registries, in the same namespace: `RegistryPullSecret.names`. Default: none, and the
+     * node pulls with its own logins. Example: `["team-registry"]`.
+     */
+    imagePullSecrets?: pulumi.Input<pulumi.Input<string>[]>;
     /** Host name of the node that it must run on: `KrustletNode.hostname`. Default: any Wasm node. */
     node?: pulumi.Input<string>;
 }
@@ -111,6 +116,7 @@ export class WasmWorkload extends pulumi.ComponentResource {
                 restartPolicy: oneOf(["Always", "OnFailure", "Never"]),
                 // 0 takes the pod out of the API server while the node still runs it.
                 terminationGracePeriodSeconds: integer(1, 3600),
+                imagePullSecrets: list(rules.dnsName),
                 node: rules.nodeName,
             },
             workloadProblems(args),
@@ -149,6 +155,7 @@ export class WasmWorkload extends pulumi.ComponentResource {
             env: args.env,
             restartPolicy: args.restartPolicy ?? restartPolicies[kind][0],
             terminationGracePeriodSeconds: args.terminationGracePeriodSeconds ?? 1,
+            imagePullSecrets: args.imagePullSecrets,
             node: args.node,
         });
         switch (kind) {

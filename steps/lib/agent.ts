@@ -35,6 +35,7 @@ export const nodeInput = object<NodeInput>({
     maxPods: integer(1, 65535),
     labels: textMap,
     insecureRegistries: list(registry),
+    trustedCaFile: optional(text),
     allowedHostPaths: optional(list(hostPath)),
     stateDir: text,
     bootstrapFile: text,
@@ -91,6 +92,9 @@ export function agentArgv(program: string, input: NodeInput): string[] {
         ...(input.insecureRegistries.length > 0
             ? [`--insecure-registries=${input.insecureRegistries.join(",")}`]
             : []),
+        ...(input.trustedCaFile === undefined
+            ? []
+            : [`--trusted-ca-file=${expandHome(input.trustedCaFile)}`]),
         ...(input.allowedHostPaths?.length
             ? [`--allowed-host-paths=${input.allowedHostPaths.join(",")}`]
             : []),

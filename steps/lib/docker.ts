@@ -19,7 +19,7 @@ export interface Container {
     State: { Running: boolean };
     Mounts: { Type: string; Name?: string; Destination: string }[];
     NetworkSettings: {
-        Networks: Record<string, { IPAddress?: string }>;
+        Networks: Record<string, { IPAddress?: string; Aliases?: string[] | null }>;
         Ports: Record<string, { HostPort: string }[] | null> | null;
     };
 }
@@ -28,6 +28,12 @@ export interface Container {
 export interface Network {
     Name: string;
     IPAM: { Config: { Subnet?: string; Gateway?: string }[] | null };
+}
+
+/** A Docker volume as `docker volume inspect` shows it. */
+export interface Volume {
+    Name: string;
+    Labels: Record<string, string> | null;
 }
 
 /** The daemon's host; an error says what to do when no daemon answers. */
@@ -74,6 +80,15 @@ export async function containers(...filters: string[]): Promise<Container[]> {
         allowFailure: true,
     });
     return JSON.parse(inspected.stdout) as Container[];
+}
+
+/** A volume by its exact name; undefined when there is none. */
+export async function volume(name: string): Promise<Volume | undefined> {
+    const found = await run(["docker", "volume", "inspect", name], {
+        timeoutSeconds: 30,
+        allowFailure: true,
+    });
+    return found.exitCode === 0 ? (JSON.parse(found.stdout) as Volume[])[0] : undefined;
 }
 
 /** A network by its exact name; undefined when there is none. */

@@ -91,6 +91,7 @@ export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
         ...input.kubeadmConfigPatches,
     ];
     const containerdConfigPatches = [
+        ...registryHosts,
         ...(facts.lacksSysResource ? restrictOomScoreAdj : []),
         ...input.containerdConfigPatches,
     ];
@@ -114,6 +115,13 @@ export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
         2,
     );
 }
+
+// Where a node is told how to reach a registry (see connectRegistry). kind's own images of Kubernetes 1.32 and later, whose
+// containerd is 2, have it already.
+const registryHosts = [
+    'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "/etc/containerd/certs.d"\n',
+    'version = 3\n[plugins."io.containerd.cri.v1.images".registry]\n  config_path = "/etc/containerd/certs.d"\n',
+];
 
 // runc may not lower a container's OOM score without CAP_SYS_RESOURCE. kind applies a patch only to a containerd config of
 // the version that the patch names.

@@ -1,16 +1,26 @@
 import type { PreflightInput } from "../contract";
 import { describeModuleInput } from "./modules";
-import type { Container } from "./docker";
+import type { Container, Volume } from "./docker";
 import { blocking, type Listener } from "./ports";
-import { list, nodeName, object, optional, owner, port, registry, text } from "./schema";
+import { flag, list, nodeName, object, optional, owner, port, registry, text } from "./schema";
 
 export const preflightInput = object<PreflightInput>({
     owner,
     cluster: object<PreflightInput["cluster"]>({ name: text }),
     localRegistry: optional(
-        object<NonNullable<PreflightInput["localRegistry"]>>({ containerName: text, port }),
+        object<NonNullable<PreflightInput["localRegistry"]>>({
+            containerName: text,
+            port,
+            dataVolume: optional(text),
+        }),
     ),
-    remoteRegistry: optional(registry),
+    remoteRegistry: optional(
+        object<NonNullable<PreflightInput["remoteRegistry"]>>({
+            address: registry,
+            plainHttp: flag,
+            trustedCaFile: optional(text),
+        }),
+    ),
     nodes: list(
         object<PreflightInput["nodes"][number]>({ name: nodeName, port, stateDir: text, program: text }),
     ),
@@ -55,6 +65,26 @@ export function registryFaults(
         `LocalRegistry.port: ${port} is in use: something other than container "${containerName}" listens on ` +
             `${other.address}:${other.port}; end it (\`ss -ltnp\` names it) or choose another port`,
     ];
+}
+
+/** What keeps the local registry from the volume of its data: whoever else made it. Docker would hand it over unasked. */
+export function volumeFaults({ Name, Labels }: Volume, whose: string): string[] {
+    const found = Labels?.[ownerLabel];
+    if (found === whose) return [];
+    return [
+        `LocalRegistry.keepData: a volume "${Name}" exists and ${found ? `belongs to ${found}` : "was not made by this stack"}; ` +
+            `choose another containerName, or remove it with \`docker volume rm ${Name}\` if nobody needs it`,
+    ];
+}
+
+/** What to try when a registry seems to speak HTTPS where plain HTTP was expected, or the other way round. */
+export function otherProtocol(plainHttp: boolean, answer: string): string {
+    if (plainHttp && answer === "HTTP 400")
+        return "; perhaps it speaks HTTPS: set registryPlainHttp to false";
+    if (!plainHttp && /wrong version number|packet length too long/.test(answer)) {
+        return "; perhaps it speaks plain HTTP: set registryPlainHttp to true";
+    }
+    return "";
 }
 
 /** A node's port as it stands: who would hold it. */

@@ -106,6 +106,13 @@ export const certificateSeconds = integer(600, 31_622_400);
 /** SHA-256 in hex. */
 export const sha256Hex = matching(/^[0-9a-f]{64}$/, "a SHA-256 of 64 hex digits");
 
+/** What tells one login from another, or null where there is none. Never shown. */
+export const fingerprint = check<string | null>(
+    "a fingerprint of a login, or null (it is not shown)",
+    (value) => value === null || (typeof value === "string" && value !== ""),
+    false,
+);
+
 /** May be missing. */
 export function optional<T>(inner: Check<T>): Check<T | undefined> {
     return {

@@ -28,7 +28,7 @@ const checks: PreflightInput = {
 
 describe("every step", { concurrency: 2 }, () => {
     it("is here", () => {
-        assert.equal(names.length, 18);
+        assert.equal(names.length, 26);
     });
     for (const name of names) {
         it(`${name} without an input says what it must be`, async () => {
@@ -83,7 +83,7 @@ describe("a step that only looks", () => {
     it("tells all problems at once", async () => {
         const message = await fail("preflight", {
             ...checks,
-            remoteRegistry: "localhost:1",
+            remoteRegistry: { address: "localhost:1", plainHttp: true },
             nodes: [{ name: "krustlet", port: 3932, stateDir: "/nonexistent", program: "krustlet-wasm" }],
             modules: [{ file: "/etc/hostname" }, { source: "/nonexistent" }, {}],
         });

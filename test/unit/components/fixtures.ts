@@ -46,6 +46,14 @@ export const steps: Required<StepOutputs> = {
     buildModule: { file: "target/hello.wasm", sha256: "b".repeat(64), sizeBytes: 1234 },
     pushArtifact: { digest, reference: imageReference, sizeBytes: 1234 },
     awaitRegistry: { address: "localhost:5001" },
+    resolveArtifact: { digest, reference: imageReference },
+    claimTag: { digest, reference: imageReference },
+    deleteTag: {},
+    connectRegistry: { inClusterAddress: "project-stack-registry:5000", nodes: ["demo-control-plane"] },
+    disconnectRegistry: {},
+    describeLogin: { fingerprint: "of the login" },
+    createPullSecret: { name: "project-stack-pull" },
+    deletePullSecret: {},
 };
 
 /** What `local.Command` gets for a step, but for its standard input. */

@@ -6,8 +6,8 @@ import { record } from "./mocks";
 
 test("a registry of defaults, on the loopback address alone, known when it answers", async () => {
     const { resources, result } = await record({ steps }, () => {
-        const { address, instance } = new LocalRegistry("r");
-        return { address, instance };
+        const { address, instance, containerName } = new LocalRegistry("r");
+        return { address, instance, containerName };
     });
     const parent = "krustlet-stack:index:LocalRegistry::r";
     assert.deepEqual(resources, {
@@ -48,7 +48,11 @@ test("a registry of defaults, on the loopback address alone, known when it answe
             options: { ...notUndone, dependsOn: ["docker:index/container:Container::r-container"] },
         },
     });
-    assert.deepEqual(result, { address: "localhost:5001", instance: "r-container-id" });
+    assert.deepEqual(result, {
+        address: "localhost:5001",
+        instance: "r-container-id",
+        containerName: "project-stack-registry",
+    });
 });
 
 test("every argument reaches its child", async () => {
@@ -65,6 +69,22 @@ test("every argument reaches its child", async () => {
         plainHttp: true,
         timeoutSeconds: 5,
     });
+});
+
+test("data that is kept is in a volume of its own, which stays and is found again by its name", async () => {
+    const { resources, result } = await record({ steps }, () => {
+        return new LocalRegistry("r", { keepData: true, containerName: "mine" }).instance;
+    });
+    assert.deepEqual(resources["r-data"], {
+        type: "docker:index/volume:Volume",
+        parent: "krustlet-stack:index:LocalRegistry::r",
+        inputs: { name: "mine-data", labels: [{ label: "krustlet-stack.owner", value: "project/stack" }] },
+        options: { retainOnDelete: true },
+    });
+    const { volumes, removeVolumes } = resources["r-container"].inputs;
+    assert.deepEqual(volumes, [{ volumeName: "mine-data", containerPath: "/var/lib/registry" }]);
+    assert.equal(removeVolumes, true, "of those without a name");
+    assert.equal(result, "mine-data", "another container has the same data");
 });
 
 test("a port that is none is refused", async () => {

@@ -16,6 +16,7 @@ export interface Registered {
         deleteBeforeReplace?: true;
         replaceOnChanges?: string[];
         additionalSecretOutputs?: string[];
+        retainOnDelete?: true;
     };
 }
 
@@ -85,6 +86,7 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
         case "kubernetes:core/v1:Pod":
         case "kubernetes:apps/v1:Deployment":
         case "kubernetes:batch/v1:Job":
+        case "kubernetes:core/v1:ConfigMap":
         case "kubernetes:core/v1:ServiceAccount":
         case "kubernetes:rbac.authorization.k8s.io/v1:Role":
         case "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding":
@@ -93,6 +95,7 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
             const metadata = inputs.metadata as object;
             return { metadata: { name: "auto-named", ...metadata } };
         }
+        case "docker:index/volume:Volume":
         case "docker:index/container:Container":
         case "pulumi:providers:kubernetes":
         case "pulumi:pulumi:Stack":
@@ -154,6 +157,7 @@ function registered(request: RegisterResourceRequest): Registered {
         dependsOn: list(request.getDependenciesList().map(shortUrn).sort()),
         deleteBeforeReplace: request.getDeletebeforereplace() ? true : undefined,
         replaceOnChanges: list(request.getReplaceonchangesList()),
+        retainOnDelete: request.getRetainondelete() ? true : undefined,
         additionalSecretOutputs: list(request.getAdditionalsecretoutputsList()),
     };
     return {

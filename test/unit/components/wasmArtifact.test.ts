@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { WasmArtifact, type WasmArtifactArgs } from "../../../components";
-import { commandInputs, digest, imageReference, notUndone, steps } from "./fixtures";
+import { commandInputs, digest, imageReference, notUndone, steps, undone } from "./fixtures";
 import { record } from "./mocks";
 
 const parent = "krustlet-stack:index:WasmArtifact::a";
@@ -79,11 +79,32 @@ test("a registry elsewhere, with a path", async () => {
 });
 
 const refused: [string, Partial<WasmArtifactArgs>, string[]][] = [
-    ["no origin", to, ['exactly one of "file", "source" says where the module comes from; none is given']],
+    [
+        "a reference without tag and digest",
+        { reference: "ghcr.io/you/hello" },
+        [
+            'reference: must be a reference with its registry and a tag or a digest (for example "ghcr.io/you/hello-wasm:v1"), not "ghcr.io/you/hello"',
+        ],
+    ],
+    [
+        "what is for a push, of what is there",
+        { reference: "ghcr.io/you/hello:v1", repository: "hello", deleteTag: true },
+        [
+            'repository: is for what is pushed; "reference" names what is there',
+            'deleteTag: is for what is pushed; "reference" names what is there',
+        ],
+    ],
+    [
+        "no origin",
+        to,
+        ['exactly one of "file", "source", "reference" says where the module comes from; none is given'],
+    ],
     [
         "two origins",
         { ...to, file: "x", source: "y" },
-        ['exactly one of "file", "source" says where the module comes from; "file" and "source" are given'],
+        [
+            'exactly one of "file", "source", "reference" says where the module comes from; "file" and "source" are given',
+        ],
     ],
     [
         "no registry, a bad repository, a bad tag",
@@ -106,3 +127,50 @@ for (const [what, args, problems] of refused) {
         });
     });
 }
+
+test("what is there already is looked up, and nothing is made", async () => {
+    const { resources, invokes, result } = await record({ steps }, () => {
+        const args = { reference: "registry.example.com/team/clock:v1", trustedCaFile: "~/ca.pem" };
+        const a = new WasmArtifact("a", { ...args, dockerConfigFile: "~/logins/config.json" });
+        return { reference: a.reference, digest: a.digest, sizeBytes: a.sizeBytes };
+    });
+    assert.deepEqual(Object.keys(resources), ["a"]);
+    assert.deepEqual(invokes, [
+        {
+            interpreter: ["node", "--require", "./typescript.cjs"],
+            command: "steps/resolveArtifact.ts",
+            input: {
+                reference: "registry.example.com/team/clock:v1",
+                insecureRegistries: [],
+                trustedCaFile: "~/ca.pem",
+                dockerConfigFile: "~/logins/config.json",
+            },
+        },
+    ]);
+    assert.deepEqual(result, { reference: imageReference, digest, sizeBytes: undefined });
+});
+
+test("a tag that is to go with it is a resource of its own, which takes no pod with it", async () => {
+    const { resources } = await record({ steps }, () => {
+        return new WasmArtifact("a", { ...to, file: "x.wasm", deleteTag: true, format: "wasm-to-oci" })
+            .digest;
+    });
+    assert.deepEqual(Object.keys(resources), ["a", "a-push", "a-tag"]);
+    const { format } = JSON.parse(String(resources["a-push"].inputs.stdin)) as { format: string };
+    assert.equal(format, "wasm-to-oci");
+    assert.deepEqual(resources["a-push"].options, notUndone);
+    assert.deepEqual(resources["a-tag"], {
+        type: "command:local:Command",
+        parent,
+        inputs: {
+            ...commandInputs("claimTag", "deleteTag"),
+            stdin: JSON.stringify({
+                digest,
+                reference: "localhost:5001/hello-wasm:latest",
+                insecureRegistries: [],
+            }),
+            triggers: ["localhost:5001/hello-wasm:latest"],
+        },
+        options: { ...undone, dependsOn: ["command:local:Command::a-push"] },
+    });
+});

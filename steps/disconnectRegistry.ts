@@ -1,0 +1,44 @@
+import { dirname } from "node:path";
+import type { ConnectRegistryInput } from "./contract";
+import { containers } from "./lib/docker";
+import { connectRegistryInput, hostsFiles, mayDisconnect } from "./lib/hosting";
+import { clusterLabel, isOurs } from "./lib/kind";
+import { run } from "./lib/run";
+import { progress, step } from "./lib/step";
+
+/** Undoes connectRegistry: else the cluster's network could not go with the cluster. What is gone already is fine. */
+export async function disconnectRegistry(input: ConnectRegistryInput): Promise<Record<string, never>> {
+    const { clusterName, network, containerName } = input;
+    const [nodes, [registry], onNetwork] = await Promise.all([
+        containers(`label=${clusterLabel}=${clusterName}`),
+        containers(`name=^/?${containerName}$`),
+        containers(`network=${network}`),
+    ]);
+    if (isOurs(nodes, input.owner)) {
+        const folders = Object.keys(hostsFiles(input)).map(dirname);
+        const running = nodes.filter(({ State }) => State.Running);
+        await Promise.all(
+            running.map(({ Id }) =>
+                run(["docker", "exec", Id, "rm", "-rf", ...folders], {
+                    timeoutSeconds: 30,
+                    // The node may go at the same moment.
+                    allowFailure: true,
+                }),
+            ),
+        );
+    }
+    if (registry !== undefined && mayDisconnect(registry, onNetwork, input)) {
+        const result = await run(["docker", "network", "disconnect", "--force", network, registry.Id], {
+            timeoutSeconds: 60,
+            allowFailure: true,
+        });
+        progress(
+            result.exitCode === 0
+                ? `container ${containerName} is off network ${network}`
+                : `container ${containerName} stays on network ${network}: ${result.stderr.trim()}`,
+        );
+    }
+    return {};
+}
+
+step(module, "disconnectRegistry", connectRegistryInput, disconnectRegistry);

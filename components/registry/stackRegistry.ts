@@ -32,7 +32,7 @@ export function hostOf(address: string): string {
 /** Makes a local registry, or takes the one at `address`. */
 export function stackRegistry(
     name: string,
-    { address, plainHttp, trustedCaFile, dockerConfigFile, pullSecret, ...local }: WasmStackRegistryArgs,
+    { address, plainHttp, trustedCaFile, dockerConfigFile, ...local }: WasmStackRegistryArgs,
     checked: Checked,
     parent: pulumi.ComponentResource,
 ): StackRegistry {

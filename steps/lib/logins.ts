@@ -49,7 +49,7 @@ export function loginsInFile(config: DockerConfig, registry: string): Record<str
         const filled = Object.entries({ auth, username, password, identitytoken, registrytoken }).filter(
             ([, value]) => typeof value === "string" && value !== "",
         );
-        if (filled.length > 0) found[key] = withToken(Object.fromEntries(filled) as AuthEntry);
+        if (filled.length > 0) found[key] = withToken(Object.fromEntries(filled));
     }
     return found;
 }

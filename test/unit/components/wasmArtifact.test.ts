@@ -123,7 +123,7 @@ for (const [what, args, problems] of refused) {
             const message = [`WasmArtifact "a" has ${count}:`, ...problems.map((one) => `  - ${one}`)].join(
                 "\n",
             );
-            assert.throws(() => new WasmArtifact("a", args as WasmArtifactArgs), { message });
+            assert.throws(() => new WasmArtifact("a", args), { message });
         });
     });
 }

@@ -15,6 +15,11 @@ const input: KindClusterInput = {
 /** What makes the API server verify kubelets, in every config that does not say otherwise. */
 const verifying =
     '{"kind":"ClusterConfiguration","apiServer":{"extraArgs":{"kubelet-certificate-authority":"/etc/kubernetes/pki/ca.crt"}}}';
+/** What lets a node be told of registries, in every config. */
+const registryHosts = [
+    'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "/etc/containerd/certs.d"\n',
+    'version = 3\n[plugins."io.containerd.cri.v1.images".registry]\n  config_path = "/etc/containerd/certs.d"\n',
+];
 const complete = { cgroupV1: false, lacksSysResource: false };
 
 /** A container as kind makes it from a config. */
@@ -88,14 +93,14 @@ describe("the kind config", () => {
                         },
                         {
                             hostPath: "/dev/null",
-                            containerPath: "/var/lib/krustlet-stack/config/fbdd4676ce9e12d3",
+                            containerPath: "/var/lib/krustlet-stack/config/dad75121184365b0",
                             readOnly: true,
                         },
                     ],
                 },
             ],
             kubeadmConfigPatches: [verifying, '{"kind":"KubeletConfiguration","serverTLSBootstrap":true}'],
-            containerdConfigPatches: [],
+            containerdConfigPatches: registryHosts,
         });
     });
 
@@ -118,6 +123,7 @@ describe("the kind config", () => {
             "kind: A",
         ]);
         assert.deepEqual(config.containerdConfigPatches, [
+            ...registryHosts,
             'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\n  restrict_oom_score_adj = true\n',
             'version = 3\n[plugins."io.containerd.cri.v1.runtime"]\n  restrict_oom_score_adj = true\n',
             "b = 1",
@@ -132,7 +138,7 @@ describe("the kind config", () => {
             verifying,
             '{"kind":"KubeletConfiguration","serverTLSBootstrap":true,"failCgroupV1":false}',
         ]);
-        assert.deepEqual(config.containerdConfigPatches, []);
+        assert.deepEqual(config.containerdConfigPatches, registryHosts);
     });
 });
 

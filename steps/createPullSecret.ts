@@ -1,8 +1,7 @@
 import type { PullSecretInput, PullSecretOutput } from "./contract";
 import { StepError } from "./lib/errors";
-import { expandHome } from "./lib/files";
-import { Kube, KubeError } from "./lib/kube";
-import { loginsOf } from "./lib/logins";
+import { KubeError, withKube, type Kube } from "./lib/kube";
+import { loginsOf, type AuthEntry } from "./lib/logins";
 import { isOwn, pullSecret, pullSecretInput, secretsPath, type FoundSecret } from "./lib/pullSecret";
 import { progress, step } from "./lib/step";
 
@@ -11,8 +10,15 @@ import { progress, step } from "./lib/step";
  * to kubectl's standard input. Where there is no login there is no Secret, and one of this stack from before is deleted.
  */
 export async function createPullSecret(input: PullSecretInput): Promise<PullSecretOutput> {
-    const kube = new Kube(expandHome(input.kubeconfigFile));
     const logins = await loginsOf(input.registry, input.dockerConfigFile);
+    return withKube(input.kubeconfigFile, (kube) => write(kube, input, logins));
+}
+
+async function write(
+    kube: Kube,
+    input: PullSecretInput,
+    logins: Record<string, AuthEntry> | undefined,
+): Promise<PullSecretOutput> {
     const path = secretsPath(input);
     const found = await kube.find<FoundSecret>(`${path}/${input.name}`);
     if (found !== undefined && !isOwn(found, input)) {

@@ -1,4 +1,3 @@
-import { readOptional, expandHome } from "./lib/files";
 import type { PullSecretInput } from "./contract";
 import { ifClusterAnswers } from "./lib/kube";
 import { isOwn, pullSecretInput, secretsPath, type FoundSecret } from "./lib/pullSecret";
@@ -7,10 +6,8 @@ import { progress, step } from "./lib/step";
 /** Deletes the Secret, if it is this stack's. */
 export async function deletePullSecret(input: PullSecretInput): Promise<Record<string, never>> {
     const path = `${secretsPath(input)}/${input.name}`;
-    const kubeconfig = await readOptional(expandHome(input.kubeconfigFile));
-    if (kubeconfig === undefined) return {};
     await ifClusterAnswers(
-        kubeconfig,
+        input.kubeconfigFile,
         async (kube) => {
             const found = await kube.find<FoundSecret>(path);
             if (found === undefined) return;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -22,6 +22,7 @@ const cluster: KindClusterInput = {
     owner,
     image: `${NODE_IMAGE.name}:${NODE_IMAGE.tag}`,
     waitSeconds: 120,
+    kubeconfigFile,
     kubeadmConfigPatches: [],
     containerdConfigPatches: [],
 };
@@ -98,8 +99,6 @@ describe("a registry for kind's own nodes", () => {
             ...["--publish", `127.0.0.1:${port}:5000`, image],
         );
         await pass("createKindCluster", cluster);
-        const admin = await run(["kind", "get", "kubeconfig", "--name", cluster.name]);
-        writeFileSync(kubeconfigFile, admin.stdout, { mode: 0o600 });
     });
     after(async () => {
         await start("disconnectRegistry", JSON.stringify(connect));
@@ -264,7 +263,7 @@ echo '{"ServerURL": "registry.example.com", "Username": "kept", "Secret": "${pas
             await passTwice("deletePullSecret", secret);
             assert.equal(await isThere(), false);
             const gone = path.join(folder, "gone");
-            const admin = (await run(["kind", "get", "kubeconfig", "--name", cluster.name])).stdout;
+            const admin = readFileSync(kubeconfigFile, "utf8");
             writeFileSync(gone, admin.replace(/(server: https:\/\/127\.0\.0\.1):\d+/, "$1:1"), {
                 mode: 0o600,
             });

@@ -59,7 +59,7 @@ test("defaults agree wherever they stand", () => {
 test("the defaults alone are a stack", () => {
     assert.deepEqual(read({}), {
         cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180, verifyKubelets: true },
-        registry: { port: 5001, image: "registry:3.1.1" },
+        registry: { port: 5001, image: "registry:3.1.1", keepData: false },
         nodes: [{ name: "krustlet" }],
         workloads: [],
     });
@@ -70,7 +70,7 @@ test("the dev stack is the walk-through", () => {
     const own = Object.entries(config).map(([key, value]) => [key.replace(/^krustlet-stack:/, ""), value]);
     assert.deepEqual(read(Object.fromEntries(own) as Record<string, unknown>), {
         cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180, verifyKubelets: true },
-        registry: { port: 5001, image: "registry:3.1.1" },
+        registry: { port: 5001, image: "registry:3.1.1", keepData: false },
         nodes: [{ name: "krustlet" }],
         workloads: [hello],
     });
@@ -113,6 +113,10 @@ test("every key reaches its argument", () => {
             verifyKubelets: false,
             registryAddress: "ghcr.io/you",
             registryPlainHttp: true,
+            registryTrustedCaFile: "~/ca.pem",
+            registryDockerConfigFile: "~/logins/config.json",
+            registryPullSecret: false,
+            registryContainerName: "kind-registry",
             nodes,
             workloads,
         }),
@@ -124,7 +128,14 @@ test("every key reaches its argument", () => {
                 mergeKubeconfigFile: "~/.kube/config",
                 verifyKubelets: false,
             },
-            registry: { address: "ghcr.io/you", plainHttp: true },
+            registry: {
+                address: "ghcr.io/you",
+                plainHttp: true,
+                trustedCaFile: "~/ca.pem",
+                dockerConfigFile: "~/logins/config.json",
+                pullSecret: false,
+                containerName: "kind-registry",
+            },
             nodes,
             workloads: [{ ...workloads[0], env: { RUST_BACKTRACE: "1", ON: "true", A: "b" } }],
         },
@@ -159,7 +170,7 @@ const label =
     'lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet")';
 const dnsLabel =
     'lower-case letters, digits and "-" that begin and end with a letter or digit (for example "hello-wasm")';
-const origin = 'exactly one of "source", "file", "image" says where the module comes from;';
+const origin = 'exactly one of "source", "file", "reference", "image" says where the module comes from;';
 const workload = (more: object) => ({ workloads: [{ ...hello, ...more }] });
 
 const refused: [Record<string, unknown>, string[]][] = [

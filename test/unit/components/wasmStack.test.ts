@@ -47,6 +47,9 @@ test("the walk-through: every part, and what it tells", async () => {
         "s-registry-image": "docker:index/remoteImage:RemoteImage < s-registry",
         "s-registry-container": "docker:index/container:Container < s-registry",
         "s-registry-ready": "command:local:Command < s-registry",
+        "s-registry-hosting": "krustlet-stack:index:RegistryHosting < s",
+        "s-registry-hosting-connection": "command:local:Command < s-registry-hosting",
+        "s-registry-hosting-announcement": "kubernetes:core/v1:ConfigMap < s-registry-hosting",
         "s-krustlet": "krustlet-stack:index:KrustletNode < s",
         "s-krustlet-bootstrap": "krustlet-stack:index:KrustletBootstrap < s-krustlet",
         "s-krustlet-bootstrap-role":
@@ -166,9 +169,15 @@ test("what is in the cluster goes with it; what is on this host does not", async
         "s-krustlet-certificates-approver-role-binding",
         "s-krustlet-certificates-approver-token-role",
         "s-krustlet-certificates-approver-token-role-binding",
+        "s-registry-hosting-announcement",
     ]);
     // The engine hands a parent's `deletedWith` down to its children.
-    const onHost = ["s-krustlet-certificates", "s-krustlet-certificates-approver"];
+    const onHost = [
+        "s-krustlet-certificates",
+        "s-krustlet-certificates-approver",
+        "s-registry-hosting",
+        "s-registry-hosting-connection",
+    ];
     for (const name of ["s-krustlet", "s-krustlet-bootstrap", ...onHost]) {
         assert.equal(resources[name].options.deletedWith, undefined, name);
     }
@@ -194,14 +203,14 @@ test("nothing is made before the preflight has passed", async () => {
     );
     assert.deepEqual(before, []);
     assert.equal(recording.invokes[0].command, "steps/preflight.ts");
-    assert.equal(custom(recording.resources).length, 21);
+    assert.equal(custom(recording.resources).length, 23);
 });
 
 test("a preview, where nothing is known yet, registers what it can and runs no step but those that look", async () => {
     const { resources, invokes } = await record({ steps, preview: true }, () => {
         new WasmStack("s", { workloads: [hello] });
     });
-    assert.equal(custom(resources).length, 21);
+    assert.equal(custom(resources).length, 23);
     assert.deepEqual(
         invokes.map(({ command }) => command),
         ["steps/preflight.ts", "steps/describeModule.ts", "steps/keepKubeconfig.ts"],
@@ -310,26 +319,107 @@ test("two nodes and three workloads", async () => {
     });
 });
 
-test("a registry elsewhere is used, not made", async () => {
+test("a registry elsewhere is used, not made; pods get its login, by namespace", async () => {
+    const elsewhere = {
+        address: "ghcr.io/you",
+        plainHttp: true,
+        trustedCaFile: "~/ca.pem",
+        dockerConfigFile: "~/logins/config.json",
+    };
     const { resources, invokes } = await record({ steps }, () => {
         return new WasmStack("s", {
-            registry: { address: "ghcr.io/you", plainHttp: true },
-            workloads: [hello],
+            registry: elsewhere,
+            workloads: [
+                { ...hello, deleteTag: true },
+                { name: "theirs", reference: "ghcr.io/them/clock:v1", namespace: "apps" },
+                { name: "ours", image: imageReference, namespace: "apps" },
+                { name: "later", image: imageReference, namespace: pulumi.output("made") },
+            ],
         }).artifacts;
     });
     assert.deepEqual(
         Object.keys(resources).filter((name) => name.includes("registry")),
         [],
     );
-    const { localRegistry, remoteRegistry } = invokes[0].input as Record<string, unknown>;
+    const { localRegistry, remoteRegistry, modules } = invokes[0].input as Record<string, unknown>;
     assert.deepEqual(
-        { localRegistry, remoteRegistry },
-        { localRegistry: undefined, remoteRegistry: "ghcr.io" },
+        { localRegistry, remoteRegistry, modules },
+        {
+            localRegistry: undefined,
+            remoteRegistry: { address: "ghcr.io", plainHttp: true, trustedCaFile: "~/ca.pem" },
+            modules: [{ source: "workloads/hello-world" }],
+        },
     );
+    const access = {
+        insecureRegistries: ["ghcr.io"],
+        trustedCaFile: "~/ca.pem",
+        dockerConfigFile: "~/logins/config.json",
+    };
     const push = resources["s-hello-wasm-artifact-push"];
-    assert.deepEqual(input(push).insecureRegistries, ["ghcr.io"]);
-    assert.equal(input(push).reference, "ghcr.io/you/hello-wasm:latest");
+    assert.deepEqual(input(push), {
+        file: "target/hello.wasm",
+        sha256: "b".repeat(64),
+        reference: "ghcr.io/you/hello-wasm:latest",
+        ...access,
+    });
     assert.equal("triggers" in push.inputs, false);
+    assert.deepEqual(
+        input(resources["s-hello-wasm-artifact-tag"]).reference,
+        "ghcr.io/you/hello-wasm:latest",
+    );
+    assert.deepEqual(
+        invokes.filter(({ command }) => command === "steps/resolveArtifact.ts").map((one) => one.input),
+        [{ reference: "ghcr.io/them/clock:v1", ...access }],
+    );
+    assert.equal(input(resources["s-krustlet-agent"]).trustedCaFile, "~/ca.pem");
+
+    const secrets = Object.keys(resources).filter((name) => /^s-pull-.*-secret$/.test(name));
+    assert.deepEqual(
+        secrets.map((name) => {
+            const { namespace, name: secret, registry, dockerConfigFile } = input(resources[name]);
+            return [name, namespace, secret, registry, dockerConfigFile, resources[name].options.deletedWith];
+        }),
+        [
+            ["s-pull-default-secret", "default", "project-stack-pull"],
+            ["s-pull-apps-secret", "apps", "project-stack-pull"],
+            // Another workload's might be in the same namespace.
+            ["s-pull-later-own-secret", "made", "project-stack-pull-later"],
+        ].map((one) => [
+            ...one,
+            "ghcr.io",
+            "~/logins/config.json",
+            "pulumi:providers:kubernetes::s-cluster-provider",
+        ]),
+    );
+    const pull = (name: string) => (resources[name].inputs.spec as Record<string, unknown>).imagePullSecrets;
+    for (const name of ["s-hello-wasm-pod", "s-theirs-pod", "s-ours-pod", "s-later-pod"]) {
+        assert.deepEqual(pull(name), [{ name: "project-stack-pull" }], name);
+    }
+    assert.ok(resources["s-theirs-pod"].options.dependsOn?.includes(command("s-pull-apps-secret")));
+});
+
+test("pods get no login where that is not wanted", async () => {
+    const { resources } = await record({ steps }, () => {
+        const registry = { address: "ghcr.io/you", pullSecret: false };
+        return new WasmStack("s", { registry, workloads: [hello] }).artifacts;
+    });
+    assert.deepEqual(
+        Object.keys(resources).filter((name) => name.includes("pull")),
+        [],
+    );
+    assert.equal("imagePullSecrets" in (resources["s-hello-wasm-pod"].inputs.spec as object), false);
+});
+
+test("a local registry that keeps its data is looked for with its volume", async () => {
+    const { resources, invokes } = await record({ steps }, () => {
+        return new WasmStack("s", { registry: { keepData: true, containerName: "mine" } }).registryAddress;
+    });
+    assert.deepEqual((invokes[0].input as { localRegistry: object }).localRegistry, {
+        containerName: "mine",
+        port: 5001,
+        dataVolume: "mine-data",
+    });
+    assert.equal(resources["s-registry-data"].options.retainOnDelete, true);
 });
 
 test("nothing that it tells is secret", async () => {
@@ -366,7 +456,7 @@ test("what is wrong with the arguments comes in one error", async () => {
                 '  - nodes[2].name: is "a" again, as nodes[0].name is; give each node its own',
                 "  - nodes[1].port: 3000 is taken by nodes[0]; give each node its own",
                 '  - workloads[0].node: no node of this stack is named "bb"; did you mean "b"?',
-                '  - workloads[1]: exactly one of "source", "file", "image" says where the module comes from; "file" and "image" are given',
+                '  - workloads[1]: exactly one of "source", "file", "reference", "image" says where the module comes from; "file" and "image" are given',
                 '  - workloads[1].name: is "x" again, as workloads[0].name is; give each workload its own',
             ].join("\n"),
         }),

@@ -5,7 +5,10 @@ import { progress, step } from "./lib/step";
 import { WasmOciError, wasmOci } from "./lib/wasmOci";
 import { resolveArtifact } from "./resolveArtifact";
 
-/** Deletes the tag, while it leads to what was pushed. The artifact itself stays: others may run it by its digest. */
+/**
+ * Deletes the tag, while it leads to what was pushed. The artifact itself stays, for others may run it by its digest; but where a
+ * registry deletes no tags, wasm-oci deletes the artifact if that has no other tag.
+ */
 export async function deleteTag({
     reference,
     digest,
@@ -30,7 +33,7 @@ export async function deleteTag({
             return {};
         }
         await wasmOci(
-            ["delete", reference],
+            ["delete", `${reference}@${digest}`],
             access,
             `could not delete the tag ${reference} (where the registry allows no deletion, set deleteTag to false and run up first)`,
         );

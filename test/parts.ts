@@ -15,6 +15,8 @@ export interface TestRegistry {
     port: number;
     /** Who may use it, as a line of an htpasswd file (bcrypt). Default: everybody. */
     htpasswd?: string;
+    /** Certificate and key (PEM) that it speaks HTTPS with. Default: plain HTTP. */
+    tls?: { certificate: string; privateKey: string };
     /** More of its settings, as `NAME=value`. Default: those that the stack's own registry has, alone. */
     settings?: string[];
     /** Files in its root folder, by name. Default: none. */
@@ -27,30 +29,66 @@ export const RUST_REGISTRY: TestRegistry = { name: "krustlet-stack-test-registry
 /** Runs `use` with the address (host:port) of a registry that starts empty. */
 export async function withTestRegistry<T>(
     { env }: Pick<SuiteContext, "env">,
-    { name, port, htpasswd, settings = [], files = {} }: TestRegistry,
+    registry: TestRegistry,
     use: (address: string) => Promise<T>,
 ): Promise<T> {
-    const remove = () => run(["docker", "rm", "--force", "--volumes", name], { env, allowFailure: true });
+    const address = await startTestRegistry(env, registry);
+    try {
+        return await use(address);
+    } finally {
+        await removeTestRegistry(env, registry);
+    }
+}
+
+/** What a test registry's login and certificate come to: its settings and its files. */
+function accessOf({ htpasswd, tls }: TestRegistry): { settings: string[]; files: Record<string, string> } {
+    return {
+        settings: [
+            ...(htpasswd === undefined
+                ? []
+                : [
+                      "REGISTRY_AUTH=htpasswd",
+                      "REGISTRY_AUTH_HTPASSWD_REALM=test",
+                      "REGISTRY_AUTH_HTPASSWD_PATH=/htpasswd",
+                  ]),
+            ...(tls === undefined
+                ? []
+                : ["REGISTRY_HTTP_TLS_CERTIFICATE=/tls.crt", "REGISTRY_HTTP_TLS_KEY=/tls.key"]),
+        ],
+        files: {
+            ...(htpasswd !== undefined && { htpasswd: `${htpasswd}\n` }),
+            ...(tls && { "tls.crt": tls.certificate, "tls.key": tls.privateKey }),
+        },
+    };
+}
+
+/** Starts a registry that is empty, and returns its address (host:port). */
+export async function startTestRegistry(
+    env: Record<string, string>,
+    registry: TestRegistry,
+): Promise<string> {
+    const { name, port, settings = [], files = {} } = registry;
     // What a killed run left.
-    await remove();
-    const logins = [
-        "REGISTRY_AUTH=htpasswd",
-        "REGISTRY_AUTH_HTPASSWD_REALM=test",
-        "REGISTRY_AUTH_HTPASSWD_PATH=/htpasswd",
-    ];
-    const variables = [...REGISTRY_ENVIRONMENT, ...settings, ...(htpasswd === undefined ? [] : logins)];
+    await removeTestRegistry(env, registry);
+    const access = accessOf(registry);
+    const variables = [...REGISTRY_ENVIRONMENT, ...settings, ...access.settings];
     const options = variables.flatMap((variable) => ["--env", variable]);
     const image = `${REGISTRY_IMAGE.name}:${REGISTRY_IMAGE.tag}`;
     const publish = `127.0.0.1:${port}:5000`;
     await run(["docker", "create", "--name", name, "--publish", publish, ...options, image], { env });
     try {
-        const copied = { ...files, ...(htpasswd !== undefined && { htpasswd: `${htpasswd}\n` }) };
-        for (const [file, content] of Object.entries(copied)) await copyInto(env, name, file, content);
+        const copied = Object.entries({ ...files, ...access.files });
+        for (const [file, content] of copied) await copyInto(env, name, file, content);
         await run(["docker", "start", name], { env });
-        return await use(`localhost:${port}`);
-    } finally {
-        await remove();
+        return `localhost:${port}`;
+    } catch (error) {
+        await removeTestRegistry(env, registry);
+        throw error;
     }
+}
+
+export async function removeTestRegistry(env: Record<string, string>, { name }: TestRegistry): Promise<void> {
+    await run(["docker", "rm", "--force", "--volumes", name], { env, allowFailure: true });
 }
 
 /** Puts a file into a container: the daemon may be on another machine, where no folder of this one could be mounted. */

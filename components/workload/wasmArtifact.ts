@@ -30,7 +30,8 @@ export interface WasmArtifactArgs {
     tag?: pulumi.Input<string>;
     /**
      * Whether the tag is deleted with this resource, or when it gets another tag; only while it leads to what was pushed. The
-     * artifact itself stays in the registry, for whoever runs it by digest. Default: false.
+     * artifact itself stays in the registry, for whoever runs it by digest; where a registry deletes no tags but only artifacts, one
+     * that has no other tag goes. Default: false.
      */
     deleteTag?: boolean;
     /** Form of the artifact: `wasm`, or `wasm-to-oci` for tools that know that one alone. Default: `wasm`. */

@@ -125,16 +125,14 @@ void describe("the secrets of a stack", { timeout: 900_000 }, () => {
         await fs.mkdir(path.dirname(logins), { mode: 0o700 });
         const auths = { [`localhost:${REGISTRY.port}`]: { auth } };
         await fs.writeFile(logins, JSON.stringify({ auths }), { mode: 0o600 });
-        // The agent gets its login by a file too; the stack has no argument for that one.
-        const program = path.join(stack.home, "agent");
-        await fs.writeFile(program, `#!/bin/sh\nexec krustlet-wasi "$@" --registry-config='${logins}'\n`, {
-            mode: 0o700,
-        });
+        // As the Secret that pods pull with holds it; the agent has no login of its own.
+        const held = Buffer.from(JSON.stringify({ auths })).toString("base64");
+        secrets.add("registry's login in the pull Secret", held);
         await stack.configure({
             clusterName: "krustlet-secrets",
             registryAddress: `localhost:${REGISTRY.port}/team`,
             registryPlainHttp: true,
-            nodes: [{ name: NODE, port: 3106, stateDir: path.join(stack.home, "nodes", NODE), program }],
+            nodes: [{ name: NODE, port: 3106, stateDir: path.join(stack.home, "nodes", NODE) }],
             workloads: [{ name: "hello-wasm", source: "workloads/hello-world" }],
         });
         await run([process.execPath, "tools/run.js", "up", "--tools-only", "--stack", stack.name], {
@@ -176,6 +174,7 @@ void describe("the secrets of a stack", { timeout: 900_000 }, () => {
         for (const what of [
             "registry's password",
             "registry's login",
+            "registry's login in the pull Secret",
             "token of bootstrap.kubeconfig",
             "client-key-data of kubeconfig",
             "private key of kubeconfig",
@@ -211,6 +210,7 @@ void describe("the secrets of a stack", { timeout: 900_000 }, () => {
         const all = [...observer.commandLines];
         assert.ok(all.some((line) => line.includes("createKindCluster")));
         assert.ok(all.some((line) => line.includes("pushArtifact")));
+        assert.ok(all.some((line) => line.includes("createPullSecret")));
         const found = all.filter((line) => secrets.in(Buffer.from(line)).length > 0);
         assert.deepEqual(found, []);
     });

@@ -104,6 +104,7 @@ describe("from a source to a registry", () => {
             container,
             "--publish",
             `127.0.0.1:${port}:5000`,
+            "--env=REGISTRY_STORAGE_DELETE_ENABLED=true",
             image,
         ]);
         assert.deepEqual(await waiting, { address });
@@ -140,6 +141,82 @@ describe("from a source to a registry", () => {
         assert.match(
             await fail("pushArtifact", { ...push, file: text }),
             /WasmArtifact\.file: .*text\.wasm is no WebAssembly/,
+        );
+    });
+
+    it("resolveArtifact tells what a tag leads to now, and what is not there", async () => {
+        const access = { insecureRegistries: [address] };
+        const pushed = await pass("pushArtifact", push);
+        const { digest, reference } = pushed;
+        for (const name of [push.reference, reference])
+            assert.deepEqual(await pass("resolveArtifact", { reference: name, ...access }), {
+                digest,
+                reference,
+            });
+        const other = { ...push, format: "wasm-to-oci" };
+        const moved = await pass("pushArtifact", other);
+        assert.notEqual(moved.digest, digest, "another form of artifact");
+        const now = await pass("resolveArtifact", { reference: push.reference, ...access });
+        assert.deepEqual(now, { digest: moved.digest, reference: moved.reference });
+        assert.match(
+            await fail("resolveArtifact", { reference: `${address}/hello-world:none`, ...access }),
+            /WasmArtifact: could not find localhost:5931\/hello-world:none: /,
+        );
+    });
+
+    it("resolveArtifact finds docker's config file under any name, and says when it is not there", async () => {
+        const logins = path.join(folder, "logins.json");
+        writeFileSync(logins, '{"auths": {}}');
+        const question = { reference: push.reference, insecureRegistries: [address] };
+        await pass("resolveArtifact", { ...question, dockerConfigFile: logins });
+        writeFileSync(logins, "no JSON");
+        const read = await fail("resolveArtifact", { ...question, dockerConfigFile: logins });
+        assert.match(read, /config\.json/, "it was read");
+        const none = { ...question, dockerConfigFile: path.join(folder, "none", "config.json") };
+        assert.match(
+            await fail("resolveArtifact", none),
+            /dockerConfigFile: .*none\/config\.json does not exist/,
+        );
+    });
+
+    it("claimTag and deleteTag keep to a tag that leads to what was pushed", async () => {
+        const access = { insecureRegistries: [address] };
+        const mine = await pass("pushArtifact", { ...push, reference: `${address}/tags:mine` });
+        await pass("pushArtifact", { ...push, reference: `${address}/tags:other` });
+        const tag = { reference: `${address}/tags:mine`, digest: mine.digest, ...access };
+        assert.deepEqual(await pass("claimTag", tag), { digest: mine.digest, reference: mine.reference });
+        const stale = { ...tag, digest: `sha256:${"0".repeat(64)}` };
+        assert.match(await fail("claimTag", stale), /leads to sha256:.*: somebody else pushes to this tag/);
+        await pass("deleteTag", stale);
+        await pass("resolveArtifact", { reference: tag.reference, ...access });
+
+        await pass("deleteTag", tag);
+        await pass("deleteTag", tag);
+        assert.match(
+            await fail("resolveArtifact", { reference: tag.reference, ...access }),
+            /could not find/,
+        );
+        for (const left of [`${address}/tags:other`, mine.reference])
+            assert.equal((await pass("resolveArtifact", { reference: left, ...access })).digest, mine.digest);
+    });
+
+    it("deleteTag has nothing to do where a local registry has gone", async () => {
+        const gone = "localhost:5930";
+        const tag = { reference: `${gone}/tags:mine`, digest: `sha256:${"0".repeat(64)}` };
+        await pass("deleteTag", { ...tag, insecureRegistries: [gone] });
+    });
+
+    it("preflight says which protocol a registry seems to speak", async () => {
+        const stack = {
+            owner: "krustlet-stack/steps-test",
+            cluster: { name: "krustlet-steps-alone" },
+            nodes: [],
+            modules: [],
+        };
+        await pass("preflight", { ...stack, remoteRegistry: { address, plainHttp: true } });
+        assert.match(
+            await fail("preflight", { ...stack, remoteRegistry: { address, plainHttp: false } }),
+            /Registry: localhost:5931 does not answer .*; perhaps it speaks plain HTTP: set registryPlainHttp to true/,
         );
     });
 

@@ -58,7 +58,7 @@ export function askRegistry(
         request.on("error", (error: Error & { errors?: Error[] }) => {
             resolve({
                 serves: false,
-                what: error.message || (error.errors ?? []).map(({ message }) => message).join(", "),
+                what: error.message.trim() || (error.errors ?? []).map(({ message }) => message).join(", "),
             });
         });
     });

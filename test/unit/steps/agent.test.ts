@@ -70,6 +70,7 @@ describe("the agent's command line", () => {
             bootstrapFile: "~/s/b",
             labels: { a: "b", "x/y": "z" },
             insecureRegistries: ["localhost:5000", "r"],
+            trustedCaFile: "~/ca.pem",
             allowedHostPaths: ["/srv/data", "/srv/more"],
         };
         assert.deepEqual(agent.agentArgv("k", given).slice(7), [
@@ -77,10 +78,11 @@ describe("the agent's command line", () => {
             `--bootstrap-file=${homedir()}/s/b`,
             "--node-labels=a=b,x/y=z",
             "--insecure-registries=localhost:5000,r",
+            `--trusted-ca-file=${homedir()}/ca.pem`,
             "--allowed-host-paths=/srv/data,/srv/more",
         ]);
         assert.deepEqual(
-            agent.agentArgv("k", { ...given, allowedHostPaths: [] }).at(-1),
+            agent.agentArgv("k", { ...given, trustedCaFile: undefined, allowedHostPaths: [] }).at(-1),
             "--insecure-registries=localhost:5000,r",
         );
     });

@@ -34,3 +34,6 @@ export const NODE_PROGRAM = "krustlet-wasi";
 
 /** The `kubernetes.io/arch` of a node that runs WASI modules: its label, and the value of its taints. */
 export const WASM_ARCH = "wasm32-wasi";
+
+/** Name of the RuntimeClass for Wasm nodes. */
+export const RUNTIME_CLASS = "krustlet-wasi";

@@ -7,12 +7,19 @@ export { LocalRegistry, type LocalRegistryArgs } from "./registry/localRegistry"
 export { RegistryHosting, type RegistryHostingArgs } from "./registry/registryHosting";
 export { RegistryPullSecret, type RegistryPullSecretArgs } from "./registry/registryPullSecret";
 export { WasmArtifact, type ArtifactFormat, type WasmArtifactArgs } from "./workload/wasmArtifact";
-export {
-    WasmWorkload,
-    type RestartPolicy,
-    type WasmWorkloadArgs,
-    type WorkloadKind,
-} from "./workload/wasmWorkload";
+export { WasmRuntimeClass, type WasmRuntimeClassArgs } from "./workload/wasmRuntimeClass";
+export { WasmWorkload, type WasmWorkloadArgs } from "./workload/wasmWorkload";
+export type {
+    ConcurrencyPolicy,
+    RestartPolicy,
+    WasmEmptyDirArgs,
+    WasmEnvFromArgs,
+    WasmEnvValueFromArgs,
+    WasmLimitsArgs,
+    WasmProgramArgs,
+    WasmVolumeArgs,
+    WorkloadKind,
+} from "./workload/programArgs";
 export { WasmStack, type WasmStackWorkload } from "./wasmStack";
 export type {
     WasmStackArgs,

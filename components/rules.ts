@@ -106,13 +106,53 @@ export const labels = map(
     ),
 );
 
+export const variable = matching(
+    /^[A-Za-z_][A-Za-z0-9_.-]*$/,
+    'an environment variable\'s name (for example "RUST_LOG")',
+);
+
 export const environment = map(
     rule((value) =>
         typeof value === "string"
             ? undefined
             : `must be a text (put it in quotes), not ${JSON.stringify(value)}`,
     ),
-    matching(/^[A-Za-z_][A-Za-z0-9_.-]*$/, 'an environment variable\'s name (for example "RUST_LOG")'),
+    variable,
+);
+
+/** A DNS subdomain (RFC 1123): names of config maps, secrets and most other objects. */
+export const objectName = matching(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    'the name of an object: lower-case letters, digits, "-" and "." (for example "settings")',
+    253,
+);
+
+/** A key of a config map or a secret. */
+export const dataKey = matching(
+    /^(?!\.\.)[A-Za-z0-9._-]+$/,
+    'a key of letters, digits, "-", "_" and "." (for example "password")',
+    253,
+);
+
+/** Where a volume is seen. Kubernetes allows no ":" in it. */
+export const mountPath = matching(/^\/[^:]*$/, 'an absolute path without ":" (for example "/etc/settings")');
+
+/** A folder of the node's host. Kubernetes allows no ".." in it. */
+export const hostPath = matching(
+    /^\/(?!(.*\/)?\.\.(\/|$)).*$/,
+    'an absolute path without ".." (for example "/srv/data")',
+);
+
+/** A quantity of processors. */
+export const processors = matching(
+    /^(\d+(\.\d*)?|\.\d+)(m|[eE][+-]?\d+)?$/,
+    'a quantity of processors (for example "250m", a quarter of one)',
+);
+
+/** A quantity of bytes. Kubernetes would take thousandths of one, too: "64m" is a slip of "64M". */
+export const bytes = matching(
+    /^(\d+(\.\d*)?|\.\d+)([kMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/,
+    'a quantity of bytes (for example "64Mi")',
 );
 
 export const texts = list(text);

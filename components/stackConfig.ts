@@ -91,7 +91,7 @@ export function stackArgs({ values, secretKeys, home }: StackConfig): WasmStackA
         }),
         registry: present(elsewhere ? remote : local),
         nodes: value("nodes"),
-        workloads: eachItem(value("workloads"), textsOf("env")),
+        workloads: eachItem(value("workloads"), textsOf("env", "limits")),
     } as WasmStackArgs;
 
     const wrong = wasmStackProblems(args).map(({ path, message }) => ({ path: keyOf(path), message }));
@@ -109,17 +109,23 @@ function keyOf(path: string): string {
     return key ?? path;
 }
 
-/** `pulumi config set --path` makes a number of what looks like one; the environment and arguments hold texts. */
-function textsOf(property: "env") {
-    return (item: Record<string, unknown>): Record<string, unknown> => {
-        const map = item[property];
-        if (typeof map !== "object" || map === null || Array.isArray(map)) return item;
-        const texts = Object.entries(map).map(([name, one]: [string, unknown]) => [
-            name,
-            typeof one === "number" || typeof one === "boolean" ? String(one) : one,
-        ]);
-        return { ...item, [property]: Object.fromEntries(texts) as unknown };
-    };
+/** `pulumi config set --path` makes a number of what looks like one; the environment and limits hold texts, as arguments do. */
+function textsOf(...properties: string[]) {
+    return (item: Record<string, unknown>): Record<string, unknown> => ({
+        ...item,
+        ...Object.fromEntries(
+            properties.filter((name) => name in item).map((name) => [name, withTexts(item[name])]),
+        ),
+    });
+}
+
+function withTexts(map: unknown): unknown {
+    if (typeof map !== "object" || map === null || Array.isArray(map)) return map;
+    const texts = Object.entries(map).map(([name, one]: [string, unknown]) => [
+        name,
+        typeof one === "number" || typeof one === "boolean" ? String(one) : one,
+    ]);
+    return Object.fromEntries(texts) as unknown;
 }
 
 function eachItem(

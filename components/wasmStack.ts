@@ -15,7 +15,10 @@ import {
 import { stepInvoke } from "./step";
 import { throwProblems } from "./validation";
 import { WasmArtifact } from "./workload/wasmArtifact";
-import { WasmWorkload, type WorkloadKind } from "./workload/wasmWorkload";
+import type { WorkloadKind } from "./workload/programArgs";
+import { programOf } from "./workload/programRules";
+import { WasmRuntimeClass } from "./workload/wasmRuntimeClass";
+import { WasmWorkload } from "./workload/wasmWorkload";
 import {
     wasmStackProblems,
     type WasmStackArgs,
@@ -69,6 +72,7 @@ export class WasmStack extends pulumi.ComponentResource {
         hostRegistry(name, registry, cluster, this);
         const pull = pullSecrets(name, args.registry ?? {}, cluster, checked, this);
         const nodes = nodesOf(args).map((node) => this.node(name, node, cluster, registry));
+        this.runtimeClass(name, cluster);
         const workloads = (args.workloads ?? []).map((workload) => {
             const image = this.image(name, workload, registry);
             return { workload, image, object: this.workload(name, workload, image, nodes, cluster, pull) };
@@ -163,6 +167,11 @@ export class WasmStack extends pulumi.ComponentResource {
         return { nodeName, component };
     }
 
+    /** For manifests that come from elsewhere. */
+    private runtimeClass(name: string, { provider }: KindCluster): void {
+        new WasmRuntimeClass(`${name}-runtime`, {}, { parent: this, provider, deletedWith: provider });
+    }
+
     /** The workload's module by digest, built and pushed, or looked up, if need be. */
     private image(
         name: string,
@@ -198,18 +207,17 @@ export class WasmStack extends pulumi.ComponentResource {
         cluster: KindCluster,
         pull: PullSecrets,
     ): WasmWorkload {
-        const { kind, args, env, replicas, namespace, restartPolicy, terminationGracePeriodSeconds } =
-            workload;
-        const chosen =
-            nodes.length === 1 ? nodes[0] : nodes.find(({ nodeName }) => nodeName === workload.node);
+        const { name: appName, node } = workload;
+        const chosen = nodes.length === 1 ? nodes[0] : nodes.find(({ nodeName }) => nodeName === node);
         return new WasmWorkload(
-            `${name}-${workload.name}`,
+            `${name}-${appName}`,
             {
-                ...{ image, kind, args, env, replicas, namespace, restartPolicy },
-                terminationGracePeriodSeconds,
-                appName: workload.name,
+                ...programOf(workload),
+                image,
+                appName,
                 node: chosen?.component.hostname,
-                imagePullSecrets: pull(workload),
+                imagePullSecrets: joined(workload.imagePullSecrets, pull(workload)),
+                kubeconfigFile: cluster.kubeconfigFile,
             },
             {
                 parent: this,
@@ -226,4 +234,13 @@ type NamedNode = WasmStackNodeArgs & { name: string };
 
 function nodesOf(args: WasmStackArgs): NamedNode[] {
     return (args.nodes ?? [{}]).map((node) => ({ ...node, name: node.name ?? NODE_NAME }));
+}
+
+/** Both lists in one; undefined where there is neither. */
+function joined(
+    given: pulumi.Input<pulumi.Input<string>[]> | undefined,
+    made: pulumi.Output<string[]> | undefined,
+): pulumi.Input<pulumi.Input<string>[]> | undefined {
+    if (given === undefined || made === undefined) return given ?? made;
+    return pulumi.all([pulumi.output(given), made]).apply((lists) => lists.flat());
 }

@@ -9,19 +9,14 @@ import {
     integer,
     list,
     object,
-    oneOf,
     required,
     text,
     type Problem,
     type Rules,
 } from "./validation";
 import { originProblems } from "./workload/wasmArtifact";
-import {
-    workloadKinds,
-    workloadProblems,
-    type RestartPolicy,
-    type WorkloadKind,
-} from "./workload/wasmWorkload";
+import type { WasmProgramArgs } from "./workload/programArgs";
+import { hostPathProblems, programProblems, programRules } from "./workload/programRules";
 
 export interface WasmStackArgs {
     /** The kind cluster. Default: one of all defaults. */
@@ -84,7 +79,7 @@ export interface WasmStackNodeArgs {
     certificateRenewalPercent?: pulumi.Input<number>;
 }
 
-export interface WasmStackWorkloadArgs {
+export interface WasmStackWorkloadArgs extends WasmProgramArgs {
     /** Name of the workload, its container and its repository. Required. Example: `hello-wasm`. */
     name: string;
     /** Folder of a cargo project to build. Exactly one of `source`, `file`, `reference` and `image` is given. */
@@ -104,20 +99,6 @@ export interface WasmStackWorkloadArgs {
     tag?: pulumi.Input<string>;
     /** Whether the tag is deleted with the workload: see WasmArtifactArgs. Default: false. */
     deleteTag?: boolean;
-    /** `Pod`, `Deployment` or `Job`. Default: `Pod`. */
-    kind?: WorkloadKind;
-    /** Arguments of the program. Default: none. */
-    args?: pulumi.Input<pulumi.Input<string>[]>;
-    /** Environment of the program. Default: none. Example: `{ RUST_LOG: "info" }`. */
-    env?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-    /** How many pods a Deployment keeps. Default: 1. */
-    replicas?: pulumi.Input<number>;
-    /** Namespace, which must exist. Default: `default`. */
-    namespace?: pulumi.Input<string>;
-    /** See WasmWorkloadArgs. */
-    restartPolicy?: RestartPolicy;
-    /** How long a deleted pod may go on before it is stopped, in seconds. Default: 1. */
-    terminationGracePeriodSeconds?: pulumi.Input<number>;
     /** Name of the node that it must run on. Default: the stack's only node; any of several. */
     node?: string;
 }
@@ -144,14 +125,8 @@ const workloadRules: Rules<WasmStackWorkloadArgs> = {
     repository: rules.repository,
     tag: rules.tag,
     deleteTag: boolean,
-    kind: oneOf(workloadKinds),
-    args: rules.texts,
-    env: rules.environment,
-    replicas: integer(0, 1000),
-    namespace: rules.dnsLabel,
-    restartPolicy: oneOf(["Always", "OnFailure", "Never"]),
-    terminationGracePeriodSeconds: integer(1, 3600),
     node: rules.nodeName,
+    ...programRules,
 };
 
 const stackRules: Rules<WasmStackArgs> = {
@@ -241,6 +216,11 @@ function nodeProblems(nodes: WasmStackNodeArgs[]): Problem[] {
     return [...rules.duplicates((i) => `nodes[${i}].name`, names, "give each node its own"), ...ports];
 }
 
+/** The nodes that a workload may come to run on. */
+function nodesFor({ node }: WasmStackWorkloadArgs, nodes: WasmStackNodeArgs[]): WasmStackNodeArgs[] {
+    return node === undefined ? nodes : nodes.filter(({ name }) => (name ?? NODE_NAME) === node);
+}
+
 function workloadsProblems(workloads: WasmStackWorkloadArgs[], nodes: WasmStackNodeArgs[]): Problem[] {
     const names = workloads.map(({ name }) => name);
     const nodeNames = nodes.map((node) => node.name ?? NODE_NAME);
@@ -253,7 +233,10 @@ function workloadsProblems(workloads: WasmStackWorkloadArgs[], nodes: WasmStackN
         }`;
         return [
             ...originProblems(workload, ["source", "file", "reference", "image"], path),
-            ...workloadProblems(workload, path),
+            ...programProblems(workload, path),
+            ...nodesFor(workload, nodes).flatMap((one) =>
+                hostPathProblems(workload, { ...one, name: one.name ?? NODE_NAME }, path),
+            ),
             ...(stranger ? [{ path: `${path}.node`, message: unknownNode }] : []),
         ];
     });

@@ -314,6 +314,30 @@ export interface AwaitRegistryOutput {
     address: string;
 }
 
+/** awaitWorkload: changes nothing; waits until a workload is Ready or complete. */
+export interface AwaitWorkloadInput {
+    /** Path of a kubeconfig (mode 0600) that may read the workload, its pods, their events and their logs. */
+    kubeconfigFile: string;
+    /** `Pod`, `Deployment`, `Job`, `CronJob` or `DaemonSet`. */
+    kind: string;
+    namespace: string;
+    /** Name of the object. */
+    name: string;
+    /** UID of the object: another one of that name is not waited for. */
+    uid: string;
+    /** `metadata.generation` of the object: a change of its spec makes a new one, and this step run again. */
+    generation: number;
+    /** How long it may take, in seconds. */
+    timeoutSeconds: number;
+}
+
+/** awaitWorkload */
+export interface AwaitWorkloadOutput {
+    kind: string;
+    namespace: string;
+    name: string;
+}
+
 /** preflight: reads only, so that each preview can run it. All problems come in one message. */
 export interface PreflightInput {
     owner: string;
@@ -372,4 +396,5 @@ export interface Steps {
     describeLogin: { input: DescribeLoginInput; output: DescribeLoginOutput };
     createPullSecret: { input: PullSecretInput; output: PullSecretOutput };
     deletePullSecret: { input: PullSecretInput; output: Record<string, never> };
+    awaitWorkload: { input: AwaitWorkloadInput; output: AwaitWorkloadOutput };
 }

@@ -7,7 +7,8 @@ import type { Env } from "./pulumi";
 const FIRST_LINE_SECONDS = 60;
 
 /**
- * The last lines of a workload's log, read through the Kubernetes API server. Waits for the first line.
+ * The last lines of a workload's log, read through the Kubernetes API server. Waits for the first line, but not for a CronJob's:
+ * undefined, where none of its jobs has run.
  *
  * @throws Error that says what was tried when there is none in time.
  */
@@ -16,7 +17,7 @@ export async function workloadLog(
     workload: WorkloadOutput,
     env: Env,
     { lines = 5, waitSeconds = FIRST_LINE_SECONDS } = {},
-): Promise<string> {
+): Promise<string | undefined> {
     const argv = ["kubectl", ...logArgs(kubeconfigFile, workload, lines)];
     const deadline = Date.now() + waitSeconds * 1000;
     for (;;) {
@@ -27,6 +28,7 @@ export async function workloadLog(
             timeoutSeconds: Math.max(2, Math.ceil(left / 1000)),
         });
         if (result.exitCode === 0 && result.stdout.trim() !== "") return result.stdout.trimEnd();
+        if (workload.kind === "CronJob" && result.exitCode === 0) return undefined;
         if (Date.now() >= deadline) {
             const why = result.exitCode === 0 ? "it has logged nothing" : result.stderr.trim();
             throw new Error(

@@ -2,8 +2,10 @@
 export interface WorkloadOutput {
     name: string;
     namespace: string;
-    /** Pod, Deployment or Job. */
+    /** Pod, Deployment, Job, CronJob or DaemonSet. */
     kind: string;
+    /** Value of the label `app` of its pods. */
+    app: string;
     /** The module that runs: `registry/repository@sha256:…` */
     artifact?: string;
 }
@@ -41,6 +43,7 @@ export function readOutputs(raw: Record<string, unknown>): Outputs {
                     name: String(name),
                     namespace: text(namespace) ?? "default",
                     kind: String(kind),
+                    app: workload,
                     artifact: text(artifacts[workload]),
                 },
             ];
@@ -60,16 +63,13 @@ export function kubeconfigFileIn(state: string): string | undefined {
     return text(stack?.outputs?.kubeconfigFile);
 }
 
-/** Arguments of `kubectl` for a workload's log. */
-export function logArgs(kubeconfigFile: string, workload: WorkloadOutput, lines: number): string[] {
-    const target = `${workload.kind.toLowerCase()}/${workload.name}`;
-    return [
-        "--kubeconfig",
-        kubeconfigFile,
-        "--namespace",
-        workload.namespace,
-        "logs",
-        target,
-        `--tail=${lines}`,
-    ];
+/** Arguments of `kubectl` for a workload's log. A CronJob has none, but its jobs' pods have; each line says of which. */
+export function logArgs(
+    kubeconfigFile: string,
+    { kind, name, namespace, app }: WorkloadOutput,
+    lines: number,
+): string[] {
+    const target =
+        kind === "CronJob" ? ["--selector", `app=${app}`, "--prefix"] : [`${kind.toLowerCase()}/${name}`];
+    return ["--kubeconfig", kubeconfigFile, "--namespace", namespace, "logs", ...target, `--tail=${lines}`];
 }

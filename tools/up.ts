@@ -59,8 +59,9 @@ async function showWorkloads(files: StackFiles, { env }: Toolchain, report: Repo
     report.note(`For plain pulumi and kubectl: eval "$(npm run -s env)"`);
     for (const workload of outputs.workloads) {
         const log = await workloadLog(kubeconfigFile, workload, env);
-        report.note(`Log of ${workload.kind} ${workload.namespace}/${workload.name}:`);
-        process.stdout.write(`${log}\n`);
+        const title = `${workload.kind} ${workload.namespace}/${workload.name}`;
+        report.note(log === undefined ? `${title} has not run yet; see its schedule` : `Log of ${title}:`);
+        if (log !== undefined) process.stdout.write(`${log}\n`);
     }
 }
 

@@ -1,40 +1,61 @@
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { WASM_ARCH } from "../defaults";
+import type { WasmLimitsArgs, WasmProgramArgs, WasmVolumeArgs } from "./programArgs";
 
 /** What a pod of a WebAssembly program is made of. */
-export interface PodTemplateArgs {
+export interface PodTemplateArgs extends Pick<
+    WasmProgramArgs,
+    | "args"
+    | "env"
+    | "envFrom"
+    | "envValueFrom"
+    | "volumes"
+    | "limits"
+    | "allowedDomains"
+    | "maxConcurrentRequests"
+    | "imagePullSecrets"
+> {
     /** Name of its container, and value of its label `app`. */
     name: pulumi.Input<string>;
     image: pulumi.Input<string>;
-    args?: pulumi.Input<pulumi.Input<string>[]>;
-    env?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     restartPolicy: string;
     terminationGracePeriodSeconds: pulumi.Input<number>;
-    /** Names of Secrets with logins of registries. */
-    imagePullSecrets?: pulumi.Input<pulumi.Input<string>[]>;
     /** Host name of the node that it must run on. */
     node?: pulumi.Input<string>;
 }
 
+/** Where a pod for a WebAssembly node may run: there, and nowhere else. */
+export const wasmNodeSelector = { "kubernetes.io/arch": WASM_ARCH };
+
+/** The taints of a WebAssembly node, tolerated. */
+export const wasmTolerations = [
+    // Nobody sets up a pod network on a Wasm node; a cloud's controller may taint it for that.
+    { key: "node.kubernetes.io/network-unavailable", operator: "Exists", effect: "NoSchedule" },
+    { key: "kubernetes.io/arch", operator: "Equal", value: WASM_ARCH, effect: "NoExecute" },
+    { key: "kubernetes.io/arch", operator: "Equal", value: WASM_ARCH, effect: "NoSchedule" },
+];
+
 /** The pod that runs a WebAssembly program on a Wasm node. */
 export function podTemplate(args: PodTemplateArgs) {
-    const nodeSelector: Record<string, pulumi.Input<string>> = { "kubernetes.io/arch": WASM_ARCH };
+    const nodeSelector: Record<string, pulumi.Input<string>> = { ...wasmNodeSelector };
     if (args.node !== undefined) nodeSelector["kubernetes.io/hostname"] = args.node;
-    const env =
-        args.env === undefined
-            ? undefined
-            : pulumi
-                  .output(args.env)
-                  .apply((all) => Object.entries(all).map(([name, value]) => ({ name, value })));
     const container: types.input.core.v1.Container = {
         name: args.name,
         image: args.image,
         args: args.args,
-        env,
+        env: variables(args),
+        envFrom: each(args.envFrom, ({ configMap, secret, prefix, optional }) => ({
+            prefix,
+            configMapRef: configMap === undefined ? undefined : { name: configMap, optional },
+            secretRef: secret === undefined ? undefined : { name: secret, optional },
+        })),
+        volumeMounts: each(args.volumes, ({ name, mountPath, readOnly }) => ({ name, mountPath, readOnly })),
+        resources: args.limits && { limits: pulumi.output(args.limits).apply(limitsOf) },
     };
+    const annotations = httpAnnotations(args);
     return {
-        metadata: { labels: { app: args.name } },
+        metadata: { labels: { app: args.name }, ...(annotations && { annotations }) },
         spec: {
             // A Wasm program cannot speak to the API server, so it gets no credential for it.
             automountServiceAccountToken: false,
@@ -47,12 +68,65 @@ export function podTemplate(args: PodTemplateArgs) {
             restartPolicy: args.restartPolicy,
             terminationGracePeriodSeconds: args.terminationGracePeriodSeconds,
             nodeSelector,
-            tolerations: [
-                // Nobody sets up a pod network on a Wasm node; a cloud's controller may taint it for that.
-                { key: "node.kubernetes.io/network-unavailable", operator: "Exists", effect: "NoSchedule" },
-                { key: "kubernetes.io/arch", operator: "Equal", value: WASM_ARCH, effect: "NoExecute" },
-                { key: "kubernetes.io/arch", operator: "Equal", value: WASM_ARCH, effect: "NoSchedule" },
-            ],
+            tolerations: wasmTolerations,
+            volumes: each(args.volumes, volume),
         },
     };
+}
+
+/** A list of what each item of another one means; undefined where there is none. Anything of it may be still to come. */
+function each<T, R>(
+    list: pulumi.Input<T[]> | undefined,
+    change: (item: pulumi.Unwrap<T>) => R,
+): pulumi.Output<R[]> | undefined {
+    if (list === undefined) return undefined;
+    return pulumi.output(list).apply((items) => (items as pulumi.Unwrap<T>[]).map(change));
+}
+
+/** Krustlet's own annotations, which let a program send HTTP requests. The node reads them of the pod. */
+function httpAnnotations({
+    allowedDomains,
+    maxConcurrentRequests,
+}: PodTemplateArgs): Record<string, pulumi.Input<string>> | undefined {
+    const annotations: Record<string, pulumi.Input<string>> = {};
+    if (allowedDomains !== undefined)
+        annotations["alpha.wasi.krustlet.dev/allowed-domains"] = pulumi.jsonStringify(allowedDomains);
+    if (maxConcurrentRequests !== undefined)
+        annotations["alpha.wasi.krustlet.dev/max-concurrent-requests"] =
+            pulumi.interpolate`${maxConcurrentRequests}`;
+    return Object.keys(annotations).length === 0 ? undefined : annotations;
+}
+
+function variables({ env, envValueFrom }: PodTemplateArgs): types.input.core.v1.Container["env"] {
+    const single = each(envValueFrom, ({ name, configMap, secret, key, optional }) => ({
+        name,
+        valueFrom: {
+            configMapKeyRef: configMap === undefined ? undefined : { name: configMap, key, optional },
+            secretKeyRef: secret === undefined ? undefined : { name: secret, key, optional },
+        },
+    }));
+    if (env === undefined) return single;
+    return pulumi
+        .all([env, single ?? []])
+        .apply(([all, more]) => [...Object.entries(all).map(([name, value]) => ({ name, value })), ...more]);
+}
+
+function volume({
+    name,
+    configMap,
+    secret,
+    emptyDir,
+    hostPath,
+}: pulumi.Unwrap<WasmVolumeArgs>): types.input.core.v1.Volume {
+    return {
+        name,
+        configMap: configMap === undefined ? undefined : { name: configMap },
+        secret: secret === undefined ? undefined : { secretName: secret },
+        emptyDir: emptyDir && { ...emptyDir },
+        hostPath: hostPath === undefined ? undefined : { path: hostPath },
+    };
+}
+
+function limitsOf({ memory, cpu }: pulumi.Unwrap<WasmLimitsArgs>): Record<string, string> {
+    return { ...(memory !== undefined && { memory }), ...(cpu !== undefined && { cpu }) };
 }

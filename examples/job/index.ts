@@ -31,7 +31,12 @@ const artifact = new WasmArtifact("artifact", {
 
 const job = new WasmWorkload(
     "job",
-    { kind: "Job", image: artifact.reference, node: node.hostname },
+    {
+        kind: "Job",
+        image: artifact.reference,
+        node: node.hostname,
+        kubeconfigFile: cluster.kubeconfigFile,
+    },
     { ...inCluster, dependsOn: [node] },
 );
 

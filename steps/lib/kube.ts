@@ -35,6 +35,11 @@ export class Kube {
         return JSON.parse(await this.request(["get", "--raw", path])) as T;
     }
 
+    /** As `get`, for what is no JSON: a container's log. */
+    getText(path: string): Promise<string> {
+        return this.request(["get", "--raw", path]);
+    }
+
     /** As `get`; undefined when there is no such object. */
     async find<T>(path: string): Promise<T | undefined> {
         try {

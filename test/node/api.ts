@@ -63,6 +63,11 @@ const plurals: Record<string, [group: string, plural: string]> = {
     Service: ["api/v1", "services"],
     ServiceAccount: ["api/v1", "serviceaccounts"],
     ReplicaSet: ["apis/apps/v1", "replicasets"],
+    Deployment: ["apis/apps/v1", "deployments"],
+    DaemonSet: ["apis/apps/v1", "daemonsets"],
+    Job: ["apis/batch/v1", "jobs"],
+    CronJob: ["apis/batch/v1", "cronjobs"],
+    RuntimeClass: ["apis/node.k8s.io/v1", "runtimeclasses"],
 };
 
 /** Path of an object, or of its kind in a namespace. */

@@ -54,6 +54,7 @@ export const steps: Required<StepOutputs> = {
     describeLogin: { fingerprint: "of the login" },
     createPullSecret: { name: "project-stack-pull" },
     deletePullSecret: {},
+    awaitWorkload: { kind: "Pod", namespace: "default", name: "auto-named" },
 };
 
 /** What `local.Command` gets for a step, but for its standard input. */

@@ -85,15 +85,18 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
             return preview ? {} : { imageId: "sha256:image" };
         case "kubernetes:core/v1:Pod":
         case "kubernetes:apps/v1:Deployment":
+        case "kubernetes:apps/v1:DaemonSet":
         case "kubernetes:batch/v1:Job":
         case "kubernetes:core/v1:ConfigMap":
+        case "kubernetes:batch/v1:CronJob":
+        case "kubernetes:node.k8s.io/v1:RuntimeClass":
         case "kubernetes:core/v1:ServiceAccount":
         case "kubernetes:rbac.authorization.k8s.io/v1:Role":
         case "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding":
         case "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole":
         case "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": {
             const metadata = inputs.metadata as object;
-            return { metadata: { name: "auto-named", ...metadata } };
+            return { metadata: { name: "auto-named", uid: "object-uid", generation: 1, ...metadata } };
         }
         case "docker:index/volume:Volume":
         case "docker:index/container:Container":

@@ -101,6 +101,17 @@ test("every key reaches its argument", () => {
                 terminationGracePeriodSeconds: 5,
                 node: "a",
                 env: { RUST_BACKTRACE: 1, ON: true, A: "b" },
+                envFrom: [{ configMap: "settings", prefix: "S_" }],
+                envValueFrom: [{ name: "P", secret: "keys", key: "p", optional: true }],
+                volumes: [
+                    { name: "d", mountPath: "/d", hostPath: "/srv/data/d", readOnly: true },
+                    { name: "e", mountPath: "/e", emptyDir: { sizeLimit: "1Mi" } },
+                ],
+                limits: { cpu: 1, memory: "64Mi" },
+                allowedDomains: ["https://catfact.ninja"],
+                maxConcurrentRequests: 42,
+                imagePullSecrets: ["ghcr"],
+                waitTimeoutSeconds: 60,
             },
         },
     ];
@@ -137,7 +148,13 @@ test("every key reaches its argument", () => {
                 containerName: "kind-registry",
             },
             nodes,
-            workloads: [{ ...workloads[0], env: { RUST_BACKTRACE: "1", ON: "true", A: "b" } }],
+            workloads: [
+                {
+                    ...workloads[0],
+                    env: { RUST_BACKTRACE: "1", ON: "true", A: "b" },
+                    limits: { cpu: "1", memory: "64Mi" },
+                },
+            ],
         },
     );
 });
@@ -240,10 +257,40 @@ const refused: [Record<string, unknown>, string[]][] = [
     ],
     [workload({ name: "Hello" }), [`workloads[0].name: must be ${dnsLabel}, not "Hello"`]],
     [
-        workload({ kind: "CronJob" }),
-        ['workloads[0].kind: must be one of "Pod", "Deployment", "Job", not "CronJob"'],
+        workload({ kind: "Cronjob" }),
+        [
+            'workloads[0].kind: must be one of "Pod", "Deployment", "Job", "CronJob", "DaemonSet", not "Cronjob"; did you mean "CronJob"?',
+        ],
     ],
-    [workload({ replicas: 2 }), ["workloads[0].replicas: only a Deployment has replicas, not a Pod"]],
+    [
+        workload({ allowedDomains: ["catfact.ninja"] }),
+        [
+            'workloads[0].allowedDomains[0]: must be an origin; of "catfact.ninja": it does not begin with http:// or https://; give scheme://host or scheme://host:port (for example "https://catfact.ninja")',
+        ],
+    ],
+    [
+        workload({ volumes: [{ name: "data", mountPath: "/data", hostPath: "/srv/data" }] }),
+        [
+            'workloads[0].volumes[0].hostPath: "/srv/data" is not below a folder that node "krustlet" lets pods mount (it allows none); add it to the node\'s allowedHostPaths',
+        ],
+    ],
+    [
+        {
+            nodes: [
+                { name: "a", allowedHostPaths: ["/srv/"] },
+                { name: "b", port: 3001, allowedHostPaths: ["/srv/dat"] },
+            ],
+            ...workload({ volumes: [{ name: "data", mountPath: "/data", hostPath: "/srv/data" }] }),
+        },
+        [
+            'workloads[0].volumes[0].hostPath: "/srv/data" is not below a folder that node "b" lets pods mount (it allows /srv/dat); add it to the node\'s allowedHostPaths',
+        ],
+    ],
+    [
+        workload({ kind: "CronJob" }),
+        ['workloads[0].schedule: is missing; for example "0 * * * *", each hour'],
+    ],
+    [workload({ replicas: 2 }), ["workloads[0].replicas: only a Deployment has it, not a Pod"]],
     [
         workload({ restartPolicy: "Allways" }),
         [

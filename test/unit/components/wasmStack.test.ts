@@ -77,6 +77,9 @@ test("the walk-through: every part, and what it tells", async () => {
         "s-hello-wasm-artifact-push": "command:local:Command < s-hello-wasm-artifact",
         "s-hello-wasm": "krustlet-stack:index:WasmWorkload < s",
         "s-hello-wasm-pod": "kubernetes:core/v1:Pod < s-hello-wasm",
+        "s-hello-wasm-ready": "command:local:Command < s-hello-wasm",
+        "s-runtime": "krustlet-stack:index:WasmRuntimeClass < s",
+        "s-runtime-class": "kubernetes:node.k8s.io/v1:RuntimeClass < s-runtime",
     });
     assert.deepEqual(
         invokes.map(({ command, input }) => [command, input]),
@@ -170,6 +173,7 @@ test("what is in the cluster goes with it; what is on this host does not", async
         "s-krustlet-certificates-approver-token-role",
         "s-krustlet-certificates-approver-token-role-binding",
         "s-registry-hosting-announcement",
+        "s-runtime-class",
     ]);
     // The engine hands a parent's `deletedWith` down to its children.
     const onHost = [
@@ -203,14 +207,14 @@ test("nothing is made before the preflight has passed", async () => {
     );
     assert.deepEqual(before, []);
     assert.equal(recording.invokes[0].command, "steps/preflight.ts");
-    assert.equal(custom(recording.resources).length, 23);
+    assert.equal(custom(recording.resources).length, 25);
 });
 
 test("a preview, where nothing is known yet, registers what it can and runs no step but those that look", async () => {
     const { resources, invokes } = await record({ steps, preview: true }, () => {
         new WasmStack("s", { workloads: [hello] });
     });
-    assert.equal(custom(resources).length, 23);
+    assert.equal(custom(resources).length, 25);
     assert.deepEqual(
         invokes.map(({ command }) => command),
         ["steps/preflight.ts", "steps/describeModule.ts", "steps/keepKubeconfig.ts"],
@@ -316,6 +320,7 @@ test("two nodes and three workloads", async () => {
     assert.deepEqual(resources["s-ready-pod"].inputs.metadata, {
         namespace: "apps",
         labels: { app: "ready" },
+        annotations: { "pulumi.com/waitFor": "jsonpath={.metadata.uid}" },
     });
 });
 

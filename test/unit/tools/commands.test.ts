@@ -198,6 +198,7 @@ describe("outputs", () => {
                     kind: "Pod",
                     name: "hello",
                     namespace: "default",
+                    app: "hello",
                     artifact: "localhost:5001/hello@sha256:1",
                 },
             ],
@@ -211,6 +212,12 @@ describe("outputs", () => {
             "pod/hello",
             "--tail=5",
         ]);
+        const cron = { kind: "CronJob", name: "hello-1a2b3c4d", namespace: "apps", app: "hello" };
+        assert.deepEqual(logArgs("/k", cron, 5).slice(2), [
+            ...["--namespace", "apps", "logs", "--selector", "app=hello", "--prefix", "--tail=5"],
+        ]);
+        const target = logArgs("/k", { ...cron, kind: "DaemonSet" }, 5)[5];
+        assert.equal(target, "daemonset/hello-1a2b3c4d");
     });
     it("tell the kubeconfig's file without the engine, from the state", () => {
         const state = (resources: unknown) =>

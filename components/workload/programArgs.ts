@@ -1,0 +1,132 @@
+import type * as pulumi from "@pulumi/pulumi";
+
+/**
+ * What runs the program. `Pod`: one pod, complete when the program ends with exit code 0. `Job`: the same, tried again
+ * `backoffLimit` times. `CronJob`: a Job at each time of `schedule`. `Deployment`: `replicas` pods that run for good.
+ * `DaemonSet`: one on each Wasm node, for good.
+ */
+export type WorkloadKind = "Pod" | "Deployment" | "Job" | "CronJob" | "DaemonSet";
+
+/** When the node starts a container again that has ended. */
+export type RestartPolicy = "Always" | "OnFailure" | "Never";
+
+/** What a CronJob does when its next job is due while the last one runs: both, not the new one, or the new one instead. */
+export type ConcurrencyPolicy = "Allow" | "Forbid" | "Replace";
+
+/** All variables of a config map or a secret. Exactly one of `configMap` and `secret` is given. */
+export interface WasmEnvFromArgs {
+    /** Name of a ConfigMap in the workload's namespace. Example: `settings`. */
+    configMap?: pulumi.Input<string>;
+    /** Name of a Secret in the workload's namespace. Example: `credentials`. */
+    secret?: pulumi.Input<string>;
+    /** Put before each of its keys. Default: none. Example: `DB_`. */
+    prefix?: pulumi.Input<string>;
+    /** Whether the program may start without it. Default: false. */
+    optional?: pulumi.Input<boolean>;
+}
+
+/** A variable whose value is a key of a config map or a secret. Exactly one of `configMap` and `secret` is given. */
+export interface WasmEnvValueFromArgs {
+    /** Name of the variable. Required. Example: `DB_PASSWORD`. */
+    name: pulumi.Input<string>;
+    /** Name of a ConfigMap in the workload's namespace. */
+    configMap?: pulumi.Input<string>;
+    /** Name of a Secret in the workload's namespace. Example: `credentials`. */
+    secret?: pulumi.Input<string>;
+    /** Key of it. Required. Example: `password`. */
+    key: pulumi.Input<string>;
+    /** Whether the program may start without it. Default: false. */
+    optional?: pulumi.Input<boolean>;
+}
+
+/** An empty folder that lives as long as its pod. */
+export interface WasmEmptyDirArgs {
+    /** Most that may be in it, as a quantity of bytes; a pod that goes over it is evicted. Default: none. Example: `64Mi`. */
+    sizeLimit?: pulumi.Input<string>;
+}
+
+/** A folder that the program sees. Exactly one of `configMap`, `secret`, `emptyDir` and `hostPath` is given. */
+export interface WasmVolumeArgs {
+    /** Name of the volume. Required. Example: `settings`. */
+    name: pulumi.Input<string>;
+    /** Where the program sees it: an absolute path. Required. Example: `/etc/settings`. */
+    mountPath: pulumi.Input<string>;
+    /** Whether the program may only read it. Default: false; config maps and secrets are read-only always. */
+    readOnly?: pulumi.Input<boolean>;
+    /** Name of a ConfigMap in the workload's namespace, a file for each key. */
+    configMap?: pulumi.Input<string>;
+    /** Name of a Secret in the workload's namespace, a file for each key. */
+    secret?: pulumi.Input<string>;
+    /** An empty folder. Example: `{}` or `{ sizeLimit: "64Mi" }`. */
+    emptyDir?: WasmEmptyDirArgs;
+    /** A folder of the node's host, below one of the node's `allowedHostPaths`. Example: `/srv/data/hello`. */
+    hostPath?: pulumi.Input<string>;
+}
+
+/** The most that a program may take. What is limited here is reserved for it on the node as well. */
+export interface WasmLimitsArgs {
+    /** Memory, as a quantity of bytes; a program that goes over it is ended (`OOMKilled`). Default: none. Example: `64Mi`. */
+    memory?: pulumi.Input<string>;
+    /**
+     * Processor time, as a quantity of processors. The node does not hold a program to it: programs give way to each other every
+     * ten milliseconds. Default: none. Example: `250m`.
+     */
+    cpu?: pulumi.Input<string>;
+}
+
+/** How a WebAssembly program is run: the same wherever the program comes from. */
+export interface WasmProgramArgs {
+    /** `Pod`, `Deployment`, `Job`, `CronJob` or `DaemonSet`. Default: `Pod`. */
+    kind?: WorkloadKind;
+    /** Namespace, which must exist. Default: `default`. */
+    namespace?: pulumi.Input<string>;
+    /** Arguments of the program. Default: none. Example: `["--verbose"]`. */
+    args?: pulumi.Input<pulumi.Input<string>[]>;
+    /** Environment of the program. Default: none. Example: `{ RUST_LOG: "info" }`. */
+    env?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** Config maps and secrets whose keys are all variables of the program; `env` goes before them. Default: none. */
+    envFrom?: WasmEnvFromArgs[];
+    /** Variables of the program from single keys of config maps and secrets. Default: none. */
+    envValueFrom?: WasmEnvValueFromArgs[];
+    /** Folders that the program sees; it sees no others. Default: none. */
+    volumes?: WasmVolumeArgs[];
+    /** The most that the program may take. Default: what the node has. */
+    limits?: WasmLimitsArgs;
+    /**
+     * Origins that the program may send HTTP requests to: scheme, host and port must all match. Default: none, and every request is
+     * refused. Example: `["https://catfact.ninja"]`.
+     */
+    allowedDomains?: pulumi.Input<pulumi.Input<string>[]>;
+    /** How many HTTP requests the program may have under way at a time. Default: the node's own. Example: 42. */
+    maxConcurrentRequests?: pulumi.Input<number>;
+    /** Names of Secrets (`kubernetes.io/dockerconfigjson`) in its namespace that let the node pull the module. Default: none. */
+    imagePullSecrets?: pulumi.Input<pulumi.Input<string>[]>;
+    /** How many pods a Deployment keeps. For `Deployment` only. Default: 1. */
+    replicas?: pulumi.Input<number>;
+    /** When a CronJob runs, in cron's five fields. For `CronJob`, which must have it. Example: `0,30 * * * *`. */
+    schedule?: pulumi.Input<string>;
+    /** Time zone of `schedule`. For `CronJob` only. Default: that of the cluster's controller, mostly UTC. Example: `Europe/Berlin`. */
+    timeZone?: pulumi.Input<string>;
+    /** What is done when a job is due while the last one runs. For `CronJob` only. Default: `Allow`. */
+    concurrencyPolicy?: ConcurrencyPolicy;
+    /** Whether no new jobs are begun for now. For `CronJob` only. Default: false. */
+    suspend?: pulumi.Input<boolean>;
+    /** How many times a program that failed is tried again. For `Job` and `CronJob` only. Default: 6. */
+    backoffLimit?: pulumi.Input<number>;
+    /** How long all tries together may take, in seconds. For `Pod`, `Job` and `CronJob` only. Default: no limit. Example: 300. */
+    activeDeadlineSeconds?: pulumi.Input<number>;
+    /**
+     * Default: `OnFailure` for a Pod, a Job and a CronJob (which may have `Never` too, a Pod any), `Always` for a Deployment and a
+     * DaemonSet, which may have no other.
+     */
+    restartPolicy?: RestartPolicy;
+    /**
+     * How long a deleted pod may go on before it is stopped, in seconds. A WebAssembly program hears no signal, so more than the
+     * least is for one that comes to its end by itself. Default: 1.
+     */
+    terminationGracePeriodSeconds?: pulumi.Input<number>;
+    /** Whether the update waits until the workload is Ready or complete, and fails when it does not get there. Default: true. */
+    wait?: boolean;
+    /** How long it may take to get there, in seconds. Default: 600. */
+    waitTimeoutSeconds?: pulumi.Input<number>;
+}

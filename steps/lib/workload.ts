@@ -1,0 +1,293 @@
+// What the API server tells of a workload, and what follows from it: done, still on its way, or nothing will come of it. Pure.
+
+/** Kinds of objects that run WebAssembly programs. */
+export const kinds = ["Pod", "Deployment", "Job", "CronJob", "DaemonSet"] as const;
+export type Kind = (typeof kinds)[number];
+
+/** One condition of an object's status. */
+export interface Condition {
+    type: string;
+    status: string;
+    reason?: string;
+    message?: string;
+}
+
+/** A container's state: one of the three is there. */
+export interface ContainerState {
+    waiting?: { reason?: string; message?: string };
+    running?: object;
+    terminated?: { exitCode: number; reason?: string; message?: string };
+}
+
+export interface ContainerStatus {
+    name: string;
+    restartCount?: number;
+    state?: ContainerState;
+    lastState?: ContainerState;
+}
+
+export interface OwnerReference {
+    uid: string;
+    controller?: boolean;
+}
+
+/** What is looked at of any object. */
+export interface WorkloadObject {
+    metadata: {
+        name: string;
+        uid: string;
+        generation?: number;
+        labels?: Record<string, string>;
+        annotations?: Record<string, string>;
+        ownerReferences?: OwnerReference[];
+    };
+    spec?: { replicas?: number; selector?: { matchLabels?: Record<string, string> } };
+    status?: {
+        observedGeneration?: number;
+        conditions?: Condition[];
+        replicas?: number;
+        updatedReplicas?: number;
+        availableReplicas?: number;
+        desiredNumberScheduled?: number;
+        updatedNumberScheduled?: number;
+        numberAvailable?: number;
+        succeeded?: number;
+        failed?: number;
+    };
+}
+
+/** A pod, as far as it is looked at. */
+export interface WorkloadPod extends WorkloadObject {
+    spec?: WorkloadObject["spec"] & { nodeName?: string };
+    status?: WorkloadObject["status"] & {
+        phase?: string;
+        reason?: string;
+        message?: string;
+        initContainerStatuses?: ContainerStatus[];
+        containerStatuses?: ContainerStatus[];
+    };
+}
+
+/** What has become of a workload. */
+export type Verdict =
+    /** `lasting`: programs run, and are worth a second look a moment later: one that fails at once is Ready before it does. */
+    | { state: "done"; lasting: boolean }
+    | { state: "waiting"; what: string }
+    | { state: "failed"; what: string; advice: string };
+
+/** Something about a pod or its controller that passes by itself, or does not. */
+export interface Trouble {
+    /** The same for as long as it is the same trouble. */
+    key: string;
+    /** In a sentence. */
+    what: string;
+    /** What to do about it. */
+    advice: string;
+    /** How long it may last before nobody waits for its end any more, in seconds. */
+    patienceSeconds: number;
+}
+
+/** Reason of a pod that asks for what no WebAssembly node has; a pod of a ReplicaSet or DaemonSet waits with this message instead. */
+const UNSUPPORTED = "UnsupportedOnWasmNode";
+const unsupported = /^this WebAssembly node does not support/;
+
+/** How often a container may have failed before it is given up where it is restarted for ever. */
+const RESTARTS = 3;
+
+const waiting = (what: string): Verdict => ({ state: "waiting", what });
+const done: Verdict = { state: "done", lasting: false };
+const runs: Verdict = { state: "done", lasting: true };
+
+/** What an object's own status says. */
+export function judge(kind: Kind, object: WorkloadObject): Verdict {
+    switch (kind) {
+        case "Pod":
+            return judgePod(object);
+        case "Deployment":
+            return judgeDeployment(object);
+        case "DaemonSet":
+            return judgeDaemonSet(object);
+        case "Job":
+            return judgeJob(object);
+        case "CronJob":
+            // Its first job is due when its schedule says so, not now.
+            return done;
+    }
+}
+
+function conditionOf(object: WorkloadObject, type: string): Condition | undefined {
+    return object.status?.conditions?.find((one) => one.type === type);
+}
+
+function said({ reason, message }: { reason?: string; message?: string }): string {
+    return [reason, message].filter(Boolean).join(": ");
+}
+
+function judgePod(pod: WorkloadPod): Verdict {
+    const { phase = "Pending" } = pod.status ?? {};
+    if (phase === "Succeeded") return done;
+    if (phase === "Failed") {
+        const ended = containersOf(pod).map(exitOf).filter(Boolean).join("; ");
+        const why = said(pod.status ?? {}) || ended || "no reason given";
+        return { state: "failed", what: `the pod has failed: ${why}`, advice: adviceFor(pod.status?.reason) };
+    }
+    if (conditionOf(pod, "Ready")?.status === "True") return runs;
+    const scheduled = conditionOf(pod, "PodScheduled");
+    if (scheduled?.status !== "True") {
+        return waiting(`the pod is not scheduled${scheduled?.message ? `: ${scheduled.message}` : ""}`);
+    }
+    return waiting(`the pod is ${phase}, not Ready`);
+}
+
+function judgeDeployment(deployment: WorkloadObject): Verdict {
+    const { status = {}, metadata, spec } = deployment;
+    if ((status.observedGeneration ?? 0) < (metadata.generation ?? 1)) {
+        return waiting("its controller has not seen the change");
+    }
+    const progressing = conditionOf(deployment, "Progressing");
+    if (progressing?.reason === "ProgressDeadlineExceeded") {
+        return { state: "failed", what: said(progressing), advice: adviceFor(undefined) };
+    }
+    const wanted = spec?.replicas ?? 1;
+    const { replicas = 0, updatedReplicas: updated = 0, availableReplicas: available = 0 } = status;
+    if (updated < wanted) return waiting(`${updated} of ${wanted} pods are there`);
+    if (replicas > updated) return waiting(`${replicas - updated} pods of before are still there`);
+    if (available < wanted) return waiting(`${available} of ${wanted} pods are available`);
+    return runs;
+}
+
+function judgeDaemonSet({ metadata, status = {} }: WorkloadObject): Verdict {
+    if ((status.observedGeneration ?? 0) < (metadata.generation ?? 1)) {
+        return waiting("its controller has not seen the change");
+    }
+    const { desiredNumberScheduled: wanted = 0, updatedNumberScheduled: updated = 0 } = status;
+    const { numberAvailable: available = 0 } = status;
+    if (updated < wanted) return waiting(`pods are there on ${updated} of ${wanted} nodes`);
+    if (available < wanted) return waiting(`pods are available on ${available} of ${wanted} nodes`);
+    return runs;
+}
+
+function judgeJob(job: WorkloadObject): Verdict {
+    if (conditionOf(job, "Complete")?.status === "True") return done;
+    const failed = conditionOf(job, "Failed");
+    if (failed?.status === "True") {
+        return { state: "failed", what: said(failed), advice: adviceFor(failed.reason) };
+    }
+    const { failed: failures = 0 } = job.status ?? {};
+    return waiting(`it is not complete${failures > 0 ? `, ${failures} of its pods have failed` : ""}`);
+}
+
+/** How a container ended, when it has and not well. */
+function exitOf({ name, state }: ContainerStatus): string {
+    const { terminated } = state ?? {};
+    if (terminated === undefined || terminated.exitCode === 0) return "";
+    const { exitCode, reason, message } = terminated;
+    return `container "${name}" ended with exit code ${exitCode} (${said({ reason, message }) || "no reason given"})`;
+}
+
+/** A pod's containers, in the order in which they are started. */
+export function containersOf(pod: WorkloadPod): ContainerStatus[] {
+    const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
+    return [...initContainerStatuses, ...containerStatuses];
+}
+
+/** What keeps a workload's pods from running, beside what `judge` sees. */
+export function troublesOf(kind: Kind, object: WorkloadObject, pods: readonly WorkloadPod[]): Trouble[] {
+    const failure = conditionOf(object, "ReplicaFailure");
+    const controller: Trouble[] =
+        failure?.status === "True"
+            ? [
+                  {
+                      key: "controller",
+                      what: said(failure),
+                      advice: adviceFor(failure.reason),
+                      patienceSeconds: 30,
+                  },
+              ]
+            : [];
+    return [...controller, ...pods.flatMap((pod) => podTroubles(kind, pod))];
+}
+
+function podTroubles(kind: Kind, pod: WorkloadPod): Trouble[] {
+    const { name, uid } = pod.metadata;
+    const { reason, phase } = pod.status ?? {};
+    // A Job would only make the next one.
+    if (reason === UNSUPPORTED) {
+        const what = `pod ${name}: ${said(pod.status ?? {})}`;
+        return [{ key: `${uid}/pod`, what, advice: adviceFor(reason), patienceSeconds: 0 }];
+    }
+    if (phase === "Succeeded" || phase === "Failed") return [];
+    return containersOf(pod).flatMap((container) => {
+        const patience = patienceFor(kind, container);
+        const { waiting: held } = container.state ?? {};
+        if (patience === undefined || held === undefined) return [];
+        const last = exitOf({ ...container, state: container.lastState });
+        const cause = held.reason === "CrashLoopBackOff" && last ? `${last}; ` : "";
+        const refused = unsupported.test(held.message ?? "");
+        return [
+            {
+                key: `${uid}/${container.name}/${patience.sort}`,
+                what: `${cause}container "${container.name}" of pod ${name} waits: ${said(held)}`,
+                advice: adviceFor(
+                    refused ? UNSUPPORTED : held.reason,
+                    container.lastState?.terminated?.exitCode,
+                ),
+                patienceSeconds: refused ? 0 : patience.seconds,
+            },
+        ];
+    });
+}
+
+/** How long a container may wait for its reason; undefined: as long as it likes. */
+function patienceFor(kind: Kind, container: ContainerStatus): { sort: string; seconds: number } | undefined {
+    switch (container.state?.waiting?.reason ?? "") {
+        case "InvalidImageName":
+        case "ErrImageNeverPull":
+            return { sort: "image", seconds: 0 };
+        case "ErrImagePull":
+        case "ImagePullBackOff":
+            // A registry may be busy, or the module on its way there.
+            return { sort: "image", seconds: 60 };
+        case "CreateContainerConfigError":
+        case "CreateContainerError":
+        case "RunContainerError":
+            // What it needs may be about to be made.
+            return { sort: "start", seconds: 30 };
+        case "CrashLoopBackOff":
+            // A Job counts its failures itself.
+            return kind !== "Job" && (container.restartCount ?? 0) >= RESTARTS
+                ? { sort: "crash", seconds: 0 }
+                : undefined;
+        default:
+            return undefined;
+    }
+}
+
+/** What to do about a reason of Kubernetes, or of the node's. */
+function adviceFor(reason: string | undefined, lastExitCode?: number): string {
+    switch (reason ?? "") {
+        case "ErrImagePull":
+        case "ImagePullBackOff":
+            return "see that the registry has that module, that the node reaches the registry, and that imagePullSecrets or the node's own login lets it in";
+        case "InvalidImageName":
+        case "ErrImageNeverPull":
+            return "mend the image's name, or the pod's imagePullPolicy";
+        case "CreateContainerConfigError":
+        case "CreateContainerError":
+            return "make the config map or secret that it names, in the same namespace, with the keys that it asks for";
+        case "CrashLoopBackOff":
+            return lastExitCode === 0
+                ? "the program comes to its end, and is started again each time: run it as a Pod with restartPolicy OnFailure, as a Job or a CronJob"
+                : "read the program's last lines above, and mend it or its args, env and volumes";
+        case UNSUPPORTED:
+            return "take out what a WebAssembly node does not provide (docs/node.md)";
+        case "FailedCreate":
+            return "see whether a quota, a limit range or a pod security rule of the namespace refuses its pods";
+        case "DeadlineExceeded":
+            return "give it more time (activeDeadlineSeconds), or less to do";
+        case "BackoffLimitExceeded":
+            return "read the program's last lines above, and mend it or its args, env and volumes; a failed Job is not tried again by itself";
+        default:
+            return "read the events and log lines above, mend what they name, and run `pulumi up` again";
+    }
+}

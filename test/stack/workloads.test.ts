@@ -1,0 +1,143 @@
+/** Workloads of every kind in one stack: they come up, roll out, and say what is wrong when they do not. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { StackUnderTest } from "./stackUnderTest";
+
+const NODE = "krustlet-workloads";
+
+type Item = Record<string, unknown> & { name: string };
+interface Listed {
+    items: {
+        metadata: {
+            name: string;
+            uid: string;
+            labels: { app: string };
+            annotations?: Record<string, string>;
+        };
+        spec: { nodeName?: string };
+        status: { phase?: string };
+    }[];
+}
+
+const hello = { source: "workloads/hello-world" };
+const clock = { source: "workloads/ticker" };
+const origins = "alpha.wasi.krustlet.dev/allowed-domains";
+
+void describe("workloads of every kind", { timeout: 900_000 }, () => {
+    let stack: StackUnderTest;
+    const workloads: Item[] = [
+        { name: "each-node", kind: "DaemonSet", ...clock, limits: { memory: "64Mi", cpu: "100m" } },
+        { name: "nightly", kind: "CronJob", schedule: "0 3 * * *", ...hello },
+        { name: "once", kind: "Job", ...hello },
+        { name: "pair", kind: "Deployment", replicas: 2, ...clock, allowedDomains: ["https://one.example"] },
+        { name: "plain", ...clock, allowedDomains: ["https://one.example"] },
+    ];
+    const up = async (items: Item[]) => {
+        await stack.configure({
+            clusterName: "krustlet-workloads",
+            registryPort: 5104,
+            nodes: [{ name: NODE, port: 3104 }],
+            workloads: items,
+        });
+        return stack.npmRun("up");
+    };
+    const pods = async () =>
+        (JSON.parse(await stack.kubectl("get", "pods", "--output", "json")) as Listed).items;
+    const podsOf = async (app: string) => (await pods()).filter((pod) => pod.metadata.labels.app === app);
+    const without = (name: string) => workloads.filter((one) => one.name !== name);
+
+    before(async () => {
+        stack = await StackUnderTest.create("workloads");
+    });
+    after(async () => {
+        await stack.remove();
+    });
+
+    void it("come up together, and show their logs where there are any", async () => {
+        const { stdout, stderr, exitCode } = await up(workloads);
+        assert.equal(exitCode, 0, stdout + stderr);
+        assert.match(
+            stdout + stderr,
+            /CronJob default\/wasm-nightly-cronjob-\w+ has not run yet; see its schedule/,
+        );
+        assert.match(stdout, /\nHello, World!\n/);
+        const found = (await pods()).map(({ metadata, spec, status }) => {
+            return `${metadata.labels.app} ${spec.nodeName} ${status.phase}`;
+        });
+        assert.deepEqual(found.sort(), [
+            `each-node ${NODE} Running`,
+            `once ${NODE} Succeeded`,
+            `pair ${NODE} Running`,
+            `pair ${NODE} Running`,
+            `plain ${NODE} Running`,
+        ]);
+    });
+
+    void it("do not change by themselves, nor by a refresh", async () => {
+        const refresh = await stack.pulumi(`refresh --yes --stack ${stack.name} --expect-no-changes`);
+        assert.equal(refresh.exitCode, 0, refresh.stdout + refresh.stderr);
+        const preview = await stack.pulumi(`preview --stack ${stack.name} --expect-no-changes`);
+        assert.equal(preview.exitCode, 0, preview.stdout + preview.stderr);
+    });
+
+    void it("roll out when only what they may reach has changed", async () => {
+        const old = await pods();
+        const changed = workloads.map((one) =>
+            "allowedDomains" in one ? { ...one, allowedDomains: ["https://two.example"] } : one,
+        );
+        const { stdout, stderr, exitCode } = await up(changed);
+        assert.equal(exitCode, 0, stdout + stderr);
+        for (const { name } of workloads) {
+            const now = (await podsOf(name)).filter(({ status }) => status.phase !== "Failed");
+            const known = old
+                .filter((pod) => pod.metadata.labels.app === name)
+                .map((pod) => pod.metadata.uid);
+            const kept = now.filter((pod) => known.includes(pod.metadata.uid));
+            const rolls = name === "pair" || name === "plain";
+            assert.equal(kept.length, rolls ? 0 : known.length, name);
+            if (!rolls) continue;
+            assert.equal(now.length, known.length, name);
+            for (const pod of now)
+                assert.equal(pod.metadata.annotations?.[origins], '["https://two.example"]');
+        }
+        const back = await up(workloads);
+        assert.equal(back.exitCode, 0, back.stdout + back.stderr);
+    });
+
+    void it("that do not come up end the update with their events and log lines; the pod of before runs on", async () => {
+        const [before] = await podsOf("plain");
+        const broken = [
+            ...without("plain"),
+            { ...clock, name: "plain", restartPolicy: "Never", args: ["a", "word"] },
+        ];
+        const { stdout, stderr, exitCode } = await up(broken);
+        const said = stdout + stderr;
+        assert.equal(exitCode, 1, said);
+        assert.match(
+            said,
+            /Pod default\/wasm-plain-pod-\w+: the pod has failed: container "plain" ended with/,
+        );
+        assert.match(said, /Events, the newest last:/);
+        assert.match(said, /Log of container plain of pod wasm-plain-pod-\w+, the last lines:/);
+        assert.match(said, /What to do: /);
+        assert.ok((await podsOf("plain")).some((pod) => pod.metadata.uid === before.metadata.uid));
+    });
+
+    void it("are waited for again by the next update, and come up when they are mended", async () => {
+        const again = await stack.npmRun("up");
+        assert.equal(again.exitCode, 1, again.stdout + again.stderr);
+        assert.match(again.stdout + again.stderr, /the pod has failed/);
+        const { stdout, stderr, exitCode } = await up(workloads);
+        assert.equal(exitCode, 0, stdout + stderr);
+        const now = await podsOf("plain");
+        assert.deepEqual(
+            now.map(({ status }) => status.phase),
+            ["Running"],
+        );
+    });
+
+    void it("of another's manifest need one line", async () => {
+        const names = (await stack.kubectl("get", "runtimeclasses", "--output", "name")).trim();
+        assert.equal(names, "runtimeclass.node.k8s.io/krustlet-wasi");
+    });
+});

@@ -134,6 +134,42 @@ void describe("an object", () => {
         await plugin.delete(configMapUrn, made.id, made.state);
     });
 
+    it("may be a runtime class, which has no namespace and is not taken over either", async () => {
+        const urn = urnOf("kubernetes:node.k8s.io/v1:RuntimeClass");
+        const runtimeClass = (handler: string): Props => ({
+            apiVersion: "node.k8s.io/v1",
+            kind: "RuntimeClass",
+            metadata: { name: "standin-test" },
+            handler,
+            scheduling: { nodeSelector: { "kubernetes.io/arch": "wasm32-wasi" } },
+        });
+        const made = await make(plugin, urn, runtimeClass("wasi"));
+        assert.equal(made.id, "standin-test");
+        await assert.rejects(make(plugin, urn, runtimeClass("other")), {
+            details: /runtimeclasses.node.k8s.io "standin-test" already exists/,
+        });
+        await plugin.delete(urn, made.id, made.state);
+        assert.equal((await plugin.read(urn, made.id, made.state, made.inputs)).id, "");
+    });
+
+    it("may be a cron job, whose schedule is changed in place", async () => {
+        const urn = urnOf("kubernetes:batch/v1:CronJob");
+        const containers = [{ name: "main", image: "no-such-image:1" }];
+        const cronJob = (schedule: string): Props => ({
+            apiVersion: "batch/v1",
+            kind: "CronJob",
+            metadata: { namespace: ns, name: "nightly" },
+            spec: {
+                schedule,
+                jobTemplate: { spec: { template: { spec: { containers, restartPolicy: "Never" } } } },
+            },
+        });
+        const made = await make(plugin, urn, cronJob("0 3 * * *"));
+        const diff = await plugin.diff(urn, made.id, made.state, made.inputs, cronJob("0 4 * * *"));
+        assert.deepEqual([diff.details, diff.replaces], [{ "spec.schedule": "UPDATE" }, []]);
+        await plugin.delete(urn, made.id, made.state);
+    });
+
     it("that Kubernetes refuses is an error with its reason", async () => {
         await assert.rejects(make(plugin, configMapUrn, configMap("Not_A_Name", {})), {
             details: /Invalid value: "Not_A_Name"/,

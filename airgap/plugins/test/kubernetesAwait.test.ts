@@ -146,6 +146,17 @@ void describe("a pod", () => {
     });
 });
 
+void describe("a pod with a condition that holds at once", () => {
+    it("is not waited for, but its end is", async () => {
+        const spec = podSpec(["sleep"], { image: "no-such-image:1" });
+        const there = { annotations: { "pulumi.com/waitFor": "jsonpath={.metadata.uid}" } };
+        const made = await make(plugin, podUrn, pod("there", spec, there));
+        assert.equal(textAt(made.state, "status", "phase"), "Pending");
+        await plugin.delete(podUrn, made.id, made.state);
+        await assert.rejects(client.request("GET", `/api/v1/namespaces/${ns}/pods/there`), /not found/);
+    });
+});
+
 void describe("a job", () => {
     it("is waited for until it is complete", async () => {
         const made = await make(plugin, jobUrn, job("completes", ["exit", "0"]));

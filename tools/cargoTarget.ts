@@ -82,9 +82,23 @@ async function takeOver(targets: Target[], dir: string): Promise<void> {
     const result = await run(copy, { allowFailure: true, timeoutSeconds: 300 }).catch(() => undefined);
     if (result?.exitCode === 0) {
         await fs.rm(path.join(partial, MARK), { force: true });
+        await unshare(targets[0].dir, partial);
         if (await moved(partial, dir)) return;
     }
     await fs.rm(partial, { recursive: true, force: true });
+}
+
+/** Gives the copy files of its own for all that cargo writes in place; libraries it makes anew under their names. */
+async function unshare(original: string, copy: string): Promise<void> {
+    // A lock is on the file itself, whatever its name: two clones with one file would wait for each other's builds.
+    await fs.rm(path.join(copy, "release", ".cargo-lock"), { force: true });
+    // What was compiled from what: one clone's next build would else pass for the other's.
+    const names = await fs.readdir(path.join(original, "release"));
+    for (const name of names.filter((one) => one === ".fingerprint" || one === "build")) {
+        const own = path.join(copy, "release", name);
+        await fs.rm(own, { recursive: true, force: true });
+        await run(["cp", "--archive", path.join(original, "release", name), own], { timeoutSeconds: 300 });
+    }
 }
 
 /** False when another run was quicker. */

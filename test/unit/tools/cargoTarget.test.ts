@@ -21,6 +21,9 @@ async function built(workspace: string): Promise<string> {
     const target = await cargoTargetDir(workspace);
     await fs.mkdir(path.join(target, "release"), { recursive: true });
     await fs.writeFile(path.join(target, "release/libserde.rlib"), "serde");
+    await fs.writeFile(path.join(target, "release/.cargo-lock"), "");
+    await fs.mkdir(path.join(target, "release/.fingerprint"), { recursive: true });
+    await fs.writeFile(path.join(target, "release/.fingerprint/serde"), "serde of 1.0");
     return target;
 }
 
@@ -66,6 +69,18 @@ describe("the target folder", () => {
         const second = await cargoTargetDir(await clone("two"));
         assert.deepEqual([await holds(first), await holds(second)], ["serde", "serde"]);
         assert.equal(await cleaned(second), 2, "once more, after the other clone's one time");
+    });
+
+    it("shares no file with another clone's that cargo writes in place", async () => {
+        const first = await built(await clone("one"));
+        const second = await cargoTargetDir(await clone("two"));
+        await fs.writeFile(path.join(second, "release/.fingerprint/serde"), "serde of 2.0");
+        assert.equal(
+            await fs.readFile(path.join(first, "release/.fingerprint/serde"), "utf8"),
+            "serde of 1.0",
+        );
+        await assert.rejects(fs.access(path.join(second, "release/.cargo-lock")));
+        await fs.access(path.join(first, "release/.cargo-lock"));
     });
 
     it("of a clone that is gone is taken over by the next one; there is none left of others", async () => {

@@ -32,8 +32,11 @@ async fn pull(flags: &Flags) -> Result<Program> {
         Ok(reference) => reference,
         Err(error) => bail!("there is no file {given}, and it is no reference of a registry either: {error}"),
     };
-    let client =
-        Client::new(ClientConfig { insecure_registries: flags.plain_http.clone(), ..ClientConfig::default() })?;
+    let client = Client::new(ClientConfig {
+        insecure_registries: flags.plain_http.clone(),
+        trusted_ca_file: flags.trusted_ca_file.clone(),
+        ..ClientConfig::default()
+    })?;
     let pulled =
         client.pull(&reference).await.with_context(|| format!("there is no file {given}, and it cannot be pulled"))?;
     let name = reference.repository().rsplit('/').next().unwrap_or_default().to_owned();

@@ -150,7 +150,7 @@ export class WasmStack extends pulumi.ComponentResource {
     }
 
     private node(name: string, node: NamedNode, cluster: KindCluster, registry: StackRegistry) {
-        const { name: nodeName, ip, ...rest } = node;
+        const { name: nodeName, ip, trustedCaFile, ...rest } = node;
         const component = new KrustletNode(
             `${name}-${nodeName}`,
             {
@@ -160,7 +160,7 @@ export class WasmStack extends pulumi.ComponentResource {
                 kubeconfigFile: cluster.kubeconfigFile,
                 clusterIdentity: cluster.identity,
                 insecureRegistries: registry.insecureRegistries,
-                trustedCaFile: registry.trustedCaFile,
+                trustedCaFile: trustedCaFile ?? registry.trustedCaFile,
             },
             { parent: this, provider: cluster.provider, deletedWith: cluster.provider },
         );

@@ -77,6 +77,12 @@ export interface WasmStackNodeArgs {
     certificateDurationSeconds?: pulumi.Input<number>;
     /** Share of a certificate's life after which the node renews it, in percent, from 1 to 95. Default: 80. */
     certificateRenewalPercent?: pulumi.Input<number>;
+    /**
+     * PEM file of certificate authorities that the node trusts beside this host's own, for registries and for the HTTP requests of
+     * programs. `~` is the home folder. Default: the registry's `trustedCaFile`, if there is one; a file that is given here must
+     * hold that authority too. Example: `/etc/ssl/team-ca.pem`.
+     */
+    trustedCaFile?: pulumi.Input<string>;
 }
 
 export interface WasmStackWorkloadArgs extends WasmProgramArgs {
@@ -114,6 +120,7 @@ const nodeRules: Rules<WasmStackNodeArgs> = {
     program: text,
     certificateDurationSeconds: rules.certificateSeconds,
     certificateRenewalPercent: integer(1, 95),
+    trustedCaFile: text,
 };
 
 const workloadRules: Rules<WasmStackWorkloadArgs> = {

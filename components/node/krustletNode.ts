@@ -29,8 +29,8 @@ export interface KrustletNodeArgs {
     /** Registries (host:port) that the node speaks plain HTTP to. Default: none. Example: `["localhost:5001"]`. */
     insecureRegistries?: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * PEM file of certificate authorities that the node trusts for registries, beside this host's own; `~` is the home folder.
-     * Default: none. Example: `/etc/ssl/team-ca.pem`.
+     * PEM file of certificate authorities that the node trusts beside this host's own, for registries and for the HTTP requests of
+     * programs; `~` is the home folder. Default: none. Example: `/etc/ssl/team-ca.pem`.
      */
     trustedCaFile?: pulumi.Input<string>;
     /**

@@ -5,8 +5,9 @@ import { readFileSync } from "node:fs";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { agreed, pushIndex, wasmToOci } from "../node/scriptedRegistry";
+import type { TestRegistry } from "../parts";
 import { clients } from "./clients";
-import { withRegistry } from "./started";
+import { startRegistry, stopRegistry } from "./started";
 import { component, module, Workplace } from "./wasmOci";
 
 const sha256 = (bytes: Buffer) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -19,28 +20,21 @@ interface Manifest {
     layers: { mediaType: string; digest: string; size: number }[];
 }
 
+const REGISTRY: TestRegistry = { name: "krustlet-agreement-test-registry", port: 5936 };
+
 let address: string;
 let programs: string;
 let workplace: Workplace;
-let finish: () => void;
-let registry: Promise<void>;
 
 before(async () => {
     programs = await clients();
-    address = await new Promise((resolve, reject) => {
-        registry = withRegistry({ name: "krustlet-agreement-test-registry", port: 5936 }, (at) => {
-            resolve(at);
-            return new Promise((done) => (finish = done));
-        });
-        registry.catch(reject);
-    });
+    address = await startRegistry(REGISTRY);
     workplace = new Workplace({}, ["--plain-http", address]);
 });
 
 after(async () => {
     workplace.remove();
-    finish();
-    await registry;
+    await stopRegistry(REGISTRY);
 });
 
 async function other(program: "crane" | "oras", ...argv: string[]): Promise<string> {

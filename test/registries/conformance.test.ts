@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
 import { clients } from "./clients";
 import * as report from "./report";
-import { withRegistry } from "./started";
+import { startRegistry, stopRegistry } from "./started";
 
 const folder = mkdtempSync(path.join(tmpdir(), "krustlet-conformance-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -101,7 +101,8 @@ describe("the registry conforms to the OCI distribution specification", () => {
     before(async () => {
         const programs = await clients();
         const registry = { name: "krustlet-conformance-test-registry", port: 5932 };
-        await withRegistry(registry, async (address) => {
+        const address = await startRegistry(registry);
+        try {
             // What it claims: version 1.0, which its own project tests it against, and no optional kinds of data.
             claimed = await conformance(programs, address, {
                 name: "claimed",
@@ -111,7 +112,9 @@ describe("the registry conforms to the OCI distribution specification", () => {
                 name: "everything",
                 options: { OCI_VERSION: "1.1" },
             });
-        });
+        } finally {
+            await stopRegistry(registry);
+        }
     });
 
     for (const workflow of report.WORKFLOWS) {

@@ -1,11 +1,21 @@
-import { withTestRegistry, type TestRegistry } from "../parts";
+import { removeTestRegistry, startTestRegistry, type TestRegistry } from "../parts";
 
-/** Runs `use` with the address (host:port) of an empty registry that answers. */
-export function withRegistry<T>(registry: TestRegistry, use: (address: string) => Promise<T>): Promise<T> {
-    return withTestRegistry({ env: process.env as Record<string, string> }, registry, async (address) => {
+const env = process.env as Record<string, string>;
+
+/** Starts a registry that is empty, and returns its address (host:port) when it answers. */
+export async function startRegistry(registry: TestRegistry): Promise<string> {
+    const address = await startTestRegistry(env, registry);
+    try {
         await answers(`http://${address}/v2/`);
-        return use(address);
-    });
+        return address;
+    } catch (error) {
+        await stopRegistry(registry);
+        throw error;
+    }
+}
+
+export function stopRegistry(registry: TestRegistry): Promise<void> {
+    return removeTestRegistry(env, registry);
 }
 
 /** Waits until there is any answer, for at most 30 s. */

@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
+import type { TestRegistry } from "../parts";
 import { clients } from "./clients";
 import { Front, type Seen } from "./front/front";
 import { withPasswords, withTokens } from "./front/distribution";
 import type { Account } from "./front/tokens";
 import { azure, AZURE_USER, dockerHub, github, google, type Vendor } from "./front/vendors";
-import { withRegistry } from "./started";
+import { startRegistry, stopRegistry } from "./started";
 import { module, Workplace, type Ran } from "./wasmOci";
 
 const own = [withPasswords(), withTokens()];
@@ -21,25 +22,12 @@ const front = new Front(
     (host) => addresses.get(host) ?? addresses.get("") ?? "",
 );
 let workplace: Workplace;
-const finish: (() => void)[] = [];
-const running: Promise<unknown>[] = [];
-
-/** Starts a registry that stays until the tests are over. */
-function start(container: Parameters<typeof withRegistry>[0]): Promise<string> {
-    return new Promise((resolve, reject) => {
-        const over = new Promise<void>((done) => finish.push(done));
-        const whole = withRegistry(container, async (address) => {
-            resolve(address);
-            await over;
-        });
-        running.push(whole);
-        whole.catch(reject);
-    });
-}
+/** Where the others keep what they are given. */
+const STORE: TestRegistry = { name: "krustlet-registries-test", port: 5933 };
 
 before(async () => {
-    addresses.set("", await start({ name: "krustlet-registries-test", port: 5933 }));
-    for (const { registry, container } of own) addresses.set(registry, await start(container));
+    addresses.set("", await startRegistry(STORE));
+    for (const { registry, container } of own) addresses.set(registry, await startRegistry(container));
     await front.start();
     workplace = new Workplace({ HTTPS_PROXY: front.proxyUrl });
     workplace.write("ca.pem", front.certificate);
@@ -51,8 +39,7 @@ before(async () => {
 after(async () => {
     workplace.remove();
     await front.stop();
-    finish.forEach((done) => done());
-    await Promise.all(running);
+    for (const container of [STORE, ...own.map((vendor) => vendor.container)]) await stopRegistry(container);
 });
 
 /** Runs wasm-oci as somebody with the private CA. */

@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use krustlet_oci::{Client, ClientConfig, Reference};
+use krustlet_oci::{Client, ClientConfig, Format, Reference};
 use support::{Cli, PROBES};
 
 fn registry() -> String {
@@ -24,7 +24,7 @@ async fn a_reference_is_pulled_verified_and_run() {
     let client = Client::new(config).unwrap();
     for (kind, program) in ["module", "component"].iter().zip(PROBES.iter()) {
         let tagged: Reference = format!("{}/run/{kind}-{now}:v1", registry()).parse().unwrap();
-        let pushed = client.push(&tagged, fs::read(program).unwrap()).await.unwrap();
+        let pushed = client.push(&tagged, fs::read(program).unwrap(), Format::default()).await.unwrap();
         for reference in [tagged.to_string(), pushed.reference_with_digest.to_string()] {
             let command = ["run", "--plain-http", &registry(), &reference, "--", "args"].map(ToOwned::to_owned);
             let (code, out, err) = Cli::new(command).end();

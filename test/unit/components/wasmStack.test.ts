@@ -403,6 +403,15 @@ test("a registry elsewhere is used, not made; pods get its login, by namespace",
     assert.ok(resources["s-theirs-pod"].options.dependsOn?.includes(command("s-pull-apps-secret")));
 });
 
+test("a node trusts authorities of its own in the place of the registry's", async () => {
+    const { resources } = await record({ steps }, () => {
+        const registry = { address: "registry.example.com", trustedCaFile: "~/registry.pem" };
+        return new WasmStack("s", { registry, nodes: [{ name: "own", trustedCaFile: "~/both.pem" }] })
+            .nodeNames;
+    });
+    assert.equal(input(resources["s-own-agent"]).trustedCaFile, "~/both.pem");
+});
+
 test("pods get no login where that is not wanted", async () => {
     const { resources } = await record({ steps }, () => {
         const registry = { address: "ghcr.io/you", pullSecret: false };

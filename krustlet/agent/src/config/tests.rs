@@ -51,7 +51,6 @@ fn every_flag_arrives() {
         "--node-labels=a=b,c=d",
         "--insecure-registries=localhost:5000,reg.local",
         "--registry-config=/r.json",
-        "--trusted-ca-file=/ca.pem",
         "--image-gc-max-age-hours=2",
         "--image-gc-max-bytes=0",
         "--container-log-max-size-bytes=4096",
@@ -70,7 +69,6 @@ fn every_flag_arrives() {
     assert_eq!(config.node_labels, Labels::from([("a".into(), "b".into()), ("c".into(), "d".into())]));
     assert_eq!(config.insecure_registries, ["localhost:5000", "reg.local"]);
     assert_eq!(config.registry_config, Some("/r.json".into()));
-    assert_eq!(config.trusted_ca_file, Some("/ca.pem".into()));
     assert_eq!(config.image_limits, images::Limits { max_age: Duration::from_secs(7200), max_bytes: 0 });
     assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 4096, max_files: 2 });
     assert_eq!(config.system_reserved, Reserve { cpu_millis: 1000, ..Reserve::default() });

@@ -44,8 +44,21 @@ async function checks(context: SuiteContext, commands: { argv: string[]; cwd?: s
 }
 
 const bin = (root: string, name: string) => path.join(root, "node_modules", ".bin", name);
-const tests = (context: SuiteContext, ...folders: string[]) =>
-    testFiles(...folders.map((folder) => path.join(context.root, folder)));
+
+interface TestOptions {
+    timeoutMinutes: number;
+    /** How many files are run at once. Default: 1. */
+    concurrency?: number;
+    /** Variables beside the suite's own. Default: none. */
+    env?: Record<string, string>;
+}
+
+/** Runs all the Node.js tests in folders of the project. */
+async function testsIn(context: SuiteContext, folders: string[], options: TestOptions): Promise<Counts> {
+    const files = await testFiles(...folders.map((folder) => path.join(context.root, folder)));
+    const env = { ...context.env, ...options.env };
+    return nodeTests(files, { ...options, cwd: context.root, env });
+}
 
 const setUp: Suite = {
     name: "set-up",
@@ -100,24 +113,13 @@ const lint: Suite = {
 const unit: Suite = {
     name: "unit",
     title: "components with mocks, and every pure decision",
-    run: async (context) =>
-        nodeTests(await tests(context, "test/unit", "airgap/test"), {
-            cwd: context.root,
-            env: context.env,
-            timeoutMinutes: 10,
-            concurrency: 2,
-        }),
+    run: (context) => testsIn(context, ["test/unit", "airgap/test"], { timeoutMinutes: 10, concurrency: 2 }),
 };
 
 const supply: Suite = {
     name: "supply",
     title: "what we depend on: sources, licences, pins, advisories where they can be had",
-    run: async (context) =>
-        nodeTests(await tests(context, "test/supply"), {
-            cwd: context.root,
-            env: context.env,
-            timeoutMinutes: 10,
-        }),
+    run: (context) => testsIn(context, ["test/supply"], { timeoutMinutes: 10 }),
 };
 
 const rust: Suite = {
@@ -165,9 +167,8 @@ const plugins: Suite = {
                 env: context.env,
                 timeoutMinutes: 10,
             });
-            const node = await nodeTests(await tests(context, "airgap/plugins", "airgap/language-host"), {
-                cwd: context.root,
-                env: { ...context.env, KRUSTLET_TEST_KUBECONFIG: kubeconfigFile },
+            const node = await testsIn(context, ["airgap/plugins", "airgap/language-host"], {
+                env: { KRUSTLET_TEST_KUBECONFIG: kubeconfigFile },
                 timeoutMinutes: 15,
             });
             return add(goCounts(go.output, go.exitCode), node);
@@ -177,33 +178,19 @@ const plugins: Suite = {
 const steps: Suite = {
     name: "steps",
     title: "each step alone, against real things",
-    run: async (context) =>
-        nodeTests(await tests(context, "test/steps"), {
-            cwd: context.root,
-            env: context.env,
-            timeoutMinutes: 15,
-        }),
+    run: (context) => testsIn(context, ["test/steps"], { timeoutMinutes: 15 }),
 };
 
 const registries: Suite = {
     name: "registries",
     title: "registries: conformance, logins, other clients",
-    run: async (context) =>
-        nodeTests(await tests(context, "test/registries"), {
-            cwd: context.root,
-            env: context.env,
-            timeoutMinutes: 20,
-        }),
+    run: (context) => testsIn(context, ["test/registries"], { timeoutMinutes: 20 }),
 };
 
 /** Runs a folder's tests against a cluster with a node, made for them. */
 const onTestNode = (context: SuiteContext, folder: string): Promise<Counts> =>
-    withTestNode(context, async (file) =>
-        nodeTests(await tests(context, folder), {
-            cwd: context.root,
-            env: { ...context.env, [UNDER_TEST]: file },
-            timeoutMinutes: 20,
-        }),
+    withTestNode(context, (file) =>
+        testsIn(context, [folder], { env: { [UNDER_TEST]: file }, timeoutMinutes: 20 }),
     );
 
 const node: Suite = {
@@ -221,12 +208,7 @@ const security: Suite = {
 const stack: Suite = {
     name: "stack",
     title: "the whole stack: up, up again, change, destroy",
-    run: async (context) =>
-        nodeTests(await tests(context, "test/stack"), {
-            cwd: context.root,
-            env: context.env,
-            timeoutMinutes: 25,
-        }),
+    run: (context) => testsIn(context, ["test/stack"], { timeoutMinutes: 25 }),
 };
 
 /** In the order in which they run: what is quick to fail first. */

@@ -85,6 +85,13 @@ function base64(text: string): string {
     return Buffer.from(text).toString("base64");
 }
 
+/** The error for a docker config file that is named and is not there. */
+export function noDockerConfig(file: string): StepError {
+    return new StepError(
+        `dockerConfigFile: ${file} does not exist; \`docker --config <folder> login <registry>\` writes such a file`,
+    );
+}
+
 /** The config file's content; undefined when there is no such file. An error repeats nothing of it. */
 async function readConfig(file: string | undefined): Promise<DockerConfig | undefined> {
     const folder = process.env.DOCKER_CONFIG || join(homedir(), ".docker");
@@ -92,9 +99,7 @@ async function readConfig(file: string | undefined): Promise<DockerConfig | unde
     const text = await readOptional(path);
     if (text === undefined) {
         if (file === undefined) return undefined;
-        throw new StepError(
-            `dockerConfigFile: ${file} does not exist; \`docker --config <folder> login <registry>\` writes such a file`,
-        );
+        throw noDockerConfig(file);
     }
     try {
         const config = JSON.parse(text) as unknown;

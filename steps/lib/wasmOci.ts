@@ -5,6 +5,7 @@ import { basename, dirname, join } from "node:path";
 import type { RegistryAccess } from "../contract";
 import { isMissing, StepError } from "./errors";
 import { expandHome } from "./files";
+import { noDockerConfig } from "./logins";
 import { run, RunError } from "./run";
 import { list, matching, optional, registry, text, type Fields } from "./schema";
 import { progress } from "./step";
@@ -91,11 +92,7 @@ export async function withDockerConfig<T>(
 ): Promise<T> {
     if (file === undefined) return use({});
     const path = expandHome(file);
-    if (!existsSync(path)) {
-        throw new StepError(
-            `dockerConfigFile: ${file} does not exist; \`docker --config <folder> login <registry>\` writes such a file`,
-        );
-    }
+    if (!existsSync(path)) throw noDockerConfig(file);
     if (basename(path) === "config.json") return use({ DOCKER_CONFIG: dirname(path) });
     const folder = await mkdtemp(join(tmpdir(), "krustlet-stack-docker-"));
     try {

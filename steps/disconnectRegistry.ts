@@ -1,7 +1,13 @@
 import { dirname } from "node:path";
 import type { ConnectRegistryInput } from "./contract";
-import { containers } from "./lib/docker";
-import { connectRegistryInput, hostsFiles, mayDisconnect } from "./lib/hosting";
+import { containers, type Container } from "./lib/docker";
+import {
+    connectRegistryInput,
+    hostsFiles,
+    inClusterAddress,
+    mayDisconnect,
+    nodesOfOthers,
+} from "./lib/hosting";
 import { clusterLabel, isOurs } from "./lib/kind";
 import { run } from "./lib/run";
 import { progress, step } from "./lib/step";
@@ -27,7 +33,10 @@ export async function disconnectRegistry(input: ConnectRegistryInput): Promise<R
             ),
         );
     }
-    if (registry !== undefined && mayDisconnect(registry, onNetwork, input)) {
+    const told = await Promise.all(
+        nodesOfOthers(onNetwork, clusterName).map((node) => isTold(node, inClusterAddress(input))),
+    );
+    if (registry !== undefined && mayDisconnect(registry, network, told.includes(true))) {
         const result = await run(["docker", "network", "disconnect", "--force", network, registry.Id], {
             timeoutSeconds: 60,
             allowFailure: true,
@@ -39,6 +48,13 @@ export async function disconnectRegistry(input: ConnectRegistryInput): Promise<R
         );
     }
     return {};
+}
+
+/** Whether a node knows the registry; it need not run. */
+async function isTold(node: Container, address: string): Promise<boolean> {
+    const folder = `${node.Id}:/etc/containerd/certs.d/${address}`;
+    const copy = await run(["docker", "cp", folder, "-"], { timeoutSeconds: 30, allowFailure: true });
+    return copy.exitCode === 0;
 }
 
 step(module, "disconnectRegistry", connectRegistryInput, disconnectRegistry);

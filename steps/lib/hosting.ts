@@ -47,16 +47,16 @@ export function hostsFiles(input: ConnectRegistryInput): Record<string, string> 
     );
 }
 
-/** Whether the registry's container is to leave the network: it is there by our doing, and no other cluster needs it. */
-export function mayDisconnect(
-    container: Container,
-    onNetwork: Container[],
-    { network, clusterName }: Pick<ConnectRegistryInput, "network" | "clusterName">,
-): boolean {
-    const connection = container.NetworkSettings.Networks[network];
-    const others = onNetwork.some(({ Config }) => {
+/** The nodes of other clusters on the same network: they may have been told of the registry as well. */
+export function nodesOfOthers(onNetwork: Container[], clusterName: string): Container[] {
+    return onNetwork.filter(({ Config }) => {
         const cluster = Config.Labels?.[clusterLabel];
         return cluster !== undefined && cluster !== clusterName;
     });
-    return (connection?.Aliases ?? []).includes(connectedByUs) && !others;
+}
+
+/** Whether the registry's container is to leave the network: it is there by our doing, and no other cluster needs it. */
+export function mayDisconnect(container: Container, network: string, isNeeded: boolean): boolean {
+    const connection = container.NetworkSettings.Networks[network];
+    return (connection?.Aliases ?? []).includes(connectedByUs) && !isNeeded;
 }

@@ -151,6 +151,24 @@ describe("a registry for kind's own nodes", () => {
         assert.equal(await docker("exec", node, "ls", "/etc/containerd/certs.d"), "");
     });
 
+    it("a registry that another cluster on the network was told of stays until that is gone", async () => {
+        const other = `${connect.containerName}-others-node`;
+        const tree = path.join(folder, "tree");
+        mkdirSync(path.join(tree, "etc/containerd/certs.d", inside), { recursive: true });
+        const label = "--label=io.x-k8s.kind.cluster=krustlet-others-test";
+        await docker("run", "--detach", "--name", other, "--network=kind", label, image);
+        try {
+            await pass("connectRegistry", connect);
+            await docker("cp", `${tree}/.`, `${other}:/`);
+            await pass("disconnectRegistry", connect);
+            assert.deepEqual(await networks(), ["bridge", "kind"]);
+        } finally {
+            await docker("rm", "--force", "--volumes", other);
+        }
+        await pass("disconnectRegistry", connect);
+        assert.deepEqual(await networks(), ["bridge"]);
+    });
+
     it("a registry that somebody else connected stays connected", async () => {
         await docker("network", "connect", "kind", connect.containerName);
         await pass("connectRegistry", connect);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ConnectRegistryInput, PullSecretInput } from "../../../steps/contract";
 import type { Container } from "../../../steps/lib/docker";
-import { connectedByUs, hostsFiles, mayDisconnect } from "../../../steps/lib/hosting";
+import { connectedByUs, hostsFiles, mayDisconnect, nodesOfOthers } from "../../../steps/lib/hosting";
 import { otherProtocol, volumeFaults } from "../../../steps/lib/preflight";
 import { isOwn, pullSecret } from "../../../steps/lib/pullSecret";
 import { accessOptions, byDigest } from "../../../steps/lib/wasmOci";
@@ -50,17 +50,27 @@ describe("what a node is told of a registry", () => {
 describe("a registry's container leaves the network", () => {
     const ours = container({}, { kind: { Aliases: [connectedByUs, "1"] } });
     const node = (cluster: string) => container({ "io.x-k8s.kind.cluster": cluster }, { kind: {} });
-    const cases: [string, Container, Container[], boolean][] = [
-        ["when it is there by our doing", ours, [ours, node("wasm")], true],
-        ["when the cluster has gone", ours, [ours], true],
-        ["not when another cluster is there", ours, [ours, node("wasm"), node("other")], false],
-        ["not when somebody else connected it", container({}, { kind: { Aliases: ["reg"] } }), [], false],
-        ["not when it has no other name there", container({}, { kind: { Aliases: null } }), [], false],
-        ["not when it is not there", container({}, { bridge: {} }), [], false],
+    const cases: [string, Container, boolean, boolean][] = [
+        ["when it is there by our doing", ours, false, true],
+        ["not when another cluster needs it", ours, true, false],
+        ["not when somebody else connected it", container({}, { kind: { Aliases: ["reg"] } }), false, false],
+        ["not when it has no other name there", container({}, { kind: { Aliases: null } }), false, false],
+        ["not when it is not there", container({}, { bridge: {} }), false, false],
     ];
-    for (const [what, registry, onNetwork, leaves] of cases) {
+    for (const [what, registry, isNeeded, leaves] of cases) {
         it(what, () => {
-            assert.equal(mayDisconnect(registry, onNetwork, input), leaves);
+            assert.equal(mayDisconnect(registry, input.network, isNeeded), leaves);
+        });
+    }
+
+    const others: [string, Container[], Container[]][] = [
+        ["has no other cluster's nodes when ours alone is on it", [ours, node("wasm")], []],
+        ["has none when the cluster has gone", [ours], []],
+        ["has those of another cluster", [ours, node("wasm"), node("other")], [node("other")]],
+    ];
+    for (const [what, onNetwork, expected] of others) {
+        it(what, () => {
+            assert.deepEqual(nodesOfOthers(onNetwork, input.clusterName), expected);
         });
     }
 });

@@ -7,7 +7,7 @@
 export const NODE_IMAGE = "kindest/node:v1.36.4";
 
 /** Image of the local OCI registry (CNCF Distribution). */
-export const REGISTRY_IMAGE = "registry:3.1.1";
+export const REGISTRY_IMAGE = "registry:3.1.2";
 
 /** What its container's environment sets (the registry's tests run it with just this). */
 export const REGISTRY_ENVIRONMENT = [

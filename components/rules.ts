@@ -96,7 +96,7 @@ export const imageByDigest = matching(
     'a reference by digest (for example "ghcr.io/you/hello-wasm@sha256:…", 64 hex digits)',
 );
 
-export const image = matching(/^[^\s]+$/, 'the name of an image (for example "registry:3.1.1")');
+export const image = matching(/^[^\s]+$/, 'the name of an image (for example "registry:3.1.2")');
 
 export const labels = map(
     matching(/^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$/, "a label's value", 63),

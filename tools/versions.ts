@@ -64,11 +64,11 @@ export const NODE_IMAGE: PinnedImage = {
 };
 
 /** CNCF Distribution, which the registry image holds. */
-export const DISTRIBUTION_VERSION = "v3.1.1";
+export const DISTRIBUTION_VERSION = "v3.1.2";
 export const REGISTRY_IMAGE: PinnedImage = {
     name: "registry",
-    tag: "3.1.1",
-    digest: "sha256:1be55279f18a2fe1a74edf2664cac61c1bea305b7b4642dab412e7affdcb3e33",
+    tag: "3.1.2",
+    digest: "sha256:ddf754342cfc8acc51a56d5d0ab6af06826461864460636d8bd5c546dab2a7b8",
 };
 
 /** etcd of the air-gapped node image; the official node image brings its own. */

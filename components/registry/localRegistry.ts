@@ -9,7 +9,7 @@ import { boolean, checkArgs } from "../validation";
 export interface LocalRegistryArgs {
     /** Port on this host's loopback address. Default: 5001. */
     port?: pulumi.Input<number>;
-    /** Image of the registry (CNCF Distribution 3). Default: `registry:3.1.1`. */
+    /** Image of the registry (CNCF Distribution 3). Default: `registry:3.1.2`. */
     image?: pulumi.Input<string>;
     /** Name of its container. Default: `<project>-<stack>-registry`. */
     containerName?: pulumi.Input<string>;

@@ -59,7 +59,7 @@ test("defaults agree wherever they stand", () => {
 test("the defaults alone are a stack", () => {
     assert.deepEqual(read({}), {
         cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180, verifyKubelets: true },
-        registry: { port: 5001, image: "registry:3.1.1", keepData: false },
+        registry: { port: 5001, image: "registry:3.1.2", keepData: false },
         nodes: [{ name: "krustlet" }],
         workloads: [],
     });
@@ -70,7 +70,7 @@ test("the dev stack is the walk-through", () => {
     const own = Object.entries(config).map(([key, value]) => [key.replace(/^krustlet-stack:/, ""), value]);
     assert.deepEqual(read(Object.fromEntries(own) as Record<string, unknown>), {
         cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180, verifyKubelets: true },
-        registry: { port: 5001, image: "registry:3.1.1", keepData: false },
+        registry: { port: 5001, image: "registry:3.1.2", keepData: false },
         nodes: [{ name: "krustlet" }],
         workloads: [hello],
     });
@@ -214,7 +214,7 @@ const refused: [Record<string, unknown>, string[]][] = [
     [{ registryPort: "5001.5" }, ['registryPort: must be a whole number from 1 to 65535, not "5001.5"']],
     [
         { registryImage: "a b" },
-        ['registryImage: must be the name of an image (for example "registry:3.1.1"), not "a b"'],
+        ['registryImage: must be the name of an image (for example "registry:3.1.2"), not "a b"'],
     ],
     [
         { registryAddress: "https://ghcr.io/you" },

@@ -252,7 +252,7 @@ describe("npm run doctor", () => {
             stdout,
             /✓ {2}plugin kubernetes +v4\.34\.2 +not here; will be downloaded \(verified with the publisher's checksum file: none is pinned\)\n/,
         );
-        assert.match(stdout, /✓ {2}image registry +3\.1\.1 +in Docker, by its pinned digest\n/);
+        assert.match(stdout, /✓ {2}image registry +3\.1\.2 +in Docker, by its pinned digest\n/);
         assert.match(stdout, /✓ {2}rust wasm32-wasip1 +not here; will be added with rustup\n/);
         assert.match(stdout, /✓ {2}rust wasm32-wasip2 +not here; will be added with rustup\n/);
         assert.match(stdout, /What is not here comes from official releases: 127\.0\.0\.1:\d+ answers\./);

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
+#[path = "integration/support/mod.rs"]
 mod support;
 
 use krustlet_oci::{Client, ClientConfig, Reference};

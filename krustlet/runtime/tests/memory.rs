@@ -2,6 +2,7 @@
 //! process.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
+#[path = "integration/support/mod.rs"]
 mod support;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The threads of an engine end with it. A program of its own, as other engines would be counted too.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
+#[path = "integration/support/mod.rs"]
 mod support;
 
 use std::time::{Duration, Instant};

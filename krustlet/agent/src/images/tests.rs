@@ -8,7 +8,7 @@ use krustlet_runtime::EngineConfig;
 
 use super::*;
 
-#[path = "../../../oci/tests/support/mod.rs"]
+#[path = "../../../oci/tests/integration/support/mod.rs"]
 mod support;
 
 use support::{Fault, Registry, Scheme, module, sha256};

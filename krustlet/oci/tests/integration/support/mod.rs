@@ -1,6 +1,5 @@
 //! A registry of the tests' own, within their process: it serves what it is given, asks for logins, and fails on command.
 #![allow(dead_code, reason = "each test program uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 mod answers;
 

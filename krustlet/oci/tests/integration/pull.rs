@@ -1,12 +1,9 @@
 //! Pulling, against a registry within the test: what comes, what is refused, what is tried again.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
+use crate::support::{Fault, Registry, module, sha256};
 use krustlet_oci::{Client, ClientConfig, OciError, Reference};
-use support::{Fault, Registry, module, sha256};
 
 fn client(registry: &Registry) -> Client {
     let insecure_registries = vec![registry.host.clone()];

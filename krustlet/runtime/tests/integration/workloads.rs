@@ -1,14 +1,11 @@
 //! The repository's own workloads, built as their users build them.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::{engine, exited, run, stopped};
 use krustlet_runtime::Stream;
-use support::{engine, exited, run, stopped};
 
 /// Builds `workloads/<name>` from a copy in `place`, so that nothing of the checkout's own path can matter.
 fn build(name: &str, place: &str) -> Vec<u8> {

@@ -1,12 +1,9 @@
 //! What ends a guest that wants too much, and harms nobody else.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::sync::Arc;
 
+use crate::support::{Memory, TOOLBOXES, args, both, component, engine, exited, hold_toolboxes, module, run, start};
 use krustlet_runtime::{Exit, ExitStatus, RunSpec};
-use support::{TOOLBOXES, args, both, component, engine, exited, hold_toolboxes, module, run, start};
 
 const PAGE: u64 = 64 * 1024;
 
@@ -132,7 +129,7 @@ async fn deep_nesting_in_a_module_does_no_harm() {
             move || engine.compile(&wasm)
         });
         let module = module.await.unwrap().unwrap();
-        let container = engine.start(&module, RunSpec::new(Arc::new(support::Memory::default()))).unwrap();
+        let container = engine.start(&module, RunSpec::new(Arc::new(Memory::default()))).unwrap();
         assert_eq!(container.wait().await, exited(0), "{name}");
     }
 }

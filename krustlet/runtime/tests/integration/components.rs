@@ -1,10 +1,7 @@
 //! What only components of WASI 0.2 can ask for. What they share with modules is tested beside those.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
-mod support;
-
+use crate::support::{TOOLBOX, component, engine, exited, run, start};
 use krustlet_runtime::Exit;
-use support::{TOOLBOX, component, engine, exited, run, start};
 
 /// A component that exports `wasi:cli/run` with these imports; `body` is the function's, and its result 0 means well.
 fn command(imports: &str, lowered: &str, with: &str, body: &str) -> Vec<u8> {

@@ -1,14 +1,11 @@
 //! Stopping by force, and sharing threads.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::{both, endless, engine, exited, module, run, sleeper, start, stopped};
 use krustlet_runtime::{Engine, EngineConfig};
-use support::{both, endless, engine, exited, run, sleeper, start, stopped};
 
 /// Far more than it takes, and far less than for ever.
 const AT_LAST: Duration = Duration::from_secs(10);
@@ -49,7 +46,7 @@ async fn a_sleeping_guest_is_stopped() {
 
 #[tokio::test]
 async fn an_endless_loop_in_a_start_section_is_stopped() {
-    let wasm = support::module(r#"(func $init (loop $forever (br $forever))) (start $init) (func (export "_start"))"#);
+    let wasm = module(r#"(func $init (loop $forever (br $forever))) (start $init) (func (export "_start"))"#);
     stops_soon(&wasm).await;
 }
 

@@ -1,14 +1,11 @@
 //! What a guest gets, what it may not have, and how its end is told.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::io;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::support::{TOOLBOXES, args, both, engine, exited, module, run, start, try_run};
 use krustlet_runtime::{Exit, LogSink, RunSpec, Stream};
-use support::{TOOLBOXES, args, both, engine, exited, module, run, start, try_run};
 
 #[tokio::test]
 async fn the_exit_code_is_what_the_program_said() {

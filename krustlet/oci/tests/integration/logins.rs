@@ -1,12 +1,9 @@
 //! Who gets in, as whom: Basic and Bearer, pull secrets, the docker config file, and nobody.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::path::Path;
 
+use crate::support::{Registry, Scheme, module};
 use krustlet_oci::{Client, ClientConfig, Keyring, OciError, Reference};
-use support::{Registry, Scheme, module};
 
 fn client(registry: &Registry, docker_config: Option<&Path>) -> Client {
     let insecure_registries = vec![registry.host.clone()];

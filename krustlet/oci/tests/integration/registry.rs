@@ -2,7 +2,6 @@
 //!
 //! `KRUSTLET_TEST_REGISTRY` names it, as host:port. It speaks plain HTTP, wants no login, and allows deletion
 //! (`REGISTRY_STORAGE_DELETE_ENABLED=true` for distribution). Every test uses repositories of its own in it.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,5 +1,4 @@
 //! What the command line refuses, by exit code and message, before anything is sent.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 use std::process::{Command, Stdio};
 

@@ -1,6 +1,5 @@
 //! What the tests of HTTP share: a small web with names, addresses and servers, none of which leaves this machine, and guests that
 //! ask it.
-#![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod rows;
 pub mod server;
@@ -75,10 +74,6 @@ impl Web {
     /// Every address that a connection was asked for.
     pub fn dialed(&self) -> BTreeSet<SocketAddr> {
         self.dialed.lock().unwrap().iter().copied().collect()
-    }
-
-    pub fn lookups(&self, name: &str) -> usize {
-        self.lookups.lock().unwrap().get(name).copied().unwrap_or_default()
     }
 }
 

@@ -1,12 +1,9 @@
 //! `wasm-oci` against registries that answer as each vendor's do, under their own names, over TLS of a private authority.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
-mod support;
-
+use crate::support::{AZURE_USER, JSON_KEY, World};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use support::{AZURE_USER, JSON_KEY, World};
 
 /// Pushes, pushes again, pulls by digest and compares; the requests of the first push.
 fn round_trip(world: &World, repository: &str) -> Vec<String> {

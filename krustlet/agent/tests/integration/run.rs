@@ -1,12 +1,9 @@
 //! `krustlet-wasi run` with real programs.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::fs;
 
+use crate::support::{Cli, PROBES, Server, module};
 use rustix::process::Signal;
-use support::{Cli, PROBES, Server, module};
 
 /// `krustlet-wasi run FLAGS PROGRAM -- ARGS`
 fn run(flags: &[&str], program: &str, args: &[&str]) -> Cli {

@@ -1,6 +1,5 @@
 //! The command line against a real registry, which `KRUSTLET_TEST_REGISTRY` names as host:port: plain HTTP, no login,
 //! deletion allowed. `cargo test -p wasm-oci --features registry-tests`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};

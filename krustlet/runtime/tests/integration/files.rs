@@ -1,15 +1,12 @@
 //! The folders that a guest is given.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::support::{TOOLBOXES, args, engine, exited, hold_toolboxes, run, start, try_run};
 use krustlet_runtime::{Engine, Mount, RuntimeError};
-use support::{TOOLBOXES, args, engine, exited, hold_toolboxes, run, start, try_run};
 
 fn mount(host: &Path, guest: &str) -> Mount {
     Mount { host: host.to_owned(), guest: guest.into(), read_only: false }

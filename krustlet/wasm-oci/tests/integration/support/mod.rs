@@ -1,6 +1,5 @@
 //! The registries of several vendors, within the test: one server with a certificate of a private authority stands for each host,
 //! and a proxy leads every host to it. So `wasm-oci` runs as it does for its users: with these very names, over TLS.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 mod registry;
 mod vendors;

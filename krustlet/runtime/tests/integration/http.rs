@@ -1,14 +1,10 @@
 //! Bad and hostile HTTP requests by guests of both kinds: what each gets is `web/rows.rs`, and the table of `docs/http.md`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
-mod web;
 
 use std::path::Path;
 
+use crate::web::World;
+use crate::web::rows::{Row, rows};
 use futures::StreamExt;
-use web::World;
-use web::rows::{Row, rows};
 
 /// How many rows run at once: some of them wait for a limit of time.
 const AT_ONCE: usize = 6;

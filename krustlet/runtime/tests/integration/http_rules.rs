@@ -1,17 +1,13 @@
 //! What well-meant HTTP requests carry, and what a guest's handles and pointers can do.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
-mod web;
 
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::{Memory, args, engine, exited, run, stopped};
+use crate::web::rows::USUAL;
+use crate::web::{World, access};
 use krustlet_runtime::{Engine, EngineConfig, RunSpec};
-use support::{Memory, args, exited, stopped};
-use web::rows::USUAL;
-use web::{World, access};
 
 const URL: &str = "http://allowed.example/";
 
@@ -121,8 +117,8 @@ async fn a_module_without_a_memory_gets_an_error() {
             (import "wasi_experimental_http" "body_read" (func $read (param i32 i32 i32 i32) (result i32)))
             (func (export "_start") (call $exit (call $read (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))))"#,
     );
-    let engine = support::engine();
-    let (container, _) = support::run(&engine, &wasm.unwrap(), |_| {});
+    let engine = engine();
+    let (container, _) = run(&engine, &wasm.unwrap(), |_| {});
     assert_eq!(container.wait().await, exited(2));
 }
 

@@ -1,15 +1,12 @@
 //! What guests use, and how they share it.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::{Memory, TOOLBOXES, args, both, endless, engine, exited, run, sleeper, start, stopped};
 use krustlet_runtime::{Container, Engine, EngineConfig, LogSink, RunSpec, Stream, Usage};
-use support::{TOOLBOXES, args, both, endless, engine, exited, run, sleeper, start, stopped};
 
 #[tokio::test]
 async fn a_busy_guest_uses_processor_time_and_a_sleeping_one_does_not() {
@@ -61,7 +58,7 @@ async fn memory_is_what_the_guest_has_now() {
 async fn usage_is_cheap_enough_for_all_guests_of_a_node() {
     let engine = engine();
     let module = engine.compile(&sleeper()).unwrap();
-    let sink = Arc::new(support::Memory::default());
+    let sink = Arc::new(Memory::default());
     let guests: Vec<_> = (0..110).map(|_| engine.start(&module, RunSpec::new(sink.clone())).unwrap()).collect();
     let begin = Instant::now();
     for _ in 0..1000 {
@@ -141,7 +138,7 @@ async fn busy_guests_do_not_delay_the_rest_of_the_process() {
 #[tokio::test]
 async fn a_hundred_and_ten_guests_start_in_well_under_a_second() {
     let engine = engine();
-    let sink = Arc::new(support::Memory::default());
+    let sink = Arc::new(Memory::default());
     for (kind, wasm) in TOOLBOXES.iter() {
         let module = engine.compile(wasm).unwrap();
         let begin = Instant::now();

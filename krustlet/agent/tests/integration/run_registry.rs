@@ -1,14 +1,11 @@
 //! `krustlet-wasi run` with a program of a real registry, which `KRUSTLET_TEST_REGISTRY` names as host:port: plain HTTP, no login.
 //! `cargo test -p krustlet-wasi --features registry-tests`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
-
-mod support;
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::support::{Cli, PROBES};
 use krustlet_oci::{Client, ClientConfig, Format, Reference};
-use support::{Cli, PROBES};
 
 fn registry() -> String {
     std::env::var("KRUSTLET_TEST_REGISTRY").expect(

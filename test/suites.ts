@@ -170,6 +170,8 @@ const plugins: Suite = {
             const node = await testsIn(context, ["airgap/plugins", "airgap/language-host"], {
                 env: { KRUSTLET_TEST_KUBECONFIG: kubeconfigFile },
                 timeoutMinutes: 15,
+                // They have namespaces and names of their own, and wait half of the time.
+                concurrency: 2,
             });
             return add(goCounts(go.output, go.exitCode), node);
         }),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{engine, exited, run, stopped};
+use crate::support::{built, engine, exited, run, stopped};
 use krustlet_runtime::Stream;
 
 /// Builds `workloads/<name>` from a copy in `place`, so that nothing of the checkout's own path can matter.
@@ -17,16 +17,11 @@ fn build(name: &str, place: &str) -> Vec<u8> {
     }
     let target: PathBuf = copy.join("target");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--release", "--target", "wasm32-wasip1", "--locked"])
-        .current_dir(&copy)
-        .env("CARGO_TARGET_DIR", &target)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "cargo build of {name} failed; is the target there (rustup target add wasm32-wasip1)?\n{}",
-        String::from_utf8_lossy(&output.stderr)
+    built(
+        Command::new(cargo)
+            .args(["build", "--release", "--target", "wasm32-wasip1", "--locked"])
+            .current_dir(&copy)
+            .env("CARGO_TARGET_DIR", &target),
     );
     std::fs::read(target.join(format!("wasm32-wasip1/release/{name}.wasm"))).unwrap()
 }

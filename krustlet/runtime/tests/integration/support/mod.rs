@@ -87,24 +87,31 @@ pub fn both(module: &[u8]) -> [(&'static str, Vec<u8>); 2] {
     [("module", module.to_vec()), ("component", component(module))]
 }
 
-/// The test program `programs/toolbox.rs`.
-pub static TOOLBOX: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/toolbox.rs");
+/// The test program `programs/<name>.rs` as a module.
+pub fn program(name: &str) -> Vec<u8> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/programs/{name}.rs"));
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let wasm = folder.path().join("toolbox.wasm");
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
+    let wasm = folder.path().join("program.wasm");
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc
         .args(["--edition=2024", "--target=wasm32-wasip1", "-Copt-level=1", "-Cpanic=abort", "-Cstrip=symbols", "-o"])
-        .args([&wasm, &source])
-        .output()
-        .unwrap();
+        .args([&wasm, &source]);
+    built(&mut rustc);
+    std::fs::read(wasm).unwrap()
+}
+
+/// Runs a compiler, which must succeed.
+pub fn built(command: &mut Command) {
+    let output = command.output().unwrap();
     assert!(
         output.status.success(),
-        "rustc failed; is the target there (rustup target add wasm32-wasip1)?\n{}",
+        "{command:?} failed; are the targets there (rustup target add wasm32-wasip1 wasm32-wasip2)?\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    std::fs::read(wasm).unwrap()
-});
+}
+
+/// The test program `programs/toolbox.rs`.
+pub static TOOLBOX: LazyLock<Vec<u8>> = LazyLock::new(|| program("toolbox"));
 
 /// The toolbox as both kinds.
 pub static TOOLBOXES: LazyLock<[(&'static str, Vec<u8>); 2]> = LazyLock::new(|| both(&TOOLBOX));

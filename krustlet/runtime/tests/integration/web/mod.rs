@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use krustlet_runtime::{Engine, EngineConfig, ExitStatus, HttpAccess, HttpLimits, Network, RunSpec};
 use tokio::net::TcpStream;
 
-use crate::support::{Memory, args, exited};
+use crate::support::{Memory, args, built, exited, program};
 use server::{Authority, Servers};
 
 /// The addresses of the web's names. Those of 203.0.113.0/24 are public as far as the client knows: they are set aside for
@@ -116,25 +116,7 @@ impl Network for Web {
 }
 
 /// The guest of `programs/http_module.rs`.
-pub static MODULE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/http_module.rs");
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let wasm = folder.path().join("http.wasm");
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    built(
-        rustc
-            .args([
-                "--edition=2024",
-                "--target=wasm32-wasip1",
-                "-Copt-level=1",
-                "-Cpanic=abort",
-                "-Cstrip=symbols",
-                "-o",
-            ])
-            .args([&wasm, &source]),
-    );
-    std::fs::read(wasm).unwrap()
-});
+pub static MODULE: LazyLock<Vec<u8>> = LazyLock::new(|| program("http_module"));
 
 /// The guest of `programs/http-component`.
 pub static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -149,15 +131,6 @@ pub static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
     );
     std::fs::read(target.join("wasm32-wasip2/release/http-component.wasm")).unwrap()
 });
-
-fn built(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?} failed; are the targets there (rustup target add wasm32-wasip1 wasm32-wasip2)?\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
 
 /// The permission to send requests to these origins, with limits that a test can wait for.
 pub fn access(origins: &[&str]) -> HttpAccess {

@@ -1,4 +1,4 @@
-// Lets Node.js load this project's TypeScript: `node --require ./typescript.cjs steps/preflight.ts`. esbuild strips the types;
+// Lets Node.js load this project's TypeScript: `node --require ./typescript.cjs steps/host/preflight.ts`. esbuild strips the types;
 // `npm run lint` checks them. Only .ts files are touched: docs/decisions/0004-typescript-without-build.md says why that matters.
 "use strict";
 const fs = require("node:fs");

@@ -1,7 +1,7 @@
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { local, types } from "@pulumi/command";
-import type { Steps } from "../steps/contract";
+import { stepPath, type Steps } from "../steps/contract";
 
 /** A step's input, each property of it possibly still to come. */
 export type StepInput<S extends keyof Steps> = {
@@ -114,7 +114,7 @@ export function stepCommand(step: keyof Steps): { interpreter: string[]; program
             "--require",
             `./${relative(path.join(path.dirname(__dirname), "typescript.cjs"))}`,
         ],
-        program: relative(path.join(path.dirname(__dirname), "steps", `${step}.ts`)),
+        program: relative(path.join(path.dirname(__dirname), "steps", `${stepPath(step)}.ts`)),
     };
 }
 

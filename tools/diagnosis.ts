@@ -1,4 +1,4 @@
-import { WASI_TARGETS, type WasiTarget } from "../steps/lib/target";
+import { WASI_TARGETS, type WasiTarget } from "../steps/workload/target";
 import { canInstallDocker, dockerProblem, rustProblem, type Host, type Problem } from "./advice";
 import { AGENT_PROGRAMS } from "./agent";
 import type { Source } from "./decide";

@@ -3,7 +3,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { imageState, toolState, type AirgapTool } from "../airgap";
 import { run } from "../steps/lib/run";
-import { WASI_TARGETS, type WasiTarget } from "../steps/lib/target";
+import { WASI_TARGETS, type WasiTarget } from "../steps/workload/target";
 import { decide, type Decision, type Found, type PathTool, type Source } from "./decide";
 import { cachePath, isCached } from "./lib/cache";
 import { findOnPath } from "./lib/find";

@@ -1,6 +1,6 @@
 import { airgapPrerequisites, ensureDocker, makeTool, type AirgapTool } from "../airgap";
 import { run } from "../steps/lib/run";
-import { WASI_TARGETS } from "../steps/lib/target";
+import { WASI_TARGETS } from "../steps/workload/target";
 import { dockerProblem, problemMessage, rustProblem, type Host, type Problem } from "./advice";
 import { buildAgent } from "./agent";
 import { forcedSource } from "./decide";

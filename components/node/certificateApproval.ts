@@ -43,7 +43,7 @@ const TOKEN_SECONDS = 86_400;
  * Approves the two certificate requests of a node (client and serving), and nobody else's: each must be the node's own in
  * every respect, down to the public key that the agent handed over by file. Then it starts an approver, a process beside the
  * agent, which does the same with the node's renewals. Whatever else is asked for in the node's name is denied. See
- * steps/approveCertificates.ts and docs/decisions/0009-renewal-approver.md.
+ * steps/node/certificates/approveCertificates.ts and docs/decisions/0009-renewal-approver.md.
  *
  * Deleting it ends the approver and deletes the node's certificate requests, not the node's certificates.
  *

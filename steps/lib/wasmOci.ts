@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import type { RegistryAccess } from "../contract";
 import { isMissing, StepError } from "./errors";
 import { expandHome } from "./files";
-import { noDockerConfig } from "./logins";
+import { noDockerConfig } from "../registry/logins";
 import { run, RunError } from "./run";
 import { list, matching, optional, registry, text, type Fields } from "./schema";
 import { progress } from "./step";

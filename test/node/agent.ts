@@ -1,7 +1,7 @@
 // The agent's process: looked at from outside, ended, and started again as `launchNode` does it.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { agentFiles, readRecord, runningAgents } from "../../steps/lib/agent";
+import { agentFiles, readRecord, runningAgents } from "../../steps/node/agent";
 import { endProcess, isAlive, type ProcessId } from "../../steps/lib/processes";
 import { pass } from "../steps/runStep";
 import { underTest } from "./underTest";

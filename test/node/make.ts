@@ -4,7 +4,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import type { BootstrapTokenInput, KindClusterOutput, NodeInput } from "../../steps/contract";
 import { bootstrapRights } from "../bootstrapRights";
-import { targetFolder } from "../../steps/buildModule";
+import { targetFolder } from "../../steps/workload/buildModule";
 import { sha256OfFile } from "../../steps/lib/files";
 import { run } from "../../steps/lib/run";
 import { cacheRoot } from "../../tools/lib/cache";

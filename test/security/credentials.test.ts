@@ -1,15 +1,15 @@
 /** What the credentials that a node has had can do: as much as it needs, and nothing else. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { agentFiles } from "../../steps/lib/agent";
-import { tokenIdIn, usernameOf } from "../../steps/lib/bootstrap";
+import { agentFiles } from "../../steps/node/agent";
+import { tokenIdIn, usernameOf } from "../../steps/node/bootstrap";
 import { readOptional } from "../../steps/lib/files";
 import { Api, pathOf } from "../node/api";
 import { usedBootstrapFile } from "../node/make";
 import { mounts } from "../node/cases/objects";
 import { underTest } from "../node/underTest";
 import { World } from "../node/world";
-import { CN, makeCsr, newKey, O } from "../unit/steps/makeCsr";
+import { CN, makeCsr, newKey, O } from "../unit/steps/node/makeCsr";
 import { readKubeconfig } from "./wire";
 
 const csrs = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

@@ -1,11 +1,11 @@
 /** The node's log port, from a client on the cluster's network (this host is one, by its gateway address). */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { agentFiles } from "../../steps/lib/agent";
-import { listeners } from "../../steps/lib/ports";
+import { agentFiles } from "../../steps/node/agent";
+import { listeners } from "../../steps/host/ports";
 import { underTest } from "../node/underTest";
 import { World } from "../node/world";
-import { makeCertificate } from "../unit/steps/makeCertificate";
+import { makeCertificate } from "../unit/steps/node/makeCertificate";
 import { apiServersCredential, ask, readKubeconfig, type Credential, type Reply } from "./wire";
 
 describe("the log port", { timeout: 120_000 }, () => {

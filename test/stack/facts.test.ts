@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { makeCertificate } from "../unit/steps/makeCertificate";
+import { makeCertificate } from "../unit/steps/node/makeCertificate";
 import { leftovers, StackUnderTest, type Leftovers } from "./stackUnderTest";
 
 const NODE = "krustlet-facts";

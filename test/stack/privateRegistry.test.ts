@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
 import { removeTestRegistry, runStep, startTestRegistry, type TestRegistry } from "../parts";
-import { makeCertificate } from "../unit/steps/makeCertificate";
+import { makeCertificate } from "../unit/steps/node/makeCertificate";
 import { root, StackUnderTest } from "./stackUnderTest";
 
 const NODE = "krustlet-private";

@@ -3,11 +3,11 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type * as contract from "../../steps/contract";
-import { runningAgents } from "../../steps/lib/agent";
-import { approverFiles, runningApprovers } from "../../steps/lib/approverFiles";
+import { runningAgents } from "../../steps/node/agent";
+import { approverFiles, runningApprovers } from "../../steps/node/certificates/approverFiles";
 import { processOf } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";
-import { newKey } from "../unit/steps/makeCsr";
+import { newKey } from "../unit/steps/node/makeCsr";
 import * as under from "./approvalUnderTest";
 import { forgeries } from "./forgeries";
 import { fail, pass, passTwice, start } from "./runStep";

@@ -4,11 +4,11 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import type * as contract from "../../steps/contract";
-import type { CertificateSigningRequest } from "../../steps/lib/approval";
+import type { CertificateSigningRequest } from "../../steps/node/certificates/approval";
 import { run, type RunResult } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../tools/versions";
 import { bootstrapRights } from "../bootstrapRights";
-import { CN, makeCsr, newKey, O } from "../unit/steps/makeCsr";
+import { CN, makeCsr, newKey, O } from "../unit/steps/node/makeCsr";
 
 export const owner = "krustlet-stack/steps-test";
 export const folder = mkdtempSync(path.join(tmpdir(), "krustlet-steps-test-"));

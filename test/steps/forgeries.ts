@@ -1,4 +1,4 @@
-import { CN, newKey, O } from "../unit/steps/makeCsr";
+import { CN, newKey, O } from "../unit/steps/node/makeCsr";
 import { adminFile, bootstrapFile, group, nodeName, request, subject } from "./approvalUnderTest";
 
 /** What, the request, with which kubeconfig and as whom it is filed, and why it is denied. */

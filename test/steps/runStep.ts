@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import * as path from "node:path";
-import type { Steps } from "../../steps/contract";
+import { stepPath, type Steps } from "../../steps/contract";
 
 const root = path.join(__dirname, "..", "..");
 
@@ -20,11 +20,11 @@ export interface StepOptions {
 }
 
 /** Runs a step as anybody would from a shell: its own process, text in, text out. */
-export function start(name: string, stdin: string, options: StepOptions = {}): Promise<StepResult> {
+export function start(name: keyof Steps, stdin: string, options: StepOptions = {}): Promise<StepResult> {
     const begun = Date.now();
     const child = spawn(
         process.execPath,
-        ["--require", "./typescript.cjs", path.join("steps", `${name}.ts`)],
+        ["--require", "./typescript.cjs", path.join("steps", `${stepPath(name)}.ts`)],
         {
             cwd: root,
             env: { ...process.env, ...options.env },

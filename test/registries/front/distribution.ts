@@ -1,6 +1,6 @@
 // CNCF Distribution with logins of its own, which it checks itself: passwords of an htpasswd file, and a token server's signed tokens.
 import { randomBytes, sign } from "node:crypto";
-import { makeCertificate } from "../../unit/steps/makeCertificate";
+import { makeCertificate } from "../../unit/steps/node/makeCertificate";
 import type { TestRegistry } from "../../parts";
 import { askedScope, basic, type Asked } from "./answers";
 import { granted, type Account } from "./tokens";

@@ -4,7 +4,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import * as net from "node:net";
 import * as tls from "node:tls";
-import { makeCertificate, type Issued } from "../../unit/steps/makeCertificate";
+import { makeCertificate, type Issued } from "../../unit/steps/node/makeCertificate";
 import { body, type Answer, type Asked } from "./answers";
 
 /** One host: an answer of its own, or "registry" for what the registry behind says. */

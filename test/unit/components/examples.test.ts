@@ -6,7 +6,7 @@ import { record } from "./mocks";
 test("examples/job: the parts, without WasmStack", async () => {
     const { resources } = await record({ steps }, () => {
         // eslint-disable-next-line @typescript-eslint/no-require-imports -- the program runs when it is loaded
-        return { ...(require("../../../examples/job/index") as object) };
+        return { ...(require("../../../examples/job") as object) };
     });
     const jobs = Object.values(resources).filter(({ type }) => type === "kubernetes:batch/v1:Job");
     assert.equal(jobs.length, 1);

@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import * as kubernetes from "@pulumi/kubernetes";
+import { stepPath, type Steps } from "../../../steps/contract";
 import type { StepOutputs } from "./mocks";
 
 export const digest = `sha256:${"a".repeat(64)}`;
@@ -58,11 +59,11 @@ export const steps: Required<StepOutputs> = {
 };
 
 /** What `local.Command` gets for a step, but for its standard input. */
-export function commandInputs(create: string, undo?: string): Record<string, unknown> {
+export function commandInputs(create: keyof Steps, undo?: keyof Steps): Record<string, unknown> {
     return {
         interpreter: ["node", "--require", "./typescript.cjs"],
-        create: `steps/${create}.ts`,
-        ...(undo === undefined ? {} : { delete: `steps/${undo}.ts` }),
+        create: `steps/${stepPath(create)}.ts`,
+        ...(undo === undefined ? {} : { delete: `steps/${stepPath(undo)}.ts` }),
         addPreviousOutputInEnv: false,
         logging: "stderr",
     };

@@ -77,7 +77,7 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
     switch (type) {
         case "command:local:Command": {
             if (preview) return {};
-            const step = /^steps\/(\w+)\.ts$/.exec(String(inputs.create))?.[1] as keyof Steps;
+            const step = /^steps\/(?:\w+\/)+(\w+)\.ts$/.exec(String(inputs.create))?.[1] as keyof Steps;
             if (steps[step] === undefined) throw new Error(`step ${String(inputs.create)} is not stubbed`);
             return { stdout: JSON.stringify(steps[step]) };
         }
@@ -124,7 +124,7 @@ export async function record<T>(
             }
             recording.invokes.push({ interpreter, command, input: JSON.parse(String(stdin)) as unknown });
             await options.beforeInvoke?.();
-            const step = /^steps\/(\w+)\.ts$/.exec(String(command))?.[1] as keyof Steps;
+            const step = /^steps\/(?:\w+\/)+(\w+)\.ts$/.exec(String(command))?.[1] as keyof Steps;
             if (options.steps[step] === undefined) throw new Error(`step ${String(command)} is not stubbed`);
             return { stdout: JSON.stringify(options.steps[step]) };
         },

@@ -27,7 +27,7 @@ test("commands are relative to the program's folder, wherever the library is", (
     try {
         assert.deepEqual(commandIn(root, root), {
             interpreter: ["node", "--require", "./typescript.cjs"],
-            program: "steps/awaitNode.ts",
+            program: "steps/node/awaitNode.ts",
         });
         // A program with the library among its packages.
         mkdirSync(path.join(folder, "node_modules"));
@@ -35,7 +35,7 @@ test("commands are relative to the program's folder, wherever the library is", (
         const library = "node_modules/krustlet-stack";
         assert.deepEqual(commandIn(folder, path.join(folder, library)), {
             interpreter: ["node", "--require", `./${library}/typescript.cjs`],
-            program: `${library}/steps/awaitNode.ts`,
+            program: `${library}/steps/node/awaitNode.ts`,
         });
     } finally {
         rmSync(folder, { recursive: true });
@@ -60,7 +60,7 @@ test("a step that prints no JSON fails, and what it printed is not shown", () =>
 test("a step that fails says what it said, whatever the SDK puts in front of it", () => {
     const said = "preflight: 2 problems:\n- one\n- two";
     const call =
-        'invocation of command:local:run returned an error: exit status 1: running "steps/preflight.ts":';
+        'invocation of command:local:run returned an error: exit status 1: running "steps/host/preflight.ts":';
     const failure = new StepFailure(`${call}\n${said}\n`);
     failure.message = `error serializing property "name": ${failure.message}`;
     assert.equal(failure.message, said);

@@ -1,7 +1,7 @@
 // An API server of a few paths over plain HTTP: certificate requests, their approval, and tokens of a ServiceAccount.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { CertificateSigningRequest } from "../../../steps/lib/approval";
+import type { CertificateSigningRequest } from "../../../steps/node/certificates/approval";
 
 const requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { preflightInput } from "../../../steps/lib/preflight";
+import { preflightInput } from "../../../steps/host/preflightProblems";
 import * as schema from "../../../steps/lib/schema";
 import { parseInput } from "../../../steps/lib/step";
 

@@ -1,0 +1,69 @@
+// The file in which a kind cluster's admin kubeconfig is kept.
+import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { StepError } from "../lib/errors";
+import { expandHome, readOptional, writePrivate } from "../lib/files";
+import { onlyCluster } from "../lib/kube";
+import { run } from "../lib/run";
+
+/** Whose file, and where. */
+export interface AdminKubeconfig {
+    /** Name of the kind cluster. */
+    clusterName: string;
+    kubeconfigFile: string;
+}
+
+/** The stack's containers are Docker's; a user may have told kind to use another runtime for other clusters. */
+export const kindEnvironment = { KIND_EXPERIMENTAL_PROVIDER: "docker" };
+
+/** Whether a file's text is a kubeconfig of this kind cluster and of nothing else; so is a file that holds nothing. */
+export function isOfCluster(text: string, clusterName: string): boolean {
+    if (text.trim() === "") return true;
+    // Of clusters, contexts and users alike: kind gives all three the same name.
+    const names = [...text.matchAll(/^[ -]*name: *"?([^"\s]+)"?$/gm)].map(([, name]) => name);
+    return onlyCluster(text) !== undefined && names.every((name) => name === `kind-${clusterName}`);
+}
+
+/** Fails when the file may not be written: it holds something else, or others may write where it is. */
+export async function checkAdminKubeconfig({ clusterName, kubeconfigFile }: AdminKubeconfig): Promise<void> {
+    const file = expandHome(kubeconfigFile);
+    if (!isOfCluster((await readOptional(file)) ?? "", clusterName)) {
+        throw new StepError(
+            `KindCluster.kubeconfigFile: ${file} holds more than, or other than, kind cluster "${clusterName}"; give the ` +
+                "cluster a file of its own (mergeKubeconfigFile adds it to a file of yours)",
+        );
+    }
+    const folder = await stat(dirname(file)).catch(() => undefined);
+    if (folder && ((folder.mode & 0o022) !== 0 || folder.uid !== process.getuid?.())) {
+        throw new StepError(
+            `KindCluster.kubeconfigFile: others may write in ${dirname(file)}; run \`chmod 0700\` on it or give another folder`,
+        );
+    }
+}
+
+/** Writes the file, mode 0600 from its first byte, and its folder, mode 0700, where there is none. Tells its absolute path. */
+export async function writeAdminKubeconfig(which: AdminKubeconfig, text: string): Promise<string> {
+    await checkAdminKubeconfig(which);
+    const file = expandHome(which.kubeconfigFile);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    // kind ends what it prints with one line break more than what it writes.
+    await writePrivate(file, `${text.trimEnd()}\n`);
+    return file;
+}
+
+/** The kubeconfig of a cluster that stands, as kind tells it. */
+export async function kubeconfigOf(clusterName: string): Promise<string> {
+    const { stdout } = await run(["kind", "get", "kubeconfig", "--name", clusterName], {
+        env: kindEnvironment,
+    });
+    return stdout;
+}
+
+/** Removes the file, and its folder if that is empty then. One that holds something else is left alone. */
+export async function removeAdminKubeconfig({ clusterName, kubeconfigFile }: AdminKubeconfig): Promise<void> {
+    const file = expandHome(kubeconfigFile);
+    const text = await readFile(file, "utf8").catch(() => undefined);
+    if (text === undefined || !isOfCluster(text, clusterName)) return;
+    await rm(file, { force: true });
+    await rmdir(dirname(file)).catch(() => undefined);
+}

@@ -1,0 +1,175 @@
+import { X509Certificate } from "node:crypto";
+import type { KubeletApprovalInput, KubeletApprovalOutput } from "../contract";
+import { isUndecided, type CertificateSigningRequest } from "../node/certificates/approval";
+import { certificateRequests, readRequest } from "../node/certificates/certificateRequests";
+import { sendDecision } from "../node/certificates/deciding";
+import { containers } from "../lib/docker";
+import { StepError } from "../lib/errors";
+import { clusterLabel, isOurs, notOurs } from "./kind";
+import {
+    asksToServeAs,
+    certificatesIn,
+    decideForKubelet,
+    denialNote,
+    kindNodes,
+    kubeletApprovalInput,
+    servesAs,
+    startOf,
+    type KindNode,
+    type KubeletFacts,
+} from "./kubelets";
+import { clusterOf, withKube, type Kube } from "../lib/kube";
+import { needTools } from "../lib/programs";
+import { run } from "../lib/run";
+import { pause, progress, step } from "../lib/step";
+
+/** Folder of a kubelet's keys and certificates in its container. */
+const pki = "/var/lib/kubelet/pki";
+
+/**
+ * Approves the request of each of kind's own kubelets for a serving certificate, once it has passed every check, and waits
+ * until the kubelet has it: what was issued must be for a key that is in that container. Any other undecided request for one in
+ * that node's name is denied. A kubelet that has a certificate already is left alone.
+ */
+export async function approveKubeletCertificates(
+    input: KubeletApprovalInput,
+): Promise<KubeletApprovalOutput> {
+    const requests: Record<string, string | null> = {};
+    if (!(input.verifyKubelets ?? true)) return { requests };
+    await needTools("docker", "kubectl");
+    const [cluster, { certificateAuthorityData }] = await Promise.all([
+        containers(`label=${clusterLabel}=${input.clusterName}`),
+        clusterOf(input.kubeconfigFile),
+    ]);
+    if (!isOurs(cluster, input.owner)) throw new StepError(notOurs(input.clusterName, cluster, input.owner));
+    const nodes = kindNodes(cluster);
+    if (nodes.length === 0) throw new StepError(`KindCluster "${input.clusterName}": it has no node`);
+
+    const authority = Buffer.from(certificateAuthorityData, "base64").toString("utf8");
+    const missing: KindNode[] = [];
+    for (const node of nodes) {
+        if (await servingKey(node, authority)) requests[node.name] = null;
+        else missing.push(node);
+    }
+    if (missing.length === 0) {
+        progress(`the kubelets of cluster "${input.clusterName}" have their serving certificates already`);
+        return { requests };
+    }
+    const approved = await withKube(input.kubeconfigFile, (kube) => approve(kube, input, missing, authority));
+    return { requests: { ...requests, ...approved } };
+}
+
+async function approve(
+    kube: Kube,
+    input: KubeletApprovalInput,
+    missing: KindNode[],
+    authority: string,
+): Promise<Record<string, string>> {
+    /** By node: the requests that were approved, and the keys that they are for. */
+    const approved = new Map<string, { request: string; publicKey: Buffer }[]>();
+    const refused = new Map<string, string>();
+
+    const onRequest = async ({ object: csr }: { object: CertificateSigningRequest }) => {
+        const request = csr.metadata.name;
+        const parsed = await readRequest(csr);
+        const node = missing.find(({ name }) => asksToServeAs(csr, parsed, name));
+        const known = approved.get(node?.name ?? "") ?? [];
+        // The signer's answer changes a request that is dealt with.
+        if (node === undefined || known.some((one) => one.request === request)) return undefined;
+        const decision = decideForKubelet(csr, parsed, node, await factsOf(node));
+        // One that has changed meanwhile will be seen again.
+        if (isUndecided(csr) && !(await sendDecision(kube, csr, decision))) return undefined;
+        if (decision.verdict === "refuse" || parsed instanceof Error) {
+            const reasons = decision.verdict === "refuse" ? decision.reasons : ["it cannot be read"];
+            if (!refused.has(request)) progress(denialNote(request, node, reasons));
+            refused.set(request, reasons.join("; "));
+            return undefined;
+        }
+        approved.set(node.name, [...known, { request, publicKey: parsed.publicKey }]);
+        progress(`certificate request ${request} (serving) of kubelet ${node.name} is approved`);
+        return undefined;
+    };
+
+    /** By node: the request whose certificate its kubelet has taken. */
+    const taken: Record<string, string> = {};
+    const waitsFor = () => missing.filter(({ name }) => !(name in taken));
+    const untilTaken = async (signal: AbortSignal) => {
+        while (!signal.aborted) {
+            for (const node of waitsFor()) {
+                const own = approved.has(node.name) ? await servingKey(node, authority) : undefined;
+                const found = approved.get(node.name)?.find(({ publicKey }) => own?.equals(publicKey));
+                if (found) taken[node.name] = found.request;
+            }
+            if (waitsFor().length === 0) return;
+            await pause(200);
+        }
+    };
+
+    // A kubelet that is started anew files another request: all that are its own are approved until it has one.
+    const over = new AbortController();
+    const end = () => {
+        over.abort();
+    };
+    await Promise.all([
+        kube.watch(certificateRequests, input.timeoutSeconds, onRequest, over.signal).finally(end),
+        untilTaken(over.signal).finally(end),
+    ]);
+    if (waitsFor().length === 0) return taken;
+    const details = [
+        ...[...approved.values()]
+            .flat()
+            .map(({ request }) => `${request} was approved, and its certificate not taken`),
+        ...[...refused].map(([name, reasons]) => `${name} was denied: ${reasons}`),
+    ];
+    throw new StepError(
+        `KindCluster "${input.clusterName}": kubelets without a serving certificate of the cluster after timeoutSeconds ` +
+            `${input.timeoutSeconds}: ${waitsFor()
+                .map(({ name }) => name)
+                .join(", ")}${details.map((line) => `\n  ${line}`).join("") || "; they asked for none"}`,
+    );
+}
+
+/** Key (SubjectPublicKeyInfo, DER) of the serving certificate of the cluster that the kubelet has; undefined: it has none. */
+async function servingKey(node: KindNode, authority: string): Promise<Buffer | undefined> {
+    const [leaf] = certificatesIn(await readCertificates(node, `${pki}/kubelet-server-current.pem`));
+    if (leaf === undefined || !servesAs(leaf, node, authority)) return undefined;
+    return new X509Certificate(leaf).publicKey.export({ format: "der", type: "spki" });
+}
+
+async function factsOf(node: KindNode): Promise<KubeletFacts> {
+    const [renewed, kubeconfig, start] = await Promise.all([
+        // It may have renewed the one that kubeadm made.
+        readCertificates(node, `${pki}/kubelet-client-*.pem`),
+        inContainer(node, "grep -o 'client-certificate-data: .*' /etc/kubernetes/kubelet.conf || true"),
+        inContainer(
+            node,
+            "cat /proc/$(systemctl show --property=MainPID --value kubelet)/stat || echo; cat /proc/uptime; date +%s%3N",
+        ),
+    ]);
+    const embedded = /client-certificate-data: "?([A-Za-z0-9+/=]+)/.exec(kubeconfig)?.[1] ?? "";
+    const [processStat, uptime, now] = start.split("\n");
+    return {
+        clientCertificates: [
+            ...certificatesIn(renewed),
+            ...certificatesIn(Buffer.from(embedded, "base64").toString("utf8")),
+        ],
+        startedAt: startOf(processStat, uptime, Number(now)),
+    };
+}
+
+/** The certificates in files of a kubelet. Their keys stand in the same files, and stay where they are. */
+function readCertificates(node: KindNode, files: string): Promise<string> {
+    return inContainer(
+        node,
+        `for f in ${files}; do [ ! -e "$f" ] || sed -n '/BEGIN CERTIFICATE/,/END CERTIFICATE/p' "$f"; done`,
+    );
+}
+
+async function inContainer(node: KindNode, script: string): Promise<string> {
+    const { stdout } = await run(["docker", "exec", node.container, "/bin/sh", "-c", script], {
+        timeoutSeconds: 30,
+    });
+    return stdout;
+}
+
+step(module, "approveKubeletCertificates", kubeletApprovalInput, approveKubeletCertificates);

@@ -1,0 +1,194 @@
+import { createHash } from "node:crypto";
+import type { KeepKubeconfigInput, KindClusterInput } from "../contract";
+import type { Container, DockerHost } from "../lib/docker";
+import { flag, list, matching, integer, object, optional, owner, text } from "../lib/schema";
+
+const clusterName = matching(
+    /^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$/,
+    "a kind cluster's name: at most 50 lower-case letters, digits, '-' and '.'",
+);
+
+/** Input of keepKubeconfig. */
+export const keepKubeconfigInput = object<KeepKubeconfigInput>({ clusterName, owner, kubeconfigFile: text });
+
+/** Input of createKindCluster and deleteKindCluster. */
+export const kindClusterInput = object<KindClusterInput>({
+    name: clusterName,
+    owner,
+    image: optional(text),
+    waitSeconds: integer(1, 3600),
+    kubeconfigFile: text,
+    mergeKubeconfigFile: optional(text),
+    kubeadmConfigPatches: list(text),
+    containerdConfigPatches: list(text),
+    verifyKubelets: optional(flag),
+});
+
+/** Label that kind gives each of a cluster's containers; its value is the cluster's name. */
+export const clusterLabel = "io.x-k8s.kind.cluster";
+
+/**
+ * Mount points that say whose cluster it is and what it was made from. A mount is there from the container's first moment,
+ * so that even a half-made cluster tells; kind has no labels to set.
+ */
+const ownerMount = "/var/lib/krustlet-stack/owner/";
+const configMount = "/var/lib/krustlet-stack/config/";
+/** File in the control plane that says that the cluster was made to its end. */
+export const completeMark = "/var/lib/krustlet-stack/complete";
+
+/** What of a host needs patches for Kubernetes to run in a container there. */
+export interface HostFacts {
+    cgroupV1: boolean;
+    /** Processes on the host cannot get CAP_SYS_RESOURCE, privileged containers included. */
+    lacksSysResource: boolean;
+}
+
+/** Number of CAP_SYS_RESOURCE, from Linux' capability.h. */
+const capSysResource = 24n;
+
+/**
+ * Facts of Docker's host. The bounding set of this process tells of it only where the daemon runs on this very machine: in
+ * a virtual machine or elsewhere it is another one's, and is then taken to be complete.
+ */
+export function hostFacts(
+    docker: DockerHost,
+    here: { hostname: string; kernel: string; procStatus: string },
+): HostFacts {
+    const local = docker.name === here.hostname && docker.kernelVersion === here.kernel;
+    const bounding = /^CapBnd:\s*([0-9a-f]+)$/m.exec(here.procStatus)?.[1];
+    return {
+        cgroupV1: docker.cgroupVersion === "1",
+        lacksSysResource:
+            local && bounding !== undefined && ((BigInt(`0x${bounding}`) >> capSysResource) & 1n) === 0n,
+    };
+}
+
+/**
+ * Makes the API server verify who it talks to when it gets logs from a node. In the form of kubeadm's older configuration: with
+ * no apiVersion kind turns it into that of the configuration at hand, and adds it to the arguments that are there.
+ */
+const verifyingApiServer = {
+    kind: "ClusterConfiguration",
+    apiServer: { extraArgs: { "kubelet-certificate-authority": "/etc/kubernetes/pki/ca.crt" } },
+};
+
+/** The kind config (JSON, which is YAML too) of a cluster on such a host. */
+export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
+    const verify = input.verifyKubelets ?? true;
+    const kubelet = {
+        // Else a kubelet makes a certificate for itself, which proves nothing to anybody.
+        ...(verify ? { serverTLSBootstrap: true } : {}),
+        // Kubernetes 1.35 and later refuse cgroup v1 unless told that it is known.
+        ...(facts.cgroupV1 ? { failCgroupV1: false } : {}),
+        // Lets the kubelet go on where it may not set kernel parameters and limits.
+        ...(facts.lacksSysResource ? { featureGates: { KubeletInUserNamespace: true } } : {}),
+    };
+    const kubeadmConfigPatches = [
+        ...(verify ? [JSON.stringify(verifyingApiServer)] : []),
+        ...(Object.keys(kubelet).length > 0
+            ? [JSON.stringify({ kind: "KubeletConfiguration", ...kubelet })]
+            : []),
+        ...input.kubeadmConfigPatches,
+    ];
+    const containerdConfigPatches = [
+        ...registryHosts,
+        ...(facts.lacksSysResource ? restrictOomScoreAdj : []),
+        ...input.containerdConfigPatches,
+    ];
+    const config = {
+        kind: "Cluster",
+        apiVersion: "kind.x-k8s.io/v1alpha4",
+        name: input.name,
+        nodes: [{ role: "control-plane" }],
+        kubeadmConfigPatches,
+        containerdConfigPatches,
+    };
+    const hash = createHash("sha256")
+        .update(JSON.stringify([config, input.image ?? null]))
+        .digest("hex")
+        .slice(0, 16);
+    const mark = (containerPath: string) => ({ hostPath: "/dev/null", containerPath, readOnly: true });
+    const extraMounts = [mark(ownerMount + pathOf(input.owner)), mark(configMount + hash)];
+    return JSON.stringify(
+        { ...config, nodes: config.nodes.map((node) => ({ ...node, extraMounts })) },
+        null,
+        2,
+    );
+}
+
+// Where a node is told how to reach a registry (see connectRegistry). kind's own images of Kubernetes 1.32 and later, whose
+// containerd is 2, have it already.
+const registryHosts = [
+    'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "/etc/containerd/certs.d"\n',
+    'version = 3\n[plugins."io.containerd.cri.v1.images".registry]\n  config_path = "/etc/containerd/certs.d"\n',
+];
+
+// runc may not lower a container's OOM score without CAP_SYS_RESOURCE. kind applies a patch only to a containerd config of
+// the version that the patch names.
+const restrictOomScoreAdj = [
+    'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\n  restrict_oom_score_adj = true\n',
+    'version = 3\n[plugins."io.containerd.cri.v1.runtime"]\n  restrict_oom_score_adj = true\n',
+];
+
+// A colon would end the path in docker's --volume; the slash of <project>/<stack> may stay.
+function pathOf(name: string): string {
+    return name.split("/").map(encodeURIComponent).join("/");
+}
+
+/** Owner of a kind container as its mounts tell; undefined: not made by this stack. */
+export function ownerOfContainer(container: Container): string | undefined {
+    const mark = container.Mounts.find(({ Destination }) => Destination.startsWith(ownerMount));
+    return mark?.Destination.slice(ownerMount.length).split("/").map(decodeURIComponent).join("/");
+}
+
+/** Whether a cluster's containers are all the owner's; said of none, it is true. */
+export function isOurs(cluster: Container[], whose: string): boolean {
+    return cluster.every((container) => ownerOfContainer(container) === whose);
+}
+
+/** Why a cluster of that name may not be touched. */
+export function notOurs(name: string, cluster: Container[], whose: string): string {
+    const others = cluster.map(ownerOfContainer).find((found) => found !== whose);
+    const by = others === undefined ? "was not made by this stack" : `belongs to ${others}`;
+    return (
+        `KindCluster.name: a kind cluster "${name}" exists and ${by}, so ${whose} does not touch it; choose another name, or ` +
+        `remove it with \`kind delete cluster --name ${name}\` if nobody needs it`
+    );
+}
+
+/** Whether the containers were made from this config and run, so that the cluster may be adopted if it is healthy. */
+export function mayAdopt(cluster: Container[], config: string): boolean {
+    const marks = (JSON.parse(config) as { nodes: { extraMounts: { containerPath: string }[] }[] }).nodes[0]
+        .extraMounts;
+    return (
+        cluster.length > 0 &&
+        cluster.every(
+            ({ State, Mounts }) =>
+                State.Running &&
+                marks.every(({ containerPath }) =>
+                    Mounts.some(({ Destination }) => Destination === containerPath),
+                ),
+        )
+    );
+}
+
+/** Networks that a cluster's containers are on; kind's own default for none. */
+export function networksOf(cluster: Container[]): string[] {
+    const names = new Set(cluster.flatMap(({ NetworkSettings }) => Object.keys(NetworkSettings.Networks)));
+    return names.size > 0 ? [...names] : ["kind"];
+}
+
+/** A line of kind's output without its decoration; undefined when it tells nothing of the progress. */
+export function progressOf(line: string): string | undefined {
+    // The same step was told of when it began.
+    if (line.includes("\u2713")) return undefined;
+    const plain = line.replace(/[^\x20-\x7e]/g, "").trim();
+    if (
+        /^(Creating cluster|Ensuring|Preparing|Writing|Starting|Installing|Joining|Waiting|Ready after|Deleting|Deleted|WARNING|ERROR)/.test(
+            plain,
+        )
+    ) {
+        return plain.replace(/\s+/g, " ");
+    }
+    return undefined;
+}

@@ -1,0 +1,82 @@
+import type { KindClusterInput } from "../contract";
+import { kindEnvironment, removeAdminKubeconfig } from "./adminKubeconfig";
+import { containers, network } from "../lib/docker";
+import { messageOf } from "../lib/errors";
+import { expandHome, withPrivateFile } from "../lib/files";
+import { clusterLabel, isOurs, networksOf, progressOf } from "./kind";
+import { endProcess, processesWith } from "../lib/processes";
+import { run } from "../lib/run";
+import { progress } from "../lib/step";
+
+/** Removes the owner's cluster with all that it left: containers, volumes, network, kubeconfig. Nothing there is fine. */
+export async function removeCluster(input: KindClusterInput): Promise<void> {
+    const existing = await containers(`label=${clusterLabel}=${input.name}`);
+    if (!isOurs(existing, input.owner)) {
+        progress(`cluster "${input.name}" is not of ${input.owner}: left alone`);
+        return;
+    }
+    await endOrphans(input.name);
+    const volumes = existing.flatMap(({ Mounts }) =>
+        Mounts.filter(({ Type }) => Type === "volume").map(({ Name }) => Name ?? ""),
+    );
+    if (existing.length > 0 || input.mergeKubeconfigFile !== undefined) {
+        try {
+            await deleteByKind(input);
+        } catch (error) {
+            // Docker on a busy machine gives up on a container that is slow to die; it is dead by the second time.
+            progress(`trying again: ${messageOf(error)}`);
+            await deleteByKind(input);
+        }
+    }
+    await removeVolumes(volumes);
+    for (const name of networksOf(existing)) await removeUnusedNetwork(name);
+    await removeAdminKubeconfig({ ...input, clusterName: input.name });
+}
+
+/** A kind that outlived its killed step would, once it fails, take away the nodes of the cluster that is made next. */
+async function endOrphans(name: string): Promise<void> {
+    const orphans = processesWith(`--name=${name}`, "create", "cluster");
+    for (const orphan of orphans) {
+        progress(`kind (process ${orphan.pid}) of an earlier run is still creating cluster "${name}": ended`);
+        await endProcess(orphan, 5);
+    }
+}
+
+async function deleteByKind(input: KindClusterInput): Promise<void> {
+    // kind takes the context out of the file that it is told of; without a file of its own it would be the user's.
+    await withPrivateFile(undefined, async (noFile) => {
+        const file = input.mergeKubeconfigFile === undefined ? noFile : expandHome(input.mergeKubeconfigFile);
+        await run(["kind", "delete", "cluster", `--name=${input.name}`, `--kubeconfig=${file}`], {
+            env: kindEnvironment,
+            timeoutSeconds: 120,
+            onLine: (line) => {
+                const text = progressOf(line);
+                if (text) progress(text);
+            },
+        });
+    });
+}
+
+/** kind removes a node's anonymous volumes with it; an interrupted removal may have left some. */
+async function removeVolumes(names: string[]): Promise<void> {
+    if (names.length === 0) return;
+    const left = (await run(["docker", "volume", "ls", "--quiet"], { timeoutSeconds: 30 })).stdout.split(
+        "\n",
+    );
+    const ours = names.filter((name) => left.includes(name));
+    if (ours.length > 0) await run(["docker", "volume", "rm", ...ours], { timeoutSeconds: 60 });
+}
+
+/** kind makes its network and never removes it. A stopped container, another cluster's say, still needs it. */
+async function removeUnusedNetwork(name: string): Promise<void> {
+    if (name === "bridge" || name === "host" || name === "none") return;
+    const [found, users] = await Promise.all([network(name), containers(`network=${name}`)]);
+    if (!found || users.length > 0) return;
+    // Another cluster may have come to it meanwhile: Docker refuses then, rightly.
+    const removed = await run(["docker", "network", "rm", name], { timeoutSeconds: 30, allowFailure: true });
+    progress(
+        removed.exitCode === 0
+            ? `Removed Docker network ${name}`
+            : `Docker network ${name} stays: ${removed.stderr.trim()}`,
+    );
+}

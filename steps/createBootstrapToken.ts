@@ -1,4 +1,0 @@
-import { bootstrapTokenInput, makeBootstrapToken } from "./lib/bootstrap";
-import { step } from "./lib/step";
-
-step(module, "createBootstrapToken", bootstrapTokenInput, makeBootstrapToken);

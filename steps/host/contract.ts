@@ -1,0 +1,32 @@
+/** The part of the contract that is about the host. */
+import type { DescribeModuleInput } from "../workload/contract";
+
+/** preflight: reads only, so that each preview can run it. All problems come in one message. */
+export interface PreflightInput {
+    owner: string;
+    cluster: { name: string };
+    /** The local registry; unset when a remote one is used. */
+    localRegistry?: {
+        containerName: string;
+        port: number;
+        /** Volume that keeps its data; unset: none is kept. */
+        dataVolume?: string;
+    };
+    /** A remote registry that must answer. */
+    remoteRegistry?: {
+        /** host or host:port */
+        address: string;
+        plainHttp: boolean;
+        /** See RegistryAccess. */
+        trustedCaFile?: string;
+    };
+    nodes: { name: string; port: number; stateDir: string; program: string }[];
+    /** Modules of the workloads; see DescribeModuleInput. */
+    modules: DescribeModuleInput[];
+}
+
+/** preflight */
+export interface PreflightOutput {
+    /** Version of the Docker daemon. */
+    dockerVersion: string;
+}

@@ -1,0 +1,122 @@
+import { readFileSync } from "node:fs";
+import type { PreflightInput, PreflightOutput } from "../contract";
+import { agentFiles, readRecord } from "../node/agent";
+import { containers, dockerHost, gatewayOf, network, volume } from "../lib/docker";
+import { messageOf, StepError } from "../lib/errors";
+import * as kind from "../cluster/kind";
+import { describe } from "../workload/modules";
+import { listeners } from "./ports";
+import * as preflightLib from "./preflightProblems";
+import { findProgram, missingTools } from "../lib/programs";
+import { isAlive } from "../lib/processes";
+import { askRegistry } from "../registry/registry";
+import { step } from "../lib/step";
+
+/** Looks for everything that would make the stack fail later, at once and without changing anything. */
+export async function preflight(input: PreflightInput): Promise<PreflightOutput> {
+    const [docker, ...others] = await Promise.all([
+        inDocker(input),
+        tools(input),
+        remoteRegistry(input),
+        ...input.modules.map((one) => faultsOf(() => describe(one))),
+        ...input.nodes.map(agentProgram),
+    ]);
+    const faults = [...docker.faults, ...others.flat()];
+    if (faults.length > 0) {
+        const count = faults.length === 1 ? "a problem" : `${faults.length} problems`;
+        throw new StepError(
+            `${count} to mend before anything is created:\n${faults.map((one) => `- ${one}`).join("\n")}`,
+        );
+    }
+    return { dockerVersion: docker.version };
+}
+
+/** All that only Docker can tell: none of it when no daemon answers. */
+async function inDocker(input: PreflightInput): Promise<{ version: string; faults: string[] }> {
+    const { localRegistry } = input;
+    const questions = Promise.all([
+        containers(`label=${kind.clusterLabel}=${input.cluster.name}`),
+        localRegistry ? containers(`name=^/?${localRegistry.containerName}$`) : [],
+        localRegistry?.dataVolume === undefined ? undefined : volume(localRegistry.dataVolume),
+    ]);
+    // When no daemon answers, dockerHost says it better.
+    questions.catch(() => undefined);
+    let version: string;
+    try {
+        version = (await dockerHost()).serverVersion;
+    } catch (error) {
+        // A missing docker is among the missing tools.
+        const known = (await findProgram("docker")) === undefined;
+        return { version: "", faults: known ? [] : [messageOf(error)] };
+    }
+    const [cluster, registry, dataVolume] = await questions;
+    const listening = listeners();
+    return {
+        version,
+        faults: [
+            ...(kind.isOurs(cluster, input.owner)
+                ? []
+                : [kind.notOurs(input.cluster.name, cluster, input.owner)]),
+            ...(localRegistry
+                ? preflightLib.registryFaults(localRegistry, input.owner, registry, listening)
+                : []),
+            ...(dataVolume ? preflightLib.volumeFaults(dataVolume, input.owner) : []),
+            ...preflightLib.nodePortFaults(
+                await Promise.all(input.nodes.map(nodePort)),
+                await gatewayIfAny(kind.networksOf(cluster)[0]),
+                listening,
+            ),
+        ],
+    };
+}
+
+async function gatewayIfAny(name: string): Promise<string | undefined> {
+    const found = await network(name);
+    return found && gatewayOf(found);
+}
+
+async function nodePort({
+    name,
+    port,
+    stateDir,
+}: PreflightInput["nodes"][number]): Promise<preflightLib.NodePort> {
+    const record = await readRecord(agentFiles(stateDir));
+    const argv =
+        record && isAlive(record) ? readFileSync(`/proc/${record.pid}/cmdline`, "utf8").split("\0") : [];
+    return { name, port, heldByItsAgent: argv.includes(`--port=${port}`) };
+}
+
+async function tools(input: PreflightInput): Promise<string[]> {
+    const needed = preflightLib.neededTools(input);
+    const found = await Promise.all(needed.map((tool) => findProgram(tool)));
+    return missingTools(needed.filter((_, index) => found[index] === undefined));
+}
+
+async function agentProgram({ name, program }: PreflightInput["nodes"][number]): Promise<string[]> {
+    if ((await findProgram(program)) !== undefined) return [];
+    return [
+        `KrustletNode "${name}": program "${program}" is not on PATH or in that place; \`npm run doctor\` shows what to do`,
+    ];
+}
+
+async function remoteRegistry({ remoteRegistry }: PreflightInput): Promise<string[]> {
+    if (remoteRegistry === undefined) return [];
+    const { address, ...how } = remoteRegistry;
+    const answer = await askRegistry(address, how, 5);
+    if (answer.serves) return [];
+    return [
+        `Registry: ${address} does not answer as a registry (${answer.what}; expected 200 or 401 at /v2/); check its name and the network` +
+            preflightLib.otherProtocol(how.plainHttp, answer.what),
+    ];
+}
+
+async function faultsOf(check: () => Promise<unknown>): Promise<string[]> {
+    try {
+        await check();
+        return [];
+    } catch (error) {
+        return [messageOf(error)];
+    }
+}
+
+step(module, "preflight", preflightLib.preflightInput, preflight);

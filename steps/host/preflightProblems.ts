@@ -1,0 +1,117 @@
+import type { PreflightInput } from "../contract";
+import { describeModuleInput } from "../workload/modules";
+import type { Container, Volume } from "../lib/docker";
+import { blocking, type Listener } from "./ports";
+import { flag, list, nodeName, object, optional, owner, port, registry, text } from "../lib/schema";
+
+export const preflightInput = object<PreflightInput>({
+    owner,
+    cluster: object<PreflightInput["cluster"]>({ name: text }),
+    localRegistry: optional(
+        object<NonNullable<PreflightInput["localRegistry"]>>({
+            containerName: text,
+            port,
+            dataVolume: optional(text),
+        }),
+    ),
+    remoteRegistry: optional(
+        object<NonNullable<PreflightInput["remoteRegistry"]>>({
+            address: registry,
+            plainHttp: flag,
+            trustedCaFile: optional(text),
+        }),
+    ),
+    nodes: list(
+        object<PreflightInput["nodes"][number]>({ name: nodeName, port, stateDir: text, program: text }),
+    ),
+    modules: list(describeModuleInput),
+});
+
+/** Programs that the steps of such a stack start, besides the nodes' agents. */
+export function neededTools(input: PreflightInput): string[] {
+    return [
+        "docker",
+        "kind",
+        "kubectl",
+        ...(input.modules.length > 0 ? ["wasm-oci"] : []),
+        ...(input.modules.some(({ source }) => source !== undefined) ? ["cargo"] : []),
+    ];
+}
+
+/** Label of the containers that the stack makes itself; its value is the owner. */
+export const ownerLabel = "krustlet-stack.owner";
+
+/** What keeps the local registry from its name or its port: anything but its own container. */
+export function registryFaults(
+    { containerName, port }: NonNullable<PreflightInput["localRegistry"]>,
+    whose: string,
+    sameName: Container[],
+    listening: Listener[],
+): string[] {
+    const named = sameName.find(({ Name }) => Name === `/${containerName}`);
+    const found = named?.Config.Labels?.[ownerLabel];
+    if (named && found !== whose) {
+        return [
+            `LocalRegistry.containerName: a container "${containerName}" exists and ${found ? `belongs to ${found}` : "was not made by this stack"}; ` +
+                `choose another name, or remove it with \`docker rm --force ${containerName}\` if nobody needs it`,
+        ];
+    }
+    const published = Object.values(named?.NetworkSettings.Ports ?? {}).some((bindings) =>
+        (bindings ?? []).some(({ HostPort }) => HostPort === String(port)),
+    );
+    const other = published ? undefined : blocking(listening, "127.0.0.1", port);
+    if (!other) return [];
+    return [
+        `LocalRegistry.port: ${port} is in use: something other than container "${containerName}" listens on ` +
+            `${other.address}:${other.port}; end it (\`ss -ltnp\` names it) or choose another port`,
+    ];
+}
+
+/** What keeps the local registry from the volume of its data: whoever else made it. Docker would hand it over unasked. */
+export function volumeFaults({ Name, Labels }: Volume, whose: string): string[] {
+    const found = Labels?.[ownerLabel];
+    if (found === whose) return [];
+    return [
+        `LocalRegistry.keepData: a volume "${Name}" exists and ${found ? `belongs to ${found}` : "was not made by this stack"}; ` +
+            `choose another containerName, or remove it with \`docker volume rm ${Name}\` if nobody needs it`,
+    ];
+}
+
+/** What to try when a registry seems to speak HTTPS where plain HTTP was expected, or the other way round. */
+export function otherProtocol(plainHttp: boolean, answer: string): string {
+    if (plainHttp && answer === "HTTP 400")
+        return "; perhaps it speaks HTTPS: set registryPlainHttp to false";
+    if (!plainHttp && /wrong version number|packet length too long/.test(answer)) {
+        return "; perhaps it speaks plain HTTP: set registryPlainHttp to true";
+    }
+    return "";
+}
+
+/** A node's port as it stands: who would hold it. */
+export interface NodePort {
+    name: string;
+    port: number;
+    /** The node's own agent runs and listens there. */
+    heldByItsAgent: boolean;
+}
+
+/** What keeps nodes from their ports. `gateway` is undefined while the cluster's network does not exist. */
+export function nodePortFaults(
+    nodes: NodePort[],
+    gateway: string | undefined,
+    listening: Listener[],
+): string[] {
+    return nodes.flatMap(({ name, port, heldByItsAgent }, index) => {
+        const twin = nodes.slice(0, index).find((one) => one.port === port);
+        if (twin)
+            return [
+                `KrustletNode "${name}": port ${port} is node "${twin.name}"'s already; give each node its own`,
+            ];
+        const other = heldByItsAgent ? undefined : blocking(listening, gateway, port);
+        if (!other) return [];
+        return [
+            `KrustletNode "${name}": port ${port} is in use: something listens on ${other.address}:${other.port}; end it ` +
+                "(`ss -ltnp` names it) or give the node another port",
+        ];
+    });
+}

@@ -1,0 +1,205 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { NodeInput } from "../contract";
+import { endDaemons, logOf, readRecordOf, writeRecordTo, type DaemonRecord } from "./daemon";
+import { StepError } from "../lib/errors";
+import { expandHome } from "../lib/files";
+import { isAlive, processesWith, type ProcessId } from "../lib/processes";
+import {
+    bootstrapGroup,
+    certificateSeconds,
+    hostPath,
+    integer,
+    ipv4,
+    list,
+    nodeName,
+    object,
+    optional,
+    owner,
+    port,
+    registry,
+    text,
+    textMap,
+} from "../lib/schema";
+
+export { logOf } from "./daemon";
+
+/** Input of launchNode and stopNode. */
+export const nodeInput = object<NodeInput>({
+    kubeconfigFile: text,
+    owner,
+    program: text,
+    nodeName,
+    nodeIp: ipv4,
+    port,
+    maxPods: integer(1, 65535),
+    labels: textMap,
+    insecureRegistries: list(registry),
+    trustedCaFile: optional(text),
+    allowedHostPaths: optional(list(hostPath)),
+    stateDir: text,
+    bootstrapFile: text,
+    bootstrapGroup,
+    tokenTtlSeconds: integer(60, 86_400),
+    certificateDurationSeconds: optional(certificateSeconds),
+    certificateRenewalPercent: optional(integer(1, 95)),
+});
+
+/** Where everything of a node is. */
+export interface AgentFiles {
+    stateDir: string;
+    dataDir: string;
+    logFile: string;
+    pidFile: string;
+    kubeconfigFile: string;
+    /** Public keys of the certificate requests, as the agent hands them over. */
+    publicKeys: { client: string; serving: string };
+    servingCertificate: string;
+}
+
+export function agentFiles(stateDir: string): AgentFiles {
+    const folder = expandHome(stateDir);
+    const dataDir = join(folder, "data");
+    return {
+        stateDir: folder,
+        dataDir,
+        logFile: join(folder, "agent.log"),
+        pidFile: join(folder, "agent.pid"),
+        kubeconfigFile: join(folder, "kubeconfig"),
+        publicKeys: {
+            client: join(dataDir, "keys", "client.pub"),
+            serving: join(dataDir, "keys", "serving.pub"),
+        },
+        servingCertificate: join(dataDir, "config", "krustlet.crt"),
+    };
+}
+
+/** The agent's command line. */
+export function agentArgv(program: string, input: NodeInput): string[] {
+    const labels = Object.entries(input.labels).map(([key, value]) => `${key}=${value}`);
+    return [
+        program,
+        `--node-name=${input.nodeName}`,
+        `--hostname=${input.nodeName}`,
+        `--node-ip=${input.nodeIp}`,
+        // The port serves logs: it is reached over the cluster's network and opened nowhere else.
+        `--addr=${input.nodeIp}`,
+        `--port=${input.port}`,
+        `--max-pods=${input.maxPods}`,
+        `--data-dir=${agentFiles(input.stateDir).dataDir}`,
+        `--bootstrap-file=${expandHome(input.bootstrapFile)}`,
+        ...(labels.length > 0 ? [`--node-labels=${labels.join(",")}`] : []),
+        ...(input.insecureRegistries.length > 0
+            ? [`--insecure-registries=${input.insecureRegistries.join(",")}`]
+            : []),
+        ...(input.trustedCaFile === undefined
+            ? []
+            : [`--trusted-ca-file=${expandHome(input.trustedCaFile)}`]),
+        ...(input.allowedHostPaths?.length
+            ? [`--allowed-host-paths=${input.allowedHostPaths.join(",")}`]
+            : []),
+        ...(input.certificateDurationSeconds === undefined
+            ? []
+            : [`--certificate-duration-seconds=${input.certificateDurationSeconds}`]),
+        ...(input.certificateRenewalPercent === undefined
+            ? []
+            : [`--certificate-renewal-percent=${input.certificateRenewalPercent}`]),
+    ];
+}
+
+/** The agent's environment: nothing of the caller's that could change what it does or leak into its log. */
+export function agentEnvironment(
+    { stateDir }: { stateDir: string },
+    callers: NodeJS.ProcessEnv,
+): Record<string, string> {
+    return {
+        ...keptOf(callers, "PATH", "HOME", "RUST_LOG"),
+        KUBECONFIG: agentFiles(stateDir).kubeconfigFile,
+    };
+}
+
+/** Those of the variables that are set. */
+export function keptOf(callers: NodeJS.ProcessEnv, ...names: string[]): Record<string, string> {
+    return Object.fromEntries(
+        names.flatMap((name) => {
+            const value = callers[name];
+            return value === undefined ? [] : [[name, value]];
+        }),
+    );
+}
+
+/** What an agent is started as. No secret is in it. */
+export interface AgentLaunch {
+    argv: string[];
+    /** Where it will listen. */
+    nodeIp: string;
+    port: number;
+    argvHash: string;
+    programSha256: string;
+    /** Hash of the certificate authority of the cluster that it was launched for. */
+    clusterHash: string;
+    bootstrapFile: string;
+    /** Life of a bootstrap token, should it need another one, in seconds. */
+    tokenTtlSeconds: number;
+    /** Whether an agent of this folder had a client certificate of that cluster before: its Node is there by right. */
+    joined: boolean;
+}
+
+/** `agent.pid`: the running agent, and what it was started as. */
+export interface AgentRecord extends DaemonRecord, AgentLaunch {}
+
+export function hashOf(value: unknown): string {
+    return createHash("sha256").update(JSON.stringify(value)).digest("hex");
+}
+
+export function readRecord(files: AgentFiles): Promise<AgentRecord | undefined> {
+    return readRecordOf<AgentRecord>(files.pidFile);
+}
+
+export function writeRecord(files: AgentFiles, record: AgentRecord): Promise<void> {
+    return writeRecordTo(files.pidFile, record);
+}
+
+/** The running agents of a node's folder: the recorded one, and one that an ended run started but did not record. */
+export function runningAgents(files: AgentFiles): ProcessId[] {
+    return processesWith(`--data-dir=${files.dataDir}`);
+}
+
+/** Ends every agent of a node's folder. */
+export function endAgents(files: AgentFiles, note: (line: string) => void): Promise<void> {
+    return endDaemons("agent", runningAgents(files), note);
+}
+
+/** Fails when the node's agent has died, with the end of its log. */
+export async function checkAgent(files: AgentFiles, name: string): Promise<AgentRecord> {
+    const record = await readRecord(files);
+    if (record && isAlive(record)) return record;
+    const what = record ? "has ended" : "was not started";
+    throw new StepError(`KrustletNode "${name}": its agent ${what}; ${logOf(files, record)}`);
+}
+
+/** Runs `act`, which ends early when its signal comes, and fails as soon as the agent has died. */
+export async function whileAgentLives<T>(
+    files: AgentFiles,
+    name: string,
+    act: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+    const over = new AbortController();
+    let death: Error | undefined;
+    const timer = setInterval(() => {
+        checkAgent(files, name).catch((error: Error) => {
+            death = error;
+            over.abort();
+        });
+    }, 100);
+    try {
+        const result = await act(over.signal);
+        if (death === undefined) return result;
+    } catch (error) {
+        // What follows from the agent's end is not the cause.
+        if (death === undefined) throw error;
+    } finally {
+        clearInterval(timer);
+    }
+    throw death;
+}

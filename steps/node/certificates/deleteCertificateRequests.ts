@@ -1,0 +1,26 @@
+import type { CertificateApprovalInput } from "../../contract";
+import { bearsName, type CertificateSigningRequest } from "./approval";
+import { certificateApprovalInput, certificateRequests, readRequest } from "./certificateRequests";
+import { ifClusterAnswers, type Kube } from "../../lib/kube";
+import { progress, step } from "../../lib/step";
+
+/** Deletes the certificate requests that this node filed, decided or not. */
+export async function deleteCertificateRequests(
+    input: CertificateApprovalInput,
+): Promise<Record<string, never>> {
+    await ifClusterAnswers(input.kubeconfigFile, (kube) => deleteOurs(kube, input), progress);
+    return {};
+}
+
+async function deleteOurs(kube: Kube, input: CertificateApprovalInput): Promise<void> {
+    const { items } = await kube.get<{ items: CertificateSigningRequest[] }>(certificateRequests);
+    for (const csr of items) {
+        const { username, groups = [] } = csr.spec;
+        const byUs = username === `system:node:${input.nodeName}` || groups.includes(input.bootstrapGroup);
+        if (!byUs || !bearsName(csr, await readRequest(csr), input.nodeName)) continue;
+        await kube.delete(`${certificateRequests}/${encodeURIComponent(csr.metadata.name)}`);
+        progress(`certificate request ${csr.metadata.name} was deleted`);
+    }
+}
+
+step(module, "deleteCertificateRequests", certificateApprovalInput, deleteCertificateRequests);

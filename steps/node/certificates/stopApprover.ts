@@ -1,0 +1,22 @@
+import type { ApproverInput } from "../../contract";
+import * as own from "./approverFiles";
+import { removeIfOnlyClaimed } from "../bootstrap";
+import { ownerOf } from "../../lib/files";
+import { progress, step } from "../../lib/step";
+
+/** Ends the node's approver and removes its files. Its token ends with its ServiceAccount, or by itself. */
+export async function stopApprover(input: ApproverInput): Promise<Record<string, never>> {
+    const files = own.approverFiles(input.stateDir);
+    const whose = await ownerOf(files.stateDir);
+    if (whose === undefined) return {};
+    if (whose.owner !== input.owner || whose.nodeName !== input.nodeName) {
+        progress(`${files.stateDir} is of node "${whose.nodeName}" of ${whose.owner}: left alone`);
+        return {};
+    }
+    await own.endApprovers(files, progress);
+    await own.removeApproverFiles(files);
+    await removeIfOnlyClaimed(files.stateDir);
+    return {};
+}
+
+step(module, "stopApprover", own.approverInput, stopApprover);

@@ -1,0 +1,25 @@
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { BootstrapTokenInput } from "../contract";
+import { agentFiles, runningAgents } from "./agent";
+import { bootstrapTokenInput, revokeTokens } from "./bootstrap";
+import { expandHome, ownerOf } from "../lib/files";
+import { ifClusterAnswers } from "../lib/kube";
+import { progress, step } from "../lib/step";
+
+/** Revokes the node's tokens and removes its bootstrap kubeconfig. */
+export async function deleteBootstrapToken(input: BootstrapTokenInput): Promise<Record<string, never>> {
+    await ifClusterAnswers(input.kubeconfigFile, (kube) => revokeTokens(kube, input), progress);
+    // The file goes though the cluster may not have answered.
+    const file = expandHome(input.file);
+    const whose = await ownerOf(dirname(file));
+    if (whose !== undefined && whose.owner === input.owner && whose.nodeName === input.nodeName) {
+        await rm(file, { force: true });
+        // A node that never came to run left its log, and nobody else would remove it.
+        if (runningAgents(agentFiles(dirname(file))).length === 0)
+            await rm(dirname(file), { recursive: true, force: true });
+    }
+    return {};
+}
+
+step(module, "deleteBootstrapToken", bootstrapTokenInput, deleteBootstrapToken);

@@ -1,0 +1,61 @@
+import type { PullSecretInput } from "../contract";
+import type { AuthEntry } from "./logins";
+import { labelHash } from "../lib/kube";
+import { fingerprint, matching, object, optional, owner, registry, text } from "../lib/schema";
+
+const dnsName = matching(
+    /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
+    "lower-case letters, digits, '-' and '.' that begin and end with a letter or digit",
+);
+
+/** Input of createPullSecret and deletePullSecret. */
+export const pullSecretInput = object<PullSecretInput>({
+    kubeconfigFile: text,
+    owner,
+    namespace: dnsName,
+    name: dnsName,
+    registry,
+    dockerConfigFile: optional(text),
+    fingerprint,
+});
+
+const ownerLabel = "krustlet-stack/pull-secret-of";
+
+/** A Secret of the API server: the parts that say whose it is. */
+export interface FoundSecret {
+    type?: string;
+    metadata: { labels?: Record<string, string> };
+}
+
+/** Where the API server has the Secrets of a namespace. */
+export function secretsPath({ namespace }: Pick<PullSecretInput, "namespace">): string {
+    return `/api/v1/namespaces/${namespace}/secrets`;
+}
+
+/** The Secret that pods pull with: https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets */
+export function pullSecret(
+    { name, namespace, owner, registry }: PullSecretInput,
+    auths: Record<string, AuthEntry>,
+) {
+    const config = Buffer.from(JSON.stringify({ auths })).toString("base64");
+    return {
+        apiVersion: "v1",
+        kind: "Secret",
+        type: "kubernetes.io/dockerconfigjson",
+        metadata: {
+            name,
+            namespace,
+            labels: { [ownerLabel]: labelHash(owner) },
+            annotations: { "krustlet-stack/owner": owner, "krustlet-stack/registry": registry },
+        },
+        data: { ".dockerconfigjson": config },
+    };
+}
+
+/** Whether a Secret was made by this stack. */
+export function isOwn(secret: FoundSecret, { owner }: Pick<PullSecretInput, "owner">): boolean {
+    return (
+        secret.type === "kubernetes.io/dockerconfigjson" &&
+        secret.metadata.labels?.[ownerLabel] === labelHash(owner)
+    );
+}

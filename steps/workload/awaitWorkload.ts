@@ -1,0 +1,184 @@
+import type { AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
+import { StepError } from "../lib/errors";
+import { expandHome } from "../lib/files";
+import { Kube, KubeError } from "../lib/kube";
+import { integer, matching, object, text } from "../lib/schema";
+import { pause, progress, step } from "../lib/step";
+import { judge, kinds, troublesOf, type Kind, type Verdict, type WorkloadObject } from "./workload";
+import { collectionOf, eventsOf, logsOf, runningOf, type Running, type WorkloadName } from "./workloadLook";
+import { render } from "./workloadReport";
+
+const name = matching(
+    /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/,
+    "the name of an object: lower-case letters, digits, '-' and '.'",
+);
+
+const input = object<AwaitWorkloadInput>({
+    kubeconfigFile: text,
+    kind: matching(new RegExp(`^(${kinds.join("|")})$`), `one of ${kinds.join(", ")}`),
+    namespace: name,
+    name,
+    uid: text,
+    generation: integer(0, Number.MAX_SAFE_INTEGER),
+    timeoutSeconds: integer(1, 86_400),
+});
+
+/** How long the workload alone is watched before its pods are looked at, in seconds. */
+const ROUND_SECONDS = 2;
+
+/** How long programs must have been running before that is taken for good, in milliseconds. */
+const STEADY_MILLISECONDS = 1000;
+
+/** How long the API server may be away (a restart), in milliseconds. */
+const AWAY_MILLISECONDS = 30_000;
+
+/** What was found out about a workload that will not come up. */
+class WorkloadFailure extends Error {
+    constructor(
+        readonly problem: string,
+        readonly advice: string,
+    ) {
+        super(problem);
+    }
+}
+
+/** Waits until a workload is Ready or complete. Fails as soon as nothing will come of it, and says why with all that tells of it. */
+export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWorkloadOutput> {
+    const { namespace, timeoutSeconds } = given;
+    const which: WorkloadName = { kind: given.kind as Kind, namespace, name: given.name };
+    const title = `${which.kind} ${namespace}/${which.name}`;
+    const kube = new Kube(expandHome(given.kubeconfigFile));
+    const wait = new Wait(kube, which, given.uid);
+    try {
+        await wait.until(Date.now() + timeoutSeconds * 1000, timeoutSeconds);
+    } catch (error) {
+        if (!(error instanceof WorkloadFailure)) throw error;
+        const { problem, advice } = error;
+        const running = await wait.running();
+        const [events, logs] = await Promise.all([
+            eventsOf(kube, namespace, running),
+            logsOf(kube, namespace, running),
+        ]);
+        throw new StepError(
+            render({ workload: title, problem, pods: running.pods, events, logs, advice, now: Date.now() }),
+            { cause: error },
+        );
+    }
+    progress(
+        `${title} is ${which.kind === "Job" ? "complete" : which.kind === "CronJob" ? "there" : "ready"}`,
+    );
+    return { kind: which.kind, namespace, name: which.name };
+}
+
+class Wait {
+    private last: WorkloadObject | undefined;
+    private told = "";
+    /** When each trouble was seen first, in milliseconds since 1970. */
+    private readonly since = new Map<string, number>();
+
+    constructor(
+        private readonly kube: Kube,
+        private readonly which: WorkloadName,
+        private readonly uid: string,
+    ) {}
+
+    /** Returns when the workload is as it should be. */
+    async until(deadline: number, timeoutSeconds: number): Promise<void> {
+        let awaySince: number | undefined;
+        for (;;) {
+            try {
+                if (await this.round(deadline)) return;
+                awaySince = undefined;
+            } catch (error) {
+                const away = error instanceof KubeError && ["Gone", "Unreachable"].includes(error.reason);
+                awaySince ??= Date.now();
+                if (!away || Date.now() > Math.min(deadline, awaySince + AWAY_MILLISECONDS)) throw error;
+                await pause(1000);
+            }
+            if (Date.now() >= deadline) {
+                const limit = `not ${this.which.kind === "Job" ? "complete" : "Ready"} within ${timeoutSeconds} s`;
+                throw new WorkloadFailure(
+                    `${limit}: ${this.told}`,
+                    "read the events and log lines above and mend what they name; if it only needs more time, raise waitTimeoutSeconds",
+                );
+            }
+        }
+    }
+
+    /** What the workload runs, as far as it is known. */
+    async running(): Promise<Running> {
+        if (this.last === undefined) return { pods: [], owners: [this.uid] };
+        return runningOf(this.kube, this.which, this.last);
+    }
+
+    private async round(deadline: number): Promise<boolean> {
+        this.last = undefined;
+        const seconds = Math.max(1, Math.min(ROUND_SECONDS, (deadline - Date.now()) / 1000));
+        const field = encodeURIComponent(`metadata.name=${this.which.name}`);
+        const verdict = await this.kube.watch<WorkloadObject, Verdict>(
+            `${collectionOf(this.which)}?fieldSelector=${field}`,
+            seconds,
+            ({ object: now }) => {
+                const found = this.look(now);
+                return Promise.resolve(found.state === "waiting" ? undefined : found);
+            },
+        );
+        if (this.last === undefined) {
+            const { kind, namespace, name: objectName } = this.which;
+            throw new StepError(
+                `${kind} ${namespace}/${objectName} is gone; run \`pulumi refresh\` and then \`pulumi up\`, which makes it anew`,
+            );
+        }
+        if (verdict?.state === "done" && (!verdict.lasting || (await this.lasts()))) return true;
+        if (verdict?.state === "failed") throw new WorkloadFailure(verdict.what, verdict.advice);
+        await this.lookAtPods();
+        return false;
+    }
+
+    /** What a version of the workload says. */
+    private look(now: WorkloadObject): Verdict {
+        const { kind, namespace, name: objectName } = this.which;
+        if (now.metadata.uid !== this.uid) {
+            throw new StepError(
+                `${kind} ${namespace}/${objectName} is another object of that name; run \`pulumi refresh\` and then \`pulumi up\``,
+            );
+        }
+        this.last = now;
+        const verdict = judge(kind, now);
+        if (verdict.state === "waiting") this.tell(verdict.what);
+        return verdict;
+    }
+
+    /** A program that fails at once was Ready for an instant. */
+    private async lasts(): Promise<boolean> {
+        await pause(STEADY_MILLISECONDS);
+        const path = `${collectionOf(this.which)}/${this.which.name}`;
+        const now = await this.kube.find<WorkloadObject>(path);
+        return now !== undefined && this.look(now).state === "done";
+    }
+
+    private async lookAtPods(): Promise<void> {
+        const { last } = this;
+        if (last === undefined) return;
+        const { pods } = await runningOf(this.kube, this.which, last);
+        const troubles = troublesOf(this.which.kind, last, pods);
+        for (const key of this.since.keys()) {
+            if (!troubles.some((trouble) => trouble.key === key)) this.since.delete(key);
+        }
+        const now = Date.now();
+        for (const { key, what, advice, patienceSeconds } of troubles) {
+            const since = this.since.get(key) ?? now;
+            this.since.set(key, since);
+            if (now - since >= patienceSeconds * 1000) throw new WorkloadFailure(what, advice);
+            this.tell(what);
+        }
+    }
+
+    private tell(what: string): void {
+        if (what !== this.told)
+            progress(`${this.which.kind} ${this.which.namespace}/${this.which.name}: ${what}`);
+        this.told = what;
+    }
+}
+
+step(module, "awaitWorkload", input, awaitWorkload);

@@ -1,0 +1,88 @@
+/** The part of the contract that is about modules, artifacts and workloads. */
+import type { RegistryAccess } from "../registry/contract";
+
+/** describeModule: reads only, so that each preview can run it. Exactly one of `file` and `source`. */
+export interface DescribeModuleInput {
+    /** A WebAssembly file. */
+    file?: string;
+    /** Folder of a cargo project with one binary. */
+    source?: string;
+}
+
+/** describeModule */
+export interface DescribeModuleOutput {
+    /** SHA-256 (hex) of the file, or of the sources that the module is built from. */
+    sha256: string;
+}
+
+/** buildModule */
+export interface BuildModuleInput {
+    /** Folder of a cargo project with one binary. */
+    source: string;
+}
+
+/** buildModule */
+export interface BuildModuleOutput {
+    /** The WebAssembly file. */
+    file: string;
+    sha256: string;
+    sizeBytes: number;
+}
+
+/** pushArtifact */
+export interface PushArtifactInput extends RegistryAccess {
+    file: string;
+    /** SHA-256 (hex) that the file must have. */
+    sha256: string;
+    /** `registry/repository:tag` */
+    reference: string;
+    /** Form of the artifact: `wasm` (the agreed one) or `wasm-to-oci`; unset: `wasm`. */
+    format?: string;
+}
+
+/** pushArtifact */
+export interface PushArtifactOutput {
+    /** Digest of the manifest: `sha256:…` */
+    digest: string;
+    /** `registry/repository@sha256:…`: what workloads run. */
+    reference: string;
+    sizeBytes: number;
+}
+
+/** resolveArtifact: reads only, so that each preview can run it. */
+export interface ResolveArtifactInput extends RegistryAccess {
+    /** `registry/repository:tag` or `registry/repository@sha256:…` */
+    reference: string;
+}
+
+/** resolveArtifact */
+export interface ResolveArtifactOutput {
+    /** Digest of the manifest that the reference leads to now: `sha256:…` */
+    digest: string;
+    /** `registry/repository@sha256:…` */
+    reference: string;
+}
+
+/** awaitWorkload: changes nothing; waits until a workload is Ready or complete. */
+export interface AwaitWorkloadInput {
+    /** Path of a kubeconfig (mode 0600) that may read the workload, its pods, their events and their logs. */
+    kubeconfigFile: string;
+    /** `Pod`, `Deployment`, `Job`, `CronJob` or `DaemonSet`. */
+    kind: string;
+    namespace: string;
+    /** Name of the object. */
+    name: string;
+    /** UID of the object: another one of that name is not waited for. */
+    uid: string;
+    /** `metadata.generation` of the object: a change of its spec makes a new one, and this step run again. */
+    generation: number;
+    /** How long it may take, in seconds. */
+    timeoutSeconds: number;
+}
+
+/** awaitWorkload */
+export interface AwaitWorkloadOutput {
+    kind: string;
+    namespace: string;
+    name: string;
+}

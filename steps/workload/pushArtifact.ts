@@ -1,0 +1,45 @@
+import type { PushArtifactInput, PushArtifactOutput } from "../contract";
+import { StepError } from "../lib/errors";
+import { expandHome, sha256OfFile } from "../lib/files";
+import { checkModule } from "./modules";
+import { matching, object, optional, sha256Hex, text } from "../lib/schema";
+import { step } from "../lib/step";
+import { accessFields, byDigest, digestOf, taggedReference, wasmOci } from "../lib/wasmOci";
+
+const input = object<PushArtifactInput>({
+    file: text,
+    sha256: sha256Hex,
+    reference: taggedReference,
+    format: optional(matching(/^(wasm|wasm-to-oci)$/, "wasm or wasm-to-oci")),
+    ...accessFields,
+});
+
+/** Pushes a module as an OCI artifact and tells the digest that workloads pin it by. */
+export async function pushArtifact({
+    file: path,
+    sha256,
+    reference,
+    format,
+    ...access
+}: PushArtifactInput): Promise<PushArtifactOutput> {
+    const file = expandHome(path);
+    await checkModule(file);
+    const actual = await sha256OfFile(file);
+    if (actual !== sha256) {
+        throw new StepError(
+            `WasmArtifact: ${file} has SHA-256 ${actual}, not ${sha256} as described; it changed meanwhile: run it again`,
+        );
+    }
+    const command = ["push", file, reference, ...(format === undefined ? [] : [`--format=${format}`])];
+    return outputOf(await wasmOci(command, access, `could not push ${file} to ${reference}`), reference);
+}
+
+/** What `wasm-oci push --json` printed, made sure of. */
+export function outputOf(printed: Record<string, unknown>, reference: string): PushArtifactOutput {
+    const digest = digestOf(printed, "push");
+    const { size } = printed;
+    if (typeof size !== "number") throw new StepError("wasm-oci push did not print a size");
+    return { digest, reference: byDigest(reference, digest), sizeBytes: size };
+}
+
+step(module, "pushArtifact", input, pushArtifact);

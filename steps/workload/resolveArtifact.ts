@@ -1,0 +1,24 @@
+import type { ResolveArtifactInput, ResolveArtifactOutput } from "../contract";
+import { matching, object } from "../lib/schema";
+import { step } from "../lib/step";
+import { accessFields, byDigest, digestOf, wasmOci } from "../lib/wasmOci";
+
+const input = object<ResolveArtifactInput>({
+    reference: matching(
+        /^[^\s@]+\/[^\s@]+(:\w[\w.-]{0,127}|@sha256:[0-9a-f]{64})$/,
+        "registry/repository:tag or registry/repository@sha256:…",
+    ),
+    ...accessFields,
+});
+
+/** Tells the digest of what a reference leads to at this moment. */
+export async function resolveArtifact({
+    reference,
+    ...access
+}: ResolveArtifactInput): Promise<ResolveArtifactOutput> {
+    const found = await wasmOci(["resolve", reference], access, `could not find ${reference}`);
+    const digest = digestOf(found, "resolve");
+    return { digest, reference: byDigest(reference, digest) };
+}
+
+step(module, "resolveArtifact", input, resolveArtifact);

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { PreflightInput } from "../../../../steps/contract";
+import type { Container } from "../../../../steps/lib/docker";
+import { neededTools, nodePortFaults, registryFaults } from "../../../../steps/host/preflightProblems";
+import { missingTools } from "../../../../steps/lib/programs";
+import { isLoopback } from "../../../../steps/registry/registry";
+
+const input: PreflightInput = { owner: "p/s", cluster: { name: "wasm" }, nodes: [], modules: [] };
+
+describe("the tools that a stack needs", () => {
+    it("depend on its modules", () => {
+        assert.deepEqual(neededTools(input), ["docker", "kind", "kubectl"]);
+        assert.deepEqual(neededTools({ ...input, modules: [{ file: "a" }] }), [
+            "docker",
+            "kind",
+            "kubectl",
+            "wasm-oci",
+        ]);
+        assert.deepEqual(neededTools({ ...input, modules: [{ source: "a" }] }), [
+            "docker",
+            "kind",
+            "kubectl",
+            "wasm-oci",
+            "cargo",
+        ]);
+    });
+    it("are missed in one line", () => {
+        assert.deepEqual(missingTools([]), []);
+        assert.deepEqual(missingTools(["kind"]), [
+            "Tools: kind is not on PATH; `npm run doctor` shows what to do",
+        ]);
+        assert.deepEqual(missingTools(["kind", "cargo"]), [
+            "Tools: kind, cargo are not on PATH; `npm run doctor` shows what to do",
+        ]);
+    });
+});
+
+describe("the local registry's name and port", () => {
+    const registry = { containerName: "reg", port: 5000 };
+    const container = (Name: string, HostPort: string, whose?: string): Container => ({
+        Id: "1",
+        Name,
+        Config: { Image: "registry", Labels: whose === undefined ? null : { "krustlet-stack.owner": whose } },
+        State: { Running: true },
+        Mounts: [],
+        NetworkSettings: { Networks: {}, Ports: { "5000/tcp": [{ HostPort }], "6000/tcp": null } },
+    });
+    const taken = [{ address: "0.0.0.0", port: 5000 }];
+    const inUse =
+        'LocalRegistry.port: 5000 is in use: something other than container "reg" listens on 0.0.0.0:5000; end it (`ss -ltnp` names it) or choose another port';
+    const notOurs = (why: string) =>
+        `LocalRegistry.containerName: a container "reg" exists and ${why}; choose another name, or remove it with \`docker rm --force reg\` if nobody needs it`;
+    const cases: [string, Container[], { address: string; port: number }[], string[]][] = [
+        ["are free", [], [], []],
+        ["are free while another address has the port", [], [{ address: "172.18.0.1", port: 5000 }], []],
+        ["are held by its own container", [container("/reg", "5000", "p/s")], taken, []],
+        [
+            "are not taken by a container with a longer name",
+            [container("/reg-2", "5000", "p/s")],
+            taken,
+            [inUse],
+        ],
+        ["are taken by something else", [], taken, [inUse]],
+        [
+            "are taken beside its own container at another port",
+            [container("/reg", "5001", "p/s")],
+            taken,
+            [inUse],
+        ],
+        [
+            "are taken by another stack's",
+            [container("/reg", "5000", "p/t")],
+            taken,
+            [notOurs("belongs to p/t")],
+        ],
+        ["are taken by somebody's", [container("/reg", "5001")], [], [notOurs("was not made by this stack")]],
+    ];
+    for (const [what, sameName, listening, faults] of cases) {
+        it(what, () => {
+            assert.deepEqual(registryFaults(registry, "p/s", sameName, listening), faults);
+        });
+    }
+});
+
+describe("the nodes' ports", () => {
+    const node = (name: string, port: number, heldByItsAgent = false) => ({ name, port, heldByItsAgent });
+    const gateway = "172.18.0.1";
+    it("are free", () => {
+        assert.deepEqual(
+            nodePortFaults([node("a", 3000), node("b", 3001)], gateway, [
+                { address: "127.0.0.1", port: 3000 },
+            ]),
+            [],
+        );
+    });
+    it("are held by the nodes' own agents", () => {
+        assert.deepEqual(
+            nodePortFaults([node("a", 3000, true)], gateway, [{ address: gateway, port: 3000 }]),
+            [],
+        );
+    });
+    it("are taken by something else", () => {
+        assert.deepEqual(nodePortFaults([node("a", 3000)], gateway, [{ address: gateway, port: 3000 }]), [
+            'KrustletNode "a": port 3000 is in use: something listens on 172.18.0.1:3000; end it (`ss -ltnp` names it) or give the node another port',
+        ]);
+        assert.equal(nodePortFaults([node("a", 3000)], undefined, [{ address: "::", port: 3000 }]).length, 1);
+    });
+    it("are each one node's", () => {
+        assert.deepEqual(nodePortFaults([node("a", 3000), node("b", 3000)], gateway, []), [
+            'KrustletNode "b": port 3000 is node "a"\'s already; give each node its own',
+        ]);
+    });
+});
+
+describe("a registry's address", () => {
+    const cases: [string, boolean][] = [
+        ["localhost:5000", true],
+        ["127.0.0.1", true],
+        ["127.1.2.3:1", true],
+        ["ghcr.io", false],
+        ["localhost.example.com", false],
+        ["10.0.0.1:5000", false],
+    ];
+    for (const [address, expected] of cases) {
+        it(`${address} is ${expected ? "" : "not "}of this machine`, () => {
+            assert.equal(isLoopback(address), expected);
+        });
+    }
+});

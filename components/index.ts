@@ -6,20 +6,25 @@ export { KrustletNode, type KrustletNodeArgs } from "./node/krustletNode";
 export { LocalRegistry, type LocalRegistryArgs } from "./registry/localRegistry";
 export { RegistryHosting, type RegistryHostingArgs } from "./registry/registryHosting";
 export { RegistryPullSecret, type RegistryPullSecretArgs } from "./registry/registryPullSecret";
-export { WasmArtifact, type ArtifactFormat, type WasmArtifactArgs } from "./workload/wasmArtifact";
-export { WasmRuntimeClass, type WasmRuntimeClassArgs } from "./workload/wasmRuntimeClass";
-export { WasmWorkload, type WasmWorkloadArgs } from "./workload/wasmWorkload";
-export type {
+export { WorkloadKind } from "../steps/workload/contract";
+export {
     ConcurrencyPolicy,
+    JobRestartPolicy,
     RestartPolicy,
-    WasmEmptyDirArgs,
-    WasmEnvFromArgs,
-    WasmEnvValueFromArgs,
-    WasmLimitsArgs,
-    WasmProgramArgs,
-    WasmVolumeArgs,
-    WorkloadKind,
+    type WasmEmptyDirArgs,
+    type WasmEnvFromArgs,
+    type WasmEnvValueFromArgs,
+    type WasmLimitsArgs,
+    type WasmProgramArgs,
+    type WasmVolumeArgs,
 } from "./workload/programArgs";
+export { ArtifactFormat, WasmArtifact, type WasmArtifactArgs } from "./workload/wasmArtifact";
+export { WasmCronJob, type WasmCronJobArgs } from "./workload/wasmCronJob";
+export { WasmDaemonSet, type WasmDaemonSetArgs } from "./workload/wasmDaemonSet";
+export { WasmDeployment, type WasmDeploymentArgs } from "./workload/wasmDeployment";
+export { WasmJob, type WasmJobArgs } from "./workload/wasmJob";
+export { WasmPod, type WasmPodArgs } from "./workload/wasmPod";
+export { WasmRuntimeClass, type WasmRuntimeClassArgs } from "./workload/wasmRuntimeClass";
 export { WasmStack, type WasmStackWorkload } from "./wasmStack";
 export type {
     WasmStackArgs,

@@ -98,27 +98,31 @@ export const imageByDigest = matching(
 
 export const image = matching(/^[^\s]+$/, 'the name of an image (for example "registry:3.1.2")');
 
-export const labels = map(
-    matching(/^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$/, "a label's value", 63),
+/** A name of a label or an annotation, perhaps with a domain before it. */
+const qualifiedName = (what: string) =>
     matching(
         /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/,
-        'a label\'s name (for example "example.com/zone")',
-    ),
+        `${what}'s name (for example "example.com/zone")`,
+    );
+
+export const labels = map(
+    matching(/^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$/, "a label's value", 63),
+    qualifiedName("a label"),
 );
+
+/** A text, the empty one too. */
+const anyText = rule((value) =>
+    typeof value === "string" ? undefined : `must be a text (put it in quotes), not ${JSON.stringify(value)}`,
+);
+
+export const annotations = map(anyText, qualifiedName("an annotation"));
 
 export const variable = matching(
     /^[A-Za-z_][A-Za-z0-9_.-]*$/,
     'an environment variable\'s name (for example "RUST_LOG")',
 );
 
-export const environment = map(
-    rule((value) =>
-        typeof value === "string"
-            ? undefined
-            : `must be a text (put it in quotes), not ${JSON.stringify(value)}`,
-    ),
-    variable,
-);
+export const environment = map(anyText, variable);
 
 /** A DNS subdomain (RFC 1123): names of config maps, secrets and most other objects. */
 export const objectName = matching(

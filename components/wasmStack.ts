@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { WorkloadKind } from "../steps/workload/contract";
 import { KindCluster } from "./cluster/kindCluster";
 import { CLUSTER_NAME, NODE_IMAGE, NODE_NAME, NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "./defaults";
 import { defaultStateDir, owner } from "./names";
@@ -9,22 +10,13 @@ import {
     hostRegistry,
     pullSecrets,
     stackRegistry,
-    type PullSecrets,
     type StackRegistry,
 } from "./registry/stackRegistry";
 import { stepInvoke } from "./step";
 import { throwProblems } from "./validation";
-import { WasmArtifact } from "./workload/wasmArtifact";
-import type { WorkloadKind } from "./workload/programArgs";
-import { programOf } from "./workload/programRules";
+import { stackArtifact, stackWorkload } from "./workload/stackWorkload";
 import { WasmRuntimeClass } from "./workload/wasmRuntimeClass";
-import { WasmWorkload } from "./workload/wasmWorkload";
-import {
-    wasmStackProblems,
-    type WasmStackArgs,
-    type WasmStackNodeArgs,
-    type WasmStackWorkloadArgs,
-} from "./wasmStackArgs";
+import { wasmStackProblems, type WasmStackArgs, type WasmStackNodeArgs } from "./wasmStackArgs";
 
 /** What a stack tells of one of its workloads. */
 export interface WasmStackWorkload {
@@ -71,25 +63,29 @@ export class WasmStack extends pulumi.ComponentResource {
         const registry = stackRegistry(name, args.registry ?? {}, checked, this);
         hostRegistry(name, registry, cluster, this);
         const pull = pullSecrets(name, args.registry ?? {}, cluster, checked, this);
-        const nodes = nodesOf(args).map((node) => this.node(name, node, cluster, registry));
+        const nodes = Object.fromEntries(
+            nodesOf(args).map((node) => [node.name, this.node(name, node, cluster, registry)]),
+        );
         this.runtimeClass(name, cluster);
-        const workloads = (args.workloads ?? []).map((workload) => {
-            const image = this.image(name, workload, registry);
-            return { workload, image, object: this.workload(name, workload, image, nodes, cluster, pull) };
+        const workloads = (args.workloads ?? []).map((args) => {
+            const artifact = stackArtifact(name, args, registry, checked, this);
+            // One of the two is there: the arguments have been checked.
+            const image = artifact?.reference ?? args.image ?? "";
+            return { args, image, component: stackWorkload(name, args, image, nodes, cluster, pull, this) };
         });
 
         this.kubeconfigFile = cluster.kubeconfigFile;
         this.clusterName = cluster.name;
-        this.nodeNames = pulumi.all(nodes.map(({ component }) => component.nodeName));
+        this.nodeNames = pulumi.all(Object.values(nodes).map(({ nodeName }) => nodeName));
         this.registryAddress = registry.address;
         this.artifacts = pulumi.output(
-            Object.fromEntries(workloads.map(({ workload, image }) => [workload.name, image])),
+            Object.fromEntries(workloads.map(({ args, image }) => [args.name, image])),
         );
         this.workloads = pulumi.output(
             Object.fromEntries(
-                workloads.map(({ workload, object: { kind, name, namespace, logsCommand } }) => [
-                    workload.name,
-                    { kind, name, namespace, logsCommand },
+                workloads.map(({ args, component: { name, namespace, logsCommand } }) => [
+                    args.name,
+                    { kind: args.kind ?? "Pod", name, namespace, logsCommand },
                 ]),
             ),
         );
@@ -149,9 +145,9 @@ export class WasmStack extends pulumi.ComponentResource {
         );
     }
 
-    private node(name: string, node: NamedNode, cluster: KindCluster, registry: StackRegistry) {
+    private node(name: string, node: NamedNode, cluster: KindCluster, registry: StackRegistry): KrustletNode {
         const { name: nodeName, ip, trustedCaFile, ...rest } = node;
-        const component = new KrustletNode(
+        return new KrustletNode(
             `${name}-${nodeName}`,
             {
                 ...rest,
@@ -164,69 +160,11 @@ export class WasmStack extends pulumi.ComponentResource {
             },
             { parent: this, provider: cluster.provider, deletedWith: cluster.provider },
         );
-        return { nodeName, component };
     }
 
     /** For manifests that come from elsewhere. */
     private runtimeClass(name: string, { provider }: KindCluster): void {
         new WasmRuntimeClass(`${name}-runtime`, {}, { parent: this, provider, deletedWith: provider });
-    }
-
-    /** The workload's module by digest, built and pushed, or looked up, if need be. */
-    private image(
-        name: string,
-        workload: WasmStackWorkloadArgs,
-        registry: StackRegistry,
-    ): pulumi.Input<string> {
-        if (workload.image !== undefined) return workload.image;
-        const { insecureRegistries, trustedCaFile, dockerConfigFile } = registry;
-        const origin =
-            workload.reference === undefined
-                ? {
-                      file: workload.file && this.checked(workload.file),
-                      source: workload.source && this.checked(workload.source),
-                      registry: registry.address,
-                      repository: workload.repository ?? workload.name,
-                      tag: workload.tag,
-                      deleteTag: workload.deleteTag,
-                      registryInstance: registry.instance,
-                  }
-                : { reference: this.checked(workload.reference) };
-        return new WasmArtifact(
-            `${name}-${workload.name}-artifact`,
-            { ...origin, insecureRegistries, trustedCaFile, dockerConfigFile },
-            { parent: this },
-        ).reference;
-    }
-
-    private workload(
-        name: string,
-        workload: WasmStackWorkloadArgs,
-        image: pulumi.Input<string>,
-        nodes: { nodeName: string; component: KrustletNode }[],
-        cluster: KindCluster,
-        pull: PullSecrets,
-    ): WasmWorkload {
-        const { name: appName, node } = workload;
-        const chosen = nodes.length === 1 ? nodes[0] : nodes.find(({ nodeName }) => nodeName === node);
-        return new WasmWorkload(
-            `${name}-${appName}`,
-            {
-                ...programOf(workload),
-                image,
-                appName,
-                node: chosen?.component.hostname,
-                imagePullSecrets: joined(workload.imagePullSecrets, pull(workload)),
-                kubeconfigFile: cluster.kubeconfigFile,
-            },
-            {
-                parent: this,
-                provider: cluster.provider,
-                deletedWith: cluster.provider,
-                // It is scheduled when there is a node for it, and deleted while that still runs.
-                dependsOn: (chosen ? [chosen] : nodes).map(({ component }) => component),
-            },
-        );
     }
 }
 
@@ -234,13 +172,4 @@ type NamedNode = WasmStackNodeArgs & { name: string };
 
 function nodesOf(args: WasmStackArgs): NamedNode[] {
     return (args.nodes ?? [{}]).map((node) => ({ ...node, name: node.name ?? NODE_NAME }));
-}
-
-/** Both lists in one; undefined where there is neither. */
-function joined(
-    given: pulumi.Input<pulumi.Input<string>[]> | undefined,
-    made: pulumi.Output<string[]> | undefined,
-): pulumi.Input<pulumi.Input<string>[]> | undefined {
-    if (given === undefined || made === undefined) return given ?? made;
-    return pulumi.all([pulumi.output(given), made]).apply((lists) => lists.flat());
 }

@@ -1,4 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
+import type { WorkloadKind } from "../steps/workload/contract";
 import type { KindClusterArgs } from "./cluster/kindCluster";
 import { NODE_NAME, NODE_PORT } from "./defaults";
 import type { LocalRegistryArgs } from "./registry/localRegistry";
@@ -12,11 +13,18 @@ import {
     required,
     text,
     type Problem,
+    type Rule,
     type Rules,
 } from "./validation";
 import { originProblems } from "./workload/wasmArtifact";
-import type { WasmProgramArgs } from "./workload/programArgs";
-import { hostPathProblems, programProblems, programRules } from "./workload/programRules";
+import type { WasmAnyProgramArgs } from "./workload/programArgs";
+import {
+    hostPathProblems,
+    kind as workloadKind,
+    kindOf,
+    programProblems,
+    rulesOf,
+} from "./workload/programRules";
 
 export interface WasmStackArgs {
     /** The kind cluster. Default: one of all defaults. */
@@ -85,7 +93,7 @@ export interface WasmStackNodeArgs {
     trustedCaFile?: pulumi.Input<string>;
 }
 
-export interface WasmStackWorkloadArgs extends WasmProgramArgs {
+export interface WasmStackWorkloadArgs extends WasmAnyProgramArgs {
     /** Name of the workload, its container and its repository. Required. Example: `hello-wasm`. */
     name: string;
     /** Folder of a cargo project to build. Exactly one of `source`, `file`, `reference` and `image` is given. */
@@ -123,7 +131,11 @@ const nodeRules: Rules<WasmStackNodeArgs> = {
     trustedCaFile: text,
 };
 
-const workloadRules: Rules<WasmStackWorkloadArgs> = {
+/** Looks at a workload by the rules of its kind. */
+const workloadRule: Rule = (workload, path) =>
+    object(workloadRules(kindOf(Object(workload) as WasmStackWorkloadArgs)))(workload, path);
+
+const workloadRules = (kind: WorkloadKind | undefined): Rules<WasmStackWorkloadArgs> => ({
     name: required(rules.dnsLabel, '"hello-wasm"'),
     source: text,
     file: text,
@@ -133,8 +145,9 @@ const workloadRules: Rules<WasmStackWorkloadArgs> = {
     tag: rules.tag,
     deleteTag: boolean,
     node: rules.nodeName,
-    ...programRules,
-};
+    kind: workloadKind,
+    ...rulesOf(kind),
+});
 
 const stackRules: Rules<WasmStackArgs> = {
     cluster: object({
@@ -160,7 +173,7 @@ const stackRules: Rules<WasmStackArgs> = {
         pullSecret: boolean,
     } satisfies Rules<WasmStackRegistryArgs>),
     nodes: list(object(nodeRules)),
-    workloads: list(object(workloadRules)),
+    workloads: list(workloadRule),
 };
 
 /** All that is wrong with a stack's arguments, as far as they are known. */

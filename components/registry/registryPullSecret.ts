@@ -48,7 +48,7 @@ export function secretNameOf(text: string): string {
  * @example
  * const pull = new RegistryPullSecret("pull", { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity,
  *     registry: "ghcr.io" }, { deletedWith: cluster.provider });
- * new WasmWorkload("hello", { image: artifact.reference, imagePullSecrets: pull.names },
+ * new WasmPod("hello", { image: artifact.reference, imagePullSecrets: pull.names, kubeconfigFile: cluster.kubeconfigFile },
  *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class RegistryPullSecret extends pulumi.ComponentResource {

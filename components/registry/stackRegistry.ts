@@ -22,7 +22,7 @@ export interface StackRegistry {
 }
 
 /** A value that is not known before the preflight has passed. */
-type Checked = <T extends string | number>(value: pulumi.Input<T>) => pulumi.Output<T>;
+export type Checked = <T extends string | number>(value: pulumi.Input<T>) => pulumi.Output<T>;
 
 /** `ghcr.io` of `ghcr.io/you` */
 export function hostOf(address: string): string {

@@ -3,24 +3,22 @@ import * as pulumi from "@pulumi/pulumi";
 import { WASM_ARCH } from "../defaults";
 import type { WasmLimitsArgs, WasmProgramArgs, WasmVolumeArgs } from "./programArgs";
 
+/** Label of a workload's pods, by which they are found. */
+export const APP_LABEL = "app";
+
+/** Annotations of Krustlet's own, which let a program send HTTP requests. The node reads them of the pod. */
+export const ALLOWED_DOMAINS = "alpha.wasi.krustlet.dev/allowed-domains";
+export const MAX_REQUESTS = "alpha.wasi.krustlet.dev/max-concurrent-requests";
+
+/** Annotation that says what the Kubernetes provider waits for. */
+export const WAIT_FOR = "pulumi.com/waitFor";
+
 /** What a pod of a WebAssembly program is made of. */
-export interface PodTemplateArgs extends Pick<
-    WasmProgramArgs,
-    | "args"
-    | "env"
-    | "envFrom"
-    | "envValueFrom"
-    | "volumes"
-    | "limits"
-    | "allowedDomains"
-    | "maxConcurrentRequests"
-    | "imagePullSecrets"
-> {
+export interface PodTemplateArgs extends WasmProgramArgs {
     /** Name of its container, and value of its label `app`. */
     name: pulumi.Input<string>;
     image: pulumi.Input<string>;
     restartPolicy: string;
-    terminationGracePeriodSeconds: pulumi.Input<number>;
     /** Host name of the node that it must run on. */
     node?: pulumi.Input<string>;
 }
@@ -53,9 +51,11 @@ export function podTemplate(args: PodTemplateArgs) {
         volumeMounts: each(args.volumes, ({ name, mountPath, readOnly }) => ({ name, mountPath, readOnly })),
         resources: args.limits && { limits: pulumi.output(args.limits).apply(limitsOf) },
     };
-    const annotations = httpAnnotations(args);
     return {
-        metadata: { labels: { app: args.name }, ...(annotations && { annotations }) },
+        metadata: {
+            labels: together(args.labels, { [APP_LABEL]: args.name }),
+            annotations: together(args.annotations, httpAnnotations(args)),
+        },
         spec: {
             // A Wasm program cannot speak to the API server, so it gets no credential for it.
             automountServiceAccountToken: false,
@@ -66,7 +66,7 @@ export function podTemplate(args: PodTemplateArgs) {
                     .output(args.imagePullSecrets)
                     .apply((names) => (names.length === 0 ? undefined : names.map((name) => ({ name })))),
             restartPolicy: args.restartPolicy,
-            terminationGracePeriodSeconds: args.terminationGracePeriodSeconds,
+            terminationGracePeriodSeconds: args.terminationGracePeriodSeconds ?? 1,
             nodeSelector,
             tolerations: wasmTolerations,
             volumes: each(args.volumes, volume),
@@ -83,18 +83,23 @@ function each<T, R>(
     return pulumi.output(list).apply((items) => (items as pulumi.Unwrap<T>[]).map(change));
 }
 
-/** Krustlet's own annotations, which let a program send HTTP requests. The node reads them of the pod. */
-function httpAnnotations({
-    allowedDomains,
-    maxConcurrentRequests,
-}: PodTemplateArgs): Record<string, pulumi.Input<string>> | undefined {
-    const annotations: Record<string, pulumi.Input<string>> = {};
-    if (allowedDomains !== undefined)
-        annotations["alpha.wasi.krustlet.dev/allowed-domains"] = pulumi.jsonStringify(allowedDomains);
-    if (maxConcurrentRequests !== undefined)
-        annotations["alpha.wasi.krustlet.dev/max-concurrent-requests"] =
-            pulumi.interpolate`${maxConcurrentRequests}`;
-    return Object.keys(annotations).length === 0 ? undefined : annotations;
+export type Texts = Record<string, pulumi.Input<string>>;
+
+/** The maps in one; undefined where there is none. Of what several set, the last one counts. */
+export function together(...maps: (pulumi.Input<Texts> | undefined)[]): pulumi.Input<Texts> | undefined {
+    const given = maps.filter((one) => one !== undefined);
+    if (given.length < 2) return given.at(0);
+    return pulumi.all(given).apply((all) => Object.assign({}, ...all) as Record<string, string>);
+}
+
+function httpAnnotations({ allowedDomains, maxConcurrentRequests }: PodTemplateArgs): Texts | undefined {
+    if (allowedDomains === undefined && maxConcurrentRequests === undefined) return undefined;
+    return {
+        ...(allowedDomains !== undefined && { [ALLOWED_DOMAINS]: pulumi.jsonStringify(allowedDomains) }),
+        ...(maxConcurrentRequests !== undefined && {
+            [MAX_REQUESTS]: pulumi.interpolate`${maxConcurrentRequests}`,
+        }),
+    };
 }
 
 function variables({ env, envValueFrom }: PodTemplateArgs): types.input.core.v1.Container["env"] {

@@ -1,17 +1,36 @@
 import type * as pulumi from "@pulumi/pulumi";
-
-/**
- * What runs the program. `Pod`: one pod, complete when the program ends with exit code 0. `Job`: the same, tried again
- * `backoffLimit` times. `CronJob`: a Job at each time of `schedule`. `Deployment`: `replicas` pods that run for good.
- * `DaemonSet`: one on each Wasm node, for good.
- */
-export type WorkloadKind = "Pod" | "Deployment" | "Job" | "CronJob" | "DaemonSet";
+import type { WorkloadKind } from "../../steps/workload/contract";
 
 /** When the node starts a container again that has ended. */
-export type RestartPolicy = "Always" | "OnFailure" | "Never";
+export const RestartPolicy = {
+    /** Whenever it ends. */
+    Always: "Always",
+    /** When it ends with another exit code than 0. */
+    OnFailure: "OnFailure",
+    /** Never. */
+    Never: "Never",
+} as const;
+export type RestartPolicy = (typeof RestartPolicy)[keyof typeof RestartPolicy];
 
-/** What a CronJob does when its next job is due while the last one runs: both, not the new one, or the new one instead. */
-export type ConcurrencyPolicy = "Allow" | "Forbid" | "Replace";
+/** When the node starts a container of a job again that has ended. */
+export const JobRestartPolicy = {
+    /** When it ends with another exit code than 0. */
+    OnFailure: "OnFailure",
+    /** Never: the job makes another pod. */
+    Never: "Never",
+} as const;
+export type JobRestartPolicy = (typeof JobRestartPolicy)[keyof typeof JobRestartPolicy];
+
+/** What a cron job does when its next job is due while the last one runs. */
+export const ConcurrencyPolicy = {
+    /** Both run. */
+    Allow: "Allow",
+    /** The new one is left out. */
+    Forbid: "Forbid",
+    /** The new one takes the place of the last one. */
+    Replace: "Replace",
+} as const;
+export type ConcurrencyPolicy = (typeof ConcurrencyPolicy)[keyof typeof ConcurrencyPolicy];
 
 /** All variables of a config map or a secret. Exactly one of `configMap` and `secret` is given. */
 export interface WasmEnvFromArgs {
@@ -74,12 +93,20 @@ export interface WasmLimitsArgs {
     cpu?: pulumi.Input<string>;
 }
 
-/** How a WebAssembly program is run: the same wherever the program comes from. */
+/** How a WebAssembly program is run: the same for every kind of workload. */
 export interface WasmProgramArgs {
-    /** `Pod`, `Deployment`, `Job`, `CronJob` or `DaemonSet`. Default: `Pod`. */
-    kind?: WorkloadKind;
     /** Namespace, which must exist. Default: `default`. */
     namespace?: pulumi.Input<string>;
+    /**
+     * Labels of the object and of its pods, beside `app`, by which the pods are found. Default: none. Example:
+     * `{ "app.kubernetes.io/part-of": "shop" }`.
+     */
+    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /**
+     * Annotations of the object and of its pods. A change of one is a change of the pods. Default: none. Example:
+     * `{ "example.com/owner": "team-a" }`.
+     */
+    annotations?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     /** Arguments of the program. Default: none. Example: `["--verbose"]`. */
     args?: pulumi.Input<pulumi.Input<string>[]>;
     /** Environment of the program. Default: none. Example: `{ RUST_LOG: "info" }`. */
@@ -101,32 +128,56 @@ export interface WasmProgramArgs {
     maxConcurrentRequests?: pulumi.Input<number>;
     /** Names of Secrets (`kubernetes.io/dockerconfigjson`) in its namespace that let the node pull the module. Default: none. */
     imagePullSecrets?: pulumi.Input<pulumi.Input<string>[]>;
-    /** How many pods a Deployment keeps. For `Deployment` only. Default: 1. */
-    replicas?: pulumi.Input<number>;
-    /** When a CronJob runs, in cron's five fields. For `CronJob`, which must have it. Example: `0,30 * * * *`. */
-    schedule?: pulumi.Input<string>;
-    /** Time zone of `schedule`. For `CronJob` only. Default: that of the cluster's controller, mostly UTC. Example: `Europe/Berlin`. */
-    timeZone?: pulumi.Input<string>;
-    /** What is done when a job is due while the last one runs. For `CronJob` only. Default: `Allow`. */
-    concurrencyPolicy?: ConcurrencyPolicy;
-    /** Whether no new jobs are begun for now. For `CronJob` only. Default: false. */
-    suspend?: pulumi.Input<boolean>;
-    /** How many times a program that failed is tried again. For `Job` and `CronJob` only. Default: 6. */
-    backoffLimit?: pulumi.Input<number>;
-    /** How long all tries together may take, in seconds. For `Pod`, `Job` and `CronJob` only. Default: no limit. Example: 300. */
-    activeDeadlineSeconds?: pulumi.Input<number>;
-    /**
-     * Default: `OnFailure` for a Pod, a Job and a CronJob (which may have `Never` too, a Pod any), `Always` for a Deployment and a
-     * DaemonSet, which may have no other.
-     */
-    restartPolicy?: RestartPolicy;
     /**
      * How long a deleted pod may go on before it is stopped, in seconds. A WebAssembly program hears no signal, so more than the
      * least is for one that comes to its end by itself. Default: 1.
      */
     terminationGracePeriodSeconds?: pulumi.Input<number>;
+}
+
+/** Of what the update can wait for: every kind but a cron job, whose first job is due when it is due. */
+export interface WasmWaitArgs {
     /** Whether the update waits until the workload is Ready or complete, and fails when it does not get there. Default: true. */
     wait?: boolean;
     /** How long it may take to get there, in seconds. Default: 600. */
     waitTimeoutSeconds?: pulumi.Input<number>;
+}
+
+/** Of a deployment. */
+export interface WasmReplicasArgs {
+    /** How many pods it keeps. 0: none for now. Default: 1. */
+    replicas?: pulumi.Input<number>;
+}
+
+/** Of what comes to an end: a pod, a job, the jobs of a cron job. */
+export interface WasmDeadlineArgs {
+    /** How long it may take, all tries together, in seconds. Default: no limit. Example: 300. */
+    activeDeadlineSeconds?: pulumi.Input<number>;
+}
+
+/** Of a job, and of the jobs of a cron job. */
+export interface WasmTriesArgs extends WasmDeadlineArgs {
+    /** How many times a program that failed is tried again. Default: 6. */
+    backoffLimit?: pulumi.Input<number>;
+}
+
+/** Of a cron job, beside its `schedule`. */
+export interface WasmScheduleArgs {
+    /** Time zone of `schedule`. Default: that of the cluster's controller, mostly UTC. Example: `Europe/Berlin`. */
+    timeZone?: pulumi.Input<string>;
+    /** What is done when a job is due while the last one runs: `Allow`, `Forbid` or `Replace`. Default: `Allow`. */
+    concurrencyPolicy?: ConcurrencyPolicy;
+    /** Whether no new jobs are begun for now. Default: false. */
+    suspend?: pulumi.Input<boolean>;
+}
+
+/** A program of any kind, as an item of a list that names its `kind`: only what that kind has may be given. */
+export interface WasmAnyProgramArgs
+    extends WasmProgramArgs, WasmWaitArgs, WasmReplicasArgs, WasmTriesArgs, WasmScheduleArgs {
+    /** `Pod`, `Deployment`, `Job`, `CronJob` or `DaemonSet`. Default: `Pod`. */
+    kind?: WorkloadKind;
+    /** When a cron job runs, which must have it: see WasmCronJobArgs. Example: `0,30 * * * *`. */
+    schedule?: pulumi.Input<string>;
+    /** Of a pod, a job and a cron job: `OnFailure`, `Never` and, of a pod, `Always`. Default: `OnFailure`. */
+    restartPolicy?: RestartPolicy;
 }

@@ -1,32 +1,33 @@
+import { WorkloadKind } from "../../steps/workload/contract";
 import * as rules from "../rules";
-import { boolean, integer, list, object, oneOf, required, type Problem, type Rules } from "../validation";
+import {
+    boolean,
+    integer,
+    list,
+    object,
+    oneOf,
+    required,
+    type Problem,
+    type Rule,
+    type Rules,
+} from "../validation";
 import { origin } from "./origin";
-import type {
+import {
+    ConcurrencyPolicy,
+    JobRestartPolicy,
     RestartPolicy,
-    WasmEmptyDirArgs,
-    WasmEnvFromArgs,
-    WasmEnvValueFromArgs,
-    WasmLimitsArgs,
-    WasmProgramArgs,
-    WasmVolumeArgs,
-    WorkloadKind,
+    type WasmAnyProgramArgs,
+    type WasmEmptyDirArgs,
+    type WasmEnvFromArgs,
+    type WasmEnvValueFromArgs,
+    type WasmLimitsArgs,
+    type WasmVolumeArgs,
 } from "./programArgs";
+import { ALLOWED_DOMAINS, APP_LABEL, MAX_REQUESTS, WAIT_FOR } from "./podTemplate";
 import { schedule, timeZone } from "./schedule";
 
-/** The kinds, and the restart policies that Kubernetes allows for each; the first is the default. */
-export const restartPolicies: Record<WorkloadKind, readonly RestartPolicy[]> = {
-    // A program that ends well is complete; one that fails is tried again, ever more slowly.
-    Pod: ["OnFailure", "Always", "Never"],
-    Deployment: ["Always"],
-    Job: ["OnFailure", "Never"],
-    CronJob: ["OnFailure", "Never"],
-    DaemonSet: ["Always"],
-};
-
-export const workloadKinds = Object.keys(restartPolicies) as WorkloadKind[];
-
 /** Arguments that only some kinds have. */
-const onlyFor = {
+const onlyFor: Partial<Record<keyof WasmAnyProgramArgs, readonly WorkloadKind[]>> = {
     replicas: ["Deployment"],
     schedule: ["CronJob"],
     timeZone: ["CronJob"],
@@ -34,12 +35,30 @@ const onlyFor = {
     suspend: ["CronJob"],
     backoffLimit: ["Job", "CronJob"],
     activeDeadlineSeconds: ["Pod", "Job", "CronJob"],
-} satisfies Partial<Record<keyof WasmProgramArgs, WorkloadKind[]>>;
+    // Of the others Kubernetes takes "Always" alone.
+    restartPolicy: ["Pod", "Job", "CronJob"],
+    // A cron job is there when it is made.
+    wait: ["Pod", "Deployment", "Job", "DaemonSet"],
+    waitTimeoutSeconds: ["Pod", "Deployment", "Job", "DaemonSet"],
+};
 
-/** A rule for each argument. */
-export const programRules: Rules<WasmProgramArgs> = {
-    kind: oneOf(workloadKinds),
+type ProgramArgs = Omit<WasmAnyProgramArgs, "kind">;
+
+/** The kinds of workloads. */
+export const kind = oneOf(Object.values(WorkloadKind));
+
+/** A rule for each argument of any kind. */
+const programRules: Rules<ProgramArgs> = {
     namespace: rules.dnsLabel,
+    labels: besideOurs(rules.labels, {
+        [APP_LABEL]:
+            "the pods are found by it; it is the component's appName, in a stack the workload's name",
+    }),
+    annotations: besideOurs(rules.annotations, {
+        [ALLOWED_DOMAINS]: "give allowedDomains",
+        [MAX_REQUESTS]: "give maxConcurrentRequests",
+        [WAIT_FOR]: "give wait and waitTimeoutSeconds",
+    }),
     args: rules.texts,
     env: rules.environment,
     envFrom: list(
@@ -77,47 +96,62 @@ export const programRules: Rules<WasmProgramArgs> = {
     replicas: integer(0, 1000),
     schedule,
     timeZone,
-    concurrencyPolicy: oneOf(["Allow", "Forbid", "Replace"]),
+    concurrencyPolicy: oneOf(Object.values(ConcurrencyPolicy)),
     suspend: boolean,
     backoffLimit: integer(0, 1000),
     activeDeadlineSeconds: integer(1, 31_536_000),
-    restartPolicy: oneOf(["Always", "OnFailure", "Never"]),
+    restartPolicy: oneOf(Object.values(RestartPolicy)),
     // 0 takes the pod out of the API server while the node still runs it.
     terminationGracePeriodSeconds: integer(1, 3600),
     wait: boolean,
     waitTimeoutSeconds: integer(1, 86_400),
 };
 
-/** The arguments of a program among those of something that has more. */
-export function programOf(args: WasmProgramArgs): WasmProgramArgs {
-    const names = Object.keys(programRules) as (keyof WasmProgramArgs)[];
+/** The rules for a program of a kind. What only others have is refused by name; without a kind, nothing is. */
+export function rulesOf(kind: WorkloadKind | undefined): Rules<ProgramArgs> {
+    if (kind === undefined) return programRules;
+    const foreign = Object.entries(onlyFor).filter(([, kinds]) => !kinds.includes(kind));
+    return {
+        ...programRules,
+        ...(kind === "CronJob" && { schedule: required(schedule, '"0 * * * *", each hour') }),
+        ...(kind !== "Pod" && { restartPolicy: oneOf(Object.values(JobRestartPolicy)) }),
+        ...(Object.fromEntries(
+            foreign.map(([property, kinds]) => [property, onlyIn(kinds, kind)]),
+        ) as object),
+    };
+}
+
+/** The kind of a program, where it is one. */
+export function kindOf({ kind = "Pod" }: { kind?: WorkloadKind }): WorkloadKind | undefined {
+    return Object.values(WorkloadKind).find((one) => one === kind);
+}
+
+function onlyIn(kinds: readonly WorkloadKind[], kind: WorkloadKind): Rule {
+    const message = `only a ${kinds.join(", ")} has it, not a ${kind}`;
+    return (value, path) => (value === undefined ? [] : [{ path, message }]);
+}
+
+/** A map beside the names that are a component's own. `ours` says what to do instead. */
+function besideOurs(next: Rule, ours: Record<string, string>): Rule {
+    return (value, path) => [
+        ...next(value, path),
+        ...Object.keys(ours)
+            .filter((name) => typeof value === "object" && value !== null && name in value)
+            .map((name) => ({ path: `${path}.${name}`, message: `is the component's own: ${ours[name]}` })),
+    ];
+}
+
+/** The arguments of a program among those of something that has more, but for its kind. */
+export function programOf(args: ProgramArgs): ProgramArgs {
+    const names = Object.keys(programRules) as (keyof ProgramArgs)[];
     const given = names.filter((name) => args[name] !== undefined).map((name) => [name, args[name]]);
-    return Object.fromEntries(given) as WasmProgramArgs;
+    return Object.fromEntries(given) as ProgramArgs;
 }
 
 /** What is wrong with arguments that do not go together. */
-export function programProblems(args: WasmProgramArgs, path = ""): Problem[] {
-    const kind = args.kind ?? "Pod";
+export function programProblems(args: WasmAnyProgramArgs, path = ""): Problem[] {
     const at = (property: string) => (path ? `${path}.${property}` : property);
-    // An unknown kind has been said; nothing can be held against it.
-    const known = workloadKinds.includes(kind);
-    const policies = known ? restartPolicies[kind] : [];
     const problems: Problem[] = [];
-    if (args.restartPolicy !== undefined && policies.length > 0 && !policies.includes(args.restartPolicy)) {
-        problems.push({
-            path: at("restartPolicy"),
-            message: `a ${kind} may have ${policies.join(" or ")}, not ${JSON.stringify(args.restartPolicy)}`,
-        });
-    }
-    for (const [property, kinds] of Object.entries(onlyFor) as [keyof typeof onlyFor, WorkloadKind[]][]) {
-        if (known && args[property] !== undefined && !kinds.includes(kind))
-            problems.push({
-                path: at(property),
-                message: `only a ${kinds.join(", ")} has it, not a ${kind}`,
-            });
-    }
-    if (kind === "CronJob" && args.schedule === undefined)
-        problems.push({ path: at("schedule"), message: 'is missing; for example "0 * * * *", each hour' });
     if (args.wait === false && args.waitTimeoutSeconds !== undefined)
         problems.push({
             path: at("waitTimeoutSeconds"),
@@ -144,7 +178,7 @@ const sources = {
     volumes: ["configMap", "secret", "emptyDir", "hostPath"],
 } as const;
 
-function sourceProblems(args: WasmProgramArgs, at: (property: string) => string): Problem[] {
+function sourceProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
     return (Object.keys(sources) as (keyof typeof sources)[]).flatMap((property) =>
         items<object>(args[property]).flatMap((item, index) => {
             if (item === undefined) return [];
@@ -164,7 +198,7 @@ function sourceProblems(args: WasmProgramArgs, at: (property: string) => string)
     );
 }
 
-function variableProblems(args: WasmProgramArgs, at: (property: string) => string): Problem[] {
+function variableProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
     const names = items(args.envValueFrom).map((item) => item?.name);
     const env = typeof args.env === "object" && args.env !== null ? Object.keys(args.env) : [];
     const path = (index: number) => at(`envValueFrom[${index}].name`);
@@ -176,7 +210,7 @@ function variableProblems(args: WasmProgramArgs, at: (property: string) => strin
     return [...both, ...rules.duplicates(path, names, "leave one out")];
 }
 
-function volumeProblems(args: WasmProgramArgs, at: (property: string) => string): Problem[] {
+function volumeProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
     const volumes = items(args.volumes);
     const of = (property: "name" | "mountPath") =>
         rules.duplicates(
@@ -189,7 +223,7 @@ function volumeProblems(args: WasmProgramArgs, at: (property: string) => string)
 
 /** What of a workload's volumes a node does not let it mount. */
 export function hostPathProblems(
-    args: WasmProgramArgs,
+    args: WasmAnyProgramArgs,
     node: { name: string; allowedHostPaths?: unknown },
     path = "",
 ): Problem[] {

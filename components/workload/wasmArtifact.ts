@@ -3,8 +3,14 @@ import * as rules from "../rules";
 import { stepInvoke, stepResource, type StepInput } from "../step";
 import { boolean, checkArgs, oneOf, required, text, type Problem, type Rule } from "../validation";
 
-/** Forms of a WebAssembly artifact: the one that the field has agreed on since, or the one of the tool wasm-to-oci. */
-export type ArtifactFormat = "wasm" | "wasm-to-oci";
+/** Forms of a WebAssembly artifact. */
+export const ArtifactFormat = {
+    /** The one that the field has agreed on. */
+    Wasm: "wasm",
+    /** The one of the tool wasm-to-oci, which is older. */
+    WasmToOci: "wasm-to-oci",
+} as const;
+export type ArtifactFormat = (typeof ArtifactFormat)[keyof typeof ArtifactFormat];
 
 export interface WasmArtifactArgs {
     /** A WebAssembly file. Exactly one of `file`, `source` and `reference` is given. Example: `target/hello.wasm`. */
@@ -108,7 +114,7 @@ export class WasmArtifact extends pulumi.ComponentResource {
                 repository: forPush(rules.repository, '"demo/hello-wasm"'),
                 tag: rules.tag,
                 deleteTag: boolean,
-                format: oneOf(["wasm", "wasm-to-oci"]),
+                format: oneOf(Object.values(ArtifactFormat)),
                 insecureRegistries: rules.registries,
                 trustedCaFile: text,
                 dockerConfigFile: text,

@@ -2,7 +2,7 @@
  * A stack of one's own from the parts that WasmStack is made of: a cluster, a Wasm node, and a Job. The update is done when
  * the Job is. In a project of your own, import from "krustlet-stack/components".
  */
-import { KindCluster, KrustletNode, LocalRegistry, WasmArtifact, WasmWorkload } from "../../components";
+import { KindCluster, KrustletNode, LocalRegistry, WasmArtifact, WasmJob } from "../../components";
 
 const cluster = new KindCluster("cluster", { name: "krustlet-job" });
 const inCluster = { provider: cluster.provider, deletedWith: cluster.provider };
@@ -29,10 +29,9 @@ const artifact = new WasmArtifact("artifact", {
     insecureRegistries: ["localhost:5003"],
 });
 
-const job = new WasmWorkload(
+const job = new WasmJob(
     "job",
     {
-        kind: "Job",
         image: artifact.reference,
         node: node.hostname,
         kubeconfigFile: cluster.kubeconfigFile,

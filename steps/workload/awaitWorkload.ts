@@ -2,9 +2,10 @@ import type { AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { expandHome } from "../lib/files";
 import { Kube, KubeError } from "../lib/kube";
-import { integer, matching, object, text } from "../lib/schema";
+import { integer, matching, object, text, type Check } from "../lib/schema";
 import { pause, progress, step } from "../lib/step";
-import { judge, kinds, troublesOf, type Kind, type Verdict, type WorkloadObject } from "./workload";
+import { WorkloadKind } from "./contract";
+import { judge, troublesOf, type Verdict, type WorkloadObject } from "./workload";
 import { collectionOf, eventsOf, logsOf, runningOf, type Running, type WorkloadName } from "./workloadLook";
 import { render } from "./workloadReport";
 
@@ -13,9 +14,11 @@ const name = matching(
     "the name of an object: lower-case letters, digits, '-' and '.'",
 );
 
+const kinds = Object.values(WorkloadKind);
+
 const input = object<AwaitWorkloadInput>({
     kubeconfigFile: text,
-    kind: matching(new RegExp(`^(${kinds.join("|")})$`), `one of ${kinds.join(", ")}`),
+    kind: matching(new RegExp(`^(${kinds.join("|")})$`), `one of ${kinds.join(", ")}`) as Check<WorkloadKind>,
     namespace: name,
     name,
     uid: text,
@@ -45,7 +48,7 @@ class WorkloadFailure extends Error {
 /** Waits until a workload is Ready or complete. Fails as soon as nothing will come of it, and says why with all that tells of it. */
 export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWorkloadOutput> {
     const { namespace, timeoutSeconds } = given;
-    const which: WorkloadName = { kind: given.kind as Kind, namespace, name: given.name };
+    const which: WorkloadName = { kind: given.kind, namespace, name: given.name };
     const title = `${which.kind} ${namespace}/${which.name}`;
     const kube = new Kube(expandHome(given.kubeconfigFile));
     const wait = new Wait(kube, which, given.uid);

@@ -1,6 +1,21 @@
 /** The part of the contract that is about modules, artifacts and workloads. */
 import type { RegistryAccess } from "../registry/contract";
 
+/** What runs a program. */
+export const WorkloadKind = {
+    /** One pod, complete when the program ends with exit code 0. */
+    Pod: "Pod",
+    /** Pods that run for good, as many as `replicas` says. */
+    Deployment: "Deployment",
+    /** One pod, tried again `backoffLimit` times. */
+    Job: "Job",
+    /** A Job at each time of `schedule`. */
+    CronJob: "CronJob",
+    /** A pod on each Wasm node, for good. */
+    DaemonSet: "DaemonSet",
+} as const;
+export type WorkloadKind = (typeof WorkloadKind)[keyof typeof WorkloadKind];
+
 /** describeModule: reads only, so that each preview can run it. Exactly one of `file` and `source`. */
 export interface DescribeModuleInput {
     /** A WebAssembly file. */
@@ -67,8 +82,7 @@ export interface ResolveArtifactOutput {
 export interface AwaitWorkloadInput {
     /** Path of a kubeconfig (mode 0600) that may read the workload, its pods, their events and their logs. */
     kubeconfigFile: string;
-    /** `Pod`, `Deployment`, `Job`, `CronJob` or `DaemonSet`. */
-    kind: string;
+    kind: WorkloadKind;
     namespace: string;
     /** Name of the object. */
     name: string;
@@ -82,7 +96,7 @@ export interface AwaitWorkloadInput {
 
 /** awaitWorkload */
 export interface AwaitWorkloadOutput {
-    kind: string;
+    kind: WorkloadKind;
     namespace: string;
     name: string;
 }

@@ -1,8 +1,5 @@
 // What the API server tells of a workload, and what follows from it: done, still on its way, or nothing will come of it. Pure.
-
-/** Kinds of objects that run WebAssembly programs. */
-export const kinds = ["Pod", "Deployment", "Job", "CronJob", "DaemonSet"] as const;
-export type Kind = (typeof kinds)[number];
+import type { WorkloadKind } from "./contract";
 
 /** One condition of an object's status. */
 export interface Condition {
@@ -99,7 +96,7 @@ const done: Verdict = { state: "done", lasting: false };
 const runs: Verdict = { state: "done", lasting: true };
 
 /** What an object's own status says. */
-export function judge(kind: Kind, object: WorkloadObject): Verdict {
+export function judge(kind: WorkloadKind, object: WorkloadObject): Verdict {
     switch (kind) {
         case "Pod":
             return judgePod(object);
@@ -192,7 +189,11 @@ export function containersOf(pod: WorkloadPod): ContainerStatus[] {
 }
 
 /** What keeps a workload's pods from running, beside what `judge` sees. */
-export function troublesOf(kind: Kind, object: WorkloadObject, pods: readonly WorkloadPod[]): Trouble[] {
+export function troublesOf(
+    kind: WorkloadKind,
+    object: WorkloadObject,
+    pods: readonly WorkloadPod[],
+): Trouble[] {
     const failure = conditionOf(object, "ReplicaFailure");
     const controller: Trouble[] =
         failure?.status === "True"
@@ -208,7 +209,7 @@ export function troublesOf(kind: Kind, object: WorkloadObject, pods: readonly Wo
     return [...controller, ...pods.flatMap((pod) => podTroubles(kind, pod))];
 }
 
-function podTroubles(kind: Kind, pod: WorkloadPod): Trouble[] {
+function podTroubles(kind: WorkloadKind, pod: WorkloadPod): Trouble[] {
     const { name, uid } = pod.metadata;
     const { reason, phase } = pod.status ?? {};
     // A Job would only make the next one.
@@ -239,7 +240,10 @@ function podTroubles(kind: Kind, pod: WorkloadPod): Trouble[] {
 }
 
 /** How long a container may wait for its reason; undefined: as long as it likes. */
-function patienceFor(kind: Kind, container: ContainerStatus): { sort: string; seconds: number } | undefined {
+function patienceFor(
+    kind: WorkloadKind,
+    container: ContainerStatus,
+): { sort: string; seconds: number } | undefined {
     switch (container.state?.waiting?.reason ?? "") {
         case "InvalidImageName":
         case "ErrImageNeverPull":

@@ -1,16 +1,11 @@
 // Looks into the cluster: a workload, the pods that it runs now, and what tells why they do not.
 import { KubeError, type Kube } from "../lib/kube";
 import { messageOf } from "../lib/errors";
-import {
-    containersOf,
-    type Kind,
-    type OwnerReference,
-    type WorkloadObject,
-    type WorkloadPod,
-} from "./workload";
+import type { WorkloadKind } from "./contract";
+import { containersOf, type OwnerReference, type WorkloadObject, type WorkloadPod } from "./workload";
 import { shown, timeOf, type LogPiece, type WorkloadEvent } from "./workloadReport";
 
-const collections: Record<Kind, [api: string, plural: string]> = {
+const collections: Record<WorkloadKind, [api: string, plural: string]> = {
     Pod: ["/api/v1", "pods"],
     Deployment: ["/apis/apps/v1", "deployments"],
     DaemonSet: ["/apis/apps/v1", "daemonsets"],
@@ -20,7 +15,7 @@ const collections: Record<Kind, [api: string, plural: string]> = {
 
 /** Which workload. */
 export interface WorkloadName {
-    kind: Kind;
+    kind: WorkloadKind;
     namespace: string;
     name: string;
 }

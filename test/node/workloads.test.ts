@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { wasmNodeSelector, wasmTolerations } from "../../components/workload/podTemplate";
-import type { AwaitWorkloadInput } from "../../steps/contract";
+import type { AwaitWorkloadInput, WorkloadKind } from "../../steps/contract";
 import { fail, pass } from "../steps/runStep";
 import { pathOf, type KubeObject } from "./api";
 import { probe, type Container, type Pod, type PodSpec } from "./pod";
@@ -79,7 +79,7 @@ describe("workloads", { concurrency: 8, timeout: 300_000 }, () => {
 
     const inputFor = ({ kind = "", metadata }: Made, timeoutSeconds: number): AwaitWorkloadInput => ({
         kubeconfigFile: underTest().kubeconfigFile,
-        kind,
+        kind: kind as WorkloadKind,
         namespace: world.namespace,
         name: metadata.name,
         uid: metadata.uid ?? "",

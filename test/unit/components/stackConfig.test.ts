@@ -97,7 +97,8 @@ test("every key reaches its argument", () => {
             ...{ repository: "demo/hello", tag: "v1", kind: "Deployment", args: ["a"], replicas: 2 },
             ...{
                 namespace: "apps",
-                restartPolicy: "Always",
+                labels: { tier: "front" },
+                annotations: { "example.com/owner": "team a" },
                 terminationGracePeriodSeconds: 5,
                 node: "a",
                 env: { RUST_BACKTRACE: 1, ON: true, A: "b" },
@@ -290,12 +291,18 @@ const refused: [Record<string, unknown>, string[]][] = [
         workload({ kind: "CronJob" }),
         ['workloads[0].schedule: is missing; for example "0 * * * *", each hour'],
     ],
+    [
+        workload({ kind: "Job", schedule: "@daily", wait: true, restartPolicy: "Always" }),
+        [
+            "workloads[0].schedule: only a CronJob has it, not a Job",
+            'workloads[0].restartPolicy: must be one of "OnFailure", "Never", not "Always"',
+        ],
+    ],
     [workload({ replicas: 2 }), ["workloads[0].replicas: only a Deployment has it, not a Pod"]],
     [
         workload({ restartPolicy: "Allways" }),
         [
             'workloads[0].restartPolicy: must be one of "Always", "OnFailure", "Never", not "Allways"; did you mean "Always"?',
-            'workloads[0].restartPolicy: a Pod may have OnFailure or Always or Never, not "Allways"',
         ],
     ],
     [

@@ -75,7 +75,7 @@ test("the walk-through: every part, and what it tells", async () => {
         "s-hello-wasm-artifact": "krustlet-stack:index:WasmArtifact < s",
         "s-hello-wasm-artifact-build": "command:local:Command < s-hello-wasm-artifact",
         "s-hello-wasm-artifact-push": "command:local:Command < s-hello-wasm-artifact",
-        "s-hello-wasm": "krustlet-stack:index:WasmWorkload < s",
+        "s-hello-wasm": "krustlet-stack:index:WasmPod < s",
         "s-hello-wasm-pod": "kubernetes:core/v1:Pod < s-hello-wasm",
         "s-hello-wasm-ready": "command:local:Command < s-hello-wasm",
         "s-runtime": "krustlet-stack:index:WasmRuntimeClass < s",

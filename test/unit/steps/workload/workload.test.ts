@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { WorkloadKind } from "../../../../steps/workload/contract";
 import {
     judge,
     troublesOf,
     type Condition,
     type ContainerStatus,
-    type Kind,
     type Verdict,
     type WorkloadObject,
     type WorkloadPod,
@@ -24,7 +24,7 @@ const ended = (exitCode: number, reason?: string): ContainerStatus["state"] => (
     terminated: { exitCode, reason },
 });
 
-const verdicts: [what: string, kind: Kind, object: WorkloadObject, verdict: Verdict][] = [
+const verdicts: [what: string, kind: WorkloadKind, object: WorkloadObject, verdict: Verdict][] = [
     ["a new pod", "Pod", pod({}), waiting("the pod is not scheduled")],
     [
         "a pod without a node",
@@ -258,7 +258,7 @@ const held = (reason: string, more: Partial<ContainerStatus> = {}, message?: str
     });
 
 /** How long it is borne, in seconds, and a word of the advice; undefined: it is no trouble. */
-const troubles: [what: string, kind: Kind, pod: WorkloadPod, found: [number, RegExp] | undefined][] = [
+const troubles: [what: string, kind: WorkloadKind, pod: WorkloadPod, found: [number, RegExp] | undefined][] = [
     ["being made", "Pod", held("ContainerCreating"), undefined],
     [
         "running",

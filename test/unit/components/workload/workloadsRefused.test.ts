@@ -1,33 +1,57 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WasmWorkload, type WasmWorkloadArgs } from "../../../../components";
+import { WasmCronJob, WasmDeployment, WasmJob, WasmPod, type WorkloadKind } from "../../../../components";
 import { imageReference as image, inCluster, steps } from "../fixtures";
 import { record } from "../mocks";
+import { ofKind } from "./ofKind";
 
-const kubeconfigFile = "/k";
-
-const refused: [string, object, string][] = [
+const refused: [string, { kind?: WorkloadKind } & Record<string, unknown>, string][] = [
     [
         "an image by tag",
         { image: "localhost:5001/hello:v1" },
         'image: must be a reference by digest (for example "ghcr.io/you/hello-wasm@sha256:…", 64 hex digits), not "localhost:5001/hello:v1"',
     ],
     ["no image", { image: undefined }, "image: is missing; for example artifact.reference"],
-    [
-        "an unknown kind",
-        { kind: "Pods" },
-        'kind: must be one of "Pod", "Deployment", "Job", "CronJob", "DaemonSet", not "Pods"; did you mean "Pod"?',
-    ],
     ["replicas of a pod", { replicas: 2 }, "replicas: only a Deployment has it, not a Pod"],
     [
         "a deployment that ends",
         { kind: "Deployment", restartPolicy: "Never" },
-        'restartPolicy: a Deployment may have Always, not "Never"',
+        "restartPolicy: only a Pod, Job, CronJob has it, not a Deployment",
     ],
     [
         "a job that never ends",
         { kind: "Job", restartPolicy: "Always" },
-        'restartPolicy: a Job may have OnFailure or Never, not "Always"',
+        'restartPolicy: must be one of "OnFailure", "Never", not "Always"',
+    ],
+    [
+        "a wait for what comes when it is due",
+        { kind: "CronJob", schedule: "@daily", wait: true },
+        "wait: only a Pod, Deployment, Job, DaemonSet has it, not a CronJob",
+    ],
+    [
+        "the label that the pods are found by",
+        { labels: { app: "other" } },
+        "labels.app: is the component's own: the pods are found by it; it is the component's appName, in a stack the workload's name",
+    ],
+    [
+        "an annotation that is an argument",
+        { annotations: { "alpha.wasi.krustlet.dev/allowed-domains": "[]" } },
+        "annotations.alpha.wasi.krustlet.dev/allowed-domains: is the component's own: give allowedDomains",
+    ],
+    [
+        "an annotation that the wait needs",
+        { annotations: { "pulumi.com/waitFor": "condition=Ready" } },
+        "annotations.pulumi.com/waitFor: is the component's own: give wait and waitTimeoutSeconds",
+    ],
+    [
+        "an annotation that is no text",
+        { annotations: { a: 1 } },
+        "annotations.a: must be a text (put it in quotes), not 1",
+    ],
+    [
+        "a name that no label has",
+        { labels: { "a b": "c" } },
+        'labels: name "a b": must be a label\'s name (for example "example.com/zone"), not "a b"',
     ],
     [
         "no way to wait",
@@ -122,13 +146,11 @@ const refused: [string, object, string][] = [
     ],
     ["an environment of numbers", { env: { N: 1 } }, "env.N: must be a text (put it in quotes), not 1"],
 ];
-for (const [what, args, problem] of refused) {
+for (const [what, { kind = "Pod", ...args }, problem] of refused) {
     test(`refused: ${what}`, async () => {
         await record({ steps }, () => {
-            const message = `WasmWorkload "w" has 1 problem:\n  - ${problem}`;
-            assert.throws(() => new WasmWorkload("w", { image, kubeconfigFile, ...args }, inCluster()), {
-                message,
-            });
+            const message = `Wasm${kind} "w" has 1 problem:\n  - ${problem}`;
+            assert.throws(() => ofKind(kind, args), { message });
         });
     });
 }
@@ -136,22 +158,41 @@ for (const [what, args, problem] of refused) {
 test("all that is wrong comes in one message", async () => {
     await record({ steps }, () => {
         const args = {
-            image,
-            kind: "CronJob",
             replicas: 2,
             schedule: "* * *",
             volumes: [{ name: "V", mountPath: "v", hostpath: "/x" }],
-        } as unknown as WasmWorkloadArgs;
+        };
         const message = [
-            'WasmWorkload "w" has 7 problems:',
+            'WasmCronJob "w" has 6 problems:',
             '  - volumes[0].hostpath: is unknown; did you mean "hostPath"?',
             '  - volumes[0].name: must be lower-case letters, digits and "-" that begin and end with a letter or digit (for example "hello-wasm"), not "V"',
             '  - volumes[0].mountPath: must be an absolute path without ":" (for example "/etc/settings"), not "v"',
-            '  - schedule: must be a schedule; of "* * *": it has 3 fields, not 5; for example "*/5 * * * *" (minute, hour, day of the month, month, day of the week)',
             "  - replicas: only a Deployment has it, not a CronJob",
+            '  - schedule: must be a schedule; of "* * *": it has 3 fields, not 5; for example "*/5 * * * *" (minute, hour, day of the month, month, day of the week)',
             '  - volumes[0]: exactly one of "configMap", "secret", "emptyDir", "hostPath" is needed; none is given',
-            "  - kubeconfigFile: is missing; for example cluster.kubeconfigFile, or set wait to false",
         ].join("\n");
-        assert.throws(() => new WasmWorkload("w", args, inCluster()), { message });
+        assert.throws(() => ofKind("CronJob", args), { message });
+    });
+});
+
+test("the compiler refuses what a kind does not have", async () => {
+    await record({ steps }, () => {
+        const opts = inCluster();
+        const args = { image, kubeconfigFile: "/k" };
+        const made: (() => unknown)[] = [
+            // @ts-expect-error -- a pod has no replicas
+            () => new WasmPod("w1", { ...args, replicas: 3 }, opts),
+            // @ts-expect-error -- a kind is the component itself
+            () => new WasmPod("w2", { ...args, kind: "Pod" }, opts),
+            // @ts-expect-error -- a deployment runs for good
+            () => new WasmDeployment("w3", { ...args, restartPolicy: "Never" }, opts),
+            // @ts-expect-error -- a job comes to its end
+            () => new WasmJob("w4", { ...args, restartPolicy: "Always" }, opts),
+            // @ts-expect-error -- a cron job has a schedule
+            () => new WasmCronJob("w5", { image }, opts),
+            // @ts-expect-error -- a cron job is not waited for
+            () => new WasmCronJob("w6", { image, schedule: "@daily", wait: true }, opts),
+        ];
+        for (const make of made) assert.throws(make, /has 1 problem/);
     });
 });

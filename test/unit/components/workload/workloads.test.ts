@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { KindCluster, WasmWorkload, type WasmWorkloadArgs } from "../../../../components";
+import { KindCluster, WasmPod, type WasmPodArgs, type WorkloadKind } from "../../../../components";
 import { commandInputs, imageReference as image, inCluster, notUndone, steps } from "../fixtures";
 import { record } from "../mocks";
+import { ofKind } from "./ofKind";
 
-const parent = "krustlet-stack:index:WasmWorkload::w";
+const parentOf = (kind: string) => `krustlet-stack:index:Wasm${kind}::w`;
 const provider = "pulumi:providers:kubernetes::other-provider";
 const tolerations = [
     { key: "node.kubernetes.io/network-unavailable", operator: "Exists", effect: "NoSchedule" },
@@ -24,7 +25,7 @@ const types: Record<string, string> = {
 /** The Command that waits for it. */
 const ready = (kind: string, object: string, more: object = {}) => ({
     type: "command:local:Command",
-    parent,
+    parent: parentOf(kind),
     inputs: {
         ...commandInputs("awaitWorkload"),
         stdin: JSON.stringify({
@@ -56,29 +57,28 @@ const template = (restartPolicy: string) => ({
 });
 
 /** What a workload of these arguments registers and tells. */
-async function workload(args: Partial<WasmWorkloadArgs>) {
+async function workload(kind: WorkloadKind, args: Record<string, unknown> = {}) {
     const { resources, result } = await record({ steps }, () => {
-        const w = new WasmWorkload("w", { image, kubeconfigFile, ...args }, inCluster());
-        return { kind: w.kind, name: w.name, namespace: w.namespace, logsCommand: w.logsCommand };
+        const w = ofKind(kind, args);
+        return { name: w.name, namespace: w.namespace, logsCommand: w.logsCommand };
     });
     delete resources["other-provider"];
     return { resources, result };
 }
 
 test("a pod of defaults: a changed spec makes a new one", async () => {
-    const { resources, result } = await workload({});
+    const { resources, result } = await workload("Pod");
     assert.deepEqual(resources, {
-        w: { type: "krustlet-stack:index:WasmWorkload", parent: undefined, inputs: {}, options: {} },
+        w: { type: "krustlet-stack:index:WasmPod", parent: undefined, inputs: {}, options: {} },
         "w-pod": {
             type: "kubernetes:core/v1:Pod",
-            parent,
+            parent: parentOf("Pod"),
             inputs: { apiVersion: "v1", kind: "Pod", metadata, spec: podSpec("OnFailure") },
             options: { provider, replaceOnChanges: ["spec", "metadata.annotations"] },
         },
         "w-ready": ready("Pod", "w-pod"),
     });
     assert.deepEqual(result, {
-        kind: "Pod",
         name: "auto-named",
         namespace: "default",
         logsCommand: "kubectl logs --namespace default pod/auto-named",
@@ -86,10 +86,10 @@ test("a pod of defaults: a changed spec makes a new one", async () => {
 });
 
 test("a deployment", async () => {
-    const { resources, result } = await workload({ kind: "Deployment", replicas: 3 });
+    const { resources, result } = await workload("Deployment", { replicas: 3 });
     assert.deepEqual(resources["w-deployment"], {
         type: "kubernetes:apps/v1:Deployment",
-        parent,
+        parent: parentOf("Deployment"),
         inputs: {
             apiVersion: "apps/v1",
             kind: "Deployment",
@@ -104,10 +104,10 @@ test("a deployment", async () => {
 });
 
 test("a job", async () => {
-    const { resources, result } = await workload({ kind: "Job" });
+    const { resources, result } = await workload("Job");
     assert.deepEqual(resources["w-job"], {
         type: "kubernetes:batch/v1:Job",
-        parent,
+        parent: parentOf("Job"),
         inputs: { apiVersion: "batch/v1", kind: "Job", metadata, spec: { template: template("OnFailure") } },
         options: { provider },
     });
@@ -117,10 +117,10 @@ test("a job", async () => {
 });
 
 test("a daemon set", async () => {
-    const { resources, result } = await workload({ kind: "DaemonSet" });
+    const { resources, result } = await workload("DaemonSet");
     assert.deepEqual(resources["w-daemonset"], {
         type: "kubernetes:apps/v1:DaemonSet",
-        parent,
+        parent: parentOf("DaemonSet"),
         inputs: {
             apiVersion: "apps/v1",
             kind: "DaemonSet",
@@ -134,8 +134,7 @@ test("a daemon set", async () => {
 });
 
 test("a cron job, which nobody waits for", async () => {
-    const { resources, result } = await workload({
-        kind: "CronJob",
+    const { resources, result } = await workload("CronJob", {
         schedule: "*/5 * * * *",
         timeZone: "Europe/Berlin",
         concurrencyPolicy: "Forbid",
@@ -146,7 +145,7 @@ test("a cron job, which nobody waits for", async () => {
     });
     assert.deepEqual(resources["w-cronjob"], {
         type: "kubernetes:batch/v1:CronJob",
-        parent,
+        parent: parentOf("CronJob"),
         inputs: {
             apiVersion: "batch/v1",
             kind: "CronJob",
@@ -169,8 +168,7 @@ test("a cron job, which nobody waits for", async () => {
 });
 
 test("a job's own arguments", async () => {
-    const { resources } = await workload({
-        kind: "Job",
+    const { resources } = await workload("Job", {
         backoffLimit: 0,
         activeDeadlineSeconds: 30,
         waitTimeoutSeconds: 40,
@@ -184,7 +182,7 @@ test("a job's own arguments", async () => {
 });
 
 test("one that is not waited for needs no kubeconfig", async () => {
-    const { resources } = await workload({ wait: false, kubeconfigFile: undefined });
+    const { resources } = await workload("Pod", { wait: false, kubeconfigFile: undefined });
     assert.deepEqual(Object.keys(resources), ["w", "w-pod"]);
 });
 
@@ -192,7 +190,7 @@ test("every argument reaches the pod, which goes with the cluster and waits for 
     const { resources } = await record({ steps }, () => {
         const first = new KindCluster("first");
         const { provider: kubernetes } = inCluster();
-        const args: WasmWorkloadArgs = {
+        const args: WasmPodArgs = {
             image: pulumi.output(image),
             kubeconfigFile,
             appName: "hello",
@@ -221,7 +219,7 @@ test("every argument reaches the pod, which goes with the cluster and waits for 
             node: pulumi.output("krustlet"),
         };
         const opts = { provider: kubernetes, deletedWith: kubernetes, dependsOn: [first] };
-        return new WasmWorkload("w", args, opts).name;
+        return new WasmPod("w", args, opts).name;
     });
     const pod = resources["w-pod"];
     assert.deepEqual(plain(pod.inputs), {
@@ -305,13 +303,13 @@ test("origins are the pod's, not the controller's: a change of them is a roll-ou
     const wanted = { "alpha.wasi.krustlet.dev/allowed-domains": '["https://catfact.ninja"]' };
     const allowedDomains = ["https://catfact.ninja"];
     for (const kind of ["Deployment", "DaemonSet", "Job"] as const) {
-        const { resources } = await workload({ kind, allowedDomains });
+        const { resources } = await workload(kind, { allowedDomains });
         const { inputs } = resources[`w-${kind.toLowerCase()}`];
         const { spec } = inputs as unknown as { spec: { template: { metadata: object } } };
         assert.deepEqual(inputs.metadata, metadata);
         assert.deepEqual(spec.template.metadata, { labels: { app: "w" }, annotations: wanted });
     }
-    const { resources } = await workload({ kind: "CronJob", schedule: "@hourly", allowedDomains });
+    const { resources } = await workload("CronJob", { schedule: "@hourly", allowedDomains });
     const { spec } = resources["w-cronjob"].inputs as unknown as {
         spec: { jobTemplate: { spec: { template: { metadata: object } } } };
     };
@@ -328,10 +326,59 @@ test("Pulumi's own transforms reach the rest of the pod", async () => {
                 return { props: { ...props, spec: { ...spec, priorityClassName: "high" } }, opts };
             },
         ];
-        return new WasmWorkload("w", { image, kubeconfigFile }, { ...inCluster(), transformations }).name;
+        return new WasmPod("w", { image, kubeconfigFile }, { ...inCluster(), transformations }).name;
     });
     assert.deepEqual(resources["w-pod"].inputs.spec, {
         ...podSpec("OnFailure"),
         priorityClassName: "high",
     });
+});
+
+test("labels and annotations are the object's and its pods', beside our own", async () => {
+    const given = { labels: { tier: "front" }, annotations: { "example.com/owner": "team a" } };
+    const labels = { app: "w", tier: "front" };
+    interface Made {
+        metadata: object;
+        spec: { template: { metadata: object }; selector: object };
+    }
+    for (const kind of ["Deployment", "DaemonSet", "Job"] as const) {
+        const { resources } = await workload(kind, given);
+        const { metadata: own, spec } = resources[`w-${kind.toLowerCase()}`].inputs as unknown as Made;
+        assert.deepEqual(own, { ...metadata, labels, annotations: { ...annotations, ...given.annotations } });
+        assert.deepEqual(spec.template.metadata, { labels, annotations: given.annotations });
+        if (kind !== "Job") assert.deepEqual(spec.selector, { matchLabels: { app: "w" } });
+    }
+    const pod = await workload("Pod", { ...given, maxConcurrentRequests: 3 });
+    assert.deepEqual(pod.resources["w-pod"].inputs.metadata, {
+        namespace: "default",
+        labels,
+        annotations: {
+            ...annotations,
+            ...given.annotations,
+            "alpha.wasi.krustlet.dev/max-concurrent-requests": "3",
+        },
+    });
+    const cron = await workload("CronJob", { ...given, schedule: "@hourly" });
+    const { jobTemplate } = cron.resources["w-cronjob"].inputs.spec as { jobTemplate: Made };
+    assert.deepEqual(jobTemplate.metadata, { labels, annotations: given.annotations });
+    assert.deepEqual(jobTemplate.spec.template.metadata, { labels, annotations: given.annotations });
+});
+
+test("labels that are still to come", async () => {
+    const { resources } = await workload("Deployment", {
+        labels: pulumi.output({ tier: pulumi.output("x") }),
+    });
+    assert.deepEqual((resources["w-deployment"].inputs.metadata as { labels: object }).labels, {
+        app: "w",
+        tier: "x",
+    });
+});
+
+test("children are reachable, by the names that the docs give them", async () => {
+    const { result } = await record({ steps }, () => {
+        const { pod, ready } = new WasmPod("w", { image, kubeconfigFile }, inCluster());
+        return { pod: pod.urn, ready: ready?.urn };
+    });
+    assert.match(result.pod, /kubernetes:core\/v1:Pod::w-pod$/);
+    assert.match(result.ready ?? "", /command:local:Command::w-ready$/);
 });

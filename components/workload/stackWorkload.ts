@@ -1,0 +1,99 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { WorkloadKind } from "../../steps/workload/contract";
+import type { KindCluster } from "../cluster/kindCluster";
+import type { KrustletNode } from "../node/krustletNode";
+import type { Checked, PullSecrets, StackRegistry } from "../registry/stackRegistry";
+import type { WasmStackWorkloadArgs } from "../wasmStackArgs";
+import { programOf } from "./programRules";
+import { WasmArtifact } from "./wasmArtifact";
+import { WasmCronJob, type WasmCronJobArgs } from "./wasmCronJob";
+import { WasmDaemonSet } from "./wasmDaemonSet";
+import { WasmDeployment } from "./wasmDeployment";
+import { WasmJob } from "./wasmJob";
+import { WasmPod, type WasmPodArgs } from "./wasmPod";
+
+/** A workload of a stack, of any kind. */
+export type StackWorkload = WasmPod | WasmDeployment | WasmJob | WasmCronJob | WasmDaemonSet;
+
+type Make<A> = new (name: string, args: A, opts: pulumi.ComponentResourceOptions) => StackWorkload;
+
+const components: Record<WorkloadKind, Make<WasmPodArgs & WasmCronJobArgs>> = {
+    Pod: WasmPod,
+    Deployment: WasmDeployment,
+    Job: WasmJob,
+    CronJob: WasmCronJob,
+    DaemonSet: WasmDaemonSet,
+};
+
+/** The workload's artifact, built and pushed, or looked up; undefined where its module is given by digest. */
+export function stackArtifact(
+    name: string,
+    workload: WasmStackWorkloadArgs,
+    registry: StackRegistry,
+    checked: Checked,
+    parent: pulumi.ComponentResource,
+): WasmArtifact | undefined {
+    if (workload.image !== undefined) return undefined;
+    const { insecureRegistries, trustedCaFile, dockerConfigFile } = registry;
+    const origin =
+        workload.reference === undefined
+            ? {
+                  file: workload.file && checked(workload.file),
+                  source: workload.source && checked(workload.source),
+                  registry: registry.address,
+                  repository: workload.repository ?? workload.name,
+                  tag: workload.tag,
+                  deleteTag: workload.deleteTag,
+                  registryInstance: registry.instance,
+              }
+            : { reference: checked(workload.reference) };
+    return new WasmArtifact(
+        `${name}-${workload.name}-artifact`,
+        { ...origin, insecureRegistries, trustedCaFile, dockerConfigFile },
+        { parent },
+    );
+}
+
+/** Runs a workload on its node, or on any of several. */
+export function stackWorkload(
+    name: string,
+    workload: WasmStackWorkloadArgs,
+    image: pulumi.Input<string>,
+    nodes: Record<string, KrustletNode>,
+    cluster: KindCluster,
+    pull: PullSecrets,
+    parent: pulumi.ComponentResource,
+): StackWorkload {
+    const { name: appName, kind = "Pod", node } = workload;
+    const all = Object.values(nodes);
+    const chosen = all.length === 1 ? all[0] : node === undefined ? undefined : nodes[node];
+    const args = {
+        ...programOf(workload),
+        image,
+        appName,
+        node: chosen?.hostname,
+        imagePullSecrets: joined(workload.imagePullSecrets, pull(workload)),
+        ...(kind !== "CronJob" && { kubeconfigFile: cluster.kubeconfigFile }),
+    };
+    return new components[kind](
+        `${name}-${appName}`,
+        // The rules have seen that it has what its kind has, and nothing else.
+        args as WasmPodArgs & WasmCronJobArgs,
+        {
+            parent,
+            provider: cluster.provider,
+            deletedWith: cluster.provider,
+            // It is scheduled when there is a node for it, and deleted while that still runs.
+            dependsOn: chosen ? [chosen] : all,
+        },
+    );
+}
+
+/** Both lists in one; undefined where there is neither. */
+function joined(
+    given: pulumi.Input<pulumi.Input<string>[]> | undefined,
+    made: pulumi.Output<string[]> | undefined,
+): pulumi.Input<pulumi.Input<string>[]> | undefined {
+    if (given === undefined || made === undefined) return given ?? made;
+    return pulumi.all([pulumi.output(given), made]).apply((lists) => lists.flat());
+}

@@ -1,0 +1,62 @@
+import type { local } from "@pulumi/command";
+import * as kubernetes from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
+import { awaitReady, logsCommand, workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
+
+export interface WasmDaemonSetArgs extends WasmWorkloadArgs, WasmAwaitArgs {}
+
+const children = new Children<{ object: kubernetes.apps.v1.DaemonSet; ready: local.Command | undefined }>();
+
+/**
+ * A WebAssembly program that runs for good, in a pod on each Wasm node of the cluster. A change rolls out node by node; the update waits
+ * until all pods are of the newest state and available.
+ *
+ * @example
+ * new WasmDaemonSet("hello",
+ *     { image: artifact.reference, kubeconfigFile: cluster.kubeconfigFile },
+ *     { provider: cluster.provider, deletedWith: cluster.provider });
+ */
+export class WasmDaemonSet extends pulumi.ComponentResource {
+    /** Name of the Kubernetes object. */
+    readonly name: pulumi.Output<string>;
+    /** Its namespace. */
+    readonly namespace: pulumi.Output<string>;
+    /** Shows its log. Wants a KUBECONFIG for the cluster. */
+    readonly logsCommand: pulumi.Output<string>;
+
+    /** @param opts `provider` must be the cluster's Kubernetes provider. */
+    constructor(name: string, args: WasmDaemonSetArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("krustlet-stack:index:WasmDaemonSet", name, {}, opts);
+        const {
+            args: checked,
+            metadata,
+            selector,
+            template,
+            opts: inCluster,
+        } = workload(this, "DaemonSet", name, args, "Always", opts);
+
+        const object = new kubernetes.apps.v1.DaemonSet(
+            `${name}-daemonset`,
+            { metadata, spec: { selector, template } },
+            inCluster,
+        );
+        const ready = awaitReady(this, "DaemonSet", name, checked, object);
+        children.keep(this, { object, ready });
+        this.name = object.metadata.name;
+        this.namespace = object.metadata.namespace;
+        this.logsCommand = logsCommand("DaemonSet", object);
+
+        this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
+    }
+
+    /** The DaemonSet: `<name>-daemonset`. */
+    get daemonSet(): kubernetes.apps.v1.DaemonSet {
+        return children.of(this).object;
+    }
+
+    /** The Command that waits for it, unless `wait` is false: `<name>-ready`. */
+    get ready(): local.Command | undefined {
+        return children.of(this).ready;
+    }
+}

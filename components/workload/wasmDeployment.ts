@@ -1,0 +1,63 @@
+import type { local } from "@pulumi/command";
+import * as kubernetes from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
+import type { WasmReplicasArgs } from "./programArgs";
+import { awaitReady, logsCommand, workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
+
+export interface WasmDeploymentArgs extends WasmWorkloadArgs, WasmAwaitArgs, WasmReplicasArgs {}
+
+const children = new Children<{ object: kubernetes.apps.v1.Deployment; ready: local.Command | undefined }>();
+
+/**
+ * A WebAssembly program that runs for good, in as many pods on the cluster's Wasm nodes as `replicas` says. A change rolls out as Kubernetes
+ * does it: new pods come before old ones go. The update waits until all are of the newest state and available.
+ *
+ * @example
+ * new WasmDeployment("hello",
+ *     { image: artifact.reference, replicas: 2, kubeconfigFile: cluster.kubeconfigFile },
+ *     { provider: cluster.provider, deletedWith: cluster.provider });
+ */
+export class WasmDeployment extends pulumi.ComponentResource {
+    /** Name of the Kubernetes object. */
+    readonly name: pulumi.Output<string>;
+    /** Its namespace. */
+    readonly namespace: pulumi.Output<string>;
+    /** Shows its log. Wants a KUBECONFIG for the cluster. */
+    readonly logsCommand: pulumi.Output<string>;
+
+    /** @param opts `provider` must be the cluster's Kubernetes provider. */
+    constructor(name: string, args: WasmDeploymentArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("krustlet-stack:index:WasmDeployment", name, {}, opts);
+        const {
+            args: checked,
+            metadata,
+            selector,
+            template,
+            opts: inCluster,
+        } = workload(this, "Deployment", name, args, "Always", opts);
+
+        const object = new kubernetes.apps.v1.Deployment(
+            `${name}-deployment`,
+            { metadata, spec: { replicas: checked.replicas ?? 1, selector, template } },
+            inCluster,
+        );
+        const ready = awaitReady(this, "Deployment", name, checked, object);
+        children.keep(this, { object, ready });
+        this.name = object.metadata.name;
+        this.namespace = object.metadata.namespace;
+        this.logsCommand = logsCommand("Deployment", object);
+
+        this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
+    }
+
+    /** The Deployment: `<name>-deployment`. */
+    get deployment(): kubernetes.apps.v1.Deployment {
+        return children.of(this).object;
+    }
+
+    /** The Command that waits for it, unless `wait` is false: `<name>-ready`. */
+    get ready(): local.Command | undefined {
+        return children.of(this).ready;
+    }
+}

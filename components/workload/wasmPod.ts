@@ -1,0 +1,77 @@
+import type { local } from "@pulumi/command";
+import * as kubernetes from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
+import { together } from "./podTemplate";
+import type { RestartPolicy, WasmDeadlineArgs } from "./programArgs";
+import { awaitReady, logsCommand, workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
+
+export interface WasmPodArgs extends WasmWorkloadArgs, WasmAwaitArgs, WasmDeadlineArgs {
+    /** `OnFailure`, `Always` or `Never`. Default: `OnFailure`. */
+    restartPolicy?: RestartPolicy;
+}
+
+const children = new Children<{ object: kubernetes.core.v1.Pod; ready: local.Command | undefined }>();
+
+/**
+ * A WebAssembly program as one pod on the cluster's Wasm nodes. It is complete when the program ends with exit code 0; the update waits until
+ * it is Ready or complete.
+ *
+ * A pod cannot be changed, so a change makes a new one under a new name, and deletes the old one when that is Ready.
+ *
+ * @example
+ * new WasmPod("hello",
+ *     { image: artifact.reference, kubeconfigFile: cluster.kubeconfigFile },
+ *     { provider: cluster.provider, deletedWith: cluster.provider });
+ */
+export class WasmPod extends pulumi.ComponentResource {
+    /** Name of the Kubernetes object. */
+    readonly name: pulumi.Output<string>;
+    /** Its namespace. */
+    readonly namespace: pulumi.Output<string>;
+    /** Shows its log. Wants a KUBECONFIG for the cluster. */
+    readonly logsCommand: pulumi.Output<string>;
+
+    /** @param opts `provider` must be the cluster's Kubernetes provider. */
+    constructor(name: string, args: WasmPodArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("krustlet-stack:index:WasmPod", name, {}, opts);
+        const {
+            args: checked,
+            metadata,
+            template,
+            opts: inCluster,
+        } = workload(this, "Pod", name, args, "OnFailure", opts);
+
+        const object = new kubernetes.core.v1.Pod(
+            `${name}-pod`,
+            {
+                metadata: {
+                    ...metadata,
+                    annotations: together(template.metadata.annotations, metadata.annotations),
+                },
+                spec: { ...template.spec, activeDeadlineSeconds: checked.activeDeadlineSeconds },
+            },
+            // The API lets a pod's image be changed in place, and the program would start anew in the old pod, its log gone; of changed
+            // annotations it would see nothing. Its name is the provider's choice, so that the new one can be there before the
+            // old one goes.
+            { ...inCluster, replaceOnChanges: ["spec", "metadata.annotations"] },
+        );
+        const ready = awaitReady(this, "Pod", name, checked, object);
+        children.keep(this, { object, ready });
+        this.name = object.metadata.name;
+        this.namespace = object.metadata.namespace;
+        this.logsCommand = logsCommand("Pod", object);
+
+        this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
+    }
+
+    /** The Pod: `<name>-pod`. */
+    get pod(): kubernetes.core.v1.Pod {
+        return children.of(this).object;
+    }
+
+    /** The Command that waits for it, unless `wait` is false: `<name>-ready`. */
+    get ready(): local.Command | undefined {
+        return children.of(this).ready;
+    }
+}

@@ -1,0 +1,143 @@
+import type { types } from "@pulumi/kubernetes";
+import type { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { WorkloadKind } from "../../steps/workload/contract";
+import { clusterObjectOptions } from "../options";
+import * as rules from "../rules";
+import { stepResource } from "../step";
+import { checkArgs, required, text, type Rules } from "../validation";
+import { APP_LABEL, podTemplate, together, WAIT_FOR, type Texts } from "./podTemplate";
+import type { RestartPolicy, WasmProgramArgs, WasmWaitArgs } from "./programArgs";
+import { programProblems, rulesOf } from "./programRules";
+
+/** Arguments of every workload that is a component of its own. */
+export interface WasmWorkloadArgs extends WasmProgramArgs {
+    /**
+     * The module, by digest: `WasmArtifact.reference`. Required. Example: `localhost:5001/demo/hello-wasm@sha256:…`.
+     */
+    image: pulumi.Input<string>;
+    /** Name of the container, and value of the label `app`. Default: the component's name. */
+    appName?: pulumi.Input<string>;
+    /** Host name of the node that it must run on: `KrustletNode.hostname`. Default: any Wasm node. */
+    node?: pulumi.Input<string>;
+}
+
+/** Arguments of a workload that the update waits for. */
+export interface WasmAwaitArgs extends WasmWaitArgs {
+    /**
+     * Path of a kubeconfig for the cluster, with which the workload is waited for: `KindCluster.kubeconfigFile`. Required unless
+     * `wait` is false. Example: `~/.kube/config`.
+     */
+    kubeconfigFile?: pulumi.Input<string>;
+}
+
+/** How long a workload may take to be Ready or complete, in seconds. */
+const WAIT_SECONDS = 600;
+
+/** What the provider waits for: nothing but that the object is there. awaitWorkload does the rest. */
+const thereAtOnce = { [WAIT_FOR]: "jsonpath={.metadata.uid}" };
+
+/** The arguments of any kind, when they have been checked. */
+type CheckedArgs = WasmWorkloadArgs & WasmAwaitArgs & { restartPolicy?: RestartPolicy };
+
+/** What the component of any kind makes its object of. */
+export interface Workload<A> {
+    /** The arguments, checked. */
+    args: A;
+    metadata: {
+        namespace: pulumi.Input<string>;
+        labels?: pulumi.Input<Texts>;
+        annotations?: pulumi.Input<Texts>;
+    };
+    selector: { matchLabels: Record<string, pulumi.Input<string>> };
+    template: ReturnType<typeof podTemplate>;
+    /** Options of the object. */
+    opts: pulumi.CustomResourceOptions;
+}
+
+/**
+ * Checks the arguments of a workload's component, and says what its object is made of: a pod that tolerates the taints of Wasm nodes and
+ * selects them, for tolerations alone let the scheduler put it on an ordinary node as well.
+ */
+export function workload<A extends WasmWorkloadArgs>(
+    component: pulumi.ComponentResource,
+    kind: WorkloadKind,
+    name: string,
+    args: A,
+    restartPolicy: RestartPolicy,
+    opts: pulumi.ComponentResourceOptions | undefined,
+): Workload<A> {
+    const type = `Wasm${kind}`;
+    const own: Rules<WasmWorkloadArgs> = {
+        ...rulesOf(kind),
+        image: required(rules.imageByDigest, "artifact.reference"),
+        appName: rules.dnsLabel,
+        node: rules.nodeName,
+    };
+    const awaited = kind !== "CronJob";
+    const { kubeconfigFile, wait } = args as WasmAwaitArgs;
+    const blind = awaited && kubeconfigFile === undefined && wait !== false;
+    const message = "is missing; for example cluster.kubeconfigFile, or set wait to false";
+    const checked: CheckedArgs = checkArgs<A>(
+        type,
+        name,
+        args,
+        { ...own, ...(awaited && { kubeconfigFile: text }) } as Rules<A>,
+        [...programProblems(args), ...(blind ? [{ path: "kubeconfigFile", message }] : [])],
+    );
+    const labels = { [APP_LABEL]: checked.appName ?? name };
+    return {
+        args: checked as A & CheckedArgs,
+        metadata: {
+            namespace: checked.namespace ?? "default",
+            labels: together(checked.labels, labels),
+            annotations: together(checked.annotations, thereAtOnce),
+        },
+        selector: { matchLabels: labels },
+        template: podTemplate({
+            ...checked,
+            name: checked.appName ?? name,
+            restartPolicy: checked.restartPolicy ?? restartPolicy,
+        }),
+        opts: { ...clusterObjectOptions(component, type, name, opts), dependsOn: opts?.dependsOn },
+    };
+}
+
+/**
+ * Waits until a workload is Ready or complete, at each roll-out: for another object, and for another state of the same one. Where it
+ * does not get there, the error shows the pods, their events and their last log lines.
+ */
+export function awaitReady(
+    component: pulumi.ComponentResource,
+    kind: WorkloadKind,
+    name: string,
+    { wait, waitTimeoutSeconds, kubeconfigFile }: WasmAwaitArgs,
+    { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
+): local.Command | undefined {
+    if (wait === false || kubeconfigFile === undefined) return undefined;
+    return stepResource(
+        `${name}-ready`,
+        {
+            create: "awaitWorkload",
+            input: {
+                kubeconfigFile,
+                kind,
+                namespace: metadata.namespace,
+                name: metadata.name,
+                uid: metadata.uid,
+                // Pods of older clusters have none.
+                generation: pulumi.output(metadata.generation).apply((known?: number) => known ?? 0),
+                timeoutSeconds: waitTimeoutSeconds ?? WAIT_SECONDS,
+            },
+        },
+        { parent: component },
+    ).command;
+}
+
+/** Shows the log of a workload. Wants a KUBECONFIG for the cluster. */
+export function logsCommand(
+    kind: WorkloadKind,
+    { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
+): pulumi.Output<string> {
+    return pulumi.interpolate`kubectl logs --namespace ${metadata.namespace} ${kind.toLowerCase()}/${metadata.name}`;
+}

@@ -1,5 +1,12 @@
 /** The library: components that bring up a Kubernetes with Wasm nodes, together (WasmStack) or each on its own. */
-export { KindCluster, type KindClusterArgs } from "./cluster/kindCluster";
+export type { Cluster, HostedRegistry, InCluster } from "./cluster/cluster";
+export {
+    KindCluster,
+    type KindClusterArgs,
+    type KindNodeArgs,
+    type KindPortMappingArgs,
+} from "./cluster/kindCluster";
+export { KindNodeRole, PortProtocol } from "../steps/cluster/contract";
 export { CertificateApproval, type CertificateApprovalArgs } from "./node/certificateApproval";
 export { KrustletBootstrap, type KrustletBootstrapArgs } from "./node/krustletBootstrap";
 export { KrustletNode, type KrustletNodeArgs } from "./node/krustletNode";

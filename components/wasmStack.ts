@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { WorkloadKind } from "../steps/workload/contract";
+import type { Cluster } from "./cluster/cluster";
 import { KindCluster } from "./cluster/kindCluster";
 import { CLUSTER_NAME, NODE_IMAGE, NODE_NAME, NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "./defaults";
 import { defaultStateDir, owner } from "./names";
@@ -37,9 +38,9 @@ export interface WasmStackWorkload {
  * new WasmStack("wasm", { workloads: [{ name: "hello-wasm", source: "workloads/hello-world" }] });
  */
 export class WasmStack extends pulumi.ComponentResource {
-    /** Absolute path of the file with the cluster's admin kubeconfig: see KindCluster. */
+    /** Absolute path of the file with the cluster's admin kubeconfig: see Cluster. */
     readonly kubeconfigFile: pulumi.Output<string>;
-    /** Name of the kind cluster. */
+    /** Name of the cluster. */
     readonly clusterName: pulumi.Output<string>;
     /** Names of the Wasm nodes, known when they are Ready. */
     readonly nodeNames: pulumi.Output<string[]>;
@@ -133,7 +134,7 @@ export class WasmStack extends pulumi.ComponentResource {
         return this.preflight.apply(() => value) as pulumi.Output<T>;
     }
 
-    private cluster(name: string, { cluster = {} }: WasmStackArgs): KindCluster {
+    private cluster(name: string, { cluster = {} }: WasmStackArgs): Cluster {
         return new KindCluster(
             `${name}-cluster`,
             {
@@ -145,26 +146,26 @@ export class WasmStack extends pulumi.ComponentResource {
         );
     }
 
-    private node(name: string, node: NamedNode, cluster: KindCluster, registry: StackRegistry): KrustletNode {
+    private node(name: string, node: NamedNode, cluster: Cluster, registry: StackRegistry): KrustletNode {
         const { name: nodeName, ip, trustedCaFile, ...rest } = node;
         return new KrustletNode(
             `${name}-${nodeName}`,
             {
                 ...rest,
                 nodeName,
-                nodeIp: ip ?? cluster.gatewayAddress,
+                nodeIp: ip ?? cluster.nodeAddress,
                 kubeconfigFile: cluster.kubeconfigFile,
                 clusterIdentity: cluster.identity,
                 insecureRegistries: registry.insecureRegistries,
                 trustedCaFile: trustedCaFile ?? registry.trustedCaFile,
             },
-            { parent: this, provider: cluster.provider, deletedWith: cluster.provider },
+            { parent: this, ...cluster.inCluster() },
         );
     }
 
     /** For manifests that come from elsewhere. */
-    private runtimeClass(name: string, { provider }: KindCluster): void {
-        new WasmRuntimeClass(`${name}-runtime`, {}, { parent: this, provider, deletedWith: provider });
+    private runtimeClass(name: string, cluster: Cluster): void {
+        new WasmRuntimeClass(`${name}-runtime`, {}, { parent: this, ...cluster.inCluster() });
     }
 }
 

@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { WorkloadKind } from "../steps/workload/contract";
-import type { KindClusterArgs } from "./cluster/kindCluster";
+import { kindClusterProblems, kindClusterRules, type KindClusterArgs } from "./cluster/kindCluster";
 import { NODE_NAME, NODE_PORT } from "./defaults";
 import type { LocalRegistryArgs } from "./registry/localRegistry";
 import * as rules from "./rules";
@@ -150,16 +150,7 @@ const workloadRules = (kind: WorkloadKind | undefined): Rules<WasmStackWorkloadA
 });
 
 const stackRules: Rules<WasmStackArgs> = {
-    cluster: object({
-        name: rules.clusterName,
-        image: rules.image,
-        waitSeconds: rules.seconds,
-        kubeconfigFile: text,
-        mergeKubeconfigFile: text,
-        kubeadmConfigPatches: rules.texts,
-        containerdConfigPatches: rules.texts,
-        verifyKubelets: boolean,
-    } satisfies Rules<KindClusterArgs>),
+    cluster: object(kindClusterRules),
     registry: object({
         port: rules.port,
         image: rules.image,
@@ -183,6 +174,7 @@ export function wasmStackProblems(args: WasmStackArgs): Problem[] {
     const workloads = items(args.workloads, []);
     return [
         ...wrong,
+        ...kindClusterProblems(Object(args.cluster) as KindClusterArgs, "cluster."),
         ...registryProblems(args.registry),
         ...nodeProblems(nodes),
         ...workloadsProblems(workloads, nodes),

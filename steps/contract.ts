@@ -7,10 +7,10 @@
  */
 
 import type {
+    ClusterOutput,
     KeepKubeconfigInput,
     KeepKubeconfigOutput,
     KindClusterInput,
-    KindClusterOutput,
     KubeletApprovalInput,
     KubeletApprovalOutput,
 } from "./cluster/contract";
@@ -51,7 +51,7 @@ import type {
     ResolveArtifactOutput,
 } from "./workload/contract";
 
-export type * from "./cluster/contract";
+export * from "./cluster/contract";
 export type * from "./host/contract";
 export type * from "./node/contract";
 export type * from "./registry/contract";
@@ -60,7 +60,7 @@ export type * from "./workload/contract";
 /** Every step: its input and its output. */
 export interface Steps {
     preflight: { input: PreflightInput; output: PreflightOutput };
-    createKindCluster: { input: KindClusterInput; output: KindClusterOutput };
+    createKindCluster: { input: KindClusterInput; output: ClusterOutput };
     deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
     keepKubeconfig: { input: KeepKubeconfigInput; output: KeepKubeconfigOutput };
     approveKubeletCertificates: { input: KubeletApprovalInput; output: KubeletApprovalOutput };

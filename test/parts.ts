@@ -3,7 +3,7 @@ import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
 import { REGISTRY_ENVIRONMENT } from "../components/defaults";
-import type { KindClusterInput, KindClusterOutput, Steps } from "../steps/contract";
+import type { KindClusterInput, ClusterOutput, Steps } from "../steps/contract";
 import { run } from "../steps/lib/run";
 import { NODE_IMAGE, REGISTRY_IMAGE } from "../tools/versions";
 import type { SuiteContext } from "./suites";
@@ -127,7 +127,7 @@ export async function runStep<N extends keyof Steps>(
 export async function withTestCluster<T>(
     context: SuiteContext,
     name: string,
-    use: (cluster: KindClusterOutput) => Promise<T>,
+    use: (cluster: ClusterOutput) => Promise<T>,
 ): Promise<T> {
     const dir = await fs.mkdtemp(path.join(os.tmpdir(), `${name}-`));
     const input: KindClusterInput = {

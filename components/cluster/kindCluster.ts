@@ -1,10 +1,20 @@
 import * as pulumi from "@pulumi/pulumi";
-import * as kubernetes from "@pulumi/kubernetes";
+import type * as kubernetes from "@pulumi/kubernetes";
+import { KindNodeRole, PortProtocol } from "../../steps/contract";
 import { CLUSTER_NAME, NODE_IMAGE } from "../defaults";
 import { defaultKubeconfigFile, owner } from "../names";
+import { RegistryHosting } from "../registry/registryHosting";
 import * as rules from "../rules";
 import { stepInvoke, stepResource } from "../step";
-import { boolean, checkArgs, text } from "../validation";
+import { boolean, checkArgs, text, type Problem, type Rules } from "../validation";
+import {
+    clusterOutputs,
+    clusterProvider,
+    type Cluster,
+    type HostedRegistry,
+    type InCluster,
+} from "./cluster";
+import { nodesProblems, nodesRule, portMappingProblems, portMappingsRule } from "./kindRules";
 
 export interface KindClusterArgs {
     /**
@@ -48,10 +58,60 @@ export interface KindClusterArgs {
      * Needs Kubernetes 1.32 or later. Default: true.
      */
     verifyKubelets?: pulumi.Input<boolean>;
+    /**
+     * kind's own nodes, one of them at least a control plane. Several control planes get a load balancer of kind's, an image more.
+     * Other nodes make another cluster. Default: one control plane. Example: `[{ role: "control-plane" }, { role: "worker" }]`.
+     */
+    nodes?: pulumi.Input<pulumi.Input<KindNodeArgs>[]>;
+    /**
+     * Ports of the first control plane, a NodePort say, that this host listens on too: kind's `extraPortMappings`. Others make
+     * another cluster. Default: none. Example: `[{ containerPort: 30080, hostPort: 8080 }]`.
+     */
+    portMappings?: pulumi.Input<pulumi.Input<KindPortMappingArgs>[]>;
+}
+
+/** A node of a kind cluster. */
+export interface KindNodeArgs {
+    /** What it is: `control-plane` or `worker`. Required. */
+    role: pulumi.Input<KindNodeRole>;
+}
+
+/** A port of a kind node that this host listens on too. */
+export interface KindPortMappingArgs {
+    /** Port in the node. Required. Example: `30080`. */
+    containerPort: pulumi.Input<number>;
+    /** Port of this host. Required. Example: `8080`. */
+    hostPort: pulumi.Input<number>;
+    /** IPv4 address of this host to listen on; `0.0.0.0` is all of them. Default: `127.0.0.1`. */
+    listenAddress?: pulumi.Input<string>;
+    /** What the port speaks: `TCP`, `UDP` or `SCTP`. Default: `TCP`. */
+    protocol?: pulumi.Input<PortProtocol>;
+}
+
+/** What each argument may be. */
+export const kindClusterRules: Rules<KindClusterArgs> = {
+    name: rules.clusterName,
+    image: rules.image,
+    waitSeconds: rules.seconds,
+    kubeconfigFile: text,
+    mergeKubeconfigFile: text,
+    kubeadmConfigPatches: rules.texts,
+    containerdConfigPatches: rules.texts,
+    verifyKubelets: boolean,
+    nodes: nodesRule,
+    portMappings: portMappingsRule,
+};
+
+/** What the arguments may not be together. */
+export function kindClusterProblems({ nodes, portMappings }: KindClusterArgs, path = ""): Problem[] {
+    return [
+        ...nodesProblems(nodes, `${path}nodes`),
+        ...portMappingProblems(portMappings, `${path}portMappings`),
+    ];
 }
 
 /**
- * A Kubernetes cluster of one node in Docker, made by kind.
+ * A Kubernetes cluster in Docker, made by kind.
  *
  * A cluster of the same name that another stack or person made is never touched: the update fails and says so.
  *
@@ -59,7 +119,7 @@ export interface KindClusterArgs {
  * const cluster = new KindCluster("cluster", { name: "demo" });
  * new kubernetes.core.v1.Namespace("apps", {}, { provider: cluster.provider, deletedWith: cluster.provider });
  */
-export class KindCluster extends pulumi.ComponentResource {
+export class KindCluster extends pulumi.ComponentResource implements Cluster {
     /** Name of the cluster. */
     readonly name: pulumi.Output<string>;
     /**
@@ -74,9 +134,9 @@ export class KindCluster extends pulumi.ComponentResource {
     /** Kubernetes version of the control plane: `v1.36.4`. */
     readonly kubernetesVersion: pulumi.Output<string>;
     /** Docker network of the cluster's containers: `kind`. */
-    readonly network: pulumi.Output<string>;
+    readonly network: pulumi.Output<string | undefined>;
     /** IPv4 address of this host on that network: where the API server reaches a node that is a process on this host. */
-    readonly gatewayAddress: pulumi.Output<string>;
+    readonly nodeAddress: pulumi.Output<string>;
     /** Differs for each cluster that was ever made, the same name or not (UID of its kube-system namespace). */
     readonly identity: pulumi.Output<string>;
     /**
@@ -89,16 +149,7 @@ export class KindCluster extends pulumi.ComponentResource {
 
     constructor(name: string, args: KindClusterArgs = {}, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:KindCluster", name, {}, opts);
-        const checked = checkArgs("KindCluster", name, args, {
-            name: rules.clusterName,
-            image: rules.image,
-            waitSeconds: rules.seconds,
-            kubeconfigFile: text,
-            mergeKubeconfigFile: text,
-            kubeadmConfigPatches: rules.texts,
-            containerdConfigPatches: rules.texts,
-            verifyKubelets: boolean,
-        });
+        const checked = checkArgs("KindCluster", name, args, kindClusterRules, kindClusterProblems(args));
         const clusterName = pulumi.output(checked.name ?? CLUSTER_NAME);
         const kubeconfigFile = pulumi.output(
             checked.kubeconfigFile ?? clusterName.apply(defaultKubeconfigFile),
@@ -107,6 +158,14 @@ export class KindCluster extends pulumi.ComponentResource {
         const kubeadmConfigPatches = pulumi.output(checked.kubeadmConfigPatches ?? []);
         const containerdConfigPatches = pulumi.output(checked.containerdConfigPatches ?? []);
         const verifyKubelets = pulumi.output(checked.verifyKubelets ?? true);
+        const nodes = pulumi.output(checked.nodes ?? [{ role: KindNodeRole.ControlPlane }]);
+        const portMappings = pulumi.output(checked.portMappings ?? []).apply((mappings) =>
+            mappings.map((mapping) => ({
+                ...mapping,
+                listenAddress: mapping.listenAddress ?? "127.0.0.1",
+                protocol: mapping.protocol ?? PortProtocol.TCP,
+            })),
+        );
 
         const cluster = stepResource(
             `${name}-kind`,
@@ -123,9 +182,19 @@ export class KindCluster extends pulumi.ComponentResource {
                     kubeadmConfigPatches,
                     containerdConfigPatches,
                     verifyKubelets,
+                    nodes,
+                    portMappings,
                 },
                 // What cannot be changed in a cluster that stands.
-                triggers: [clusterName, image, kubeadmConfigPatches, containerdConfigPatches, verifyKubelets],
+                triggers: [
+                    clusterName,
+                    image,
+                    kubeadmConfigPatches,
+                    containerdConfigPatches,
+                    verifyKubelets,
+                    nodes,
+                    portMappings,
+                ],
             },
             { parent: this },
         );
@@ -134,24 +203,16 @@ export class KindCluster extends pulumi.ComponentResource {
             { clusterName, owner: owner(), kubeconfigFile },
             { parent: this },
         );
-        // Whoever reads the file does so when it is there (again).
-        this.kubeconfigFile = pulumi
-            .all([cluster.output.kubeconfigFile, kept])
-            .apply(([absolutePath]) => absolutePath);
-        this.name = cluster.output.name;
-        this.context = cluster.output.context;
-        this.server = cluster.output.server;
-        this.kubernetesVersion = cluster.output.kubernetesVersion;
-        this.network = cluster.output.network;
-        this.gatewayAddress = cluster.output.gatewayAddress;
-        this.identity = cluster.output.identity;
-
-        // The provider would else take a cluster that was made anew under the same name for the old one.
-        this.provider = new kubernetes.Provider(
-            `${name}-provider`,
-            { kubeconfig: this.kubeconfigFile, clusterIdentifier: this.identity },
-            { parent: this },
-        );
+        const outputs = clusterOutputs(cluster.output, kept);
+        this.name = outputs.name;
+        this.kubeconfigFile = outputs.kubeconfigFile;
+        this.context = outputs.context;
+        this.server = outputs.server;
+        this.kubernetesVersion = outputs.kubernetesVersion;
+        this.network = outputs.network;
+        this.nodeAddress = outputs.nodeAddress;
+        this.identity = outputs.identity;
+        this.provider = clusterProvider(name, outputs, this);
 
         // Nothing waits for it: only what reads the logs of kind's own nodes could.
         stepResource(
@@ -170,15 +231,26 @@ export class KindCluster extends pulumi.ComponentResource {
             { parent: this },
         );
 
-        this.registerOutputs({
-            name: this.name,
-            kubeconfigFile: this.kubeconfigFile,
-            context: this.context,
-            server: this.server,
-            kubernetesVersion: this.kubernetesVersion,
-            network: this.network,
-            gatewayAddress: this.gatewayAddress,
-            identity: this.identity,
-        });
+        this.registerOutputs({ ...outputs });
+    }
+
+    /** What is in the cluster goes with it. */
+    inCluster(): InCluster {
+        return { provider: this.provider, deletedWith: this.provider };
+    }
+
+    /** kind's nodes are containers of this host's Docker, which can be told of another one there. */
+    hostRegistry(
+        name: string,
+        registry: HostedRegistry,
+        opts: pulumi.ComponentResourceOptions,
+    ): RegistryHosting {
+        const hosting = {
+            ...registry,
+            clusterName: this.name,
+            clusterIdentity: this.identity,
+            network: this.network.apply((network) => network ?? "kind"),
+        };
+        return new RegistryHosting(name, hosting, { ...opts, ...this.inCluster() });
     }
 }

@@ -49,7 +49,7 @@ const TOKEN_SECONDS = 86_400;
  *
  * @example
  * new CertificateApproval("certificates", { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity,
- *     nodeName: "krustlet", nodeIp: cluster.gatewayAddress, bootstrapGroup: join.group, stateDir: "~/nodes/krustlet" },
+ *     nodeName: "krustlet", nodeIp: cluster.nodeAddress, bootstrapGroup: join.group, stateDir: "~/nodes/krustlet" },
  *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class CertificateApproval extends pulumi.ComponentResource {
@@ -70,7 +70,7 @@ export class CertificateApproval extends pulumi.ComponentResource {
             kubeconfigFile: required(text, "cluster.kubeconfigFile"),
             clusterIdentity: required(text, "cluster.identity"),
             nodeName: required(rules.nodeName, '"krustlet"'),
-            nodeIp: required(rules.ipv4, "cluster.gatewayAddress"),
+            nodeIp: required(rules.ipv4, "cluster.nodeAddress"),
             bootstrapGroup: required(text, "bootstrap.group"),
             stateDir: required(text, '"~/nodes/krustlet"'),
             agentPid: integer(1, 2 ** 31),

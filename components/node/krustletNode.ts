@@ -15,7 +15,7 @@ export interface KrustletNodeArgs {
     clusterIdentity: pulumi.Input<string>;
     /**
      * IPv4 address of this host that the node announces and listens on; the API server must reach it. Required. For a kind
-     * cluster: `KindCluster.gatewayAddress`.
+     * cluster: `KindCluster.nodeAddress`.
      */
     nodeIp: pulumi.Input<string>;
     /** Name of the node, unique in its cluster. Another name makes another node. Default: `krustlet`. */
@@ -67,7 +67,7 @@ export interface KrustletNodeArgs {
  *
  * @example
  * new KrustletNode("node",
- *     { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity, nodeIp: cluster.gatewayAddress },
+ *     { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity, nodeIp: cluster.nodeAddress },
  *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class KrustletNode extends pulumi.ComponentResource {
@@ -91,7 +91,7 @@ export class KrustletNode extends pulumi.ComponentResource {
         const checked = checkArgs("KrustletNode", name, args, {
             kubeconfigFile: required(text, "cluster.kubeconfigFile"),
             clusterIdentity: required(text, "cluster.identity"),
-            nodeIp: required(rules.ipv4, "cluster.gatewayAddress"),
+            nodeIp: required(rules.ipv4, "cluster.nodeAddress"),
             nodeName: rules.nodeName,
             port: rules.port,
             maxPods: integer(1, 1000),

@@ -1,10 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { KindCluster } from "../cluster/kindCluster";
+import type { Cluster } from "../cluster/cluster";
 import { REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults";
 import { ownName } from "../names";
 import type { WasmStackRegistryArgs } from "../wasmStackArgs";
 import { LocalRegistry, localRegistryAddress } from "./localRegistry";
-import { RegistryHosting } from "./registryHosting";
 import { RegistryPullSecret, secretNameOf } from "./registryPullSecret";
 
 /** The registry of a stack, made or found, as the rest of the stack needs it. */
@@ -59,24 +58,19 @@ export function stackRegistry(
     };
 }
 
-/** Lets kind's own nodes pull from the registry too, where it is in a container on this host. */
+/** Lets the cluster's own nodes pull from the registry too, where it is in a container on this host and they can be told. */
 export function hostRegistry(
     name: string,
     registry: StackRegistry,
-    cluster: KindCluster,
+    cluster: Cluster,
     parent: pulumi.ComponentResource,
 ): void {
     if (registry.containerName === undefined) return;
-    new RegistryHosting(
+    const { address, containerName } = registry;
+    cluster.hostRegistry?.(
         `${name}-registry-hosting`,
-        {
-            address: registry.address.apply(hostOf),
-            containerName: registry.containerName,
-            clusterName: cluster.name,
-            clusterIdentity: cluster.identity,
-            network: cluster.network,
-        },
-        { parent, provider: cluster.provider, deletedWith: cluster.provider },
+        { address: address.apply(hostOf), containerName },
+        { parent },
     );
 }
 
@@ -90,7 +84,7 @@ export type PullSecrets = (workload: {
 export function pullSecrets(
     name: string,
     { address, pullSecret, dockerConfigFile }: WasmStackRegistryArgs,
-    cluster: KindCluster,
+    cluster: Cluster,
     checked: Checked,
     parent: pulumi.ComponentResource,
 ): PullSecrets {
@@ -112,7 +106,7 @@ export function pullSecrets(
                     secretName: own ? secretNameOf(ownName(`pull-${workload}`)) : undefined,
                     dockerConfigFile,
                 },
-                { parent, deletedWith: cluster.provider },
+                { parent, deletedWith: cluster.inCluster().deletedWith },
             );
         made.set(key, secret);
         return secret.names;

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { WorkloadKind } from "../../steps/workload/contract";
-import type { KindCluster } from "../cluster/kindCluster";
+import type { Cluster } from "../cluster/cluster";
 import type { KrustletNode } from "../node/krustletNode";
 import type { Checked, PullSecrets, StackRegistry } from "../registry/stackRegistry";
 import type { WasmStackWorkloadArgs } from "../wasmStackArgs";
@@ -60,7 +60,7 @@ export function stackWorkload(
     workload: WasmStackWorkloadArgs,
     image: pulumi.Input<string>,
     nodes: Record<string, KrustletNode>,
-    cluster: KindCluster,
+    cluster: Cluster,
     pull: PullSecrets,
     parent: pulumi.ComponentResource,
 ): StackWorkload {
@@ -81,8 +81,7 @@ export function stackWorkload(
         args as WasmPodArgs & WasmCronJobArgs,
         {
             parent,
-            provider: cluster.provider,
-            deletedWith: cluster.provider,
+            ...cluster.inCluster(),
             // It is scheduled when there is a node for it, and deleted while that still runs.
             dependsOn: chosen ? [chosen] : all,
         },

@@ -14,7 +14,7 @@ const node = new KrustletNode(
     {
         kubeconfigFile: cluster.kubeconfigFile,
         clusterIdentity: cluster.identity,
-        nodeIp: cluster.gatewayAddress,
+        nodeIp: cluster.nodeAddress,
         port: 3003,
         insecureRegistries: ["localhost:5003"],
     },

@@ -23,23 +23,40 @@ export interface KindClusterInput {
      * approveKubeletCertificates). Unset: yes.
      */
     verifyKubelets?: boolean;
+    /** Unset: one control plane. */
+    nodes?: { role: KindNodeRole }[];
+    /** Ports of the first control plane that this host listens on too. Unset: none. */
+    portMappings?: {
+        containerPort: number;
+        hostPort: number;
+        listenAddress: string;
+        protocol: PortProtocol;
+    }[];
 }
 
-/** createKindCluster. Holds no secret: the kubeconfig is in its file alone. */
-export interface KindClusterOutput {
+/** What a node of a kind cluster is, in kind's own words. */
+export const KindNodeRole = { ControlPlane: "control-plane", Worker: "worker" } as const;
+export type KindNodeRole = (typeof KindNodeRole)[keyof typeof KindNodeRole];
+
+/** What a port speaks. */
+export const PortProtocol = { TCP: "TCP", UDP: "UDP", SCTP: "SCTP" } as const;
+export type PortProtocol = (typeof PortProtocol)[keyof typeof PortProtocol];
+
+/** What every step that makes or finds a cluster tells of it. Holds no secret: the kubeconfig is in its file alone. */
+export interface ClusterOutput {
     name: string;
-    /** Absolute path of the admin kubeconfig for the host: the API server at a loopback port. */
+    /** Absolute path of the admin kubeconfig for this host. */
     kubeconfigFile: string;
-    /** Name of its only context: `kind-<name>`. */
+    /** Name of its only context. */
     context: string;
     /** URL of the API server. */
     server: string;
     /** Kubernetes version of the control plane: `v1.36.4`. */
     kubernetesVersion: string;
-    /** Docker network of the cluster's containers: `kind`. */
-    network: string;
-    /** IPv4 address of this host on that network; the API server reaches the host by it. */
-    gatewayAddress: string;
+    /** Docker network of the cluster's nodes; unset: they are in none of this host's. */
+    network?: string;
+    /** IPv4 address of this host by which the cluster reaches a node that is a process here. */
+    nodeAddress: string;
     /** UID of the cluster's kube-system namespace: another cluster of the same name has another one. */
     identity: string;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { hostname, release } from "node:os";
-import type { KindClusterInput, KindClusterOutput } from "../contract";
+import type { ClusterOutput, KindClusterInput } from "../contract";
 import { checkAdminKubeconfig, kindEnvironment, kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig";
 import { containers, dockerHost, gatewayOf, network, type Container } from "../lib/docker";
 import { StepError } from "../lib/errors";
@@ -8,6 +8,7 @@ import { needTools } from "../lib/programs";
 import { expandHome, readOptional, withPrivateFile } from "../lib/files";
 import { removeCluster } from "./kindCluster";
 import * as kind from "./kind";
+import { unready, type ClusterNode } from "./readiness";
 import { clusterOf, KubeError, withKube } from "../lib/kube";
 import { run, RunError } from "../lib/run";
 import { orUndo, pause, progress, step } from "../lib/step";
@@ -16,7 +17,7 @@ import { orUndo, pause, progress, step } from "../lib/step";
  * A kind cluster that answers and whose node is Ready, and the file of its admin kubeconfig. One that this owner made before from the same input is adopted; one
  * that an ended run left half made, or that was made from another input, is made anew; anybody else's is refused.
  */
-export async function createKindCluster(input: KindClusterInput): Promise<KindClusterOutput> {
+export async function createKindCluster(input: KindClusterInput): Promise<ClusterOutput> {
     await needTools("docker", "kind", "kubectl");
     const listed = containers(`label=${kind.clusterLabel}=${input.name}`);
     // When no daemon answers, dockerHost says it better.
@@ -51,7 +52,7 @@ const serveAgainSeconds = 30;
  * The output of a cluster that was made before; undefined when it is not whole or serves no more. Any other failure, a tool
  * that is missing say, tells nothing of the cluster and is no reason to make it anew.
  */
-async function adopt(input: KindClusterInput, existing: Container[]): Promise<KindClusterOutput | undefined> {
+async function adopt(input: KindClusterInput, existing: Container[]): Promise<ClusterOutput | undefined> {
     const controlPlane = controlPlaneOf(existing, input.name);
     const mark = await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], {
         timeoutSeconds: 15,
@@ -62,7 +63,7 @@ async function adopt(input: KindClusterInput, existing: Container[]): Promise<Ki
     const deadline = Date.now() + serveAgainSeconds * 1000;
     for (;;) {
         try {
-            const output = await describe(input.name, kubeconfigFile, controlPlane);
+            const output = await describe(input.name, kubeconfigFile, existing);
             await merge(input);
             progress(`cluster "${input.name}" is there already`);
             return output;
@@ -84,7 +85,7 @@ async function adopt(input: KindClusterInput, existing: Container[]): Promise<Ki
 /** A node of the cluster is not Ready. */
 class NotReady extends StepError {}
 
-async function make(input: KindClusterInput, config: string): Promise<KindClusterOutput> {
+async function make(input: KindClusterInput, config: string): Promise<ClusterOutput> {
     return withPrivateFile(undefined, async (temporaryFile) => {
         const argv = [
             "kind",
@@ -111,12 +112,10 @@ async function make(input: KindClusterInput, config: string): Promise<KindCluste
                 : error;
         }
         const kubeconfigFile = await keep(input, readFileSync(temporaryFile, "utf8"));
-        const controlPlane = controlPlaneOf(
-            await containers(`label=${kind.clusterLabel}=${input.name}`),
-            input.name,
-        );
+        const cluster = await containers(`label=${kind.clusterLabel}=${input.name}`);
+        const controlPlane = controlPlaneOf(cluster, input.name);
         const [output] = await Promise.all([
-            describe(input.name, kubeconfigFile, controlPlane),
+            describe(input.name, kubeconfigFile, cluster),
             run(["docker", "exec", controlPlane.Id, "touch", kind.completeMark], { timeoutSeconds: 30 }),
             merge(input),
         ]);
@@ -134,47 +133,29 @@ function kindFailed(input: KindClusterInput, error: RunError): StepError {
 }
 
 function controlPlaneOf(cluster: Container[], name: string): Container {
-    const found = cluster.find(({ Config }) => Config.Labels?.["io.x-k8s.kind.role"] === "control-plane");
+    const found = kind.controlPlane(cluster);
     if (!found) throw new StepError(`KindCluster "${name}": it has no control plane container`);
     return found;
 }
 
-interface NodeList {
-    items: {
-        metadata: { name: string };
-        status: { conditions?: { type: string; status: string; message?: string }[] };
-    }[];
-}
-
 /** What the stack needs to know of a cluster. Fails when a node is not Ready: kind itself only warns of that. */
-async function describe(
-    name: string,
-    kubeconfigFile: string,
-    controlPlane: Container,
-): Promise<KindClusterOutput> {
-    const networkName = kind.networksOf([controlPlane])[0];
-    const [entry, facts, gatewayAddress] = await Promise.all([
+async function describe(name: string, kubeconfigFile: string, cluster: Container[]): Promise<ClusterOutput> {
+    const networkName = kind.networksOf([controlPlaneOf(cluster, name)])[0];
+    const [entry, facts, nodeAddress] = await Promise.all([
         clusterOf(kubeconfigFile),
         withKube(kubeconfigFile, async (kube) => {
             const [version, system, nodes] = await Promise.all([
                 kube.get<{ gitVersion: string }>("/version"),
                 kube.get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system"),
-                kube.get<NodeList>("/api/v1/nodes"),
+                kube.get<{ items: ClusterNode[] }>("/api/v1/nodes"),
             ]);
             return { version: version.gitVersion, identity: system.metadata.uid, nodes: nodes.items };
         }),
         gateway(networkName),
     ]);
-    // Nodes of kind alone: a Krustlet node may have joined a cluster that is adopted.
-    const own = facts.nodes.filter((node) => node.metadata.name.startsWith(`${name}-`));
-    for (const { metadata, status } of own) {
-        const ready = status.conditions?.find(({ type }) => type === "Ready");
-        if (ready?.status !== "True") {
-            throw new NotReady(
-                `KindCluster "${name}": node ${metadata.name} did not become Ready in time (${ready?.message ?? "it reports no condition"}); ` +
-                    "raise waitSeconds if the machine is slow",
-            );
-        }
+    const fault = unready(facts.nodes, kind.nodeContainers(cluster).map(kind.nodeNameOf));
+    if (fault !== undefined) {
+        throw new NotReady(`KindCluster "${name}": ${fault}; raise waitSeconds if the machine is slow`);
     }
     return {
         name,
@@ -183,7 +164,7 @@ async function describe(
         server: entry.server,
         kubernetesVersion: facts.version,
         network: networkName,
-        gatewayAddress,
+        nodeAddress,
         identity: facts.identity,
     };
 }

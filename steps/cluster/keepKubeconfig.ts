@@ -2,7 +2,7 @@ import type { KeepKubeconfigInput, KeepKubeconfigOutput } from "../contract";
 import { kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig";
 import { containers } from "../lib/docker";
 import { expandHome, readOptional } from "../lib/files";
-import { clusterLabel, completeMark, isOurs, keepKubeconfigInput } from "./kind";
+import { clusterLabel, completeMark, controlPlane, isOurs, keepKubeconfigInput } from "./kind";
 import { run } from "../lib/run";
 import { progress, step } from "../lib/step";
 
@@ -13,11 +13,9 @@ import { progress, step } from "../lib/step";
 export async function keepKubeconfig(input: KeepKubeconfigInput): Promise<KeepKubeconfigOutput> {
     if ((await readOptional(expandHome(input.kubeconfigFile))) !== undefined) return { kept: true };
     const cluster = await containers(`label=${clusterLabel}=${input.clusterName}`);
-    const controlPlane = cluster.find(
-        ({ Config }) => Config.Labels?.["io.x-k8s.kind.role"] === "control-plane",
-    );
-    if (!controlPlane?.State.Running || !isOurs(cluster, input.owner)) return { kept: false };
-    const mark = await run(["docker", "exec", controlPlane.Id, "test", "-e", completeMark], {
+    const found = controlPlane(cluster);
+    if (!found?.State.Running || !isOurs(cluster, input.owner)) return { kept: false };
+    const mark = await run(["docker", "exec", found.Id, "test", "-e", completeMark], {
         timeoutSeconds: 15,
         allowFailure: true,
     });

@@ -1,7 +1,20 @@
 import { createHash } from "node:crypto";
+import { KindNodeRole, PortProtocol } from "../contract";
 import type { KeepKubeconfigInput, KindClusterInput } from "../contract";
 import type { Container, DockerHost } from "../lib/docker";
-import { flag, list, matching, integer, object, optional, owner, text } from "../lib/schema";
+import {
+    flag,
+    integer,
+    ipv4,
+    list,
+    matching,
+    object,
+    oneOf,
+    optional,
+    owner,
+    port,
+    text,
+} from "../lib/schema";
 
 const clusterName = matching(
     /^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$/,
@@ -22,10 +35,29 @@ export const kindClusterInput = object<KindClusterInput>({
     kubeadmConfigPatches: list(text),
     containerdConfigPatches: list(text),
     verifyKubelets: optional(flag),
+    nodes: optional(
+        list(
+            object<NonNullable<KindClusterInput["nodes"]>[number]>({
+                role: oneOf(Object.values(KindNodeRole)),
+            }),
+        ),
+    ),
+    portMappings: optional(
+        list(
+            object<NonNullable<KindClusterInput["portMappings"]>[number]>({
+                containerPort: port,
+                hostPort: port,
+                listenAddress: ipv4,
+                protocol: oneOf(Object.values(PortProtocol)),
+            }),
+        ),
+    ),
 });
 
 /** Label that kind gives each of a cluster's containers; its value is the cluster's name. */
 export const clusterLabel = "io.x-k8s.kind.cluster";
+/** Label that kind gives each of them; its value says which part it is. */
+const roleLabel = "io.x-k8s.kind.role";
 
 /**
  * Mount points that say whose cluster it is and what it was made from. A mount is there from the container's first moment,
@@ -72,6 +104,17 @@ const verifyingApiServer = {
     apiServer: { extraArgs: { "kubelet-certificate-authority": "/etc/kubernetes/pki/ca.crt" } },
 };
 
+/** The nodes of a kind config, the ports at the first control plane. */
+function withPorts(
+    nodes: NonNullable<KindClusterInput["nodes"]>,
+    extraPortMappings: NonNullable<KindClusterInput["portMappings"]>,
+): object[] {
+    const first = nodes.findIndex(({ role }) => role === KindNodeRole.ControlPlane);
+    return nodes.map((node, index) =>
+        index === first && extraPortMappings.length > 0 ? { ...node, extraPortMappings } : node,
+    );
+}
+
 /** The kind config (JSON, which is YAML too) of a cluster on such a host. */
 export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
     const verify = input.verifyKubelets ?? true;
@@ -99,7 +142,7 @@ export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
         kind: "Cluster",
         apiVersion: "kind.x-k8s.io/v1alpha4",
         name: input.name,
-        nodes: [{ role: "control-plane" }],
+        nodes: withPorts(input.nodes ?? [{ role: KindNodeRole.ControlPlane }], input.portMappings ?? []),
         kubeadmConfigPatches,
         containerdConfigPatches,
     };
@@ -141,14 +184,35 @@ export function ownerOfContainer(container: Container): string | undefined {
     return mark?.Destination.slice(ownerMount.length).split("/").map(decodeURIComponent).join("/");
 }
 
-/** Whether a cluster's containers are all the owner's; said of none, it is true. */
+/** The containers of a cluster that are nodes: all but the load balancer, which kind adds where there are several control planes. */
+export function nodeContainers(cluster: Container[]): Container[] {
+    const roles: string[] = Object.values(KindNodeRole);
+    return cluster.filter(({ Config }) => roles.includes(Config.Labels?.[roleLabel] ?? ""));
+}
+
+/** Name of the node that a container is. */
+export function nodeNameOf({ Name }: Container): string {
+    return Name.replace(/^\//, "");
+}
+
+/** The container of the control plane that the stack speaks to; undefined: there is none. */
+export function controlPlane(cluster: Container[]): Container | undefined {
+    return cluster.find(({ Config }) => Config.Labels?.[roleLabel] === KindNodeRole.ControlPlane);
+}
+
+/** Whether a cluster's nodes are all the owner's; said of no container, it is true. */
 export function isOurs(cluster: Container[], whose: string): boolean {
-    return cluster.every((container) => ownerOfContainer(container) === whose);
+    const nodes = nodeContainers(cluster);
+    return (
+        cluster.length === 0 || (nodes.length > 0 && nodes.every((one) => ownerOfContainer(one) === whose))
+    );
 }
 
 /** Why a cluster of that name may not be touched. */
 export function notOurs(name: string, cluster: Container[], whose: string): string {
-    const others = cluster.map(ownerOfContainer).find((found) => found !== whose);
+    const others = nodeContainers(cluster)
+        .map(ownerOfContainer)
+        .find((found) => found !== whose);
     const by = others === undefined ? "was not made by this stack" : `belongs to ${others}`;
     return (
         `KindCluster.name: a kind cluster "${name}" exists and ${by}, so ${whose} does not touch it; choose another name, or ` +
@@ -162,12 +226,11 @@ export function mayAdopt(cluster: Container[], config: string): boolean {
         .extraMounts;
     return (
         cluster.length > 0 &&
-        cluster.every(
-            ({ State, Mounts }) =>
-                State.Running &&
-                marks.every(({ containerPath }) =>
-                    Mounts.some(({ Destination }) => Destination === containerPath),
-                ),
+        cluster.every(({ State }) => State.Running) &&
+        nodeContainers(cluster).every(({ Mounts }) =>
+            marks.every(({ containerPath }) =>
+                Mounts.some(({ Destination }) => Destination === containerPath),
+            ),
         )
     );
 }

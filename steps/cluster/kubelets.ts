@@ -11,6 +11,7 @@ import {
 import { holds } from "../node/certificates/certificates";
 import type { ParsedRequest } from "../node/certificates/csr";
 import type { Container } from "../lib/docker";
+import { nodeContainers, nodeNameOf } from "./kind";
 import { flag, integer, matching, object, optional, owner, text } from "../lib/schema";
 
 /** Input of approveKubeletCertificates. */
@@ -42,21 +43,17 @@ export interface KubeletFacts {
 
 /** The nodes that a cluster's containers are: all but kind's load balancer. Throws when Docker does not tell enough of one. */
 export function kindNodes(cluster: Container[]): KindNode[] {
-    return cluster
-        .filter(({ Config }) =>
-            ["control-plane", "worker"].includes(Config.Labels?.["io.x-k8s.kind.role"] ?? ""),
-        )
-        .map(({ Id, Name, NetworkSettings }) => {
-            const name = Name.replace(/^\//, "");
-            const addresses = Object.values(NetworkSettings.Networks).flatMap(
-                ({ IPAddress }) => IPAddress || [],
-            );
-            if (addresses.length !== 1) {
-                const found = addresses.join(", ") || "none";
-                throw new Error(`container ${name}: it must have one IPv4 address in Docker, not ${found}`);
-            }
-            return { name, container: Id, address: addresses[0] };
-        });
+    return nodeContainers(cluster).map((container) => {
+        const name = nodeNameOf(container);
+        const addresses = Object.values(container.NetworkSettings.Networks).flatMap(
+            ({ IPAddress }) => IPAddress || [],
+        );
+        if (addresses.length !== 1) {
+            const found = addresses.join(", ") || "none";
+            throw new Error(`container ${name}: it must have one IPv4 address in Docker, not ${found}`);
+        }
+        return { name, container: container.Id, address: addresses[0] };
+    });
 }
 
 /** Whether it is such a node's request for a serving certificate, rightly or not. */

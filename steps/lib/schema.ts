@@ -113,6 +113,11 @@ export const fingerprint = check<string | null>(
     false,
 );
 
+/** One of a few words. */
+export function oneOf<T extends string>(words: readonly T[]): Check<T> {
+    return check(`one of ${words.join(", ")}`, (value) => words.some((word) => word === value));
+}
+
 /** May be missing. */
 export function optional<T>(inner: Check<T>): Check<T | undefined> {
     return {

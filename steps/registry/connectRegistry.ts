@@ -3,7 +3,7 @@ import type { ConnectRegistryInput, ConnectRegistryOutput } from "../contract";
 import { containers, type Container } from "../lib/docker";
 import { StepError } from "../lib/errors";
 import { connectRegistryInput, connectedByUs, hostsFiles, inClusterAddress } from "./hosting";
-import { clusterLabel, isOurs, notOurs } from "../cluster/kind";
+import { clusterLabel, isOurs, nodeContainers, nodeNameOf, notOurs } from "../cluster/kind";
 import { needTools } from "../lib/programs";
 import { run } from "../lib/run";
 import { progress, step } from "../lib/step";
@@ -37,10 +37,10 @@ export async function connectRegistry(input: ConnectRegistryInput): Promise<Conn
         });
         progress(`container ${containerName} is on network ${network} now`);
     }
-    await Promise.all(nodes.map((node) => tell(node, hostsFiles(input))));
+    await Promise.all(nodeContainers(nodes).map((node) => tell(node, hostsFiles(input))));
     return {
         inClusterAddress: inClusterAddress(input),
-        nodes: nodes.map(({ Name }) => Name.replace(/^\//, "")).sort(),
+        nodes: nodeContainers(nodes).map(nodeNameOf).sort(),
     };
 }
 

@@ -23,7 +23,7 @@ export interface ConnectRegistryInput {
     /** Name of the kind cluster, and whose it must be: see KindClusterInput. */
     clusterName: string;
     owner: string;
-    /** Docker network of the cluster: KindClusterOutput.network. */
+    /** Docker network of the cluster: ClusterOutput.network. */
     network: string;
     /** Name of the registry's container. */
     containerName: string;

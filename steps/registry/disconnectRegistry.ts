@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { ConnectRegistryInput } from "../contract";
 import { containers, type Container } from "../lib/docker";
 import { connectRegistryInput, hostsFiles, inClusterAddress, mayDisconnect, nodesOfOthers } from "./hosting";
-import { clusterLabel, isOurs } from "../cluster/kind";
+import { clusterLabel, isOurs, nodeContainers } from "../cluster/kind";
 import { run } from "../lib/run";
 import { progress, step } from "../lib/step";
 
@@ -16,7 +16,7 @@ export async function disconnectRegistry(input: ConnectRegistryInput): Promise<R
     ]);
     if (isOurs(nodes, input.owner)) {
         const folders = Object.keys(hostsFiles(input)).map(dirname);
-        const running = nodes.filter(({ State }) => State.Running);
+        const running = nodeContainers(nodes).filter(({ State }) => State.Running);
         await Promise.all(
             running.map(({ Id }) =>
                 run(["docker", "exec", Id, "rm", "-rf", ...folders], {

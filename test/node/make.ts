@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import type { BootstrapTokenInput, KindClusterOutput, NodeInput } from "../../steps/contract";
+import type { BootstrapTokenInput, ClusterOutput, NodeInput } from "../../steps/contract";
 import { bootstrapRights } from "../bootstrapRights";
 import { targetFolder } from "../../steps/workload/buildModule";
 import { sha256OfFile } from "../../steps/lib/files";
@@ -76,14 +76,14 @@ export async function withTestNode<T>(context: SuiteContext, use: (file: string)
     );
 }
 
-function nodeInput(folder: string, { kubeconfigFile, gatewayAddress }: KindClusterOutput): NodeInput {
+function nodeInput(folder: string, { kubeconfigFile, nodeAddress }: ClusterOutput): NodeInput {
     const stateDir = path.join(folder, "node");
     return {
         kubeconfigFile,
         owner: OWNER,
         program: path.join(folder, "agent"),
         ...NODE,
-        nodeIp: gatewayAddress,
+        nodeIp: nodeAddress,
         maxPods: 110,
         labels: {},
         insecureRegistries: [

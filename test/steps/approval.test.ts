@@ -16,7 +16,7 @@ const { bootstrapFile, files, group, kubectl, nodeName, stateDir } = under;
 
 // One cluster and one node for all: its parts depend on each other in this order, as in a stack.
 describe("approval against a real API server", () => {
-    let cluster: contract.KindClusterOutput;
+    let cluster: contract.ClusterOutput;
     let token: contract.BootstrapTokenInput;
     let node: contract.NodeInput;
     let approval: contract.CertificateApprovalInput;
@@ -29,7 +29,7 @@ describe("approval against a real API server", () => {
         await pass("deleteKindCluster", under.clusterInput);
         cluster = await pass("createKindCluster", under.clusterInput);
         const { kubeconfigFile } = cluster;
-        nodeIp = cluster.gatewayAddress;
+        nodeIp = cluster.nodeAddress;
         await under.makeObjects(nodeIp);
         const common = { kubeconfigFile, owner: under.owner, nodeName };
         token = { ...common, group, tokenTtlSeconds: 600, file: bootstrapFile };

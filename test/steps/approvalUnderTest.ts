@@ -173,7 +173,7 @@ export function issued(name: string, kubeconfig: string): Promise<string> {
 }
 
 /** As the agent: joins with the bootstrap token, and writes down what it got. */
-export async function joinAs(cluster: contract.KindClusterOutput, nodeIp: string): Promise<string[]> {
+export async function joinAs(cluster: contract.ClusterOutput, nodeIp: string): Promise<string[]> {
     const client = await ask("client", nodeIp, bootstrapFile);
     const certificate = await issued(client.name, bootstrapFile);
     const key = client.key.privateKey.export({ type: "pkcs8", format: "pem" });

@@ -35,7 +35,7 @@ const runs = (pid: number) => processOf(pid) !== undefined;
 
 // One cluster for all: its parts depend on each other in this order, as in a stack.
 describe("a cluster and its Wasm node, step by step", () => {
-    let cluster: contract.KindClusterOutput;
+    let cluster: contract.ClusterOutput;
     let token: contract.BootstrapTokenInput;
     let node: contract.NodeInput;
     let approval: contract.CertificateApprovalInput;
@@ -85,7 +85,7 @@ describe("a cluster and its Wasm node, step by step", () => {
         assert.equal(clusterVolumes.length, 1);
         const system = await get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system");
         assert.deepEqual(
-            { ...cluster, server: "", gatewayAddress: "" },
+            { ...cluster, server: "", nodeAddress: "" },
             {
                 name: clusterInput.name,
                 kubeconfigFile: adminFile,
@@ -93,18 +93,23 @@ describe("a cluster and its Wasm node, step by step", () => {
                 server: "",
                 kubernetesVersion: NODE_IMAGE.tag,
                 network: "kind",
-                gatewayAddress: "",
+                nodeAddress: "",
                 identity: system.metadata.uid,
             },
         );
         assert.match(cluster.server, /^https:\/\/127\.0\.0\.1:\d+$/);
-        assert.match(cluster.gatewayAddress, /^\d+\.\d+\.\d+\.1$/);
+        assert.match(cluster.nodeAddress, /^\d+\.\d+\.\d+\.1$/);
         assert.equal(statSync(adminFile).mode & 0o777, 0o600);
         assert.equal(statSync(path.dirname(adminFile)).mode & 0o777, 0o700);
     });
 
-    it("createKindCluster adopts its own cluster as it is", async () => {
+    it("createKindCluster adopts its own cluster as it is, whatever else has joined it", async () => {
+        // A Wasm node whose agent has died, by a name like those of kind's own.
+        const name = `${clusterInput.name}-2`;
+        const dead = { apiVersion: "v1", kind: "Node", metadata: { name } };
+        assert.equal((await kubectl(["create", "-f", "-"], dead)).exitCode, 0);
         const result = await start("createKindCluster", JSON.stringify(clusterInput));
+        assert.equal((await kubectl(["delete", "node", name])).exitCode, 0);
         assert.equal(result.exitCode, 0, result.stderr);
         assert.deepEqual(JSON.parse(result.stdout), cluster);
         assert.match(result.stderr, /cluster "krustlet-steps-test" is there already/);
@@ -224,7 +229,7 @@ describe("a cluster and its Wasm node, step by step", () => {
             owner,
             program: "krustlet-wasi",
             nodeName,
-            nodeIp: cluster.gatewayAddress,
+            nodeIp: cluster.nodeAddress,
             port: 3931,
             maxPods: 20,
             labels: { "example.com/test": "yes" },

@@ -19,7 +19,7 @@ export const steps: Required<StepOutputs> = {
         server: "https://127.0.0.1:40001",
         kubernetesVersion: "v1.36.4",
         network: "kind",
-        gatewayAddress: "172.18.0.1",
+        nodeAddress: "172.18.0.1",
         identity: "cluster-uid",
     },
     deleteKindCluster: {},

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { KindCluster } from "../../../../components";
+import { KindCluster, KindNodeRole, PortProtocol, type KindClusterArgs } from "../../../../components";
 import { adminFile, commandInputs, notUndone, steps, undone } from "../fixtures";
 import { areSecret, record } from "../mocks";
 
@@ -14,7 +14,7 @@ const outputs = (cluster: KindCluster) => ({
     server: cluster.server,
     kubernetesVersion: cluster.kubernetesVersion,
     network: cluster.network,
-    gatewayAddress: cluster.gatewayAddress,
+    nodeAddress: cluster.nodeAddress,
     identity: cluster.identity,
 });
 
@@ -36,8 +36,10 @@ test("a cluster of defaults", async () => {
                     kubeadmConfigPatches: [],
                     containerdConfigPatches: [],
                     verifyKubelets: true,
+                    nodes: [{ role: "control-plane" }],
+                    portMappings: [],
                 }),
-                triggers: ["krustlet", "kindest/node:v1.36.4", [], [], true],
+                triggers: ["krustlet", "kindest/node:v1.36.4", [], [], true, [{ role: "control-plane" }], []],
             },
             options: undone,
         },
@@ -76,7 +78,7 @@ test("a cluster of defaults", async () => {
     assert.deepEqual(result, steps.createKindCluster);
 });
 
-test("every argument reaches the step; name, image and patches make another cluster", async () => {
+test("every argument reaches the step; what cannot be changed in a cluster makes another one", async () => {
     const args = {
         name: "demo",
         image: "kindest/node:v1.35.4",
@@ -86,7 +88,17 @@ test("every argument reaches the step; name, image and patches make another clus
         kubeadmConfigPatches: ["kind: KubeletConfiguration"],
         containerdConfigPatches: [pulumi.output("[plugins]")],
         verifyKubelets: pulumi.output(false),
+        nodes: [{ role: KindNodeRole.ControlPlane }, { role: pulumi.output(KindNodeRole.Worker) }],
+        portMappings: [
+            { containerPort: 30080, hostPort: pulumi.output(8080) },
+            { containerPort: 30053, hostPort: 53, listenAddress: "0.0.0.0", protocol: PortProtocol.UDP },
+        ],
     };
+    const nodes = [{ role: "control-plane" }, { role: "worker" }];
+    const portMappings = [
+        { containerPort: 30080, hostPort: 8080, listenAddress: "127.0.0.1", protocol: "TCP" },
+        { containerPort: 30053, hostPort: 53, listenAddress: "0.0.0.0", protocol: "UDP" },
+    ];
     const { resources } = await record({ steps }, () => new KindCluster("c", args).name);
     assert.deepEqual(resources["c-kind"].inputs, {
         ...commandInputs("createKindCluster", "deleteKindCluster"),
@@ -100,8 +112,18 @@ test("every argument reaches the step; name, image and patches make another clus
             kubeadmConfigPatches: ["kind: KubeletConfiguration"],
             containerdConfigPatches: ["[plugins]"],
             verifyKubelets: false,
+            nodes,
+            portMappings,
         }),
-        triggers: ["demo", "kindest/node:v1.35.4", ["kind: KubeletConfiguration"], ["[plugins]"], false],
+        triggers: [
+            "demo",
+            "kindest/node:v1.35.4",
+            ["kind: KubeletConfiguration"],
+            ["[plugins]"],
+            false,
+            nodes,
+            portMappings,
+        ],
     });
     const kubelets = resources["c-kubelets"].inputs.stdin as string;
     assert.equal((JSON.parse(kubelets) as { verifyKubelets: boolean }).verifyKubelets, false);
@@ -116,7 +138,7 @@ test("nothing is secret: the kubeconfig is in its file", async () => {
         server: false,
         kubernetesVersion: false,
         network: false,
-        gatewayAddress: false,
+        nodeAddress: false,
         identity: false,
     });
 });
@@ -134,4 +156,52 @@ test("what is wrong with plain arguments comes in one error, before anything is 
         });
     });
     assert.deepEqual(Object.keys(resources), ["c"]);
+});
+
+const refused: [string, KindClusterArgs, string][] = [
+    ["no node", { nodes: [] }, 'nodes: has no control plane; add { role: "control-plane" }'],
+    [
+        "workers alone",
+        { nodes: [{ role: "worker" }] },
+        'nodes: has no control plane; add { role: "control-plane" }',
+    ],
+    [
+        "a role that kind does not know",
+        { nodes: [{ role: "control-plane" }, { role: "master" as "worker" }] },
+        'nodes[1].role: must be one of "control-plane", "worker", not "master"',
+    ],
+    [
+        "a port of no number",
+        { portMappings: [{ containerPort: 0, hostPort: 8080 }] },
+        "portMappings[0].containerPort: must be a whole number from 1 to 65535, not 0",
+    ],
+    [
+        "one port of this host for two, on one address and on all",
+        {
+            portMappings: [
+                { containerPort: 1, hostPort: 8080 },
+                { containerPort: 2, hostPort: 8080, protocol: "UDP" },
+                { containerPort: 3, hostPort: 8080, listenAddress: "192.0.2.1" },
+                { containerPort: 4, hostPort: 8080, listenAddress: "0.0.0.0" },
+            ],
+        },
+        "portMappings[3].hostPort: 8080 is taken by portMappings[0]; give each port of the nodes its own",
+    ],
+];
+for (const [what, args, said] of refused) {
+    test(`refused: ${what}`, async () => {
+        await record({ steps }, () => {
+            assert.throws(() => new KindCluster("c", args), {
+                message: `KindCluster "c" has 1 problem:\n  - ${said}`,
+            });
+        });
+    });
+}
+
+test("a role that is still to come may be a control plane", async () => {
+    const { resources } = await record(
+        { steps },
+        () => new KindCluster("c", { nodes: [{ role: pulumi.output(KindNodeRole.ControlPlane) }] }).name,
+    );
+    assert.ok("c-kind" in resources);
 });

@@ -104,6 +104,28 @@ describe("the kind config", () => {
         });
     });
 
+    it("has the nodes that were asked for, each marked, and the ports at the first control plane", () => {
+        const portMappings = [
+            { containerPort: 30080, hostPort: 8080, listenAddress: "127.0.0.1", protocol: "TCP" as const },
+        ];
+        const nodes = (["worker", "control-plane", "control-plane"] as const).map((role) => ({ role }));
+        const config = JSON.parse(kind.kindConfig({ ...input, nodes, portMappings }, complete)) as {
+            nodes: { role: string; extraPortMappings?: object[]; extraMounts: object[] }[];
+        };
+        assert.deepEqual(
+            config.nodes.map(({ role, extraPortMappings, extraMounts }) => [
+                role,
+                extraPortMappings,
+                extraMounts.length,
+            ]),
+            [
+                ["worker", undefined, 2],
+                ["control-plane", portMappings, 2],
+                ["control-plane", undefined, 2],
+            ],
+        );
+    });
+
     it("has no patches where kubelets need not be verified", () => {
         const config = JSON.parse(kind.kindConfig({ ...input, verifyKubelets: false }, complete)) as Record<
             string,
@@ -160,6 +182,21 @@ describe("whose cluster it is", () => {
     it("is not to be forged by an owner that goes on", () => {
         const other = kind.kindConfig({ ...input, owner: "krustlet-stack/dev/x" }, complete);
         assert.equal(kind.isOurs([container(other)], "krustlet-stack/dev"), false);
+    });
+
+    it("is told by the nodes: the load balancer of several control planes bears no mark", () => {
+        const labels = { "io.x-k8s.kind.role": "external-load-balancer" };
+        const balancer = container(config, {
+            Mounts: [],
+            Config: { Image: "kindest/haproxy", Labels: labels },
+        });
+        assert.equal(kind.isOurs([balancer, container(config)], "krustlet-stack/dev"), true);
+        assert.equal(kind.isOurs([balancer, container(config)], "krustlet-stack/prod"), false);
+        assert.equal(kind.isOurs([balancer], "krustlet-stack/dev"), false);
+        assert.equal(kind.mayAdopt([balancer, container(config)], config), true);
+        assert.deepEqual(kind.nodeContainers([balancer, container(config)]).map(kind.nodeNameOf), [
+            "wasm-control-plane",
+        ]);
     });
 
     it("stands in the refusal, with what to do", () => {

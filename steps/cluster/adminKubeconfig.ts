@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { StepError } from "../lib/errors";
 import { expandHome, readOptional, writePrivate } from "../lib/files";
-import { onlyCluster } from "../lib/kube";
+import { isOnlyOf } from "../lib/kubeconfig";
 import { run } from "../lib/run";
 
 /** Whose file, and where. */
@@ -16,12 +16,9 @@ export interface AdminKubeconfig {
 /** The stack's containers are Docker's; a user may have told kind to use another runtime for other clusters. */
 export const kindEnvironment = { KIND_EXPERIMENTAL_PROVIDER: "docker" };
 
-/** Whether a file's text is a kubeconfig of this kind cluster and of nothing else; so is a file that holds nothing. */
+/** Whether a file's text is a kubeconfig of this kind cluster and of nothing else: kind gives all entries the same name. */
 export function isOfCluster(text: string, clusterName: string): boolean {
-    if (text.trim() === "") return true;
-    // Of clusters, contexts and users alike: kind gives all three the same name.
-    const names = [...text.matchAll(/^[ -]*name: *"?([^"\s]+)"?$/gm)].map(([, name]) => name);
-    return onlyCluster(text) !== undefined && names.every((name) => name === `kind-${clusterName}`);
+    return isOnlyOf(text, `kind-${clusterName}`);
 }
 
 /** Fails when the file may not be written: it holds something else, or others may write where it is. */

@@ -36,7 +36,7 @@ export async function approveKubeletCertificates(
 ): Promise<KubeletApprovalOutput> {
     const requests: Record<string, string | null> = {};
     if (!(input.verifyKubelets ?? true)) return { requests };
-    await needTools("docker", "kubectl");
+    await needTools("docker");
     const [cluster, { certificateAuthorityData }] = await Promise.all([
         containers(`label=${clusterLabel}=${input.clusterName}`),
         clusterOf(input.kubeconfigFile),

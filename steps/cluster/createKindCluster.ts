@@ -18,7 +18,7 @@ import { orUndo, pause, progress, step } from "../lib/step";
  * that an ended run left half made, or that was made from another input, is made anew; anybody else's is refused.
  */
 export async function createKindCluster(input: KindClusterInput): Promise<ClusterOutput> {
-    await needTools("docker", "kind", "kubectl");
+    await needTools("docker", "kind");
     const listed = containers(`label=${kind.clusterLabel}=${input.name}`);
     // When no daemon answers, dockerHost says it better.
     listed.catch(() => undefined);
@@ -68,10 +68,7 @@ async function adopt(input: KindClusterInput, existing: Container[]): Promise<Cl
             progress(`cluster "${input.name}" is there already`);
             return output;
         } catch (error) {
-            const serves = !(
-                error instanceof NotReady ||
-                (error instanceof KubeError && ["Gone", "Unreachable"].includes(error.reason))
-            );
+            const serves = !(error instanceof NotReady || (error instanceof KubeError && error.unanswered));
             if (serves) throw error;
             if (Date.now() > deadline) {
                 progress(error.message);

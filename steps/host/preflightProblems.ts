@@ -32,7 +32,6 @@ export function neededTools(input: PreflightInput): string[] {
     return [
         "docker",
         "kind",
-        "kubectl",
         ...(input.modules.length > 0 ? ["wasm-oci"] : []),
         ...(input.modules.some(({ source }) => source !== undefined) ? ["cargo"] : []),
     ];

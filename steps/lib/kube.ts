@@ -1,19 +1,14 @@
 import { createHash } from "node:crypto";
-import { StepError } from "./errors";
-import { expandHome, readOptional } from "./files";
-import { run, RunError } from "./run";
+import type { IncomingMessage } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { accessOf, type AccessSource } from "./kubeAccess";
+import { NoKubeconfig } from "./kubeconfig";
+import { KubeError, textOf, Transport, type ApiRequest } from "./kubeTransport";
+import { endingSignal, stopIfEnding } from "./step";
 
-/** An answer of the API server other than success, or none at all. */
-export class KubeError extends StepError {
-    constructor(
-        message: string,
-        /** Reason as Kubernetes names it (`NotFound`, `Conflict`, …); `Gone` and `Unreachable` when nothing answered. */
-        readonly reason: string,
-        options?: ErrorOptions,
-    ) {
-        super(message, options);
-    }
-}
+export { clusterOf, type ClusterEntry } from "./kubeAccess";
+export { NoKubeconfig } from "./kubeconfig";
+export { KubeError } from "./kubeTransport";
 
 /** One change that a watch tells of. */
 export interface WatchEvent<T> {
@@ -21,23 +16,23 @@ export interface WatchEvent<T> {
     object: T;
 }
 
-/**
- * The API server, by kubectl's raw requests: no discovery, no cache in the user's home folder, one small process each.
- * Bodies travel by standard input, the credential by a private file.
- */
+/** The API server, over HTTPS: the one client of the steps. */
 export class Kube {
+    private readonly transport = new Transport();
+
     constructor(
-        private readonly kubeconfigFile: string,
+        private readonly access: AccessSource,
+        /** How long one answer may take, in seconds. */
         private readonly requestTimeoutSeconds = 10,
     ) {}
 
     async get<T>(path: string): Promise<T> {
-        return JSON.parse(await this.request(["get", "--raw", path])) as T;
+        return jsonOf<T>(await this.getText(path));
     }
 
     /** As `get`, for what is no JSON: a container's log. */
     getText(path: string): Promise<string> {
-        return this.request(["get", "--raw", path]);
+        return this.send("GET", path);
     }
 
     /** As `get`; undefined when there is no such object. */
@@ -51,22 +46,22 @@ export class Kube {
     }
 
     async create(path: string, body: object): Promise<void> {
-        await this.request(["create", "--raw", path, "-f", "-"], body);
+        await this.send("POST", path, body);
     }
 
     /** As `create`, for what answers with more than what was sent: `serviceaccounts/<name>/token`, say. */
     async post<T>(path: string, body: object): Promise<T> {
-        return JSON.parse(await this.request(["create", "--raw", path, "-f", "-"], body)) as T;
+        return jsonOf<T>(await this.send("POST", path, body));
     }
 
     async replace(path: string, body: object): Promise<void> {
-        await this.request(["replace", "--raw", path, "-f", "-"], body);
+        await this.send("PUT", path, body);
     }
 
     /** Deletes an object, or all that a selector in `path` names; what is not there is fine. */
     async delete(path: string): Promise<void> {
         try {
-            await this.request(["delete", "--raw", path]);
+            await this.send("DELETE", path);
         } catch (error) {
             if (!(error instanceof KubeError && error.reason === "NotFound")) throw error;
         }
@@ -74,147 +69,128 @@ export class Kube {
 
     /**
      * Hands every object at `path` and each change of one to `onEvent`, until that returns a value or the time is up
-     * (undefined). The server ends a watch now and then; it is begun anew, so `onEvent` may see an object again.
+     * (undefined). The server ends a watch now and then, and may be started anew meanwhile: it is begun again, so `onEvent` may
+     * see an object twice. A server that answers no more until the time is up is an error.
      */
     async watch<T, R>(
         path: string,
         timeoutSeconds: number,
         onEvent: (event: WatchEvent<T>) => Promise<R | undefined>,
-        signal?: AbortSignal,
+        unwanted?: AbortSignal,
     ): Promise<R | undefined> {
+        const signal = AbortSignal.any([endingSignal, ...(unwanted === undefined ? [] : [unwanted])]);
         const deadline = Date.now() + timeoutSeconds * 1000;
-        const query = path.includes("?") ? "&" : "?";
-        while (Date.now() < deadline && !signal?.aborted) {
-            const seconds = Math.ceil((deadline - Date.now()) / 1000);
-            const found = await this.watchOnce(
-                `${path}${query}watch=1&timeoutSeconds=${seconds}`,
-                seconds,
-                onEvent,
-                signal,
-            );
-            if (found !== undefined) return found;
+        const onChange = async (event: WatchEvent<T>) =>
+            event.type === "ADDED" || event.type === "MODIFIED" ? onEvent(event) : undefined;
+        let silence: KubeError | undefined;
+        for (let first = true; Date.now() < deadline && !signal.aborted; first = false) {
+            // A server that ends each watch at once, or does not listen yet, is not to be pressed.
+            if (!first) await sleep(Math.min(silence === undefined ? 50 : 500, deadline - Date.now()));
+            try {
+                const seconds = Math.max(1, Math.ceil((deadline - Date.now()) / 1000));
+                const found = await this.watchOnce<T, R>(path, seconds, onChange, signal);
+                silence = undefined;
+                if (found !== undefined) return found;
+            } catch (error) {
+                if (signal.aborted) break;
+                if (first || !(error instanceof KubeError && error.unanswered)) throw error;
+                silence = error;
+            }
         }
+        stopIfEnding();
+        if (silence !== undefined && !signal.aborted) throw silence;
         return undefined;
     }
 
-    private async watchOnce<T, R>(
+    /**
+     * One watch: hands each change to `onEvent`, one after the other, until that returns a value, or the server or the signal
+     * ends it (undefined). Where what `path` would go on from is too old, it ends too: whoever watches begins anew.
+     */
+    async watchOnce<T, R>(
         path: string,
         seconds: number,
         onEvent: (event: WatchEvent<T>) => Promise<R | undefined>,
         signal?: AbortSignal,
     ): Promise<R | undefined> {
-        const done = new AbortController();
-        const stop = () => {
-            done.abort();
-        };
-        signal?.addEventListener("abort", stop);
-        let found: R | undefined;
-        let failure: Error | undefined;
-        // Events are handled one after the other, in their order.
-        let handled = Promise.resolve();
-        const handle = async (line: string) => {
-            if (found !== undefined || failure !== undefined) return;
+        const query = path.includes("?") ? "&" : "?";
+        const target = `${path}${query}watch=1&timeoutSeconds=${seconds}`;
+        /** What `onEvent` threw: no failure of the exchange. */
+        let thrown: { error: unknown } | undefined;
+        const read = async (response: IncomingMessage): Promise<R | undefined> => {
+            let rest = "";
             try {
-                const event = JSON.parse(line) as WatchEvent<T>;
-                if (event.type === "ADDED" || event.type === "MODIFIED") found = await onEvent(event);
+                for await (const piece of response.setEncoding("utf8") as AsyncIterable<string>) {
+                    const lines = (rest + piece).split("\n");
+                    rest = lines.pop() ?? "";
+                    for (const line of lines.filter(Boolean)) {
+                        const event = jsonOf<WatchEvent<T>>(line);
+                        if (event.type === "ERROR") return undefined;
+                        const found = await onEvent(event).catch((error: unknown) => {
+                            thrown = { error };
+                            return undefined;
+                        });
+                        if (found !== undefined || thrown !== undefined) return found;
+                    }
+                }
             } catch (error) {
-                failure = error instanceof Error ? error : new Error(String(error));
+                // A connection that breaks off is the end of a watch, as any.
+                if (!isBrokenOff(error) || signal?.aborted) throw error;
+            } finally {
+                response.destroy();
             }
-            if (found !== undefined || failure !== undefined) done.abort();
+            return undefined;
         };
-        const argv = ["kubectl", `--kubeconfig=${this.kubeconfigFile}`, "get", "--raw", path];
-        try {
-            const result = await run(argv, {
-                env: kubectlEnvironment,
-                timeoutSeconds: seconds + 5,
-                allowFailure: true,
-                signal: done.signal,
-                mergeOutput: true,
-                onLine: (line) => {
-                    if (line.startsWith("{")) handled = handled.then(() => handle(line));
-                },
-            });
-            await handled;
-            if (failure !== undefined) throw failure;
-            if (found === undefined && !done.signal.aborted && result.exitCode !== 0) {
-                throw kubeError(new RunError(argv, result, `exit code ${result.exitCode}`));
-            }
-            return found;
-        } finally {
-            signal?.removeEventListener("abort", stop);
-        }
+        const milliseconds = (seconds + this.requestTimeoutSeconds) * 1000;
+        const found = await this.ask({ method: "GET", path: target, milliseconds, signal }, read);
+        if (thrown !== undefined) throw thrown.error;
+        return found;
     }
 
-    private async request(args: string[], body?: object): Promise<string> {
-        const limits = [`--request-timeout=${this.requestTimeoutSeconds}s`];
+    private send(method: ApiRequest["method"], path: string, body?: object): Promise<string> {
+        return this.ask({ method, path, body, milliseconds: this.requestTimeoutSeconds * 1000 }, textOf);
+    }
+
+    private async ask<T>(request: ApiRequest, read: (response: IncomingMessage) => Promise<T>): Promise<T> {
+        const given = await this.access();
         try {
-            const result = await run(["kubectl", `--kubeconfig=${this.kubeconfigFile}`, ...limits, ...args], {
-                env: kubectlEnvironment,
-                input: body ? JSON.stringify(body) : undefined,
-                timeoutSeconds: this.requestTimeoutSeconds + 5,
-            });
-            return result.stdout;
+            return await this.transport.exchange(given, request, read);
         } catch (error) {
-            throw error instanceof RunError ? kubeError(error) : error;
+            // A plugin's credential may have been revoked before its time; it is asked for another one, once.
+            if (!(error instanceof KubeError && error.reason === "Unauthorized")) throw error;
+            const renewed = await this.access(true);
+            if (
+                renewed.authorization === given.authorization &&
+                renewed.certificatePem === given.certificatePem
+            )
+                throw error;
+            return this.transport.exchange(renewed, request, read);
         }
     }
 }
 
-// A user's kubectl preferences could change what a command does.
-const kubectlEnvironment = { KUBERC: "off", KUBECONFIG: undefined };
-
-/** How kubectl puts it that it came to no answer. Nothing listens, or another cluster does; or there may be one that is busy. */
-const connectionFailures: [RegExp, string][] = [
-    [/connection refused|was refused|no such host|no route to host|unknown authority/i, "Gone"],
-    [
-        /timeout|deadline exceeded|EOF|connection reset|network is unreachable|unable to connect to the server/i,
-        "Unreachable",
-    ],
-];
-
-/** What kubectl's error means. */
-export function kubeError(error: RunError): Error {
-    const output = error.result.stderr.trim();
-    const reason = /Error from server \((\w+)\)|\((?=Unauthorized\))(\w+)\)$/m
-        .exec(output)
-        ?.slice(1)
-        .find(Boolean);
-    if (reason) return new KubeError(output, reason, { cause: error });
-    for (const [pattern, kind] of connectionFailures) {
-        const line = output.split("\n").pop() ?? "";
-        if (pattern.test(line))
-            return new KubeError(`the API server does not answer: ${line}`, kind, { cause: error });
+/** What an answer holds. An error does not repeat it: it may hold anything. */
+function jsonOf<T>(text: string): T {
+    try {
+        return JSON.parse(text) as T;
+    } catch {
+        throw new KubeError(
+            "the API server answered with what is no JSON: something else answers in its place",
+            "NotJson",
+        );
     }
-    return error;
 }
 
-/** Runs `use` with the cluster that a kubeconfig file leads to. */
+function isBrokenOff(error: unknown): boolean {
+    return ["ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE"].includes((error as NodeJS.ErrnoException).code ?? "");
+}
+
+/** Runs `use` with the cluster that a kubeconfig file leads to. Throws NoKubeconfig where there is no such file. */
 export async function withKube<T>(
     kubeconfigFile: string,
     use: (kube: Kube) => Promise<T>,
     requestTimeoutSeconds = 10,
 ): Promise<T> {
-    await readKubeconfig(kubeconfigFile);
-    return use(new Kube(expandHome(kubeconfigFile), requestTimeoutSeconds));
-}
-
-/** The admin kubeconfig is not where it should be. */
-export class NoKubeconfig extends StepError {
-    constructor(readonly file: string) {
-        super(
-            `kubeconfigFile: there is no ${file}, the cluster's admin kubeconfig; \`pulumi up\` (\`npm run up\`) on the stack ` +
-                "that made the cluster writes it again; for a kind cluster of your own, " +
-                `\`(umask 077; kind get kubeconfig --name CLUSTER >${file})\` does`,
-        );
-    }
-}
-
-/** The content of a kubeconfig file. Throws NoKubeconfig where there is none: kubectl would go to no cluster, or to another. */
-async function readKubeconfig(kubeconfigFile: string): Promise<string> {
-    const file = expandHome(kubeconfigFile);
-    const text = await readOptional(file);
-    if (text === undefined) throw new NoKubeconfig(file);
-    return text;
+    return use(new Kube(await accessOf(kubeconfigFile), requestTimeoutSeconds));
 }
 
 /** How long a cluster may be too busy to answer before it is taken to serve no more, in seconds. */
@@ -237,9 +213,7 @@ export async function ifClusterAnswers(
             // It goes with the cluster.
             if (error instanceof NoKubeconfig)
                 return note(`nothing is deleted in the cluster: there is no ${error.file} to reach it by`);
-            if (!(
-                error instanceof KubeError && ["Gone", "Unreachable", "Unauthorized"].includes(error.reason)
-            ))
+            if (!(error instanceof KubeError && (error.unanswered || error.reason === "Unauthorized")))
                 throw error;
             if (error.reason !== "Unreachable") {
                 return note(`nothing is deleted in the cluster, which is gone: ${error.message}`);
@@ -249,59 +223,9 @@ export async function ifClusterAnswers(
                     `nothing is deleted in the cluster, which has not answered for ${busySeconds} s: ${error.message}`,
                 );
             }
+            await sleep(250);
         }
     }
-}
-
-/** The parts of a kubeconfig that lead to the cluster, without any credential. */
-export interface ClusterEntry {
-    server: string;
-    /** PEM certificates, base64. */
-    certificateAuthorityData: string;
-}
-
-/** Where the current context of a kubeconfig file leads. */
-export async function clusterOf(kubeconfigFile: string): Promise<ClusterEntry> {
-    const entry = onlyCluster(await readKubeconfig(kubeconfigFile));
-    return entry ?? (await currentCluster(expandHome(kubeconfigFile)));
-}
-
-/** The cluster of a kubeconfig that has one alone, in the form that kind and kubectl write. */
-export function onlyCluster(kubeconfig: string): ClusterEntry | undefined {
-    const values = (key: string) => [
-        ...kubeconfig.matchAll(new RegExp(`^[ -]*${key}: *"?([^"\\s#]+)"?$`, "gm")),
-    ];
-    const [servers, authorities] = [values("server"), values("certificate-authority-data")];
-    const clusters = [...kubeconfig.matchAll(/^[ -]*cluster:\s*$/gm)];
-    if (servers.length !== 1 || authorities.length !== 1 || clusters.length !== 1) return undefined;
-    return { server: servers[0][1], certificateAuthorityData: authorities[0][1] };
-}
-
-/** As kubectl, which knows all of YAML, understands the file. */
-async function currentCluster(file: string): Promise<ClusterEntry> {
-    const argv = ["kubectl", `--kubeconfig=${file}`, "config", "view"];
-    argv.push("--minify", "--flatten", "--raw", "-o", "json");
-    let stdout: string;
-    try {
-        ({ stdout } = await run(argv, { env: kubectlEnvironment, timeoutSeconds: 10 }));
-    } catch (error) {
-        // kubectl's own words may quote the file's content.
-        throw error instanceof RunError && error.result.exitCode !== 127
-            ? new StepError(
-                  `kubeconfigFile: kubectl cannot read ${file}; it must be a kubeconfig with a current context`,
-              )
-            : error;
-    }
-    const view = JSON.parse(stdout) as {
-        clusters?: { cluster: { server?: string; "certificate-authority-data"?: string } }[];
-    };
-    const cluster = view.clusters?.[0]?.cluster;
-    if (!cluster?.server || !cluster["certificate-authority-data"]) {
-        throw new StepError(
-            `kubeconfigFile: the current context of ${file} names no server with a certificate authority`,
-        );
-    }
-    return { server: cluster.server, certificateAuthorityData: cluster["certificate-authority-data"] };
 }
 
 /** A label's value that stands for a text of any form: Kubernetes allows few characters in one. */

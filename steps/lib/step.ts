@@ -6,6 +6,9 @@ import { describe, type Check, type Fields } from "./schema";
 /** Set once this step was told to end (SIGINT, SIGTERM). Waiting stops and what was begun is undone. */
 const ending = new AbortController();
 
+/** Comes when this step is told to end. */
+export const endingSignal = ending.signal;
+
 /** A line of progress for whoever watches: standard output is for the result alone. */
 export function progress(line: string): void {
     process.stderr.write(`${line}\n`);

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { BootstrapTokenInput, BootstrapTokenOutput } from "../contract";
 import { claimFolder, expandHome, ownerOf, readOptional, writePrivate } from "../lib/files";
 import { clusterOf, labelHash, withKube, type ClusterEntry, type Kube } from "../lib/kube";
+import { newKubeconfig, userField } from "../lib/kubeconfig";
 import { bootstrapGroup, integer, nodeName, object, owner, text } from "../lib/schema";
 import { orUndo } from "../lib/step";
 
@@ -67,32 +68,14 @@ export function tokenSecret(
     };
 }
 
-/** The kubeconfig that a node bootstraps with. Every value is a JSON string, which YAML reads as it stands. */
-export function bootstrapKubeconfig(cluster: ClusterEntry, token: Token, expiresAt: string): string {
-    return [
-        `# Bootstrap token ${token.id}, valid until ${expiresAt}`,
-        "apiVersion: v1",
-        "kind: Config",
-        "clusters:",
-        "- name: cluster",
-        "  cluster:",
-        `    server: ${JSON.stringify(cluster.server)}`,
-        `    certificate-authority-data: ${JSON.stringify(cluster.certificateAuthorityData)}`,
-        "users:",
-        "- name: bootstrap",
-        "  user:",
-        `    token: ${JSON.stringify(`${token.id}.${token.secret}`)}`,
-        "contexts:",
-        "- name: bootstrap",
-        "  context: {cluster: cluster, user: bootstrap}",
-        "current-context: bootstrap",
-        "",
-    ].join("\n");
+/** The kubeconfig that a node bootstraps with. */
+export function bootstrapKubeconfig(cluster: ClusterEntry, token: Token): string {
+    return newKubeconfig({ name: "bootstrap", fields: { token: `${token.id}.${token.secret}` } }, cluster);
 }
 
 /** Id of the token in a bootstrap kubeconfig; undefined when it holds none. */
-export function tokenIdIn(kubeconfig: string): string | undefined {
-    return /\btoken: "?([a-z0-9]{6})\.[a-z0-9]{16}\b/.exec(kubeconfig)?.[1];
+export function tokenIdIn(kubeconfig: string | undefined): string | undefined {
+    return /^([a-z0-9]{6})\.[a-z0-9]{16}$/.exec(userField(kubeconfig, "token") ?? "")?.[1];
 }
 
 /** Makes a token for the node and writes its bootstrap kubeconfig; tokens that the node had before are revoked. */
@@ -112,7 +95,7 @@ export async function makeBootstrapToken(input: BootstrapTokenInput): Promise<Bo
                     async () => {
                         await revokeTokens(kube, input);
                         await kube.create(secrets, tokenSecret(token, input, expiresAt));
-                        await writePrivate(file, bootstrapKubeconfig(cluster, token, expiresAt));
+                        await writePrivate(file, bootstrapKubeconfig(cluster, token));
                     },
                     () => revokeTokens(kube, input),
                 ),
@@ -160,7 +143,7 @@ export async function removeIfOnlyClaimed(folder: string): Promise<void> {
 
 /** Whether the token of a bootstrap kubeconfig can still be used, with a minute to spare. */
 export async function tokenServes(kube: Kube, file: string): Promise<boolean> {
-    const id = tokenIdIn((await readOptional(file)) ?? "");
+    const id = tokenIdIn(await readOptional(file));
     if (id === undefined) return false;
     const found = await kube.find<{ data?: { expiration?: string } }>(`${secrets}/bootstrap-token-${id}`);
     const expiration = Buffer.from(found?.data?.expiration ?? "", "base64").toString("utf8");

@@ -7,7 +7,7 @@ import { progress, step } from "../lib/step";
 
 /**
  * Gives the cluster the login of a registry, for pods to pull with. It goes from docker's config file, or the credential helper,
- * to kubectl's standard input. Where there is no login there is no Secret, and one of this stack from before is deleted.
+ * to the API server. Where there is no login there is no Secret, and one of this stack from before is deleted.
  */
 export async function createPullSecret(input: PullSecretInput): Promise<PullSecretOutput> {
     const logins = await loginsOf(input.registry, input.dockerConfigFile);

@@ -1,7 +1,7 @@
 import type { AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
 import { StepError } from "../lib/errors";
-import { expandHome } from "../lib/files";
 import { Kube, KubeError } from "../lib/kube";
+import { accessOf } from "../lib/kubeAccess";
 import { integer, matching, object, text, type Check } from "../lib/schema";
 import { pause, progress, step } from "../lib/step";
 import { WorkloadKind } from "./contract";
@@ -50,7 +50,7 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
     const { namespace, timeoutSeconds } = given;
     const which: WorkloadName = { kind: given.kind, namespace, name: given.name };
     const title = `${which.kind} ${namespace}/${which.name}`;
-    const kube = new Kube(expandHome(given.kubeconfigFile));
+    const kube = new Kube(await accessOf(given.kubeconfigFile));
     const wait = new Wait(kube, which, given.uid);
     try {
         await wait.until(Date.now() + timeoutSeconds * 1000, timeoutSeconds);
@@ -93,7 +93,7 @@ class Wait {
                 if (await this.round(deadline)) return;
                 awaySince = undefined;
             } catch (error) {
-                const away = error instanceof KubeError && ["Gone", "Unreachable"].includes(error.reason);
+                const away = error instanceof KubeError && error.unanswered;
                 awaySince ??= Date.now();
                 if (!away || Date.now() > Math.min(deadline, awaySince + AWAY_MILLISECONDS)) throw error;
                 await pause(1000);

@@ -63,11 +63,11 @@ describe("a step without its tools", () => {
         const path = { env: { PATH: "/nonexistent" } };
         assert.match(
             await fail("createKindCluster", cluster, path),
-            /^createKindCluster: Tools: docker, kind, kubectl are not on PATH; `npm run doctor` shows what to do\n$/,
+            /^createKindCluster: Tools: docker, kind are not on PATH; `npm run doctor` shows what to do\n$/,
         );
         assert.equal(
             await fail("preflight", { ...checks, modules: [] }, path),
-            "preflight: a problem to mend before anything is created:\n- Tools: docker, kind, kubectl are not on PATH; `npm run doctor` shows what to do\n",
+            "preflight: a problem to mend before anything is created:\n- Tools: docker, kind are not on PATH; `npm run doctor` shows what to do\n",
         );
     });
 });

@@ -1,6 +1,6 @@
 // The cluster and node that approvals are tested with. The test itself plays the node's agent, so that it can do wrong.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import * as kubernetes from "@pulumi/kubernetes";
@@ -9,7 +9,7 @@ import type * as contract from "../../steps/contract";
 import { agentFiles } from "../../steps/node/agent";
 import { signers, type CertificateSigningRequest } from "../../steps/node/certificates/approval";
 import type { Purpose } from "../../steps/node/certificates/certificates";
-import { onlyCluster } from "../../steps/lib/kube";
+import { clusterOf } from "../../steps/lib/kube";
 import { run, type RunResult } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../tools/versions";
 import { steps } from "../unit/components/fixtures";
@@ -177,12 +177,12 @@ export async function joinAs(cluster: contract.ClusterOutput, nodeIp: string): P
     const client = await ask("client", nodeIp, bootstrapFile);
     const certificate = await issued(client.name, bootstrapFile);
     const key = client.key.privateKey.export({ type: "pkcs8", format: "pem" });
-    const entry = onlyCluster(readFileSync(cluster.kubeconfigFile, "utf8"));
+    const entry = await clusterOf(cluster.kubeconfigFile);
     const config = [
         "apiVersion: v1",
         "kind: Config",
         "clusters:",
-        `- {name: c, cluster: {server: "${entry?.server}", certificate-authority-data: ${entry?.certificateAuthorityData}}}`,
+        `- {name: c, cluster: {server: "${entry.server}", certificate-authority-data: ${entry.certificateAuthorityData}}}`,
         "users:",
         "- name: node",
         "  user:",

@@ -6,7 +6,7 @@ import { endDaemons } from "../daemon";
 import type { NodeFacts } from "./deciding";
 import { StepError } from "../../lib/errors";
 import { expandHome, readOptional, writePrivate } from "../../lib/files";
-import type { ApiAccess } from "../../lib/kubeHttp";
+import { newKubeconfig } from "../../lib/kubeconfig";
 import { processesWith, type ProcessId } from "../../lib/processes";
 import {
     bootstrapGroup,
@@ -125,8 +125,13 @@ export async function readSettings(files: ApproverFiles): Promise<ApproverSettin
     return JSON.parse(text) as ApproverSettings;
 }
 
-/** An approver's credential. */
-export interface Credential extends ApiAccess {
+/** An approver's credential, and where it is one. */
+export interface Credential {
+    server: string;
+    /** PEM certificates that the API server's certificate must be signed by. */
+    authorityPem: string;
+    /** Bearer token. Secret. */
+    token: string;
     /** When the token was given and when it ends, in milliseconds since 1970. */
     issuedAt: number;
     expiresAt: number;
@@ -151,28 +156,16 @@ export function renewalTime({ issuedAt, expiresAt }: Credential): number {
     return issuedAt + (expiresAt - issuedAt) / 2;
 }
 
-/** Writes a credential as a kubeconfig: JSON is YAML, so kubectl reads it too. */
+/** Writes a credential as a kubeconfig, which other tools can read too. */
 export function writeCredential(
     files: ApproverFiles,
-    { server, authorityPem, token }: ApiAccess,
+    { server, authorityPem, token }: Pick<Credential, "server" | "authorityPem" | "token">,
 ): Promise<void> {
-    const config = {
-        apiVersion: "v1",
-        kind: "Config",
-        "current-context": "approver",
-        clusters: [
-            {
-                name: "cluster",
-                cluster: {
-                    server,
-                    "certificate-authority-data": Buffer.from(authorityPem).toString("base64"),
-                },
-            },
-        ],
-        users: [{ name: "approver", user: { token } }],
-        contexts: [{ name: "approver", context: { cluster: "cluster", user: "approver" } }],
-    };
-    return writePrivate(files.kubeconfigFile, `${JSON.stringify(config)}\n`);
+    const certificateAuthorityData = Buffer.from(authorityPem).toString("base64");
+    return writePrivate(
+        files.kubeconfigFile,
+        newKubeconfig({ name: "approver", fields: { token } }, { server, certificateAuthorityData }),
+    );
 }
 
 export async function readCredential(files: ApproverFiles): Promise<Credential> {

@@ -7,8 +7,7 @@ import { readRecordOf } from "../daemon";
 import { expectationsOf, sendDecision } from "./deciding";
 import { messageOf } from "../../lib/errors";
 import { writePrivate } from "../../lib/files";
-import { KubeError } from "../../lib/kube";
-import { KubeHttp } from "../../lib/kubeHttp";
+import { Kube, KubeError } from "../../lib/kube";
 
 /** How long things take, in milliseconds. */
 export interface Pace {
@@ -21,6 +20,9 @@ export interface Pace {
 
 export const usualPace: Pace = { watch: 240_000, retry: 1000, retryMost: 30_000 };
 
+/** How long one answer may take, in seconds. */
+const answerSeconds = 15;
+
 interface Requests {
     metadata: { resourceVersion: string };
     items: CertificateSigningRequest[];
@@ -31,7 +33,7 @@ interface Requests {
  * Requests of the bootstrap group are left to approveCertificates, which runs as long as a token of that group is there.
  */
 export class Approver {
-    private readonly api: KubeHttp;
+    private readonly api: Kube;
     /** Names of the requests that it may not decide on, so that each is told of once. */
     private readonly untouchable = new Set<string>();
     /** What is wrong at the moment, so that it is told of when it begins, not each time it is met. */
@@ -45,7 +47,11 @@ export class Approver {
         private readonly log: (line: string) => void,
         private readonly pace: Pace = usualPace,
     ) {
-        this.api = new KubeHttp(() => this.credential);
+        // Asked for each request, so that a renewed token is used from then on.
+        this.api = new Kube(() => {
+            const { server, authorityPem, token } = this.credential;
+            return { server, authorityPem, authorization: `Bearer ${token}` };
+        }, answerSeconds);
     }
 
     /** Runs until the signal, until another approver has taken its place, or until it has no valid credential any more. */
@@ -83,11 +89,12 @@ export class Approver {
         // A renewal that is due and failed is tried again in a minute.
         const most = untilRenewal > 0 ? untilRenewal : 60_000;
         const seconds = Math.max(1, Math.ceil(Math.min(this.pace.watch, most) / 1000));
-        await this.api.watch<CertificateSigningRequest>(
+        await this.api.watchOnce<CertificateSigningRequest, never>(
             `${certificateRequests}?resourceVersion=${metadata.resourceVersion}`,
             seconds,
             async ({ type, object }) => {
                 if (type === "ADDED" || type === "MODIFIED") await this.settle(object);
+                return undefined;
             },
             signal,
         );

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { AgentFiles } from "../agent";
 import { readOptional } from "../../lib/files";
+import { userField } from "../../lib/kubeconfig";
 
 /** Which of a node's two certificates. */
 export type Purpose = "client" | "serving";
@@ -37,7 +38,6 @@ export async function hasCertificate(
 
 /** The client certificate in the kubeconfig that the agent writes for itself. */
 async function clientCertificate(files: AgentFiles): Promise<string | undefined> {
-    const kubeconfig = await readOptional(files.kubeconfigFile);
-    const data = /client-certificate-data: "?([A-Za-z0-9+/=]+)/.exec(kubeconfig ?? "")?.[1];
+    const data = userField(await readOptional(files.kubeconfigFile), "client-certificate-data");
     return data === undefined ? undefined : Buffer.from(data, "base64").toString("utf8");
 }

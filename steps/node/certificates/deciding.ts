@@ -31,7 +31,7 @@ export async function expectationsOf(
     const [bootstrap, client, serving] = await Promise.all(
         [record.bootstrapFile, files.publicKeys.client, files.publicKeys.serving].map(readOptional),
     );
-    const tokenId = tokenIdIn(bootstrap ?? "");
+    const tokenId = tokenIdIn(bootstrap);
     return {
         nodeName: node.nodeName,
         nodeIp: node.nodeIp,

@@ -10,17 +10,11 @@ const input: PreflightInput = { owner: "p/s", cluster: { name: "wasm" }, nodes: 
 
 describe("the tools that a stack needs", () => {
     it("depend on its modules", () => {
-        assert.deepEqual(neededTools(input), ["docker", "kind", "kubectl"]);
-        assert.deepEqual(neededTools({ ...input, modules: [{ file: "a" }] }), [
-            "docker",
-            "kind",
-            "kubectl",
-            "wasm-oci",
-        ]);
+        assert.deepEqual(neededTools(input), ["docker", "kind"]);
+        assert.deepEqual(neededTools({ ...input, modules: [{ file: "a" }] }), ["docker", "kind", "wasm-oci"]);
         assert.deepEqual(neededTools({ ...input, modules: [{ source: "a" }] }), [
             "docker",
             "kind",
-            "kubectl",
             "wasm-oci",
             "cargo",
         ]);

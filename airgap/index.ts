@@ -1,19 +1,18 @@
 // All that this project needs and official releases would bring, made from package registries alone.
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { cached, cachePath, isCached } from "../tools/lib/cache";
-import type { MakeContext } from "./context";
+import { cached, cachePath, isCached } from "../common/cache";
+import type { MakeContext } from "../common/building";
 import { onPath } from "./docker/apt";
 import { forgetImage, imageId, imageInDocker, imageKey } from "./image/key";
 import { makeNodeImage } from "./image/nodeImage";
 import { makeRegistryImage } from "./image/registryImage";
 import { ROOTFS_TOOL } from "./image/rootfs";
-import { buildPlugins, pluginSources } from "./plugins/build";
-import { sourcesKey } from "./sourcesKey";
-import { hostGoFault } from "./tools/go";
-import { built, cacheName, RECIPES, recipeKey, type RecipeName } from "./tools/recipes";
+import { buildPlugins, pluginSources } from "./standins/build";
+import { sourcesKey } from "./standins/sourcesKey";
+import { hostGoFault } from "../common/go";
+import { built, cacheName, RECIPES, recipeKey, type RecipeName } from "./go/recipes";
 
-export type { MakeContext } from "./context";
 export { ensureDocker } from "./docker/engine";
 
 /**

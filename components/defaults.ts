@@ -1,5 +1,5 @@
 /**
- * Defaults that more than one place needs. The images are those that `npm run up` has at hand: tools/versions.ts pins
+ * Defaults that more than one place needs. The images are those that `npm run up` has at hand: common/versions.ts pins
  * them, and a unit test sees that the two agree.
  */
 

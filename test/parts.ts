@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { REGISTRY_ENVIRONMENT } from "../components/defaults";
 import type { KindClusterInput, ClusterOutput, Steps } from "../steps/contract";
 import { run } from "../steps/lib/run";
-import { NODE_IMAGE, REGISTRY_IMAGE } from "../tools/versions";
+import { NODE_IMAGE, REGISTRY_IMAGE } from "../common/versions";
 import type { SuiteContext } from "./suites";
 
 export interface TestRegistry {

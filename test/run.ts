@@ -5,7 +5,7 @@
  * skipped.
  */
 import * as path from "node:path";
-import { consoleReporter } from "../tools/lib/report";
+import { consoleReporter } from "../common/report";
 import type { Counts } from "./runners";
 import { suites, type SuiteContext } from "./suites";
 

@@ -1,8 +1,8 @@
 import * as path from "node:path";
-import type { Reporter } from "../tools/lib/report";
-import { WORKSPACE } from "../tools/agent";
-import { cargoTargetDir } from "../tools/cargoTarget";
-import { prepareTools } from "../tools/toolchain";
+import type { Reporter } from "../common/report";
+import { WORKSPACE } from "../tools/sources/agent";
+import { cargoTargetDir } from "../tools/sources/cargoTarget";
+import { prepareTools } from "../tools/toolchain/prepare";
 import { withTestNode } from "./node/make";
 import { UNDER_TEST } from "./node/underTest";
 import { RUST_REGISTRY, withTestCluster, withTestRegistry } from "./parts";
@@ -167,7 +167,7 @@ const plugins: Suite = {
                 env: context.env,
                 timeoutMinutes: 10,
             });
-            const node = await testsIn(context, ["airgap/plugins", "airgap/language-host"], {
+            const node = await testsIn(context, ["airgap/standins"], {
                 env: { KRUSTLET_TEST_KUBECONFIG: kubeconfigFile },
                 timeoutMinutes: 15,
                 // They have namespaces and names of their own, and wait half of the time.

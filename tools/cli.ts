@@ -1,11 +1,9 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
+import { ROOT } from "../common/root";
 import { messageOf } from "../steps/lib/errors";
-import { checkStackName, projectName, stackFiles, type Home, type StackFiles } from "./home";
-
-/** Folder of this project. */
-export const ROOT = path.dirname(__dirname);
+import { checkStackName, projectName, stackFiles, type Home, type StackFiles } from "./stack/home";
 
 /** What can be given to `npm run <command> -- …`. */
 export interface Options {

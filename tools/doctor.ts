@@ -1,14 +1,14 @@
 // npm run doctor: shows where each tool comes from and what is missing. Changes nothing.
-import { airgapPrerequisites } from "../airgap";
 import { main, readOptions } from "./cli";
-import { forcedSource } from "./decide";
-import { diagnose, problemsOf } from "./diagnosis";
-import { inspectHost } from "./host";
-import { homeOf } from "./home";
-import { inspect } from "./inspect";
-import { cacheRoot } from "./lib/cache";
+import { forcedSource } from "./toolchain/decide";
+import { diagnose, problemsOf } from "./toolchain/diagnosis";
+import { inspectHost } from "./toolchain/host";
+import { homeOf } from "./stack/home";
+import { inspect } from "./toolchain/inspect";
+import { cacheRoot } from "../common/cache";
 import { table } from "./lib/table";
-import { askReach } from "./source";
+import { airgapPrerequisites } from "./sources/airgap";
+import { askReach } from "./sources/source";
 
 async function doctor(): Promise<number> {
     readOptions(process.argv.slice(2), []);

@@ -1,11 +1,11 @@
 // npm run down: `pulumi destroy`, then removes what is left of the stack. The cache stays.
 import * as path from "node:path";
 import { filesOf, main, readOptions } from "./cli";
-import { exists, homeOf, refreshConfigCopy, type Home, type StackFiles } from "./home";
-import { consoleReporter, type Reporter } from "./lib/report";
-import { clearStaleLocks, pulumi, pulumiLive, type Env } from "./pulumi";
-import { removeHomeIfEmpty, removeStackFiles } from "./remove";
-import { prepareTools } from "./toolchain";
+import { exists, homeOf, refreshConfigCopy, type Home, type StackFiles } from "./stack/home";
+import { consoleReporter, type Reporter } from "../common/report";
+import { clearStaleLocks, pulumi, pulumiLive, type Env } from "./stack/pulumi";
+import { removeHomeIfEmpty, removeStackFiles } from "./stack/remove";
+import { prepareTools } from "./toolchain/prepare";
 
 async function down(): Promise<number> {
     const options = readOptions(process.argv.slice(2));

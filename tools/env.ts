@@ -1,11 +1,11 @@
 // npm run -s env: prints what to `eval` so that plain pulumi and kubectl work on the stack.
 import { filesOf, main, readOptions } from "./cli";
-import { forcedSource } from "./decide";
-import { engineEnv, toolDirs, toolsAlready, userEnv } from "./environment";
+import { forcedSource } from "./toolchain/decide";
+import { engineEnv, toolDirs, toolsAlready, userEnv } from "./toolchain/environment";
 import { readOptional } from "../steps/lib/files";
-import { exists, homeOf } from "./home";
-import { inspect } from "./inspect";
-import { kubeconfigFileIn } from "./outputs";
+import { exists, homeOf } from "./stack/home";
+import { inspect } from "./toolchain/inspect";
+import { kubeconfigFileIn } from "./stack/outputs";
 import { exportLines, pathLine } from "./lib/shell";
 
 async function env(): Promise<number> {

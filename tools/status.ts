@@ -8,13 +8,13 @@ import { readOptional } from "../steps/lib/files";
 import { isAlive } from "../steps/lib/processes";
 import { run } from "../steps/lib/run";
 import { filesOf, main, readOptions } from "./cli";
-import { forcedSource } from "./decide";
-import { toolEnv, toolsAlready } from "./environment";
-import { exists, homeOf, type StackFiles } from "./home";
-import { inspect } from "./inspect";
+import { forcedSource } from "./toolchain/decide";
+import { toolEnv, toolsAlready } from "./toolchain/environment";
+import { exists, homeOf, type StackFiles } from "./stack/home";
+import { inspect } from "./toolchain/inspect";
 import { table } from "./lib/table";
-import { readOutputs, type Outputs, type WorkloadOutput } from "./outputs";
-import { stackOutputs, type Env } from "./pulumi";
+import { readOutputs, type Outputs, type WorkloadOutput } from "./stack/outputs";
+import { stackOutputs, type Env } from "./stack/pulumi";
 
 /** Longest wait for one answer, in seconds. */
 const ANSWER_SECONDS = 10;

@@ -1,12 +1,12 @@
 // npm run up: gets every tool, then runs `pulumi up` on the stack and shows what its workloads say.
 import * as path from "node:path";
 import { filesOf, main, readOptions } from "./cli";
-import type { StackFiles } from "./home";
-import { consoleReporter, type Reporter } from "./lib/report";
-import { workloadLog } from "./logs";
-import { readOutputs } from "./outputs";
-import { clearStaleLocks, ensureStack, pulumiLive, selectStack, stackOutputs } from "./pulumi";
-import { prepareTools, type Toolchain } from "./toolchain";
+import type { StackFiles } from "./stack/home";
+import { consoleReporter, type Reporter } from "../common/report";
+import { workloadLog } from "./stack/logs";
+import { readOutputs } from "./stack/outputs";
+import { clearStaleLocks, ensureStack, pulumiLive, selectStack, stackOutputs } from "./stack/pulumi";
+import { prepareTools, type Toolchain } from "./toolchain/prepare";
 
 async function up(): Promise<number> {
     const options = readOptions(process.argv.slice(2), ["stack", "cwd", "toolsOnly"]);

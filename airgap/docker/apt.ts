@@ -1,7 +1,7 @@
 // Installing Debian packages on this host.
 import { existsSync } from "node:fs";
 import * as path from "node:path";
-import type { Build } from "../context";
+import type { Build } from "../../common/building";
 
 /** Is there a program of that name on PATH? */
 export function onPath(program: string, searchPath: string = process.env.PATH ?? ""): boolean {

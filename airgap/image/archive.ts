@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { sha256File } from "../../tools/lib/cache";
-import type { Build } from "../context";
+import { sha256File } from "../../common/cache";
+import type { Build } from "../../common/building";
 
 /** One image to be written. */
 export interface ImageSpec {

@@ -1,19 +1,22 @@
 // Telling whether Docker has an image of today's recipe.
 import * as fs from "node:fs/promises";
+import * as path from "node:path";
 import { run } from "../../steps/lib/run";
-import { cacheKey } from "../../tools/lib/cache";
-import { RECIPES, recipeKey, type RecipeName } from "../tools/recipes";
+import { cacheKey } from "../../common/cache";
+import { ROOT } from "../../common/root";
+import { RECIPES, recipeKey, type RecipeName } from "../go/recipes";
 
 /** Label with the key of the recipe that an image was made by. */
 export const KEY_LABEL = "krustlet-stack.recipe";
 
 /** Key of an image: the programs in it and everything in this folder. */
 export async function imageKey(values: readonly string[], programs: readonly RecipeName[]): Promise<string> {
-    const entries = await fs.readdir(__dirname, { withFileTypes: true });
+    const dir = path.join(ROOT, "airgap", "image");
+    const entries = await fs.readdir(dir, { withFileTypes: true });
     const files = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
-    const node = (await fs.readdir(`${__dirname}/node`)).map((name) => `node/${name}`);
+    const node = (await fs.readdir(path.join(dir, "node"))).map((name) => `node/${name}`);
     const keys = await Promise.all(programs.map((name) => recipeKey(RECIPES[name])));
-    return cacheKey([...values, ...keys], __dirname, [...files, ...node]);
+    return cacheKey([...values, ...keys], dir, [...files, ...node]);
 }
 
 /**

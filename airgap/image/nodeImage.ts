@@ -2,11 +2,12 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { run } from "../../steps/lib/run";
-import { cacheRoot } from "../../tools/lib/cache";
-import { ETCD_VERSION, KUBERNETES_VERSION } from "../../tools/versions";
-import { building, type Build, type MakeContext } from "../context";
-import { built, RECIPES } from "../tools/recipes";
-import { GO_ENVIRONMENT } from "../tools/go";
+import { cacheRoot } from "../../common/cache";
+import { ROOT } from "../../common/root";
+import { ETCD_VERSION, KUBERNETES_VERSION } from "../../common/versions";
+import { building, type Build, type MakeContext } from "../../common/building";
+import { built, RECIPES } from "../go/recipes";
+import { GO_ENVIRONMENT } from "../../common/go";
 import { writeImageArchive, type ImageSpec } from "./archive";
 import { KEY_LABEL } from "./key";
 import { debianRootfs } from "./rootfs";
@@ -142,7 +143,13 @@ async function assemble(build: Build, tag: string, key: string, folders: Folders
         build.progress.update("the root file system");
         await build.run(["docker", "import", folders.rootfs, base]);
         const { kubernetes, kubectl } = folders;
-        const mounts = { kind: kindFiles, node: path.join(__dirname, "node"), kubernetes, kubectl, images };
+        const mounts = {
+            kind: kindFiles,
+            node: path.join(ROOT, "airgap", "image", "node"),
+            kubernetes,
+            kubectl,
+            images,
+        };
         build.progress.update("preparing the node");
         await build.run([
             ...["docker", "run", "--name", container, "--privileged", "--network=none"],

@@ -1,9 +1,9 @@
 // The registry image FROM scratch: like the official `registry:3`, but for the shell in it.
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { cacheRoot } from "../../tools/lib/cache";
-import { building, type MakeContext } from "../context";
-import { built } from "../tools/recipes";
+import { cacheRoot } from "../../common/cache";
+import { building, type MakeContext } from "../../common/building";
+import { built } from "../go/recipes";
 import { writeImageArchive } from "./archive";
 import { KEY_LABEL } from "./key";
 

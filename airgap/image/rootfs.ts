@@ -1,9 +1,9 @@
 // The Debian root file system of the node image.
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { cached, cacheKey } from "../../tools/lib/cache";
-import { DEBIAN_SUITE } from "../../tools/versions";
-import { building, type MakeContext } from "../context";
+import { cached, cacheKey } from "../../common/cache";
+import { DEBIAN_SUITE } from "../../common/versions";
+import { building, type MakeContext } from "../../common/building";
 import { debianMirror } from "./mirror";
 import { aptInstall, aptUpdate, onPath } from "../docker/apt";
 
@@ -58,7 +58,7 @@ export function rootfsArguments(mirror: string, archive: string, uid: number): s
 
 /** The archive of the root file system (tar), from the cache or made now. */
 export async function debianRootfs(ctx: MakeContext): Promise<string> {
-    const key = await cacheKey(rootfsArguments("", "", 0), __dirname, []);
+    const key = await cacheKey(rootfsArguments("", "", 0), "", []);
     const name = "rootfs.tar";
     const dir = await cached("node-rootfs", key, async (outDir) => {
         await building(

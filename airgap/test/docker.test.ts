@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import * as path from "node:path";
 import { describe, it } from "node:test";
+import { ROOT } from "../../common/root";
 import { run } from "../../steps/lib/run";
 import { missingCapabilities } from "../docker/capabilities";
 import { dockerdArguments, isDebianLike, parseOsRelease, planEngine, type DockerHost } from "../docker/host";
-import { GO_ENVIRONMENT } from "../tools/go";
+import { GO_ENVIRONMENT } from "../../common/go";
 
 const DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\n';
 const FEDORA = 'PRETTY_NAME="Fedora Linux 43"\nID=fedora\n';
@@ -103,7 +104,7 @@ describe("what to do when no Docker daemon answers", () => {
 
 describe("the OCI runtime for restricted hosts", () => {
     it("passes its own tests", async () => {
-        const moduleDir = path.join(__dirname, "..", "docker", "oci-runtime");
+        const moduleDir = path.join(ROOT, "airgap", "docker", "oci-runtime");
         const result = await run(["go", "test", "-count=1", "./..."], {
             cwd: moduleDir,
             env: GO_ENVIRONMENT,

@@ -8,9 +8,10 @@ import {
     KIND_VERSION,
     KUBERNETES_VERSION,
     PULUMI_VERSION,
-} from "../../tools/versions";
-import { goBuildArguments, goFault, GO_NEEDED } from "../tools/go";
-import { RECIPES, recipeKey, type Recipe } from "../tools/recipes";
+} from "../../common/versions";
+import { ROOT } from "../../common/root";
+import { goBuildArguments, goFault, GO_NEEDED } from "../../common/go";
+import { RECIPES, recipeKey, type Recipe } from "../go/recipes";
 
 const recipes: Recipe[] = Object.values(RECIPES);
 
@@ -49,13 +50,13 @@ describe("go build", () => {
 
 describe("the Go modules", () => {
     const required = async (module: string) => {
-        const text = await fs.readFile(path.join(__dirname, "..", "tools", "go", module, "go.mod"), "utf8");
+        const text = await fs.readFile(path.join(ROOT, "airgap", "go", module, "go.mod"), "utf8");
         return new Map(
             [...text.matchAll(/^\t?(?:require )?(\S+) (v\S+)/gm)].map((match) => [match[1], match[2]]),
         );
     };
 
-    it("pin the versions of tools/versions.ts", async () => {
+    it("pin the versions of common/versions.ts", async () => {
         const pinned: [string, string, string][] = [
             ["pulumi", "github.com/pulumi/pulumi/pkg/v3", PULUMI_VERSION],
             ["kind", "sigs.k8s.io/kind", KIND_VERSION],
@@ -65,15 +66,13 @@ describe("the Go modules", () => {
         ];
         for (const [module, name, version] of pinned)
             assert.equal((await required(module)).get(name), version, module);
-        const modules = await fs.readdir(path.join(__dirname, "..", "tools", "go"));
+        const entries = await fs.readdir(path.join(ROOT, "airgap", "go"), { withFileTypes: true });
+        const modules = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
         assert.deepEqual(modules.sort(), pinned.map(([module]) => module).sort());
     });
 
     it("replace every staging module of Kubernetes by its release", async () => {
-        const text = await fs.readFile(
-            path.join(__dirname, "..", "tools", "go", "kubernetes", "go.mod"),
-            "utf8",
-        );
+        const text = await fs.readFile(path.join(ROOT, "airgap", "go", "kubernetes", "go.mod"), "utf8");
         const replaced = [...text.matchAll(/^\t?(?:replace )?(k8s\.io\/\S+) => (\S+) (\S+)$/gm)];
         assert.equal(replaced.length, 33);
         for (const [, from, to, version] of replaced) {

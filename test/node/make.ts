@@ -7,7 +7,7 @@ import { bootstrapRights } from "../bootstrapRights";
 import { targetFolder } from "../../steps/workload/buildModule";
 import { sha256OfFile } from "../../steps/lib/files";
 import { run } from "../../steps/lib/run";
-import { cacheRoot } from "../../tools/lib/cache";
+import { cacheRoot } from "../../common/cache";
 import { runStep, withTestCluster, withTestRegistry, type TestRegistry } from "../parts";
 import type { SuiteContext } from "../suites";
 import { pushArtifact } from "./scriptedRegistry";

@@ -1,9 +1,9 @@
 // Programs of others that the tests of registries run: crane and oras, and the specification's own conformance tests. Their
 // modules are pinned in clients/; what is built is kept in the user's cache.
 import * as path from "node:path";
-import { goBuild, goBuildArguments, GO_ENVIRONMENT, hostGoFault, type GoBuild } from "../../airgap/tools/go";
+import { goBuild, goBuildArguments, GO_ENVIRONMENT, hostGoFault, type GoBuild } from "../../common/go";
 import { run } from "../../steps/lib/run";
-import { cached, cacheKey } from "../../tools/lib/cache";
+import { cached, cacheKey } from "../../common/cache";
 
 /** The `tool` lines of clients/go.mod. */
 export const PROGRAMS = {

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
-import { REGISTRY_IMAGE } from "../../tools/versions";
+import { REGISTRY_IMAGE } from "../../common/versions";
 import { leftovers, StackUnderTest, type Leftovers, type StackConfig } from "./stackUnderTest";
 
 const REGISTRY_PORT = 5104;

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { load } from "js-yaml";
 import { run } from "../../steps/lib/run";
-import { REGISTRY_IMAGE } from "../../tools/versions";
+import { REGISTRY_IMAGE } from "../../common/versions";
 import { leftovers, StackUnderTest, type Leftovers } from "./stackUnderTest";
 
 const PORT = 5108;

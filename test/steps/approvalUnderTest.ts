@@ -11,7 +11,7 @@ import { signers, type CertificateSigningRequest } from "../../steps/node/certif
 import type { Purpose } from "../../steps/node/certificates/certificates";
 import { clusterOf } from "../../steps/lib/kube";
 import { run, type RunResult } from "../../steps/lib/run";
-import { NODE_IMAGE } from "../../tools/versions";
+import { NODE_IMAGE } from "../../common/versions";
 import { steps } from "../unit/components/fixtures";
 import { record } from "../unit/components/mocks";
 import { CN, makeCsr, newKey, O, type CsrParts, type KeyPair } from "../unit/steps/node/makeCsr";

@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { BuildModuleOutput, PushArtifactInput } from "../../steps/contract";
 import { run } from "../../steps/lib/run";
-import { REGISTRY_IMAGE } from "../../tools/versions";
+import { REGISTRY_IMAGE } from "../../common/versions";
 import { fail, pass } from "./runStep";
 
 const container = "krustlet-steps-test-registry";

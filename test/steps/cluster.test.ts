@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import type * as contract from "../../steps/contract";
 import { processOf } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";
-import { NODE_IMAGE } from "../../tools/versions";
+import { NODE_IMAGE } from "../../common/versions";
 import {
     adminFile,
     allowRequests,

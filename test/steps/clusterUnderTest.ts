@@ -6,7 +6,7 @@ import * as path from "node:path";
 import type * as contract from "../../steps/contract";
 import type { CertificateSigningRequest } from "../../steps/node/certificates/approval";
 import { run, type RunResult } from "../../steps/lib/run";
-import { NODE_IMAGE } from "../../tools/versions";
+import { NODE_IMAGE } from "../../common/versions";
 import { bootstrapRights } from "../bootstrapRights";
 import { CN, makeCsr, newKey, O } from "../unit/steps/node/makeCsr";
 

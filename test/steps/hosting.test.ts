@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectRegistryInput, KindClusterInput, PullSecretInput } from "../../steps/contract";
 import { run } from "../../steps/lib/run";
-import { NODE_IMAGE, REGISTRY_IMAGE } from "../../tools/versions";
+import { NODE_IMAGE, REGISTRY_IMAGE } from "../../common/versions";
 import { fail, pass, passTwice, start } from "./runStep";
 
 const owner = "krustlet-stack/hosting-test";

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
-import { ROOT } from "../../tools/cli";
-import type { ReleasedTool } from "../../tools/releases";
-import * as versions from "../../tools/versions";
+import { ROOT } from "../../common/root";
+import type { ReleasedTool } from "../../tools/sources/releases";
+import * as versions from "../../common/versions";
 import { NODE_IMAGE, REGISTRY_IMAGE } from "../../components/defaults";
 import * as cargo from "./cargo";
 import { goFindings, goModules, parseGoMod } from "./go";
@@ -174,7 +174,7 @@ describe("Go modules", () => {
     }
 
     it("that were tampered with are found", () => {
-        const folder = "airgap/tools/go/pulumi";
+        const folder = "airgap/go/pulumi";
         const mod = project.read(folder, "go.mod");
         const findings = (text: string, sums = sum(folder)) =>
             goFindings(folder, text, sums, GO_REPLACEMENTS).join("\n");

@@ -1,5 +1,5 @@
-import { releaseOf, type ReleasedTool } from "../../tools/releases";
-import type { Platform } from "../../tools/versions";
+import { releaseOf, type ReleasedTool } from "../../tools/sources/releases";
+import type { Platform } from "../../common/versions";
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
     typeof value === "object" && value !== null && !Array.isArray(value);

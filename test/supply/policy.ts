@@ -22,7 +22,7 @@ export const NPM_LICENCES_READ: Readonly<Record<string, string>> = {
  * needed. A new one has to be looked at before it is added.
  */
 export const NPM_SCRIPTS = [
-    // Fetch their Pulumi plugin; tools/plugins.ts does, verified.
+    // Fetch their Pulumi plugin; tools/sources/plugins.ts does, verified.
     "@pulumi/command",
     "@pulumi/kubernetes",
     // Looks whether the binary of this platform is there, which is a package of its own.
@@ -42,7 +42,7 @@ export const GO_REPLACEMENTS: Readonly<Record<string, string>> = {
 
 /**
  * Official releases that no checksum is pinned for, as `<tool> <platform>`; `*` is every platform. They are verified with the
- * publisher's own list (tools/official.ts), which says nothing once the publisher's account is another's.
+ * publisher's own list (tools/sources/official.ts), which says nothing once the publisher's account is another's.
  */
 export const UNPINNED_RELEASES = [
     // Where the pins were made the releases of the plugins could not be read.

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { run } from "../../steps/lib/run";
-import { ROOT } from "../../tools/cli";
+import { ROOT } from "../../common/root";
 import { parseCargoLock, parseDenyToml, type CargoPackage } from "./cargo";
 import type { NpmLock, NpmManifest, NpmPolicy } from "./npm";
 import { NPM_DEPRECATED, NPM_LICENCES, NPM_LICENCES_READ, NPM_SCRIPTS } from "./policy";

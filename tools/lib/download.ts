@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { Progress } from "./report";
+import type { Progress } from "../../common/report";
 
 /** A digest that a file must have. */
 export interface Digest {

@@ -12,7 +12,7 @@ import {
     REGISTRY_PORT,
 } from "../../../components/defaults";
 import { configKeys, stackArgs } from "../../../components/stackConfig";
-import * as versions from "../../../tools/versions";
+import * as versions from "../../../common/versions";
 import { imageReference, steps } from "./fixtures";
 import { record } from "./mocks";
 

@@ -1,0 +1,4 @@
+import * as path from "node:path";
+
+/** The project's folder. */
+export const ROOT = path.dirname(__dirname);

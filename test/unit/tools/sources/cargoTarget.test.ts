@@ -1,0 +1,104 @@
+// Which target folder a clone builds in, on a made-up machine whose cargo only says that it was there.
+import assert from "node:assert/strict";
+import * as fs from "node:fs/promises";
+import * as os from "node:os";
+import * as path from "node:path";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { cargoTargetDir } from "../../../../tools/sources/cargoTarget";
+
+const saved = { ...process.env };
+let dir: string;
+
+/** A clone of that name, with its workspace. */
+async function clone(name: string): Promise<string> {
+    const workspace = path.join(dir, name, "krustlet");
+    await fs.mkdir(workspace, { recursive: true });
+    return workspace;
+}
+
+/** The clone's folder, in which it has built a dependency. */
+async function built(workspace: string): Promise<string> {
+    const target = await cargoTargetDir(workspace);
+    await fs.mkdir(path.join(target, "release"), { recursive: true });
+    await fs.writeFile(path.join(target, "release/libserde.rlib"), "serde");
+    await fs.writeFile(path.join(target, "release/.cargo-lock"), "");
+    await fs.mkdir(path.join(target, "release/.fingerprint"), { recursive: true });
+    await fs.writeFile(path.join(target, "release/.fingerprint/serde"), "serde of 1.0");
+    return target;
+}
+
+const holds = (target: string) =>
+    fs.readFile(path.join(target, "release/libserde.rlib"), "utf8").catch(() => undefined);
+const cleaned = async (target: string) =>
+    (await fs.readFile(path.join(target, "asked"), "utf8")).split("\n").filter(Boolean).length;
+
+before(async () => {
+    dir = await fs.mkdtemp(path.join(os.tmpdir(), "krustlet-stack-test-"));
+});
+after(async () => {
+    process.env = saved;
+    await fs.rm(dir, { recursive: true, force: true });
+});
+beforeEach(async () => {
+    await fs.rm(dir, { recursive: true, force: true });
+    await fs.mkdir(path.join(dir, "bin"), { recursive: true });
+    await fs.writeFile(
+        path.join(dir, "bin/cargo"),
+        '#!/bin/sh\nrm -f "$CARGO_TARGET_DIR/asked.new"\ncat "$CARGO_TARGET_DIR/asked" >"$CARGO_TARGET_DIR/asked.new" 2>/dev/null\n' +
+            'echo "$1" >>"$CARGO_TARGET_DIR/asked.new"\nmv "$CARGO_TARGET_DIR/asked.new" "$CARGO_TARGET_DIR/asked"\n',
+        { mode: 0o755 },
+    );
+    process.env.PATH = `${path.join(dir, "bin")}:${saved.PATH}`;
+    process.env.XDG_CACHE_HOME = path.join(dir, "cache");
+});
+
+describe("the target folder", () => {
+    it("is each clone's own, and the same the next time", async () => {
+        const [one, two] = [await clone("one"), await clone("two")];
+        const first = await built(one);
+        assert.equal(await cargoTargetDir(one), first);
+        assert.equal(await cleaned(first), 1);
+        const second = await cargoTargetDir(two);
+        assert.notEqual(second, first);
+        assert.equal(await cargoTargetDir(one), first);
+        assert.equal(await cleaned(first), 1, "the other clone's is left alone");
+    });
+
+    it("begins with what another clone has built of the dependencies, without the workspace's crates", async () => {
+        const first = await built(await clone("one"));
+        const second = await cargoTargetDir(await clone("two"));
+        assert.deepEqual([await holds(first), await holds(second)], ["serde", "serde"]);
+        assert.equal(await cleaned(second), 2, "once more, after the other clone's one time");
+    });
+
+    it("shares no file with another clone's that cargo writes in place", async () => {
+        const first = await built(await clone("one"));
+        const second = await cargoTargetDir(await clone("two"));
+        await fs.writeFile(path.join(second, "release/.fingerprint/serde"), "serde of 2.0");
+        assert.equal(
+            await fs.readFile(path.join(first, "release/.fingerprint/serde"), "utf8"),
+            "serde of 1.0",
+        );
+        await assert.rejects(fs.access(path.join(second, "release/.cargo-lock")));
+        await fs.access(path.join(first, "release/.cargo-lock"));
+    });
+
+    it("of a clone that is gone is taken over by the next one; there is none left of others", async () => {
+        const old = [await built(await clone("old")), await built(await clone("older"))];
+        await fs.rm(path.join(dir, "old"), { recursive: true });
+        await fs.rm(path.join(dir, "older"), { recursive: true });
+        const target = await cargoTargetDir(await clone("new"));
+        assert.equal(await holds(target), "serde");
+        const left = await fs.readdir(path.dirname(target));
+        assert.deepEqual(left, [path.basename(target)]);
+        assert.ok(!old.includes(target));
+    });
+
+    it("that a killed run did not make ready is made again", async () => {
+        const workspace = await clone("one");
+        const target = await built(workspace);
+        await fs.rm(path.join(target, "workspace"));
+        assert.equal(await cargoTargetDir(workspace), target);
+        assert.equal(await holds(target), undefined);
+    });
+});

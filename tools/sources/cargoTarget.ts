@@ -1,0 +1,110 @@
+import { createHash, randomBytes } from "node:crypto";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { run } from "../../steps/lib/run";
+import { cacheRoot } from "../../common/cache";
+
+/** The crates of the workspace. */
+const CRATES = ["krustlet-http", "krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"];
+
+/** Names the workspace that a target folder is of; written when the folder is ready. */
+const MARK = "workspace";
+
+interface Target {
+    dir: string;
+    /** Is its workspace still there? */
+    inUse: boolean;
+    usedAt: number;
+}
+
+/**
+ * The folder in the user's cache that cargo builds this clone's workspace in. What another clone has built there of the
+ * dependencies is taken over, so that a second clone compiles the workspace's own crates alone.
+ *
+ * One folder for all clones would not do: cargo tells crates of the same name apart by file times, so that what another
+ * clone had built last could pass for this one's.
+ */
+export async function cargoTargetDir(workspace: string): Promise<string> {
+    const parent = path.join(cacheRoot(), "cargo-target");
+    const dir = path.join(parent, createHash("sha256").update(workspace).digest("hex").slice(0, 16));
+    const mark = path.join(dir, MARK);
+    if ((await fs.readFile(mark, "utf8").catch(() => undefined)) === workspace) {
+        const now = new Date();
+        await fs.utimes(mark, now, now);
+        return dir;
+    }
+    await fs.rm(dir, { recursive: true, force: true });
+    await fs.mkdir(parent, { recursive: true });
+    await takeOver(await targetsIn(parent), dir);
+    await fs.mkdir(dir, { recursive: true });
+    const packages = CRATES.flatMap((name) => ["--package", name]);
+    await run(["cargo", "clean", "--release", "--locked", ...packages], {
+        cwd: workspace,
+        env: { CARGO_TARGET_DIR: dir },
+        timeoutSeconds: 120,
+    });
+    await fs.writeFile(mark, workspace);
+    return dir;
+}
+
+/** The folders that are ready, the last used first. */
+async function targetsIn(parent: string): Promise<Target[]> {
+    const found = await Promise.all(
+        (await fs.readdir(parent)).map(async (name): Promise<Target[]> => {
+            const dir = path.join(parent, name);
+            try {
+                const workspace = await fs.readFile(path.join(dir, MARK), "utf8");
+                const { mtimeMs } = await fs.stat(path.join(dir, MARK));
+                const inUse = await fs.access(workspace).then(
+                    () => true,
+                    () => false,
+                );
+                return [{ dir, inUse, usedAt: mtimeMs }];
+            } catch {
+                return [];
+            }
+        }),
+    );
+    return found.flat().sort((a, b) => b.usedAt - a.usedAt);
+}
+
+/** Makes `dir` of what is there: the folder of a clone that is gone is taken, that of another one linked file by file. */
+async function takeOver(targets: Target[], dir: string): Promise<void> {
+    const abandoned = targets.filter(({ inUse }) => !inUse);
+    for (const [index, target] of abandoned.entries()) {
+        if (index > 0) await fs.rm(target.dir, { recursive: true, force: true });
+        else if (await moved(target.dir, dir)) await fs.rm(path.join(dir, MARK), { force: true });
+    }
+    if (abandoned.length > 0 || targets.length === 0) return;
+    const partial = `${dir}.${process.pid}-${randomBytes(4).toString("hex")}`;
+    const copy = ["cp", "--archive", "--link", targets[0].dir, partial];
+    // Where cp knows no links, the dependencies are compiled once more.
+    const result = await run(copy, { allowFailure: true, timeoutSeconds: 300 }).catch(() => undefined);
+    if (result?.exitCode === 0) {
+        await fs.rm(path.join(partial, MARK), { force: true });
+        await unshare(targets[0].dir, partial);
+        if (await moved(partial, dir)) return;
+    }
+    await fs.rm(partial, { recursive: true, force: true });
+}
+
+/** Gives the copy files of its own for all that cargo writes in place; libraries it makes anew under their names. */
+async function unshare(original: string, copy: string): Promise<void> {
+    // A lock is on the file itself, whatever its name: two clones with one file would wait for each other's builds.
+    await fs.rm(path.join(copy, "release", ".cargo-lock"), { force: true });
+    // What was compiled from what: one clone's next build would else pass for the other's.
+    const names = await fs.readdir(path.join(original, "release"));
+    for (const name of names.filter((one) => one === ".fingerprint" || one === "build")) {
+        const own = path.join(copy, "release", name);
+        await fs.rm(own, { recursive: true, force: true });
+        await run(["cp", "--archive", path.join(original, "release", name), own], { timeoutSeconds: 300 });
+    }
+}
+
+/** False when another run was quicker. */
+async function moved(from: string, to: string): Promise<boolean> {
+    return fs.rename(from, to).then(
+        () => true,
+        () => false,
+    );
+}

@@ -1,23 +1,19 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { WorkloadKind } from "../steps/workload/contract";
+import { Children } from "./children";
 import type { Cluster } from "./cluster/cluster";
-import { KindCluster } from "./cluster/kindCluster";
-import { CLUSTER_NAME, NODE_IMAGE, NODE_NAME, NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "./defaults";
-import { defaultStateDir, owner } from "./names";
-import { KrustletNode } from "./node/krustletNode";
-import { dataVolumeName, defaultContainerName } from "./registry/localRegistry";
-import {
-    hostOf,
-    hostRegistry,
-    pullSecrets,
-    stackRegistry,
-    type StackRegistry,
-} from "./registry/stackRegistry";
-import { stepInvoke } from "./step";
+import { stackCluster } from "./cluster/stackCluster";
+import type { KrustletNode } from "./node/krustletNode";
+import { stackNode, stackNodes } from "./node/stackNode";
+import type { LocalRegistry } from "./registry/localRegistry";
+import type { RegistryPullSecret } from "./registry/registryPullSecret";
+import { hostRegistry, pullSecrets, stackRegistry } from "./registry/stackRegistry";
+import { stackPreflight } from "./stackPreflight";
 import { throwProblems } from "./validation";
-import { stackArtifact, stackWorkload } from "./workload/stackWorkload";
+import { wasmStackProblems, type WasmStackArgs } from "./wasmStackArgs";
+import { stackArtifact, stackWorkload, type StackWorkload } from "./workload/stackWorkload";
+import type { WasmArtifact } from "./workload/wasmArtifact";
 import { WasmRuntimeClass } from "./workload/wasmRuntimeClass";
-import { wasmStackProblems, type WasmStackArgs, type WasmStackNodeArgs } from "./wasmStackArgs";
 
 /** What a stack tells of one of its workloads. */
 export interface WasmStackWorkload {
@@ -27,6 +23,17 @@ export interface WasmStackWorkload {
     /** Shows its log. Wants a KUBECONFIG for the cluster. */
     logsCommand: string;
 }
+
+const children = new Children<{
+    cluster: Cluster;
+    localRegistry: LocalRegistry | undefined;
+    registryHosting: pulumi.ComponentResource | undefined;
+    pullSecrets: readonly RegistryPullSecret[];
+    nodes: Readonly<Record<string, KrustletNode>>;
+    runtimeClass: WasmRuntimeClass;
+    artifactComponents: Readonly<Record<string, WasmArtifact>>;
+    workloadComponents: Readonly<Record<string, StackWorkload>>;
+}>();
 
 /**
  * A Kubernetes that runs WebAssembly, all of it: kind cluster, OCI registry, Krustlet nodes, and the programs.
@@ -51,28 +58,28 @@ export class WasmStack extends pulumi.ComponentResource {
     /** What runs of each workload. */
     readonly workloads: pulumi.Output<Record<string, WasmStackWorkload>>;
 
-    /** The preflight's result, for the first resources of each chain to wait for. */
-    private readonly preflight: pulumi.Output<unknown>;
-
     constructor(name: string, args: WasmStackArgs = {}, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmStack", name, {}, opts);
         throwProblems(`WasmStack "${name}"`, wasmStackProblems(args));
 
-        this.preflight = this.check(args);
-        const cluster = this.cluster(name, args);
-        const checked = this.checked.bind(this);
+        const checked = stackPreflight(args, this);
+        const cluster = stackCluster(name, args, checked, this);
         const registry = stackRegistry(name, args.registry ?? {}, checked, this);
-        hostRegistry(name, registry, cluster, this);
-        const pull = pullSecrets(name, args.registry ?? {}, cluster, checked, this);
+        const registryHosting = hostRegistry(name, registry, cluster, this);
+        const pullSecret = pullSecrets(name, args.registry ?? {}, cluster, checked, this);
         const nodes = Object.fromEntries(
-            nodesOf(args).map((node) => [node.name, this.node(name, node, cluster, registry)]),
+            stackNodes(args).map((node) => [node.name, stackNode(name, node, cluster, registry, this)]),
         );
-        this.runtimeClass(name, cluster);
+        // For manifests that come from elsewhere.
+        const inCluster = { parent: this, ...cluster.inCluster() };
+        const runtimeClass = new WasmRuntimeClass(`${name}-runtime`, {}, inCluster);
         const workloads = (args.workloads ?? []).map((args) => {
             const artifact = stackArtifact(name, args, registry, checked, this);
             // One of the two is there: the arguments have been checked.
             const image = artifact?.reference ?? args.image ?? "";
-            return { args, image, component: stackWorkload(name, args, image, nodes, cluster, pull, this) };
+            const secret = pullSecret(args);
+            const component = stackWorkload(name, args, image, nodes, cluster, secret, this);
+            return { args, artifact, image, secret, component };
         });
 
         this.kubeconfigFile = cluster.kubeconfigFile;
@@ -90,6 +97,18 @@ export class WasmStack extends pulumi.ComponentResource {
                 ]),
             ),
         );
+        const named = <T>(all: [string, T | undefined][]) =>
+            Object.fromEntries(all.filter((one): one is [string, T] => one[1] !== undefined));
+        children.keep(this, {
+            cluster,
+            localRegistry: registry.local,
+            registryHosting,
+            pullSecrets: [...new Set(workloads.flatMap(({ secret }) => secret ?? []))],
+            nodes,
+            runtimeClass,
+            artifactComponents: named(workloads.map(({ args, artifact }) => [args.name, artifact])),
+            workloadComponents: named(workloads.map(({ args, component }) => [args.name, component])),
+        });
         this.registerOutputs({
             kubeconfigFile: this.kubeconfigFile,
             clusterName: this.clusterName,
@@ -100,77 +119,43 @@ export class WasmStack extends pulumi.ComponentResource {
         });
     }
 
-    private check(args: WasmStackArgs): pulumi.Output<unknown> {
-        const { address, plainHttp, trustedCaFile, keepData, port, ...given } = args.registry ?? {};
-        const containerName = given.containerName ?? defaultContainerName();
-        const dataVolume = keepData ? pulumi.output(containerName).apply(dataVolumeName) : undefined;
-        const local = { containerName, port: port ?? REGISTRY_PORT, dataVolume };
-        const remote = address && { address: hostOf(address), plainHttp: plainHttp ?? false, trustedCaFile };
-        const nodes = nodesOf(args).map((node) => ({
-            name: node.name,
-            port: node.port ?? NODE_PORT,
-            stateDir: node.stateDir ?? defaultStateDir(node.name),
-            program: node.program ?? NODE_PROGRAM,
-        }));
-        const modules = (args.workloads ?? [])
-            .filter(({ image, reference }) => image === undefined && reference === undefined)
-            .map(({ file, source }) => ({ file, source }));
-        return stepInvoke(
-            "preflight",
-            {
-                owner: owner(),
-                cluster: pulumi.output({ name: args.cluster?.name ?? CLUSTER_NAME }),
-                localRegistry: address === undefined ? pulumi.output(local) : undefined,
-                remoteRegistry: remote || undefined,
-                nodes: pulumi.output(nodes),
-                modules: pulumi.output(modules),
-            },
-            { parent: this },
-        );
+    /** The cluster: `<name>-cluster`. */
+    get cluster(): Cluster {
+        return children.of(this).cluster;
     }
 
-    /** A value that is not known before the preflight has passed. */
-    private checked<T extends string | number>(value: pulumi.Input<T>): pulumi.Output<T> {
-        return this.preflight.apply(() => value) as pulumi.Output<T>;
+    /** The registry, where it is a local one: `<name>-registry`. */
+    get localRegistry(): LocalRegistry | undefined {
+        return children.of(this).localRegistry;
     }
 
-    private cluster(name: string, { cluster = {} }: WasmStackArgs): Cluster {
-        return new KindCluster(
-            `${name}-cluster`,
-            {
-                ...cluster,
-                name: this.checked(cluster.name ?? CLUSTER_NAME),
-                image: cluster.image ?? NODE_IMAGE,
-            },
-            { parent: this },
-        );
+    /** What lets the cluster's own nodes pull from it: `<name>-registry-hosting`. */
+    get registryHosting(): pulumi.ComponentResource | undefined {
+        return children.of(this).registryHosting;
     }
 
-    private node(name: string, node: NamedNode, cluster: Cluster, registry: StackRegistry): KrustletNode {
-        const { name: nodeName, ip, trustedCaFile, ...rest } = node;
-        return new KrustletNode(
-            `${name}-${nodeName}`,
-            {
-                ...rest,
-                nodeName,
-                nodeIp: ip ?? cluster.nodeAddress,
-                kubeconfigFile: cluster.kubeconfigFile,
-                clusterIdentity: cluster.identity,
-                insecureRegistries: registry.insecureRegistries,
-                trustedCaFile: trustedCaFile ?? registry.trustedCaFile,
-            },
-            { parent: this, ...cluster.inCluster() },
-        );
+    /** What pods pull with from a registry at an address: `<name>-pull-<namespace>`. */
+    get pullSecrets(): readonly RegistryPullSecret[] {
+        return children.of(this).pullSecrets;
     }
 
-    /** For manifests that come from elsewhere. */
-    private runtimeClass(name: string, cluster: Cluster): void {
-        new WasmRuntimeClass(`${name}-runtime`, {}, { parent: this, ...cluster.inCluster() });
+    /** The Wasm nodes by name: `<name>-<node>`. */
+    get nodes(): Readonly<Record<string, KrustletNode>> {
+        return children.of(this).nodes;
     }
-}
 
-type NamedNode = WasmStackNodeArgs & { name: string };
+    /** The RuntimeClass of Wasm nodes: `<name>-runtime`. */
+    get runtimeClass(): WasmRuntimeClass {
+        return children.of(this).runtimeClass;
+    }
 
-function nodesOf(args: WasmStackArgs): NamedNode[] {
-    return (args.nodes ?? [{}]).map((node) => ({ ...node, name: node.name ?? NODE_NAME }));
+    /** The artifacts that are pushed or looked up, by workload: `<name>-<workload>-artifact`. */
+    get artifactComponents(): Readonly<Record<string, WasmArtifact>> {
+        return children.of(this).artifactComponents;
+    }
+
+    /** The workloads by name: `<name>-<workload>`. */
+    get workloadComponents(): Readonly<Record<string, StackWorkload>> {
+        return children.of(this).workloadComponents;
+    }
 }

@@ -1,5 +1,7 @@
+import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type * as kubernetes from "@pulumi/kubernetes";
+import { Children } from "../children";
 import { KindNodeRole, PortProtocol } from "../../steps/contract";
 import { CLUSTER_NAME, NODE_IMAGE } from "../defaults";
 import { defaultKubeconfigFile, owner } from "../names";
@@ -110,6 +112,12 @@ export function kindClusterProblems({ nodes, portMappings }: KindClusterArgs, pa
     ];
 }
 
+const children = new Children<{
+    command: local.Command;
+    kubelets: local.Command;
+    provider: kubernetes.Provider;
+}>();
+
 /**
  * A Kubernetes cluster in Docker, made by kind.
  *
@@ -139,14 +147,6 @@ export class KindCluster extends pulumi.ComponentResource implements Cluster {
     readonly nodeAddress: pulumi.Output<string>;
     /** Differs for each cluster that was ever made, the same name or not (UID of its kube-system namespace). */
     readonly identity: pulumi.Output<string>;
-    /**
-     * Kubernetes provider for the objects in this cluster. It stands and falls with the cluster, so give it to them as
-     * `deletedWith` too: deleting or replacing the cluster then takes them along, without asking an API server that may
-     * have gone. (The engine closes a provider that must be replaced before what it made is deleted, and knows only of the
-     * provider, not of the cluster itself, in time to see that nothing need be deleted.)
-     */
-    readonly provider: kubernetes.Provider;
-
     constructor(name: string, args: KindClusterArgs = {}, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:KindCluster", name, {}, opts);
         const checked = checkArgs("KindCluster", name, args, kindClusterRules, kindClusterProblems(args));
@@ -212,10 +212,10 @@ export class KindCluster extends pulumi.ComponentResource implements Cluster {
         this.network = outputs.network;
         this.nodeAddress = outputs.nodeAddress;
         this.identity = outputs.identity;
-        this.provider = clusterProvider(name, outputs, this);
+        const provider = clusterProvider(name, outputs, this);
 
         // Nothing waits for it: only what reads the logs of kind's own nodes could.
-        stepResource(
+        const kubelets = stepResource(
             `${name}-kubelets`,
             {
                 create: "approveKubeletCertificates",
@@ -230,8 +230,29 @@ export class KindCluster extends pulumi.ComponentResource implements Cluster {
             },
             { parent: this },
         );
+        children.keep(this, { command: cluster.command, kubelets: kubelets.command, provider });
 
         this.registerOutputs({ ...outputs });
+    }
+
+    /** The Command that makes the cluster: `<name>-kind`. */
+    get command(): local.Command {
+        return children.of(this).command;
+    }
+
+    /** The Command that sees to the certificates of kind's own nodes: `<name>-kubelets`. */
+    get kubelets(): local.Command {
+        return children.of(this).kubelets;
+    }
+
+    /**
+     * Kubernetes provider for the objects in this cluster: `<name>-provider`. It stands and falls with the cluster, so give it to them as
+     * `deletedWith` too: deleting or replacing the cluster then takes them along, without asking an API server that may
+     * have gone. (The engine closes a provider that must be replaced before what it made is deleted, and knows only of the
+     * provider, not of the cluster itself, in time to see that nothing need be deleted.)
+     */
+    get provider(): kubernetes.Provider {
+        return children.of(this).provider;
     }
 
     /** What is in the cluster goes with it. */

@@ -1,5 +1,7 @@
+import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
 import { owner } from "../names";
 import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
@@ -39,6 +41,16 @@ const NAMESPACE = "kube-system";
 /** Life of the approver's tokens in seconds. It renews them when half of it is over. */
 const TOKEN_SECONDS = 86_400;
 
+const children = new Children<{
+    approval: local.Command;
+    approver: local.Command;
+    approverAccount: kubernetes.core.v1.ServiceAccount;
+    approverRole: kubernetes.rbac.v1.ClusterRole;
+    approverRoleBinding: kubernetes.rbac.v1.ClusterRoleBinding;
+    approverTokenRole: kubernetes.rbac.v1.Role;
+    approverTokenRoleBinding: kubernetes.rbac.v1.RoleBinding;
+}>();
+
 /**
  * Approves the two certificate requests of a node (client and serving), and nobody else's: each must be the node's own in
  * every respect, down to the public key that the agent handed over by file. Then it starts an approver, a process beside the
@@ -53,10 +65,10 @@ const TOKEN_SECONDS = 86_400;
  *     { provider: cluster.provider, deletedWith: cluster.provider });
  */
 export class CertificateApproval extends pulumi.ComponentResource {
-    /** Name of the approved client certificate request; null where the node had a certificate already. */
-    readonly clientRequest: pulumi.Output<string | null>;
-    /** Name of the approved serving certificate request; null where the node had a certificate already. */
-    readonly servingRequest: pulumi.Output<string | null>;
+    /** Name of the approved client certificate request; undefined where the node had a certificate already. */
+    readonly clientRequest: pulumi.Output<string | undefined>;
+    /** Name of the approved serving certificate request; undefined where the node had a certificate already. */
+    readonly servingRequest: pulumi.Output<string | undefined>;
     /** File that the approver logs its decisions to. */
     readonly approverLogFile: pulumi.Output<string>;
 
@@ -101,6 +113,8 @@ export class CertificateApproval extends pulumi.ComponentResource {
             { parent: this, deletedWith: opts?.deletedWith },
         );
         const inCluster = clusterObjectOptions(this, "CertificateApproval", name, opts);
+        const account = approverAccount(name, checked.nodeName, inCluster);
+        const { approverAccount: serviceAccount, approverRoleBinding, approverTokenRoleBinding } = account;
         const approver = stepResource(
             `${name}-approver`,
             {
@@ -109,7 +123,14 @@ export class CertificateApproval extends pulumi.ComponentResource {
                 input: {
                     ...node,
                     namespace: NAMESPACE,
-                    serviceAccount: approverAccount(name, checked.nodeName, inCluster),
+                    // Once it has its rights.
+                    serviceAccount: pulumi
+                        .all([
+                            serviceAccount.metadata.name,
+                            approverRoleBinding.id,
+                            approverTokenRoleBinding.id,
+                        ])
+                        .apply(([account]) => account),
                     tokenSeconds: TOKEN_SECONDS,
                 },
                 triggers: [checked.clusterIdentity, checked.nodeName, checked.stateDir],
@@ -117,9 +138,10 @@ export class CertificateApproval extends pulumi.ComponentResource {
             // After the first two approvals: these are not its to give.
             { parent: this, dependsOn: [approval.command] },
         );
-        this.clientRequest = approval.output.client;
-        this.servingRequest = approval.output.serving;
+        this.clientRequest = approval.output.client.apply((known) => known ?? undefined);
+        this.servingRequest = approval.output.serving.apply((known) => known ?? undefined);
         this.approverLogFile = approver.output.logFile;
+        children.keep(this, { approval: approval.command, approver: approver.command, ...account });
 
         this.registerOutputs({
             clientRequest: this.clientRequest,
@@ -127,17 +149,48 @@ export class CertificateApproval extends pulumi.ComponentResource {
             approverLogFile: this.approverLogFile,
         });
     }
+
+    /** The Command that approves the first two requests: `<name>-approval`. */
+    get approval(): local.Command {
+        return children.of(this).approval;
+    }
+
+    /** The Command that runs the approver of renewals: `<name>-approver`. */
+    get approver(): local.Command {
+        return children.of(this).approver;
+    }
+
+    /** Who the approver is: `<name>-approver-account`. */
+    get approverAccount(): kubernetes.core.v1.ServiceAccount {
+        return children.of(this).approverAccount;
+    }
+
+    /** What it may do: `<name>-approver-role`. */
+    get approverRole(): kubernetes.rbac.v1.ClusterRole {
+        return children.of(this).approverRole;
+    }
+
+    /** That it may: `<name>-approver-role-binding`. */
+    get approverRoleBinding(): kubernetes.rbac.v1.ClusterRoleBinding {
+        return children.of(this).approverRoleBinding;
+    }
+
+    /** That it may renew its own token: `<name>-approver-token-role`. */
+    get approverTokenRole(): kubernetes.rbac.v1.Role {
+        return children.of(this).approverTokenRole;
+    }
+
+    /** That it may: `<name>-approver-token-role-binding`. */
+    get approverTokenRoleBinding(): kubernetes.rbac.v1.RoleBinding {
+        return children.of(this).approverTokenRoleBinding;
+    }
 }
 
 /**
- * The ServiceAccount that a node's approver is at the API server, with all the rights that it has; its name, once it has them.
+ * The ServiceAccount that a node's approver is at the API server, with all the rights that it has.
  * RBAC can limit neither whose requests it sees nor whose it approves, only of which signers.
  */
-function approverAccount(
-    name: string,
-    nodeName: pulumi.Input<string>,
-    opts: pulumi.CustomResourceOptions,
-): pulumi.Output<string> {
+function approverAccount(name: string, nodeName: pulumi.Input<string>, opts: pulumi.CustomResourceOptions) {
     const roleName = pulumi.interpolate`krustlet-stack:approver:${nodeName}`;
     const account = new kubernetes.core.v1.ServiceAccount(
         `${name}-approver-account`,
@@ -210,5 +263,11 @@ function approverAccount(
         },
         opts,
     );
-    return pulumi.all([account.metadata.name, binding.id, tokenBinding.id]).apply(([account]) => account);
+    return {
+        approverAccount: account,
+        approverRole: role,
+        approverRoleBinding: binding,
+        approverTokenRole: tokenRole,
+        approverTokenRoleBinding: tokenBinding,
+    };
 }

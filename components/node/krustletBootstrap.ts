@@ -1,5 +1,7 @@
+import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
 import { bootstrapGroup, defaultStateDir, owner } from "../names";
 import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
@@ -21,6 +23,12 @@ export interface KrustletBootstrapArgs {
     /** Life of the token in seconds, from 60 to 86400. Default: 600. */
     tokenTtlSeconds?: pulumi.Input<number>;
 }
+
+const children = new Children<{
+    role: kubernetes.rbac.v1.ClusterRole;
+    roleBinding: kubernetes.rbac.v1.ClusterRoleBinding;
+    token: local.Command;
+}>();
 
 /**
  * What a node needs to ask for its first certificate: a short-lived bootstrap token in a group of its own, which may
@@ -112,6 +120,7 @@ export class KrustletBootstrap extends pulumi.ComponentResource {
         this.file = pulumi.all([token.output.file, binding.id]).apply(([file]) => file);
         this.username = token.output.username;
         this.expiresAt = token.output.expiresAt;
+        children.keep(this, { role, roleBinding: binding, token: token.command });
 
         this.registerOutputs({
             file: this.file,
@@ -119,5 +128,20 @@ export class KrustletBootstrap extends pulumi.ComponentResource {
             username: this.username,
             expiresAt: this.expiresAt,
         });
+    }
+
+    /** What the token may do: `<name>-role`. */
+    get role(): kubernetes.rbac.v1.ClusterRole {
+        return children.of(this).role;
+    }
+
+    /** Who may do it: `<name>-role-binding`. */
+    get roleBinding(): kubernetes.rbac.v1.ClusterRoleBinding {
+        return children.of(this).roleBinding;
+    }
+
+    /** The Command that makes the token: `<name>-token`. */
+    get token(): local.Command {
+        return children.of(this).token;
     }
 }

@@ -1,4 +1,6 @@
+import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
 import { NODE_NAME, NODE_PORT, NODE_PROGRAM } from "../defaults";
 import { defaultStateDir, owner } from "../names";
 import { withoutDeletedWith } from "../options";
@@ -61,6 +63,13 @@ export interface KrustletNodeArgs {
     /** How long the node may take to be Ready once its certificates are approved, in seconds. Default: 120. */
     readyTimeoutSeconds?: pulumi.Input<number>;
 }
+
+const children = new Children<{
+    bootstrap: KrustletBootstrap;
+    agent: local.Command;
+    certificates: CertificateApproval;
+    ready: local.Command;
+}>();
 
 /**
  * A Kubernetes node that runs WebAssembly: Krustlet's agent as a process on this host, joined to the cluster and Ready.
@@ -192,6 +201,7 @@ export class KrustletNode extends pulumi.ComponentResource {
         this.hostname = ready.output.hostname;
         this.kubeletVersion = ready.output.kubeletVersion;
         this.logFile = agent.output.logFile;
+        children.keep(this, { bootstrap, agent: agent.command, certificates, ready: ready.command });
 
         this.registerOutputs({
             nodeName: this.nodeName,
@@ -200,5 +210,25 @@ export class KrustletNode extends pulumi.ComponentResource {
             logFile: this.logFile,
             stateDir: this.stateDir,
         });
+    }
+
+    /** What the node joins with: `<name>-bootstrap`. */
+    get bootstrap(): KrustletBootstrap {
+        return children.of(this).bootstrap;
+    }
+
+    /** The Command that runs the agent: `<name>-agent`. */
+    get agent(): local.Command {
+        return children.of(this).agent;
+    }
+
+    /** What approves its certificates: `<name>-certificates`. */
+    get certificates(): CertificateApproval {
+        return children.of(this).certificates;
+    }
+
+    /** The Command that waits until the node is Ready: `<name>-ready`. */
+    get ready(): local.Command {
+        return children.of(this).ready;
     }
 }

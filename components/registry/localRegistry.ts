@@ -1,5 +1,7 @@
+import type { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
 import { REGISTRY_ENVIRONMENT, REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults";
 import { owner, ownName } from "../names";
 import * as rules from "../rules";
@@ -42,6 +44,13 @@ export const CONTAINER_PORT = 5000;
 
 /** Where the image of CNCF Distribution keeps its data. */
 const DATA_PATH = "/var/lib/registry";
+
+const children = new Children<{
+    image: docker.RemoteImage;
+    data: docker.Volume | undefined;
+    container: docker.Container;
+    ready: local.Command;
+}>();
 
 /**
  * An OCI registry in a Docker container, for this host alone: plain HTTP on the loopback address, without a login. It starts again
@@ -120,11 +129,32 @@ export class LocalRegistry extends pulumi.ComponentResource {
         );
         this.address = ready.output.address;
         this.containerName = pulumi.all([containerName, this.address]).apply(([known]) => known);
+        children.keep(this, { image, data, container, ready: ready.command });
 
         this.registerOutputs({
             address: this.address,
             instance: this.instance,
             containerName: this.containerName,
         });
+    }
+
+    /** The image: `<name>-image`. */
+    get image(): docker.RemoteImage {
+        return children.of(this).image;
+    }
+
+    /** The volume, with `keepData`: `<name>-data`. */
+    get data(): docker.Volume | undefined {
+        return children.of(this).data;
+    }
+
+    /** The container: `<name>-container`. */
+    get container(): docker.Container {
+        return children.of(this).container;
+    }
+
+    /** The Command that waits until it answers: `<name>-ready`. */
+    get ready(): local.Command {
+        return children.of(this).ready;
     }
 }

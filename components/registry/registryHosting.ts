@@ -1,5 +1,7 @@
+import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
 import { owner } from "../names";
 import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
@@ -24,6 +26,8 @@ export interface RegistryHostingArgs {
 
 /** kind's page on registries like this one: what a tool shows to whoever asks how to use it. */
 const HELP = "https://kind.sigs.k8s.io/docs/user/local-registry/";
+
+const children = new Children<{ connection: local.Command; announcement: kubernetes.core.v1.ConfigMap }>();
 
 /**
  * Brings a registry in a Docker container and a kind cluster together. An image that was pushed to `localhost:5001/app` on this
@@ -84,7 +88,7 @@ export class RegistryHosting extends pulumi.ComponentResource {
         this.inClusterAddress = connection.output.inClusterAddress;
         this.nodes = connection.output.nodes;
 
-        new kubernetes.core.v1.ConfigMap(
+        const configMap = new kubernetes.core.v1.ConfigMap(
             `${name}-announcement`,
             {
                 metadata: { name: "local-registry-hosting", namespace: "kube-public" },
@@ -97,8 +101,19 @@ export class RegistryHosting extends pulumi.ComponentResource {
             // Two of one name cannot be there at a time.
             { ...inCluster, deleteBeforeReplace: true },
         );
+        children.keep(this, { connection: connection.command, announcement: configMap });
 
         this.registerOutputs({ inClusterAddress: this.inClusterAddress, nodes: this.nodes });
+    }
+
+    /** The Command that connects the container: `<name>-connection`. */
+    get connection(): local.Command {
+        return children.of(this).connection;
+    }
+
+    /** The ConfigMap that tools find the registry by: `<name>-announcement`. */
+    get announcement(): kubernetes.core.v1.ConfigMap {
+        return children.of(this).announcement;
     }
 }
 

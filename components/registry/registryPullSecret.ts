@@ -1,4 +1,6 @@
+import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
 import { owner, ownName } from "../names";
 import * as rules from "../rules";
 import { stepInvoke, stepResource } from "../step";
@@ -36,6 +38,8 @@ export function secretNameOf(text: string): string {
         .slice(0, 63)
         .replace(/-$/, "");
 }
+
+const children = new Children<{ secret: local.Command }>();
 
 /**
  * The Secret that pods of a namespace pull from a private registry with, made of the login that Docker has on this host: from its
@@ -95,7 +99,13 @@ export class RegistryPullSecret extends pulumi.ComponentResource {
             { parent: this, dependsOn: opts?.dependsOn, deletedWith: opts?.deletedWith },
         );
         this.names = secret.output.name.apply((known) => (known === null ? [] : [known]));
+        children.keep(this, { secret: secret.command });
 
         this.registerOutputs({ names: this.names });
+    }
+
+    /** The Command that writes the Secret: `<name>-secret`. */
+    get secret(): local.Command {
+        return children.of(this).secret;
     }
 }

@@ -18,6 +18,8 @@ export interface StackRegistry {
     dockerConfigFile?: string;
     /** The container that it is in, where kind's own nodes are to pull from it. */
     containerName?: pulumi.Output<string>;
+    /** The component, where it was made. */
+    local?: LocalRegistry;
 }
 
 /** A value that is not known before the preflight has passed. */
@@ -55,6 +57,7 @@ export function stackRegistry(
         instance: registry.instance,
         insecureRegistries: pulumi.output(port).apply((known) => [localRegistryAddress(known)]),
         containerName: registry.containerName,
+        local: registry,
     };
 }
 
@@ -64,21 +67,21 @@ export function hostRegistry(
     registry: StackRegistry,
     cluster: Cluster,
     parent: pulumi.ComponentResource,
-): void {
-    if (registry.containerName === undefined) return;
+): pulumi.ComponentResource | undefined {
+    if (registry.containerName === undefined) return undefined;
     const { address, containerName } = registry;
-    cluster.hostRegistry?.(
+    return cluster.hostRegistry?.(
         `${name}-registry-hosting`,
         { address: address.apply(hostOf), containerName },
         { parent },
     );
 }
 
-/** The names of the pull Secrets in the namespace of a workload; undefined where the stack makes none. */
+/** The pull Secret in the namespace of a workload; undefined where the stack makes none. */
 export type PullSecrets = (workload: {
     name: string;
     namespace?: pulumi.Input<string>;
-}) => pulumi.Output<string[]> | undefined;
+}) => RegistryPullSecret | undefined;
 
 /** Makes the Secrets that pods pull with, one for each namespace of the workloads. */
 export function pullSecrets(
@@ -109,6 +112,6 @@ export function pullSecrets(
                 { parent, deletedWith: cluster.inCluster().deletedWith },
             );
         made.set(key, secret);
-        return secret.names;
+        return secret;
     };
 }

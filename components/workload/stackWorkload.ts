@@ -2,7 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import type { WorkloadKind } from "../../steps/workload/contract";
 import type { Cluster } from "../cluster/cluster";
 import type { KrustletNode } from "../node/krustletNode";
-import type { Checked, PullSecrets, StackRegistry } from "../registry/stackRegistry";
+import type { RegistryPullSecret } from "../registry/registryPullSecret";
+import type { Checked, StackRegistry } from "../registry/stackRegistry";
 import type { WasmStackWorkloadArgs } from "../wasmStackArgs";
 import { programOf } from "./programRules";
 import { WasmArtifact } from "./wasmArtifact";
@@ -61,7 +62,7 @@ export function stackWorkload(
     image: pulumi.Input<string>,
     nodes: Record<string, KrustletNode>,
     cluster: Cluster,
-    pull: PullSecrets,
+    pull: RegistryPullSecret | undefined,
     parent: pulumi.ComponentResource,
 ): StackWorkload {
     const { name: appName, kind = "Pod", node } = workload;
@@ -72,7 +73,7 @@ export function stackWorkload(
         image,
         appName,
         node: chosen?.hostname,
-        imagePullSecrets: joined(workload.imagePullSecrets, pull(workload)),
+        imagePullSecrets: joined(workload.imagePullSecrets, pull?.names),
         ...(kind !== "CronJob" && { kubeconfigFile: cluster.kubeconfigFile }),
     };
     return new components[kind](

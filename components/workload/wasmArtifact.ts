@@ -1,4 +1,6 @@
+import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
 import * as rules from "../rules";
 import { stepInvoke, stepResource, type StepInput } from "../step";
 import { boolean, checkArgs, oneOf, required, text, type Problem, type Rule } from "../validation";
@@ -80,6 +82,8 @@ function pushProblems(args: WasmArtifactArgs): Problem[] {
         .map((path) => ({ path, message: 'is for what is pushed; "reference" names what is there' }));
 }
 
+const children = new Children<{ build?: local.Command; push?: local.Command; tag?: local.Command }>();
+
 /**
  * A WebAssembly module in an OCI registry: built (from `source`) and pushed, or found there (`reference`), and known by its
  * digest. The same bytes have the same digest, so nothing is pushed again and nothing that runs them changes.
@@ -134,18 +138,46 @@ export class WasmArtifact extends pulumi.ComponentResource {
             this.reference = found.reference;
             this.digest = found.digest;
             this.sizeBytes = pulumi.output(undefined);
+            children.keep(this, {});
         } else {
-            const pushed = this.push(name, checked, access);
-            this.reference = pushed.reference;
-            this.digest = pushed.digest;
-            this.sizeBytes = pushed.sizeBytes;
+            const { build, push, tag } = this.made(name, checked, access);
+            this.reference = push.output.reference;
+            this.digest = push.output.digest;
+            this.sizeBytes = push.output.sizeBytes;
+            children.keep(this, { build, push: push.command, tag });
         }
         this.registerOutputs({ reference: this.reference, digest: this.digest, sizeBytes: this.sizeBytes });
     }
 
+    /** The Command that builds the module, with `source`: `<name>-build`. */
+    get build(): local.Command | undefined {
+        return children.of(this).build;
+    }
+
+    /** The Command that pushes it, with `source` and `file`: `<name>-push`. */
+    get push(): local.Command | undefined {
+        return children.of(this).push;
+    }
+
+    /** The Command that deletes its tag, with `deleteTag`: `<name>-tag`. */
+    get tag(): local.Command | undefined {
+        return children.of(this).tag;
+    }
+
     /** Builds and pushes the module. */
-    private push(name: string, args: WasmArtifactArgs, access: StepInput<"resolveArtifact">) {
-        const module = this.module(name, args);
+    private made(name: string, args: WasmArtifactArgs, access: StepInput<"resolveArtifact">) {
+        const { file, source } = args;
+        // Looked at in every preview, so that a change of the bytes or sources is seen.
+        const { sha256 } = stepInvoke("describeModule", { file, source }, { parent: this });
+        const build =
+            source === undefined
+                ? undefined
+                : stepResource(
+                      `${name}-build`,
+                      { create: "buildModule", input: { source }, triggers: [sha256] },
+                      { parent: this },
+                  );
+        const module = build?.output ?? { file: file as pulumi.Input<string>, sha256 };
         const push = stepResource(
             `${name}-push`,
             {
@@ -154,33 +186,21 @@ export class WasmArtifact extends pulumi.ComponentResource {
                 triggers: args.registryInstance === undefined ? undefined : [args.registryInstance],
             },
             { parent: this },
-        ).output;
+        );
         // A resource of its own, which nothing depends on: a tag that must go first takes no running pod with it.
-        if (args.deleteTag) {
-            stepResource(
-                `${name}-tag`,
-                {
-                    create: "claimTag",
-                    delete: "deleteTag",
-                    input: { digest: push.digest, ...access },
-                    triggers: [access.reference],
-                },
-                { parent: this },
-            );
-        }
-        return push;
-    }
-
-    /** The module's file and its SHA-256; looked at in every preview, so that a change of the bytes or sources is seen. */
-    private module(name: string, args: WasmArtifactArgs) {
-        const { file, source } = args;
-        const { sha256 } = stepInvoke("describeModule", { file, source }, { parent: this });
-        if (source === undefined) return { file: file as pulumi.Input<string>, sha256 };
-        return stepResource(
-            `${name}-build`,
-            { create: "buildModule", input: { source }, triggers: [sha256] },
-            { parent: this },
-        ).output;
+        const tag = args.deleteTag
+            ? stepResource(
+                  `${name}-tag`,
+                  {
+                      create: "claimTag",
+                      delete: "deleteTag",
+                      input: { digest: push.output.digest, ...access },
+                      triggers: [access.reference],
+                  },
+                  { parent: this },
+              )
+            : undefined;
+        return { build: build?.command, push, tag: tag?.command };
     }
 }
 

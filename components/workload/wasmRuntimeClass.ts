@@ -1,5 +1,6 @@
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { Children } from "../children";
 import { RUNTIME_CLASS } from "../defaults";
 import { clusterObjectOptions } from "../options";
 import * as rules from "../rules";
@@ -10,6 +11,8 @@ export interface WasmRuntimeClassArgs {
     /** Name of the RuntimeClass, which pods name as `runtimeClassName`. Default: `krustlet-wasi`. */
     runtimeClassName?: pulumi.Input<string>;
 }
+
+const children = new Children<{ runtimeClass: kubernetes.node.v1.RuntimeClass }>();
 
 /**
  * A RuntimeClass for the cluster's Wasm nodes: a pod that names it gets their tolerations and node selector from the API server, so
@@ -39,7 +42,13 @@ export class WasmRuntimeClass extends pulumi.ComponentResource {
             { ...clusterObjectOptions(this, "WasmRuntimeClass", name, opts), dependsOn: opts?.dependsOn },
         );
         this.runtimeClassName = runtimeClass.metadata.name;
+        children.keep(this, { runtimeClass });
 
         this.registerOutputs({ runtimeClassName: this.runtimeClassName });
+    }
+
+    /** The RuntimeClass: `<name>-class`. */
+    get runtimeClass(): kubernetes.node.v1.RuntimeClass {
+        return children.of(this).runtimeClass;
     }
 }

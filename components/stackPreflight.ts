@@ -1,0 +1,42 @@
+import * as pulumi from "@pulumi/pulumi";
+import { CLUSTER_NAME, NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "./defaults";
+import { defaultStateDir, owner } from "./names";
+import { stackNodes } from "./node/stackNode";
+import { dataVolumeName, defaultContainerName } from "./registry/localRegistry";
+import { hostOf, type Checked } from "./registry/stackRegistry";
+import { stepInvoke } from "./step";
+import type { WasmStackArgs } from "./wasmStackArgs";
+
+/**
+ * Looks whether the host can carry a stack. What it gives back makes a value one that is not known before that: the first resources of
+ * each chain wait for it so.
+ */
+export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentResource): Checked {
+    const { address, plainHttp, trustedCaFile, keepData, port, ...given } = args.registry ?? {};
+    const containerName = given.containerName ?? defaultContainerName();
+    const dataVolume = keepData ? pulumi.output(containerName).apply(dataVolumeName) : undefined;
+    const local = { containerName, port: port ?? REGISTRY_PORT, dataVolume };
+    const remote = address && { address: hostOf(address), plainHttp: plainHttp ?? false, trustedCaFile };
+    const nodes = stackNodes(args).map((node) => ({
+        name: node.name,
+        port: node.port ?? NODE_PORT,
+        stateDir: node.stateDir ?? defaultStateDir(node.name),
+        program: node.program ?? NODE_PROGRAM,
+    }));
+    const modules = (args.workloads ?? [])
+        .filter(({ image, reference }) => image === undefined && reference === undefined)
+        .map(({ file, source }) => ({ file, source }));
+    const passed = stepInvoke(
+        "preflight",
+        {
+            owner: owner(),
+            cluster: pulumi.output({ name: args.cluster?.name ?? CLUSTER_NAME }),
+            localRegistry: address === undefined ? pulumi.output(local) : undefined,
+            remoteRegistry: remote || undefined,
+            nodes: pulumi.output(nodes),
+            modules: pulumi.output(modules),
+        },
+        { parent },
+    );
+    return (value) => passed.apply(() => value) as never;
+}

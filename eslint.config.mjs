@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-    { ignores: ["node_modules/", "krustlet/", "workloads/", "**/target/"] },
+    { ignores: ["node_modules/", "dist/", "krustlet/", "workloads/", "**/target/"] },
     js.configs.recommended,
     {
         files: ["**/*.ts"],

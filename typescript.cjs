@@ -1,5 +1,5 @@
-// Lets Node.js load this project's TypeScript: `node --require ./typescript.cjs steps/host/preflight.ts`. esbuild strips the types;
-// `npm run lint` checks them. Only .ts files are touched: docs/decisions/0004-typescript-without-build.md says why that matters.
+// Lets Node.js load the TypeScript of tools/, airgap/ and test/: `node --require ./typescript.cjs test/run.ts`. esbuild strips
+// the types; `npm run lint` checks them. What users run is compiled (build/compile.cjs): docs/decisions/0012-compiled-when-changed.md.
 "use strict";
 const fs = require("node:fs");
 const { transformSync } = require("esbuild");

@@ -38,12 +38,11 @@ export function stepResource<S extends keyof Steps>(
     const command = new local.Command(
         name,
         {
-            interpreter: stepCommand(args.create).interpreter,
+            ...stepCommand(args.create).how,
             create: stepCommand(args.create).program,
             delete: args.delete && stepCommand(args.delete).program,
             stdin: pulumi.jsonStringify(args.input),
             triggers: args.triggers,
-            addPreviousOutputInEnv: false,
             // Progress is on standard error; standard output is data.
             logging: "stderr",
         },
@@ -65,10 +64,9 @@ export function stepInvoke<S extends keyof Steps>(
 ): pulumi.Output<Steps[S]["output"]> {
     const output = pulumi.jsonStringify(input).apply(async (stdin) => {
         const args = {
-            interpreter: stepCommand(step).interpreter,
+            ...stepCommand(step).how,
             command: stepCommand(step).program,
             stdin,
-            addPreviousOutputInEnv: false,
             logging: types.enums.local.Logging.None,
         };
         const { stdout } = await local.run(args, opts).catch((error: Error) => {
@@ -82,7 +80,7 @@ export function stepInvoke<S extends keyof Steps>(
 /** What a failed step said, and nothing else: neither the call that ran it nor its stack would tell the user anything. */
 export class StepFailure extends pulumi.RunError {
     constructor(invokeMessage: string) {
-        // `invocation of command:local:run returned an error: exit status 1: running "steps/…":` and a line break go before it.
+        // `invocation of command:local:run returned an error: exit status 1: running "host/preflight":` and a line break go before it.
         const said = /running "[^"]*":\n([^]*)$/.exec(invokeMessage)?.[1] ?? invokeMessage;
         super(said.trim());
         // The SDK would put the name of every property that it was on its way to in front of it.
@@ -103,21 +101,46 @@ export function parseOutput<S extends keyof Steps>(step: S, stdout: string): Ste
     }
 }
 
+/** Name of the variable with this package's folder: what Pulumi is started from this process finds the steps by it. */
+export const packageVariable = "KRUSTLET_STACK_PACKAGE";
+process.env[packageVariable] = packageFolder();
+
 /**
- * How a step is run. Commands run in the program's working directory (the plugin's default, so `dir` stays unset), and all
- * paths are relative to it: the state is the same in every checkout, and `pulumi destroy` works from another one.
+ * The program that finds a step and runs it. It is stored in the state, and is the same for every folder, version and package
+ * manager: it looks for the package from the folder that the variable names, then from the plugin's own, which is the project's.
  */
-export function stepCommand(step: keyof Steps): { interpreter: string[]; program: string } {
+const runStep = `
+let step;
+for (const folder of [process.env.${packageVariable}, process.cwd()]) {
+    try { step ??= require("module").createRequire(folder + "/").resolve("krustlet-stack/step"); } catch {}
+}
+if (!step) {
+    console.error("krustlet-stack: the package is not found from " + process.cwd() + ": install it there (npm install krustlet-stack), " +
+        "or name its folder in the variable ${packageVariable}");
+    process.exit(1);
+}
+process.argv.splice(1, 0, step);
+require(step);
+`;
+
+/** How a step is run: the arguments that Command and `local.run` share, and the step's name as the text to run. */
+export function stepCommand(step: keyof Steps): {
+    program: string;
+    how: { interpreter: string[]; environment: Record<string, string>; addPreviousOutputInEnv: boolean };
+} {
     return {
-        interpreter: [
-            "node",
-            "--require",
-            `./${relative(path.join(path.dirname(__dirname), "typescript.cjs"))}`,
-        ],
-        program: relative(path.join(path.dirname(__dirname), "steps", `${stepPath(step)}.ts`)),
+        program: stepPath(step),
+        how: {
+            interpreter: ["node", "--eval", runStep],
+            // What is meant for the user's own programs may print, and standard output is the step's result.
+            environment: { NODE_OPTIONS: "" },
+            addPreviousOutputInEnv: false,
+        },
     };
 }
 
-function relative(file: string): string {
-    return path.relative(process.cwd(), file).split(path.sep).join("/");
+/** The folder with this package's package.json, above this file: one level up in the sources, two in dist/. */
+function packageFolder(): string {
+    const parent = path.dirname(__dirname);
+    return path.basename(parent) === "dist" ? path.dirname(parent) : parent;
 }

@@ -3,7 +3,7 @@ import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
 import { REGISTRY_ENVIRONMENT } from "../components/defaults";
-import type { KindClusterInput, ClusterOutput, Steps } from "../steps/contract";
+import { stepPath, type ClusterOutput, type KindClusterInput, type Steps } from "../steps/contract";
 import { run } from "../steps/lib/run";
 import { NODE_IMAGE, REGISTRY_IMAGE } from "../common/versions";
 import type { SuiteContext } from "./suites";
@@ -113,8 +113,7 @@ export async function runStep<N extends keyof Steps>(
     step: N,
     input: Steps[N]["input"],
 ): Promise<Steps[N]["output"]> {
-    const file = path.join(root, "steps", `${step}.ts`);
-    const { stdout } = await run([process.execPath, "--require", "./typescript.cjs", file], {
+    const { stdout } = await run([process.execPath, "step.cjs", stepPath(step)], {
         cwd: root,
         env,
         input: JSON.stringify(input),

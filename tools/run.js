@@ -35,6 +35,13 @@ if (!fs.existsSync(stamp) || fs.readFileSync(stamp, "utf8") !== lock) {
     console.error(`✓ npm packages (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
 }
 
+try {
+    require(path.join(root, "build", "compile.cjs")).compile();
+} catch (error) {
+    console.error(error.message);
+    process.exit(1);
+}
+
 const script = command === "test" ? "test/run.ts" : `tools/${command}.ts`;
 const child = spawn(
     process.execPath,

@@ -1,8 +1,8 @@
 /**
  * A stack of one's own from the parts that WasmStack is made of: a cluster, a Wasm node, and a Job. The update is done when
- * the Job is. In a project of your own, import from "krustlet-stack/components".
+ * the Job is.
  */
-import { KindCluster, KrustletNode, LocalRegistry, WasmArtifact, WasmJob } from "../../components";
+import { KindCluster, KrustletNode, LocalRegistry, WasmArtifact, WasmJob } from "krustlet-stack";
 
 const cluster = new KindCluster("cluster", { name: "krustlet-job" });
 const inCluster = { provider: cluster.provider, deletedWith: cluster.provider };

@@ -22,14 +22,10 @@ export interface StepOptions {
 /** Runs a step as anybody would from a shell: its own process, text in, text out. */
 export function start(name: keyof Steps, stdin: string, options: StepOptions = {}): Promise<StepResult> {
     const begun = Date.now();
-    const child = spawn(
-        process.execPath,
-        ["--require", "./typescript.cjs", path.join("steps", `${stepPath(name)}.ts`)],
-        {
-            cwd: root,
-            env: { ...process.env, ...options.env },
-        },
-    );
+    const child = spawn(process.execPath, ["step.cjs", stepPath(name)], {
+        cwd: root,
+        env: { ...process.env, ...options.env },
+    });
     const result = { stdout: "", stderr: "" };
     child.stdout.on("data", (text: Buffer) => (result.stdout += text.toString()));
     child.stderr.on("data", (text: Buffer) => {

@@ -26,6 +26,17 @@ describe("package.json", () => {
             assert.equal(npm.manifestFindings({ devDependencies: { x: version } }).length, exact ? 0 : 1);
         });
     }
+    it("names a range for what its users bring along, and tests a version of it", () => {
+        const found = (range: string, tested?: string) =>
+            npm.manifestFindings({
+                peerDependencies: { x: range },
+                devDependencies: tested === undefined ? {} : { x: tested },
+            }).length;
+        for (const tested of ["1.2.3", "1.2.4", "1.10.0"]) assert.equal(found("^1.2.3", tested), 0, tested);
+        for (const tested of ["1.2.2", "1.1.9", "2.2.3", undefined])
+            assert.equal(found("^1.2.3", tested), 1, tested);
+        for (const range of ["1.2.3", ">=1.2.3", "*"]) assert.equal(found(range, "1.2.3"), 1, range);
+    });
 });
 
 describe("package-lock.json", () => {

@@ -13,13 +13,27 @@ const KINDS = ["dependencies", "devDependencies", "optionalDependencies", "peerD
 /** One exact version: no range, no tag, no address. */
 const EXACT = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/;
 
-/** What package.json names without one exact version. */
+/** What package.json names without one exact version. What a user of the package brings along is tested in one such version. */
 export function manifestFindings(manifest: NpmManifest): string[] {
-    return KINDS.flatMap((kind) =>
+    const pinned = KINDS.filter((kind) => kind !== "peerDependencies").flatMap((kind) =>
         Object.entries(manifest[kind] ?? {})
             .filter(([, version]) => !EXACT.test(version))
             .map(([name, version]) => `package.json: ${kind}.${name} is "${version}", not one exact version`),
     );
+    const peers = Object.entries(manifest.peerDependencies ?? {})
+        .filter(([name, range]) => !inRange(manifest.devDependencies?.[name] ?? "", range))
+        .map(
+            ([name, range]) =>
+                `package.json: peerDependencies.${name} is "${range}"; it must be ^ and a version up to that of devDependencies`,
+        );
+    return [...pinned, ...peers];
+}
+
+/** Whether a version is in a range of the form `^1.2.3`. */
+function inRange(version: string, range: string): boolean {
+    const [lowest, tested] = [range.replace(/^\^/, ""), version].map((text) => text.split(".").map(Number));
+    if (!range.startsWith("^") || !EXACT.test(version) || tested[0] !== lowest[0]) return false;
+    return tested[1] > lowest[1] || (tested[1] === lowest[1] && tested[2] >= lowest[2]);
 }
 
 /** A package of package-lock.json, by its folder. */

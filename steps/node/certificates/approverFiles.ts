@@ -67,16 +67,14 @@ export function approverFiles(stateDir: string): ApproverFiles {
     };
 }
 
-/** The approver's command line: its folder, and nothing that is secret. */
-export function approverArgv(node: string, project: string, files: ApproverFiles): string[] {
+/** The approver's command line: its folder, and nothing that is secret. `program` is its compiled file. */
+export function approverArgv(node: string, program: string, files: ApproverFiles): string[] {
     return [
         node,
         // It sleeps nearly always: memory is better given back than kept for speed.
         "--max-semi-space-size=1",
         "--optimize-for-size",
-        "--require",
-        join(project, "typescript.cjs"),
-        join(project, "steps/node/certificates/approver.ts"),
+        program,
         mark(files),
     ];
 }

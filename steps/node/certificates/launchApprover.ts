@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { resolve } from "node:path";
+import { join } from "node:path";
 import type { ApproverInput, ApproverOutput } from "../../contract";
 import * as own from "./approverFiles";
 import { startDaemon } from "../daemon";
@@ -41,7 +41,7 @@ export async function launchApprover(input: ApproverInput): Promise<ApproverOutp
             const record = await startDaemon(
                 {
                     title: `CertificateApproval of node "${nodeName}": its approver`,
-                    argv: own.approverArgv(process.execPath, resolve(__dirname, "../../.."), files),
+                    argv: own.approverArgv(process.execPath, join(__dirname, "approver.js"), files),
                     env: own.approverEnvironment(process.env),
                     logFile: files.logFile,
                     pidFile: files.pidFile,

@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import * as kubernetes from "@pulumi/kubernetes";
+import { stepCommand } from "../../../components/step";
 import { stepPath, type Steps } from "../../../steps/contract";
 import type { StepOutputs } from "./mocks";
 
@@ -61,10 +62,9 @@ export const steps: Required<StepOutputs> = {
 /** What `local.Command` gets for a step, but for its standard input. */
 export function commandInputs(create: keyof Steps, undo?: keyof Steps): Record<string, unknown> {
     return {
-        interpreter: ["node", "--require", "./typescript.cjs"],
-        create: `steps/${stepPath(create)}.ts`,
-        ...(undo === undefined ? {} : { delete: `steps/${stepPath(undo)}.ts` }),
-        addPreviousOutputInEnv: false,
+        ...stepCommand(create).how,
+        create: stepPath(create),
+        ...(undo === undefined ? {} : { delete: stepPath(undo) }),
         logging: "stderr",
     };
 }

@@ -1,5 +1,8 @@
+import assert from "node:assert/strict";
+import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
+import { stepCommand } from "../../../components/step";
 import type { Steps } from "../../../steps/contract";
 
 /** One resource as a program registered it. Other resources are given by `type::name`, shortened as in `type`. */
@@ -22,7 +25,7 @@ export interface Registered {
 
 /** A call of a step that only looks. */
 export interface Invoked {
-    interpreter: unknown;
+    /** The step. */
     command: unknown;
     input: unknown;
 }
@@ -77,7 +80,7 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
     switch (type) {
         case "command:local:Command": {
             if (preview) return {};
-            const step = /^steps\/(?:\w+\/)+(\w+)\.ts$/.exec(String(inputs.create))?.[1] as keyof Steps;
+            const step = path.basename(String(inputs.create)) as keyof Steps;
             if (steps[step] === undefined) throw new Error(`step ${String(inputs.create)} is not stubbed`);
             return { stdout: JSON.stringify(steps[step]) };
         }
@@ -118,13 +121,11 @@ export async function record<T>(
     const mocks: pulumi.runtime.Mocks = {
         async call({ token, inputs }) {
             if (token !== "command:local:run") throw new Error(`function ${token} is not stubbed`);
-            const { interpreter, command, stdin, ...rest } = inputs as Record<string, unknown>;
-            if (JSON.stringify(rest) !== '{"addPreviousOutputInEnv":false,"logging":"none"}') {
-                throw new Error(`unexpected arguments of ${token}: ${JSON.stringify(rest)}`);
-            }
-            recording.invokes.push({ interpreter, command, input: JSON.parse(String(stdin)) as unknown });
+            const { command, stdin, ...rest } = inputs as Record<string, unknown>;
+            const step = path.basename(String(command)) as keyof Steps;
+            assert.deepEqual(rest, { ...stepCommand(step).how, logging: "none" });
+            recording.invokes.push({ command, input: JSON.parse(String(stdin)) as unknown });
             await options.beforeInvoke?.();
-            const step = /^steps\/(?:\w+\/)+(\w+)\.ts$/.exec(String(command))?.[1] as keyof Steps;
             if (options.steps[step] === undefined) throw new Error(`step ${String(command)} is not stubbed`);
             return { stdout: JSON.stringify(options.steps[step]) };
         },

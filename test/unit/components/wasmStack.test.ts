@@ -85,7 +85,7 @@ test("the walk-through: every part, and what it tells", async () => {
         invokes.map(({ command, input }) => [command, input]),
         [
             [
-                "steps/host/preflight.ts",
+                "host/preflight",
                 {
                     owner: "project/stack",
                     cluster: { name: "krustlet" },
@@ -101,9 +101,9 @@ test("the walk-through: every part, and what it tells", async () => {
                     modules: [{ source: "workloads/hello-world" }],
                 },
             ],
-            ["steps/workload/describeModule.ts", { source: "workloads/hello-world" }],
+            ["workload/describeModule", { source: "workloads/hello-world" }],
             [
-                "steps/cluster/keepKubeconfig.ts",
+                "cluster/keepKubeconfig",
                 {
                     clusterName: "krustlet",
                     owner: "project/stack",
@@ -206,7 +206,7 @@ test("nothing is made before the preflight has passed", async () => {
         () => new WasmStack("s", { workloads: [hello] }).nodeNames,
     );
     assert.deepEqual(before, []);
-    assert.equal(recording.invokes[0].command, "steps/host/preflight.ts");
+    assert.equal(recording.invokes[0].command, "host/preflight");
     assert.equal(custom(recording.resources).length, 25);
 });
 
@@ -217,7 +217,7 @@ test("a preview, where nothing is known yet, registers what it can and runs no s
     assert.equal(custom(resources).length, 25);
     assert.deepEqual(
         invokes.map(({ command }) => command),
-        ["steps/host/preflight.ts", "steps/workload/describeModule.ts", "steps/cluster/keepKubeconfig.ts"],
+        ["host/preflight", "workload/describeModule", "cluster/keepKubeconfig"],
     );
     assert.equal(
         resources["s-krustlet-agent"].inputs.stdin,
@@ -373,9 +373,7 @@ test("a registry elsewhere is used, not made; pods get its login, by namespace",
         "ghcr.io/you/hello-wasm:latest",
     );
     assert.deepEqual(
-        invokes
-            .filter(({ command }) => command === "steps/workload/resolveArtifact.ts")
-            .map((one) => one.input),
+        invokes.filter(({ command }) => command === "workload/resolveArtifact").map((one) => one.input),
         [{ reference: "ghcr.io/them/clock:v1", ...access }],
     );
     assert.equal(input(resources["s-krustlet-agent"]).trustedCaFile, "~/ca.pem");

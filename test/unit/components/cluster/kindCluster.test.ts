@@ -70,7 +70,7 @@ test("a cluster of defaults", async () => {
         invokes.map(({ command, input }) => [command, input]),
         [
             [
-                "steps/cluster/keepKubeconfig.ts",
+                "cluster/keepKubeconfig",
                 { clusterName: "krustlet", owner: "project/stack", kubeconfigFile: defaultFile },
             ],
         ],

@@ -93,7 +93,7 @@ for (const [file, expected] of Object.entries(examples)) {
             return JSON.parse(plain) as Record<string, unknown>;
         };
         const input = (step: keyof Steps) =>
-            invokes.find(({ command }) => command === `steps/${stepPath(step)}.ts`)?.input as
+            invokes.find(({ command }) => command === stepPath(step))?.input as
                 Record<string, unknown> | undefined;
         const hosted = "s-registry-hosting-connection" in resources;
         assert.deepEqual(

@@ -18,12 +18,7 @@ test("the login is looked at in every preview, and its fingerprint is secret", a
     });
     assert.deepEqual(
         invokes.map(({ command, input }) => [command, input]),
-        [
-            [
-                "steps/registry/describeLogin.ts",
-                { registry: "ghcr.io", salt: "krustlet-stack login of project/stack" },
-            ],
-        ],
+        [["registry/describeLogin", { registry: "ghcr.io", salt: "krustlet-stack login of project/stack" }]],
     );
     assert.deepEqual(resources["p-secret"], {
         type: "command:local:Command",

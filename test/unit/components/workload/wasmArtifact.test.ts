@@ -8,8 +8,7 @@ import { record } from "../mocks";
 const parent = "krustlet-stack:index:WasmArtifact::a";
 const to = { registry: "localhost:5001", repository: "hello-wasm" };
 const describe = (input: object) => ({
-    interpreter: ["node", "--require", "./typescript.cjs"],
-    command: "steps/workload/describeModule.ts",
+    command: "workload/describeModule",
     input,
 });
 
@@ -137,8 +136,7 @@ test("what is there already is looked up, and nothing is made", async () => {
     assert.deepEqual(Object.keys(resources), ["a"]);
     assert.deepEqual(invokes, [
         {
-            interpreter: ["node", "--require", "./typescript.cjs"],
-            command: "steps/workload/resolveArtifact.ts",
+            command: "workload/resolveArtifact",
             input: {
                 reference: "registry.example.com/team/clock:v1",
                 insecureRegistries: [],

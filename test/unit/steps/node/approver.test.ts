@@ -263,14 +263,12 @@ describe("the approver of a node's renewals", () => {
 
 describe("an approver's files", () => {
     it("name its folder on the command line, and no secret", () => {
-        const argv = own.approverArgv("/bin/node", "/project", own.approverFiles("/state"));
+        const argv = own.approverArgv("/bin/node", "/project/approver.js", own.approverFiles("/state"));
         assert.deepEqual(argv, [
             "/bin/node",
             "--max-semi-space-size=1",
             "--optimize-for-size",
-            "--require",
-            "/project/typescript.cjs",
-            "/project/steps/node/certificates/approver.ts",
+            "/project/approver.js",
             "--approver-of=/state",
         ]);
         assert.equal(own.stateDirIn(argv), "/state");

@@ -58,10 +58,9 @@ async function showWorkloads(files: StackFiles, { env }: Toolchain, report: Repo
     report.note(`Kubeconfig: ${kubeconfigFile}`);
     report.note(`For plain pulumi and kubectl: eval "$(npm run -s env)"`);
     for (const workload of outputs.workloads) {
-        const log = await workloadLog(kubeconfigFile, workload, env);
-        const title = `${workload.kind} ${workload.namespace}/${workload.name}`;
-        report.note(log === undefined ? `${title} has not run yet; see its schedule` : `Log of ${title}:`);
-        if (log !== undefined) process.stdout.write(`${log}\n`);
+        const [title, ...lines] = (await workloadLog(kubeconfigFile, workload, env)).split("\n");
+        report.note(title);
+        for (const line of lines) process.stdout.write(`${line}\n`);
     }
 }
 

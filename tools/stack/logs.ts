@@ -3,39 +3,76 @@ import { run } from "../../steps/lib/run";
 import { logArgs, type WorkloadOutput } from "./outputs";
 import type { Env } from "./pulumi";
 
-/** How long a workload may take to its first line of log, in seconds. */
-const FIRST_LINE_SECONDS = 60;
+/** How many lines of a log are shown. */
+const LINES = 5;
+
+/** How long is waited, in seconds. */
+export interface LogPatience {
+    /** For the first line of a program that has written nothing: it may never do so. */
+    quiet: number;
+    /** For a log that cannot be read. */
+    unread: number;
+}
+
+/** Where an object says how many pods it wants, and why that may be none. */
+const wantedPods: Record<string, [field: string, whyNone: string]> = {
+    Deployment: [".spec.replicas", "its replicas are 0"],
+    DaemonSet: [".status.desiredNumberScheduled", "no node is for it"],
+};
 
 /**
- * The last lines of a workload's log, read through the Kubernetes API server. Waits for the first line, but not for a CronJob's:
- * undefined, where none of its jobs has run.
+ * What is to be said of a workload that is as it should be: the last lines of its log, read through the Kubernetes API server, or why
+ * there are none.
  *
- * @throws Error that says what was tried when there is none in time.
+ * @throws Error that says what was tried when the log cannot be read.
  */
 export async function workloadLog(
     kubeconfigFile: string,
     workload: WorkloadOutput,
     env: Env,
-    { lines = 5, waitSeconds = FIRST_LINE_SECONDS } = {},
-): Promise<string | undefined> {
-    const argv = ["kubectl", ...logArgs(kubeconfigFile, workload, lines)];
-    const deadline = Date.now() + waitSeconds * 1000;
+    patience: LogPatience = { quiet: 5, unread: 60 },
+): Promise<string> {
+    const { kind, namespace, name } = workload;
+    const title = `${kind} ${namespace}/${name}`;
+    const none = await withoutPods(kubeconfigFile, workload, env);
+    if (none !== undefined) return `${title} has no pods: ${none}`;
+    const argv = ["kubectl", ...logArgs(kubeconfigFile, workload, LINES)];
+    const begun = Date.now();
     for (;;) {
-        const left = deadline - Date.now();
-        const result = await run(argv, {
+        const { exitCode, stdout, stderr } = await run(argv, {
             env,
             allowFailure: true,
-            timeoutSeconds: Math.max(2, Math.ceil(left / 1000)),
+            timeoutSeconds: Math.ceil(patience.unread) + 2,
         });
-        if (result.exitCode === 0 && result.stdout.trim() !== "") return result.stdout.trimEnd();
-        if (workload.kind === "CronJob" && result.exitCode === 0) return undefined;
-        if (Date.now() >= deadline) {
-            const why = result.exitCode === 0 ? "it has logged nothing" : result.stderr.trim();
+        const seconds = (Date.now() - begun) / 1000;
+        if (exitCode === 0) {
+            if (stdout.trim() !== "") return `Log of ${title}:\n${stdout.trimEnd()}`;
+            if (kind === "CronJob") return `${title} has not run yet; see its schedule`;
+            if (seconds >= patience.quiet)
+                return `${title} has written nothing so far; later: ${argv.join(" ")}`;
+        } else if (seconds >= patience.unread) {
             throw new Error(
-                `${workload.kind} ${workload.namespace}/${workload.name} has no log after ${waitSeconds} s: ${why}\n` +
-                    `Try: ${argv.join(" ")}`,
+                `the log of ${title} cannot be read for ${patience.unread} s: ${stderr.trim()}\nTry: ${argv.join(" ")}`,
             );
         }
         await sleep(200);
     }
+}
+
+/** Why a workload has no pods; undefined where it should have some. kubectl would wait for one. */
+async function withoutPods(
+    kubeconfigFile: string,
+    { kind, namespace, name }: WorkloadOutput,
+    env: Env,
+): Promise<string | undefined> {
+    if (!(kind in wantedPods)) return undefined;
+    const [field, whyNone] = wantedPods[kind];
+    const { stdout } = await run(
+        [
+            ...["kubectl", "--kubeconfig", kubeconfigFile, "--namespace", namespace],
+            ...["get", `${kind.toLowerCase()}/${name}`, "--output", `jsonpath={${field}}`],
+        ],
+        { env, allowFailure: true, timeoutSeconds: 30 },
+    );
+    return stdout.trim() === "0" ? whyNone : undefined;
 }

@@ -117,9 +117,10 @@ const anyText = rule((value) =>
 
 export const annotations = map(anyText, qualifiedName("an annotation"));
 
+/** Kubernetes' own rule since 1.32, and the node agent's. */
 export const variable = matching(
-    /^[A-Za-z_][A-Za-z0-9_.-]*$/,
-    'an environment variable\'s name (for example "RUST_LOG")',
+    /^[ -<>-~]+$/,
+    'an environment variable\'s name of printable ASCII characters but "=" (for example "RUST_LOG")',
 );
 
 export const environment = map(anyText, variable);

@@ -138,9 +138,29 @@ function eachItem(
     );
 }
 
-/** The engine says only that a key holds a secret, not where in it; of a workload it is the environment. */
+/**
+ * What a workload is called by and where its module is: parts of resources' names, of outputs and of error messages, where a secret
+ * could not be kept anyway.
+ */
+const neverSecret: (keyof WasmStackWorkloadArgs)[] = [
+    ...(["name", "kind", "namespace", "node", "restartPolicy", "concurrencyPolicy"] as const),
+    ...(["source", "file", "reference", "image", "repository", "tag"] as const),
+];
+
+/** The engine says only that a key holds a secret, not where in it: every text that the program gets may be the one. */
 function withSecrets(workload: WasmStackWorkloadArgs): WasmStackWorkloadArgs {
-    return { ...workload, env: workload.env && pulumi.secret(workload.env) };
+    const entries = Object.entries(workload).map(([name, value]) => [
+        name,
+        (neverSecret as string[]).includes(name) ? value : (secretTexts(value) as unknown),
+    ]);
+    return Object.fromEntries(entries) as WasmStackWorkloadArgs;
+}
+
+function secretTexts(value: unknown): unknown {
+    if (typeof value === "string") return pulumi.secret(value);
+    if (Array.isArray(value)) return value.map(secretTexts);
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, secretTexts(one)]));
 }
 
 /** The cluster and the nodes, with their files in the folder unless they are told otherwise. */

@@ -2,7 +2,7 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import type { JobRestartPolicy, WasmScheduleArgs, WasmTriesArgs } from "./programArgs";
-import { workload, type WasmWorkloadArgs } from "./workload";
+import { nameOf, workload, type WasmWorkloadArgs } from "./workload";
 
 export interface WasmCronJobArgs extends WasmWorkloadArgs, WasmTriesArgs, WasmScheduleArgs {
     /** When it runs, in cron's five fields or as `@hourly` and the like. Required. Example: `0,30 * * * *`. */
@@ -62,8 +62,9 @@ export class WasmCronJob extends pulumi.ComponentResource {
             inCluster,
         );
         children.keep(this, { object });
-        this.name = object.metadata.name;
-        this.namespace = object.metadata.namespace;
+        const called = nameOf(metadata, object);
+        this.name = called.name;
+        this.namespace = called.namespace;
         this.logsCommand = pulumi.interpolate`kubectl logs --namespace ${this.namespace} --selector app=${checked.appName ?? name} --tail=-1 --prefix`;
 
         this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });

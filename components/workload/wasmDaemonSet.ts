@@ -2,7 +2,14 @@ import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
-import { awaitReady, logsCommand, workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
+import {
+    awaitReady,
+    logsCommand,
+    nameOf,
+    workload,
+    type WasmAwaitArgs,
+    type WasmWorkloadArgs,
+} from "./workload";
 
 export interface WasmDaemonSetArgs extends WasmWorkloadArgs, WasmAwaitArgs {}
 
@@ -43,9 +50,10 @@ export class WasmDaemonSet extends pulumi.ComponentResource {
         );
         const ready = awaitReady(this, "DaemonSet", name, checked, object);
         children.keep(this, { object, ready });
-        this.name = object.metadata.name;
-        this.namespace = object.metadata.namespace;
-        this.logsCommand = logsCommand("DaemonSet", object);
+        const called = nameOf(metadata, object);
+        this.name = called.name;
+        this.namespace = called.namespace;
+        this.logsCommand = logsCommand("DaemonSet", called);
 
         this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
     }

@@ -3,7 +3,14 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import type { WasmReplicasArgs } from "./programArgs";
-import { awaitReady, logsCommand, workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
+import {
+    awaitReady,
+    logsCommand,
+    nameOf,
+    workload,
+    type WasmAwaitArgs,
+    type WasmWorkloadArgs,
+} from "./workload";
 
 export interface WasmDeploymentArgs extends WasmWorkloadArgs, WasmAwaitArgs, WasmReplicasArgs {}
 
@@ -44,9 +51,10 @@ export class WasmDeployment extends pulumi.ComponentResource {
         );
         const ready = awaitReady(this, "Deployment", name, checked, object);
         children.keep(this, { object, ready });
-        this.name = object.metadata.name;
-        this.namespace = object.metadata.namespace;
-        this.logsCommand = logsCommand("Deployment", object);
+        const called = nameOf(metadata, object);
+        this.name = called.name;
+        this.namespace = called.namespace;
+        this.logsCommand = logsCommand("Deployment", called);
 
         this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
     }

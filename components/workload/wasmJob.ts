@@ -3,7 +3,14 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import type { JobRestartPolicy, WasmTriesArgs } from "./programArgs";
-import { awaitReady, logsCommand, workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
+import {
+    awaitReady,
+    logsCommand,
+    nameOf,
+    workload,
+    type WasmAwaitArgs,
+    type WasmWorkloadArgs,
+} from "./workload";
 
 export interface WasmJobArgs extends WasmWorkloadArgs, WasmAwaitArgs, WasmTriesArgs {
     /** `OnFailure`, or `Never`: the job makes another pod. Default: `OnFailure`. */
@@ -55,9 +62,10 @@ export class WasmJob extends pulumi.ComponentResource {
         );
         const ready = awaitReady(this, "Job", name, checked, object);
         children.keep(this, { object, ready });
-        this.name = object.metadata.name;
-        this.namespace = object.metadata.namespace;
-        this.logsCommand = logsCommand("Job", object);
+        const called = nameOf(metadata, object);
+        this.name = called.name;
+        this.namespace = called.namespace;
+        this.logsCommand = logsCommand("Job", called);
 
         this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
     }

@@ -4,7 +4,14 @@ import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import { together } from "./podTemplate";
 import type { RestartPolicy, WasmDeadlineArgs } from "./programArgs";
-import { awaitReady, logsCommand, workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
+import {
+    awaitReady,
+    logsCommand,
+    nameOf,
+    workload,
+    type WasmAwaitArgs,
+    type WasmWorkloadArgs,
+} from "./workload";
 
 export interface WasmPodArgs extends WasmWorkloadArgs, WasmAwaitArgs, WasmDeadlineArgs {
     /** `OnFailure`, `Always` or `Never`. Default: `OnFailure`. */
@@ -58,9 +65,10 @@ export class WasmPod extends pulumi.ComponentResource {
         );
         const ready = awaitReady(this, "Pod", name, checked, object);
         children.keep(this, { object, ready });
-        this.name = object.metadata.name;
-        this.namespace = object.metadata.namespace;
-        this.logsCommand = logsCommand("Pod", object);
+        const called = nameOf(metadata, object);
+        this.name = called.name;
+        this.namespace = called.namespace;
+        this.logsCommand = logsCommand("Pod", called);
 
         this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
     }

@@ -134,10 +134,20 @@ export function awaitReady(
     ).command;
 }
 
+/** What a workload is called, known when it is there. */
+export function nameOf(
+    { namespace }: Workload<unknown>["metadata"],
+    { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
+): { name: pulumi.Output<string>; namespace: pulumi.Output<string> } {
+    // A secret label or annotation makes a secret of all of the metadata; the name is none.
+    const name = pulumi.unsecret(metadata.name);
+    return { name, namespace: pulumi.all([namespace, name]).apply(([known]) => known) };
+}
+
 /** Shows the log of a workload. Wants a KUBECONFIG for the cluster. */
 export function logsCommand(
     kind: WorkloadKind,
-    { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
+    { name, namespace }: ReturnType<typeof nameOf>,
 ): pulumi.Output<string> {
-    return pulumi.interpolate`kubectl logs --namespace ${metadata.namespace} ${kind.toLowerCase()}/${metadata.name}`;
+    return pulumi.interpolate`kubectl logs --namespace ${namespace} ${kind.toLowerCase()}/${name}`;
 }

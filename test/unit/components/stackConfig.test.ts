@@ -11,10 +11,11 @@ import {
     REGISTRY_IMAGE,
     REGISTRY_PORT,
 } from "../../../components/defaults";
+import { WasmStack } from "../../../components";
 import { configKeys, stackArgs } from "../../../components/stackConfig";
 import * as versions from "../../../common/versions";
 import { imageReference, steps } from "./fixtures";
-import { record } from "./mocks";
+import { areSecret, record } from "./mocks";
 
 const root = path.resolve(__dirname, "../../..");
 const yaml = (file: string) => load(readFileSync(path.join(root, file), "utf8")) as Record<string, unknown>;
@@ -175,13 +176,42 @@ test("another home folder for the kubeconfig and the nodes, but for those that h
     ]);
 });
 
-test("the environment of workloads that hold a secret is one", async () => {
-    const values = texts({ workloads: [{ ...hello, env: { TOKEN: "s3cret" } }] });
-    const { result } = await record({ steps }, () => {
-        const { workloads } = stackArgs({ values, secretKeys: ["workloads"] });
-        return pulumi.isSecret(workloads?.[0].env as pulumi.Output<unknown>);
+test("with a secret anywhere in workloads, all that a program gets is secret; what it is called by is not", async () => {
+    const given = {
+        ...{ args: ["--token", "s3cret-arg"], env: { TOKEN: "s3cret-env" } },
+        ...{ labels: { tier: "s3cret-label" }, annotations: { note: "s3cret-note" } },
+        envFrom: [{ secret: "s3cret-from", prefix: "S3CRET_" }],
+        envValueFrom: [{ name: "S3CRET_NAME", secret: "s3cret-value", key: "s3cret-key" }],
+        volumes: [{ name: "s3cret-volume", mountPath: "/s3cret", configMap: "s3cret-map" }],
+        ...{ limits: { memory: "64Mi" }, allowedDomains: ["https://s3cret.example"] },
+        ...{ imagePullSecrets: ["s3cret-pull"], maxConcurrentRequests: 3 },
+    };
+    const values = texts({ workloads: [{ ...hello, ...given, namespace: "apps" }] });
+    const { resources, result } = await record({ steps }, () => {
+        const { workloads, kubeconfigFile } = new WasmStack(
+            "s",
+            stackArgs({ values, secretKeys: ["workloads"] }),
+        );
+        return { workloads, secret: areSecret({ workloads, kubeconfigFile }) };
     });
-    assert.equal(result, true);
+    const inTheClear = (value: unknown): string[] => {
+        if (typeof value !== "object" || value === null)
+            return /s3cret/i.exec(String(value)) ? [String(value)] : [];
+        if ("secret" in value && Object.keys(value).length === 1) return [];
+        return Object.values(value).flatMap(inTheClear);
+    };
+    const found = Object.values(resources).flatMap(({ inputs }) => inTheClear(inputs));
+    assert.deepEqual(found, []);
+    assert.ok(JSON.stringify(resources["s-hello-wasm-pod"].inputs).includes("s3cret-arg"), "it is there");
+    assert.deepEqual(result.secret, { workloads: false, kubeconfigFile: false });
+    assert.deepEqual(result.workloads, {
+        "hello-wasm": {
+            kind: "Pod",
+            name: "auto-named",
+            namespace: "apps",
+            logsCommand: "kubectl logs --namespace apps pod/auto-named",
+        },
+    });
 });
 
 const label =
@@ -306,9 +336,15 @@ const refused: [Record<string, unknown>, string[]][] = [
         ],
     ],
     [
-        workload({ env: { "1A": "x" } }),
+        workload({ env: { "A=B": "x", "2FA": "", "my/var": "", "a b": "" } }),
         [
-            'workloads[0].env: name "1A": must be an environment variable\'s name (for example "RUST_LOG"), not "1A"',
+            'workloads[0].env: name "A=B": must be an environment variable\'s name of printable ASCII characters but "=" (for example "RUST_LOG"), not "A=B"',
+        ],
+    ],
+    [
+        workload({ envFrom: [{ configMap: "c", prefix: "ä" }] }),
+        [
+            'workloads[0].envFrom[0].prefix: must be an environment variable\'s name of printable ASCII characters but "=" (for example "RUST_LOG"), not "ä"',
         ],
     ],
     [workload({ args: "--once" }), ['workloads[0].args: must be a list, not "--once"']],

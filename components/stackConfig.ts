@@ -151,14 +151,14 @@ const neverSecret: (keyof WasmStackWorkloadArgs)[] = [
 function withSecrets(workload: WasmStackWorkloadArgs): WasmStackWorkloadArgs {
     const entries = Object.entries(workload).map(([name, value]) => [
         name,
-        (neverSecret as string[]).includes(name) ? value : (secretTexts(value) as unknown),
+        (neverSecret as string[]).includes(name) ? (value as unknown) : secretTexts(value),
     ]);
     return Object.fromEntries(entries) as WasmStackWorkloadArgs;
 }
 
 function secretTexts(value: unknown): unknown {
     if (typeof value === "string") return pulumi.secret(value);
-    if (Array.isArray(value)) return value.map(secretTexts);
+    if (Array.isArray(value)) return (value as unknown[]).map(secretTexts);
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, secretTexts(one)]));
 }

@@ -7,7 +7,7 @@ import * as kind from "../cluster/kind";
 import { describe } from "../workload/modules";
 import { listeners } from "./ports";
 import * as preflightLib from "./preflightProblems";
-import { findProgram, missingTools } from "../lib/programs";
+import { findProgram, missingTools, programFault } from "../lib/programs";
 import { isAlive } from "../lib/processes";
 import { askRegistry } from "../registry/registry";
 import { step } from "../lib/step";
@@ -17,6 +17,7 @@ export async function preflight(input: PreflightInput): Promise<PreflightOutput>
     const [docker, ...others] = await Promise.all([
         inDocker(input),
         tools(input),
+        artifactTool(input),
         remoteRegistry(input),
         ...input.modules.map((one) => faultsOf(() => describe(one))),
         ...input.nodes.map(agentProgram),
@@ -92,11 +93,14 @@ async function tools(input: PreflightInput): Promise<string[]> {
     return missingTools(needed.filter((_, index) => found[index] === undefined));
 }
 
+async function artifactTool({ modules }: PreflightInput): Promise<string[]> {
+    const fault = modules.length > 0 ? await programFault("wasm-oci") : undefined;
+    return fault === undefined ? [] : [`WasmArtifact: ${fault}`];
+}
+
 async function agentProgram({ name, program }: PreflightInput["nodes"][number]): Promise<string[]> {
-    if ((await findProgram(program)) !== undefined) return [];
-    return [
-        `KrustletNode "${name}": program "${program}" is not on PATH or in that place; \`npm run doctor\` shows what to do`,
-    ];
+    const fault = await programFault(program);
+    return fault === undefined ? [] : [`KrustletNode "${name}": ${fault}`];
 }
 
 async function remoteRegistry({ remoteRegistry }: PreflightInput): Promise<string[]> {

@@ -27,14 +27,9 @@ export const preflightInput = object<PreflightInput>({
     modules: list(describeModuleInput),
 });
 
-/** Programs that the steps of such a stack start, besides the nodes' agents. */
+/** Tools that the steps of such a stack start. */
 export function neededTools(input: PreflightInput): string[] {
-    return [
-        "docker",
-        "kind",
-        ...(input.modules.length > 0 ? ["wasm-oci"] : []),
-        ...(input.modules.some(({ source }) => source !== undefined) ? ["cargo"] : []),
-    ];
+    return ["docker", "kind", ...(input.modules.some(({ source }) => source !== undefined) ? ["cargo"] : [])];
 }
 
 /** Label of the containers that the stack makes itself; its value is the owner. */

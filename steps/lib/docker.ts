@@ -59,7 +59,7 @@ export async function dockerHost(): Promise<DockerHost> {
 
 function dockerDown(cause: unknown): string {
     const output = cause instanceof RunError ? cause.result.stderr.trim().split("\n").pop() : String(cause);
-    return `Docker: no daemon answers (${output}); start it, or set DOCKER_HOST to one, and look at \`npm run doctor\``;
+    return `Docker: no daemon answers (${output}); start it, or set DOCKER_HOST to one, and make sure that \`docker info\` answers`;
 }
 
 /** Every container that `filters` (docker's own, such as `label=a=b`) select, running or not. */

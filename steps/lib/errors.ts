@@ -1,3 +1,4 @@
+import { howToGet } from "./package";
 import { RunError } from "./run";
 
 /** What went wrong and what to do about it, for the person who runs the stack. Shown without a stack trace. */
@@ -11,7 +12,7 @@ export class StepError extends Error {
 /** The message of any error, ready to be shown: a tool that is missing leads to the doctor. */
 export function messageOf(error: unknown): string {
     if (error instanceof RunError && isMissing(error)) {
-        return `${error.argv[0]} is not on PATH; \`npm run doctor\` shows which tools are missing and what to do`;
+        return `${error.argv[0]} is not on PATH; ${howToGet([error.argv[0]])}`;
     }
     return error instanceof Error ? error.message : String(error);
 }

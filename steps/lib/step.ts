@@ -7,7 +7,7 @@ import { describe, type Check, type Fields } from "./schema";
 const ending = new AbortController();
 
 /** Comes when this step is told to end. */
-export const endingSignal = ending.signal;
+export const endingSignal: AbortSignal = ending.signal;
 
 /** A line of progress for whoever watches: standard output is for the result alone. */
 export function progress(line: string): void {

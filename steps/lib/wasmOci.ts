@@ -6,6 +6,7 @@ import type { RegistryAccess } from "../contract";
 import { isMissing, StepError } from "./errors";
 import { expandHome } from "./files";
 import { noDockerConfig } from "../registry/logins";
+import { needProgram } from "./programs";
 import { run, RunError } from "./run";
 import { list, matching, optional, registry, text, type Fields } from "./schema";
 import { progress } from "./step";
@@ -53,7 +54,8 @@ export async function wasmOci(
     what: string,
 ): Promise<Record<string, unknown>> {
     return withDockerConfig(access.dockerConfigFile, async (env) => {
-        const argv = ["wasm-oci", ...command, "--json", ...accessOptions(access)];
+        const program = await needProgram("wasm-oci", "WasmArtifact");
+        const argv = [program, ...command, "--json", ...accessOptions(access)];
         try {
             const { stdout } = await run(argv, { env, timeoutSeconds: 300, onLine: progress });
             return JSON.parse(stdout) as Record<string, unknown>;

@@ -11,7 +11,7 @@ import { clusterOf, ifClusterAnswers, withKube } from "../lib/kube";
 import { ensureToken, startAgent } from "./launch";
 import { blocking, listeners } from "../host/ports";
 import { isAlive } from "../lib/processes";
-import { findProgram } from "../lib/programs";
+import { needProgram } from "../lib/programs";
 import { orUndo, progress, step } from "../lib/step";
 
 /**
@@ -29,13 +29,7 @@ export function launchNode(input: NodeInput): Promise<NodeOutput> {
 }
 
 async function launch(input: NodeInput): Promise<NodeOutput> {
-    const program = await findProgram(input.program);
-    if (program === undefined) {
-        throw new StepError(
-            `KrustletNode.program: "${input.program}" is no program on PATH or in that place; ` +
-                "`npm run doctor` shows which tools are missing and what to do",
-        );
-    }
+    const program = await needProgram(input.program, "KrustletNode.program");
     const files = agent.agentFiles(input.stateDir);
     await claimFolder(files.stateDir, input);
     const [cluster, programSha256] = await Promise.all([

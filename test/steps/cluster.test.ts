@@ -258,7 +258,7 @@ describe("a cluster and its Wasm node, step by step", () => {
         );
         assert.match(
             await fail("launchNode", { ...node, program: "krustlet-wasm" }),
-            /"krustlet-wasm" is no program on PATH or in that place; `npm run doctor`/,
+            /program "krustlet-wasm" is not on PATH or in that place; `npm run doctor`/,
         );
         assert.match(
             await fail("launchNode", { ...node, owner: "krustlet-stack/other" }),

@@ -11,13 +11,8 @@ const input: PreflightInput = { owner: "p/s", cluster: { name: "wasm" }, nodes: 
 describe("the tools that a stack needs", () => {
     it("depend on its modules", () => {
         assert.deepEqual(neededTools(input), ["docker", "kind"]);
-        assert.deepEqual(neededTools({ ...input, modules: [{ file: "a" }] }), ["docker", "kind", "wasm-oci"]);
-        assert.deepEqual(neededTools({ ...input, modules: [{ source: "a" }] }), [
-            "docker",
-            "kind",
-            "wasm-oci",
-            "cargo",
-        ]);
+        assert.deepEqual(neededTools({ ...input, modules: [{ file: "a" }] }), ["docker", "kind"]);
+        assert.deepEqual(neededTools({ ...input, modules: [{ source: "a" }] }), ["docker", "kind", "cargo"]);
     });
     it("are missed in one line", () => {
         assert.deepEqual(missingTools([]), []);

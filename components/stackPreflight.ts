@@ -30,7 +30,10 @@ export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentReso
         "preflight",
         {
             owner: owner(),
-            cluster: pulumi.output({ name: args.cluster?.name ?? CLUSTER_NAME }),
+            cluster: pulumi.output({
+                name: args.cluster?.name ?? CLUSTER_NAME,
+                mergeKubeconfigFile: args.cluster?.mergeKubeconfigFile,
+            }),
             localRegistry: address === undefined ? pulumi.output(local) : undefined,
             remoteRegistry: remote || undefined,
             nodes: pulumi.output(nodes),

@@ -2,7 +2,7 @@
 import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { StepError } from "../lib/errors";
-import { expandHome, readOptional, writePrivate } from "../lib/files";
+import { expandHome, readOptional, targetOfLinks, writePrivate } from "../lib/files";
 import { isOnlyOf } from "../lib/kubeconfig";
 import { run } from "../lib/run";
 
@@ -30,10 +30,11 @@ export async function checkAdminKubeconfig({ clusterName, kubeconfigFile }: Admi
                 "cluster a file of its own (mergeKubeconfigFile adds it to a file of yours)",
         );
     }
-    const folder = await stat(dirname(file)).catch(() => undefined);
+    const parent = dirname(await targetOfLinks(file));
+    const folder = await stat(parent).catch(() => undefined);
     if (folder && ((folder.mode & 0o022) !== 0 || folder.uid !== process.getuid?.())) {
         throw new StepError(
-            `KindCluster.kubeconfigFile: others may write in ${dirname(file)}; run \`chmod 0700\` on it or give another folder`,
+            `KindCluster.kubeconfigFile: others may write in ${parent}; run \`chmod 0700\` on it or give another folder`,
         );
     }
 }
@@ -42,7 +43,7 @@ export async function checkAdminKubeconfig({ clusterName, kubeconfigFile }: Admi
 export async function writeAdminKubeconfig(which: AdminKubeconfig, text: string): Promise<string> {
     await checkAdminKubeconfig(which);
     const file = expandHome(which.kubeconfigFile);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await mkdir(dirname(await targetOfLinks(file)), { recursive: true, mode: 0o700 });
     // kind ends what it prints with one line break more than what it writes.
     await writePrivate(file, `${text.trimEnd()}\n`);
     return file;
@@ -56,11 +57,15 @@ export async function kubeconfigOf(clusterName: string): Promise<string> {
     return stdout;
 }
 
-/** Removes the file, and its folder if that is empty then. One that holds something else is left alone. */
+/**
+ * Removes the file, and its folder if that is empty then. One that holds something else is left alone; of a symbolic link what it
+ * leads to goes, for the link is the user's.
+ */
 export async function removeAdminKubeconfig({ clusterName, kubeconfigFile }: AdminKubeconfig): Promise<void> {
     const file = expandHome(kubeconfigFile);
     const text = await readFile(file, "utf8").catch(() => undefined);
     if (text === undefined || !isOfCluster(text, clusterName)) return;
-    await rm(file, { force: true });
-    await rmdir(dirname(file)).catch(() => undefined);
+    const target = await targetOfLinks(file);
+    await rm(target, { force: true });
+    if (target === file) await rmdir(dirname(file)).catch(() => undefined);
 }

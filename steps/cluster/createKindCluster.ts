@@ -137,7 +137,7 @@ function controlPlaneOf(cluster: Container[], name: string): Container {
 
 /** What the stack needs to know of a cluster. Fails when a node is not Ready: kind itself only warns of that. */
 async function describe(name: string, kubeconfigFile: string, cluster: Container[]): Promise<ClusterOutput> {
-    const networkName = kind.networksOf([controlPlaneOf(cluster, name)])[0];
+    const networkName = kind.networkOf([controlPlaneOf(cluster, name)]);
     const [entry, facts, nodeAddress] = await Promise.all([
         clusterOf(kubeconfigFile),
         withKube(kubeconfigFile, async (kube) => {

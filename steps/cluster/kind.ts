@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { KindNodeRole, PortProtocol } from "../contract";
 import type { KeepKubeconfigInput, KindClusterInput } from "../contract";
-import type { Container, DockerHost } from "../lib/docker";
+import type { Container, DockerHost, Network } from "../lib/docker";
 import {
     flag,
     integer,
@@ -83,7 +83,7 @@ const capSysResource = 24n;
  * a virtual machine or elsewhere it is another one's, and is then taken to be complete.
  */
 export function hostFacts(
-    docker: DockerHost,
+    docker: Omit<DockerHost, "id">,
     here: { hostname: string; kernel: string; procStatus: string },
 ): HostFacts {
     const local = docker.name === here.hostname && docker.kernelVersion === here.kernel;
@@ -235,10 +235,21 @@ export function mayAdopt(cluster: Container[], config: string): boolean {
     );
 }
 
-/** Networks that a cluster's containers are on; kind's own default for none. */
-export function networksOf(cluster: Container[]): string[] {
-    const names = new Set(cluster.flatMap(({ NetworkSettings }) => Object.keys(NetworkSettings.Networks)));
-    return names.size > 0 ? [...names] : ["kind"];
+/**
+ * The network that kind made a cluster's containers on; kind's own default for none. Any other that a container is on somebody
+ * has connected it to.
+ */
+export function networkOf(cluster: Container[]): string {
+    return cluster.at(0)?.HostConfig.NetworkMode ?? "kind";
+}
+
+/**
+ * Whether kind has made a network: by the options that it always gives, and the labels that it never does.
+ * https://github.com/kubernetes-sigs/kind/blob/v0.33.0/pkg/cluster/internal/providers/docker/network.go
+ */
+export function isKinds({ Options, Labels }: Network): boolean {
+    const masquerades = Options?.["com.docker.network.bridge.enable_ip_masquerade"] === "true";
+    return masquerades && Object.keys(Labels ?? {}).length === 0;
 }
 
 /** A line of kind's output without its decoration; undefined when it tells nothing of the progress. */

@@ -1,41 +1,69 @@
+import { basename } from "node:path";
 import type { KindClusterInput } from "../contract";
 import { kindEnvironment, removeAdminKubeconfig } from "./adminKubeconfig";
-import { containers, network } from "../lib/docker";
-import { messageOf } from "../lib/errors";
-import { expandHome, withPrivateFile } from "../lib/files";
-import { clusterLabel, isOurs, networksOf, progressOf } from "./kind";
-import { endProcess, processesWith } from "../lib/processes";
+import { containers, containersOn, network } from "../lib/docker";
+import { messageOf, StepError } from "../lib/errors";
+import { expandHome, isPrivateFile, withPrivateFile } from "../lib/files";
+import { clusterLabel, isOurs, isKinds, networkOf, progressOf } from "./kind";
+import { endProcess, processesThat } from "../lib/processes";
 import { run } from "../lib/run";
 import { progress } from "../lib/step";
 
-/** Removes the owner's cluster with all that it left: containers, volumes, network, kubeconfig. Nothing there is fine. */
+/**
+ * Removes the owner's cluster with all that it left: containers, volumes, network, kubeconfig. Nothing there is fine. What cannot
+ * be removed keeps nothing else from going, and is named in the end.
+ */
 export async function removeCluster(input: KindClusterInput): Promise<void> {
     const existing = await containers(`label=${clusterLabel}=${input.name}`);
     if (!isOurs(existing, input.owner)) {
         progress(`cluster "${input.name}" is not of ${input.owner}: left alone`);
         return;
     }
-    await endOrphans(input.name);
+    const left: string[] = [];
+    const attempt = async (what: string, act: () => Promise<void>) => {
+        await act().catch((error: unknown) => left.push(`${what}: ${messageOf(error)}`));
+    };
+    await attempt("a kind that is still creating it", () => endOrphans(input.name));
     const volumes = existing.flatMap(({ Mounts }) =>
         Mounts.filter(({ Type }) => Type === "volume").map(({ Name }) => Name ?? ""),
     );
     if (existing.length > 0 || input.mergeKubeconfigFile !== undefined) {
-        try {
-            await deleteByKind(input);
-        } catch (error) {
-            // Docker on a busy machine gives up on a container that is slow to die; it is dead by the second time.
-            progress(`trying again: ${messageOf(error)}`);
-            await deleteByKind(input);
-        }
+        const { mergeKubeconfigFile } = input;
+        const merged = mergeKubeconfigFile === undefined ? "" : ` and its context in ${mergeKubeconfigFile}`;
+        await attempt(`its containers${merged}`, async () => {
+            try {
+                await deleteByKind(input);
+            } catch (error) {
+                // Docker on a busy machine gives up on a container that is slow to die; it is dead by the second time.
+                progress(`trying again: ${messageOf(error)}`);
+                await deleteByKind(input);
+            }
+        });
     }
-    await removeVolumes(volumes);
-    for (const name of networksOf(existing)) await removeUnusedNetwork(name);
-    await removeAdminKubeconfig({ ...input, clusterName: input.name });
+    await attempt("its volumes", () => removeVolumes(volumes));
+    await attempt("its network", () => removeUnusedNetwork(networkOf(existing)));
+    await attempt(input.kubeconfigFile, () => removeAdminKubeconfig({ ...input, clusterName: input.name }));
+    if (left.length > 0) {
+        throw new StepError(
+            `KindCluster "${input.name}": all that could be removed is; what may be left, mend it and run this again:\n` +
+                left.map((line) => `- ${line}`).join("\n"),
+        );
+    }
+}
+
+/** Whether a command line is a kind's that a step of ours started to create that cluster: nobody else's, and no other tool's. */
+export function isOurKind(argv: string[], name: string): boolean {
+    return (
+        // A script stands behind its interpreter.
+        argv.slice(0, 2).some((argument) => basename(argument) === "kind") &&
+        ["create", "cluster", `--name=${name}`, "--config=-"].every((argument) => argv.includes(argument)) &&
+        argv.some((argument) => argument.startsWith("--kubeconfig=") && isPrivateFile(argument))
+    );
 }
 
 /** A kind that outlived its killed step would, once it fails, take away the nodes of the cluster that is made next. */
 async function endOrphans(name: string): Promise<void> {
-    const orphans = processesWith(`--name=${name}`, "create", "cluster");
+    const orphans = processesThat((argv) => isOurKind(argv, name));
     for (const orphan of orphans) {
         progress(`kind (process ${orphan.pid}) of an earlier run is still creating cluster "${name}": ended`);
         await endProcess(orphan, 5);
@@ -70,8 +98,12 @@ async function removeVolumes(names: string[]): Promise<void> {
 /** kind makes its network and never removes it. A stopped container, another cluster's say, still needs it. */
 async function removeUnusedNetwork(name: string): Promise<void> {
     if (name === "bridge" || name === "host" || name === "none") return;
-    const [found, users] = await Promise.all([network(name), containers(`network=${name}`)]);
+    const [found, users] = await Promise.all([network(name), containersOn(name)]);
     if (!found || users.length > 0) return;
+    if (!isKinds(found)) {
+        progress(`Docker network ${name} stays: kind did not make it`);
+        return;
+    }
     // Another cluster may have come to it meanwhile: Docker refuses then, rightly.
     const removed = await run(["docker", "network", "rm", name], { timeoutSeconds: 30, allowFailure: true });
     progress(

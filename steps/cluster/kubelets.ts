@@ -11,7 +11,7 @@ import {
 import { holds } from "../node/certificates/certificates";
 import type { ParsedRequest } from "../node/certificates/csr";
 import type { Container } from "../lib/docker";
-import { nodeContainers, nodeNameOf } from "./kind";
+import { networkOf, nodeContainers, nodeNameOf } from "./kind";
 import { flag, integer, matching, object, optional, owner, text } from "../lib/schema";
 
 /** Input of approveKubeletCertificates. */
@@ -45,14 +45,13 @@ export interface KubeletFacts {
 export function kindNodes(cluster: Container[]): KindNode[] {
     return nodeContainers(cluster).map((container) => {
         const name = nodeNameOf(container);
-        const addresses = Object.values(container.NetworkSettings.Networks).flatMap(
-            ({ IPAddress }) => IPAddress || [],
-        );
-        if (addresses.length !== 1) {
-            const found = addresses.join(", ") || "none";
-            throw new Error(`container ${name}: it must have one IPv4 address in Docker, not ${found}`);
-        }
-        return { name, container: container.Id, address: addresses[0] };
+        const network = networkOf([container]);
+        const address = container.NetworkSettings.Networks[network]?.IPAddress;
+        if (!address)
+            throw new Error(
+                `container ${name}: it must have an IPv4 address on Docker's network ${network}, and has none`,
+            );
+        return { name, container: container.Id, address };
     });
 }
 

@@ -4,7 +4,11 @@ import type { DescribeModuleInput } from "../workload/contract";
 /** preflight: reads only, so that each preview can run it. All problems come in one message. */
 export interface PreflightInput {
     owner: string;
-    cluster: { name: string };
+    cluster: {
+        name: string;
+        /** See KindClusterInput. */
+        mergeKubeconfigFile?: string;
+    };
     /** The local registry; unset when a remote one is used. */
     localRegistry?: {
         containerName: string;

@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import type { PreflightInput, PreflightOutput } from "../contract";
 import { agentFiles, readRecord } from "../node/agent";
-import { containers, dockerHost, gatewayOf, network, volume } from "../lib/docker";
+import * as dockerLib from "../lib/docker";
+import { containerNamed, containers, gatewayOf, network, volume } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import * as kind from "../cluster/kind";
 import { describe } from "../workload/modules";
+import { mergeFileFaults } from "./mergeFile";
 import { listeners } from "./ports";
 import * as preflightLib from "./preflightProblems";
 import { findProgram, missingTools, programFault } from "../lib/programs";
@@ -19,6 +21,7 @@ export async function preflight(input: PreflightInput): Promise<PreflightOutput>
         tools(input),
         artifactTool(input),
         remoteRegistry(input),
+        mergeFileFaults(input.cluster.mergeKubeconfigFile),
         ...input.modules.map((one) => faultsOf(() => describe(one))),
         ...input.nodes.map(agentProgram),
     ]);
@@ -37,14 +40,14 @@ async function inDocker(input: PreflightInput): Promise<{ version: string; fault
     const { localRegistry } = input;
     const questions = Promise.all([
         containers(`label=${kind.clusterLabel}=${input.cluster.name}`),
-        localRegistry ? containers(`name=^/?${localRegistry.containerName}$`) : [],
+        localRegistry && containerNamed(localRegistry.containerName),
         localRegistry?.dataVolume === undefined ? undefined : volume(localRegistry.dataVolume),
     ]);
     // When no daemon answers, dockerHost says it better.
     questions.catch(() => undefined);
-    let version: string;
+    let host: dockerLib.DockerHost;
     try {
-        version = (await dockerHost()).serverVersion;
+        host = await dockerLib.dockerHost();
     } catch (error) {
         // A missing docker is among the missing tools.
         const known = (await findProgram("docker")) === undefined;
@@ -53,8 +56,9 @@ async function inDocker(input: PreflightInput): Promise<{ version: string; fault
     const [cluster, registry, dataVolume] = await questions;
     const listening = listeners();
     return {
-        version,
+        version: host.serverVersion,
         faults: [
+            ...(localRegistry ? preflightLib.daemonFaults(await daemons(host.id)) : []),
             ...(kind.isOurs(cluster, input.owner)
                 ? []
                 : [kind.notOurs(input.cluster.name, cluster, input.owner)]),
@@ -64,11 +68,18 @@ async function inDocker(input: PreflightInput): Promise<{ version: string; fault
             ...(dataVolume ? preflightLib.volumeFaults(dataVolume, input.owner) : []),
             ...preflightLib.nodePortFaults(
                 await Promise.all(input.nodes.map(nodePort)),
-                await gatewayIfAny(kind.networksOf(cluster)[0]),
+                await gatewayIfAny(kind.networkOf(cluster)),
                 listening,
             ),
         ],
     };
+}
+
+/** The daemon that the steps speak to by the docker command, and the one that Pulumi's docker plugin makes the registry in. */
+async function daemons(id: string): Promise<preflightLib.Daemons | undefined> {
+    const context = await dockerLib.contextEndpoint();
+    if (context === undefined || context.host === preflightLib.pluginEndpoint) return undefined;
+    return { context, id, plugins: await dockerLib.daemonAt(preflightLib.pluginEndpoint) };
 }
 
 async function gatewayIfAny(name: string): Promise<string | undefined> {

@@ -6,7 +6,7 @@ import { flag, list, nodeName, object, optional, owner, port, registry, text } f
 
 export const preflightInput = object<PreflightInput>({
     owner,
-    cluster: object<PreflightInput["cluster"]>({ name: text }),
+    cluster: object<PreflightInput["cluster"]>({ name: text, mergeKubeconfigFile: optional(text) }),
     localRegistry: optional(
         object<NonNullable<PreflightInput["localRegistry"]>>({
             containerName: text,
@@ -35,14 +35,35 @@ export function neededTools(input: PreflightInput): string[] {
 /** Label of the containers that the stack makes itself; its value is the owner. */
 export const ownerLabel = "krustlet-stack.owner";
 
+/** Where Pulumi's docker plugin looks for the daemon when the environment does not say it. */
+export const pluginEndpoint = "unix:///var/run/docker.sock";
+
+/** The daemon of the docker command's current context, and the one at `pluginEndpoint`. */
+export interface Daemons {
+    context: { name: string; host: string };
+    /** Ids of the two; undefined: none answers. */
+    id: string;
+    plugins: string | undefined;
+}
+
+/** What is wrong when the cluster would come into one daemon and the registry into another. */
+export function daemonFaults(daemons: Daemons | undefined): string[] {
+    if (daemons === undefined || daemons.plugins === daemons.id) return [];
+    const { context, plugins } = daemons;
+    const other = plugins === undefined ? "where no daemon answers" : "which is another daemon";
+    return [
+        `Docker: the docker command goes by its context "${context.name}" to ${context.host}, Pulumi's docker plugin to ` +
+            `${pluginEndpoint}, ${other}; tell both: \`export DOCKER_HOST=${context.host}\``,
+    ];
+}
+
 /** What keeps the local registry from its name or its port: anything but its own container. */
 export function registryFaults(
     { containerName, port }: NonNullable<PreflightInput["localRegistry"]>,
     whose: string,
-    sameName: Container[],
+    named: Container | undefined,
     listening: Listener[],
 ): string[] {
-    const named = sameName.find(({ Name }) => Name === `/${containerName}`);
     const found = named?.Config.Labels?.[ownerLabel];
     if (named && found !== whose) {
         return [

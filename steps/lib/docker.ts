@@ -3,6 +3,8 @@ import { run, RunError } from "./run";
 
 /** What the Docker daemon tells about its host. */
 export interface DockerHost {
+    /** Another daemon has another one. */
+    id: string;
     serverVersion: string;
     /** `1` or `2` */
     cgroupVersion: string;
@@ -17,6 +19,8 @@ export interface Container {
     Name: string;
     Config: { Image: string; Labels: Record<string, string> | null };
     State: { Running: boolean };
+    /** `NetworkMode`: name of the network that it was made on; it may have been connected to others since. */
+    HostConfig: { NetworkMode: string };
     Mounts: { Type: string; Name?: string; Destination: string }[];
     NetworkSettings: {
         Networks: Record<string, { IPAddress?: string; Aliases?: string[] | null }>;
@@ -27,6 +31,8 @@ export interface Container {
 /** A Docker network as `docker network inspect` shows it. */
 export interface Network {
     Name: string;
+    Options: Record<string, string> | null;
+    Labels: Record<string, string> | null;
     IPAM: { Config: { Subnet?: string; Gateway?: string }[] | null };
 }
 
@@ -38,23 +44,85 @@ export interface Volume {
 
 /** The daemon's host; an error says what to do when no daemon answers. */
 export async function dockerHost(): Promise<DockerHost> {
-    let stdout: string;
-    try {
-        ({ stdout } = await run(["docker", "info", "--format", "{{json .}}"], { timeoutSeconds: 15 }));
-    } catch (error) {
-        throw isMissing(error) ? error : new StepError(dockerDown(error), { cause: error });
-    }
-    const info = JSON.parse(stdout) as Partial<
-        Record<"ServerVersion" | "CgroupVersion" | "Name" | "KernelVersion", string> &
-            Record<"ServerErrors", string[] | null>
-    >;
+    const info = await dockerInfo();
     if (!info.ServerVersion) throw new StepError(dockerDown(info.ServerErrors?.join("; ") ?? "no answer"));
     return {
+        id: info.ID ?? "",
         serverVersion: info.ServerVersion,
         cgroupVersion: info.CgroupVersion ?? "",
         name: info.Name ?? "",
         kernelVersion: info.KernelVersion ?? "",
     };
+}
+
+type DockerInfo = Partial<
+    Record<"ID" | "ServerVersion" | "CgroupVersion" | "Name" | "KernelVersion", string> &
+        Record<"ServerErrors", string[] | null>
+>;
+
+async function dockerInfo(): Promise<DockerInfo> {
+    let printed: { stdout: string; stderr: string };
+    try {
+        printed = await run(["docker", "info", "--format", "{{json .}}"], { timeoutSeconds: 15 });
+    } catch (error) {
+        if (error instanceof RunError && isPodman(error.result.stderr)) throw new StepError(podman);
+        throw isMissing(error) ? error : new StepError(dockerDown(error), { cause: error });
+    }
+    return infoIn(printed);
+}
+
+const podman =
+    "Docker: the docker command is Podman's stand-in, which kind clusters of this stack do not run on; install Docker " +
+    "(https://docs.docker.com/engine/install/) and put its docker command first on PATH";
+
+/** Podman's stand-in says on standard error what it is; its own words also name it where it fails. */
+function isPodman(stderr: string): boolean {
+    return /\bpodman\b/i.test(stderr);
+}
+
+/** What `docker info --format {{json .}}` tells. */
+export function infoIn({ stdout, stderr }: { stdout: string; stderr: string }): DockerInfo {
+    let info: DockerInfo & { host?: unknown; store?: unknown };
+    try {
+        info = JSON.parse(stdout) as typeof info;
+    } catch {
+        const first = stdout.trim().split("\n")[0].slice(0, 200);
+        throw new StepError(
+            isPodman(stdout)
+                ? podman
+                : `Docker: \`docker info --format '{{json .}}'\` must print JSON alone, and printed: ${first || "nothing"}; make the ` +
+                      "docker command that is first on PATH print nothing of its own (a warning belongs on standard error)",
+        );
+    }
+    // These are the fields of Podman's own.
+    if (!info.ServerVersion && info.host !== undefined && info.store !== undefined)
+        throw new StepError(podman);
+    if (isPodman(stderr) && !info.ServerVersion) throw new StepError(podman);
+    return info;
+}
+
+/** The endpoint that the docker command speaks to by its current context; undefined where the environment names one. */
+export async function contextEndpoint(
+    environment: NodeJS.ProcessEnv = process.env,
+): Promise<{ name: string; host: string } | undefined> {
+    // Both the command and Pulumi's plugin go by these.
+    if (environment.DOCKER_HOST || environment.DOCKER_CONTEXT) return undefined;
+    const format = '{"name":{{json .Name}},"host":{{json .Endpoints.docker.Host}}}';
+    const found = await run(["docker", "context", "inspect", "--format", format], {
+        timeoutSeconds: 15,
+        allowFailure: true,
+    });
+    return found.exitCode === 0 ? (JSON.parse(found.stdout) as { name: string; host: string }) : undefined;
+}
+
+/** Id of the daemon at an endpoint; undefined when none answers. */
+export async function daemonAt(host: string): Promise<string | undefined> {
+    const found = await run(["docker", "info", "--format", "{{.ID}}"], {
+        env: { DOCKER_HOST: host },
+        timeoutSeconds: 15,
+        allowFailure: true,
+    });
+    return found.exitCode === 0 ? found.stdout.trim() : undefined;
 }
 
 function dockerDown(cause: unknown): string {
@@ -82,6 +150,20 @@ export async function containers(...filters: string[]): Promise<Container[]> {
     return JSON.parse(inspected.stdout) as Container[];
 }
 
+/** The container of exactly that name; undefined when there is none. */
+export async function containerNamed(name: string): Promise<Container | undefined> {
+    // Docker takes the name for a regular expression.
+    const pattern = name.replace(/[^A-Za-z0-9_-]/g, "\\$&");
+    const found = await containers(`name=^/?${pattern}$`);
+    return found.find(({ Name }) => Name === `/${name}`);
+}
+
+/** The containers on the network of exactly that name, running or not. */
+export async function containersOn(network: string): Promise<Container[]> {
+    const found = await containers(`network=${network}`);
+    return found.filter(({ NetworkSettings }) => network in NetworkSettings.Networks);
+}
+
 /** A volume by its exact name; undefined when there is none. */
 export async function volume(name: string): Promise<Volume | undefined> {
     const found = await run(["docker", "volume", "inspect", name], {
@@ -104,7 +186,7 @@ export async function network(name: string): Promise<Network | undefined> {
  * IPv4 address of the host on a network. kind's network has an IPv6 part too, which may come first; a gateway that Docker
  * chose by itself is missing in some versions and is the subnet's first address.
  */
-export function gatewayOf({ Name, IPAM }: Network): string {
+export function gatewayOf({ Name, IPAM }: Pick<Network, "Name" | "IPAM">): string {
     for (const { Subnet = "", Gateway = "" } of IPAM.Config ?? []) {
         if (/^[\d.]+$/.test(Gateway)) return Gateway;
         const first = Gateway === "" && /^(\d+\.\d+\.\d+)\.(\d+)\/\d+$/.exec(Subnet);

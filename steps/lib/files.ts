@@ -23,8 +23,24 @@ export async function readOptional(path: string): Promise<string | undefined> {
     }
 }
 
-/** Writes a file of mode 0600 in one step: whoever reads it sees the old content or the new one. */
-export async function writePrivate(path: string, content: string): Promise<void> {
+/** The file that a path leads to through symbolic links, whether that is there or not. */
+export async function targetOfLinks(path: string): Promise<string> {
+    let target = path;
+    // As many as the kernel follows.
+    for (let links = 0; links < 40; links += 1) {
+        const next = await fs.readlink(target).catch(() => undefined);
+        if (next === undefined) return target;
+        target = resolve(dirname(target), next);
+    }
+    throw new StepError(`${path} is a symbolic link that leads to itself`);
+}
+
+/**
+ * Writes a file of mode 0600 in one step: whoever reads it sees the old content or the new one. A symbolic link stays, and what it
+ * leads to is written.
+ */
+export async function writePrivate(given: string, content: string): Promise<void> {
+    const path = await targetOfLinks(given);
     const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}`);
     try {
         await fs.writeFile(temporary, content, { mode: 0o600, flag: "wx" });
@@ -36,6 +52,11 @@ export async function writePrivate(path: string, content: string): Promise<void>
 }
 
 const temporaryPrefix = "krustlet-stack-step-";
+
+/** Whether a path is of a file that `withPrivateFile` gave. */
+export function isPrivateFile(path: string): boolean {
+    return path.includes(`/${temporaryPrefix}`);
+}
 
 /** Removes the private files of steps that were killed (SIGKILL) before they could do it. */
 function removeOrphans(): void {

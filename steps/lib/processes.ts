@@ -27,13 +27,16 @@ export function isAlive({ pid, startTime }: ProcessId): boolean {
 
 /** Every process with all these arguments on its command line; none on a system without /proc. */
 export function processesWith(...wanted: string[]): ProcessId[] {
+    return processesThat((argv) => wanted.every((argument) => argv.includes(argument)));
+}
+
+/** Every process whose command line is as wanted, this one excepted. */
+export function processesThat(isWanted: (argv: string[]) => boolean): ProcessId[] {
     const pids = existsSync("/proc") ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : [];
     return pids.flatMap((pid) => {
         try {
             const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-            const found = wanted.every((argument) => argv.includes(argument))
-                ? processOf(Number(pid))
-                : undefined;
+            const found = isWanted(argv) ? processOf(Number(pid)) : undefined;
             return found && Number(pid) !== process.pid ? [found] : [];
         } catch {
             return [];

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { ConnectRegistryInput, ConnectRegistryOutput } from "../contract";
-import { containers, type Container } from "../lib/docker";
+import { containerNamed, containers, type Container } from "../lib/docker";
 import { StepError } from "../lib/errors";
 import { connectRegistryInput, connectedByUs, hostsFiles, inClusterAddress } from "./hosting";
 import { clusterLabel, isOurs, nodeContainers, nodeNameOf, notOurs } from "../cluster/kind";
@@ -16,9 +16,9 @@ import { progress, step } from "../lib/step";
 export async function connectRegistry(input: ConnectRegistryInput): Promise<ConnectRegistryOutput> {
     await needTools("docker");
     const { clusterName, network, containerName } = input;
-    const [nodes, [registry]] = await Promise.all([
+    const [nodes, registry] = await Promise.all([
         containers(`label=${clusterLabel}=${clusterName}`),
-        containers(`name=^/?${containerName}$`),
+        containerNamed(containerName),
     ]);
     if (!isOurs(nodes, input.owner)) throw new StepError(notOurs(clusterName, nodes, input.owner));
     if (nodes.length === 0) {

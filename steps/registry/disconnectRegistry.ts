@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { ConnectRegistryInput } from "../contract";
-import { containers, type Container } from "../lib/docker";
+import { containerNamed, containers, containersOn, type Container } from "../lib/docker";
 import { connectRegistryInput, hostsFiles, inClusterAddress, mayDisconnect, nodesOfOthers } from "./hosting";
 import { clusterLabel, isOurs, nodeContainers } from "../cluster/kind";
 import { run } from "../lib/run";
@@ -9,10 +9,10 @@ import { progress, step } from "../lib/step";
 /** Undoes connectRegistry: else the cluster's network could not go with the cluster. What is gone already is fine. */
 export async function disconnectRegistry(input: ConnectRegistryInput): Promise<Record<string, never>> {
     const { clusterName, network, containerName } = input;
-    const [nodes, [registry], onNetwork] = await Promise.all([
+    const [nodes, registry, onNetwork] = await Promise.all([
         containers(`label=${clusterLabel}=${clusterName}`),
-        containers(`name=^/?${containerName}$`),
-        containers(`network=${network}`),
+        containerNamed(containerName),
+        containersOn(network),
     ]);
     if (isOurs(nodes, input.owner)) {
         const folders = Object.keys(hostsFiles(input)).map(dirname);

@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import {
     chmodSync,
     existsSync,
+    lstatSync,
     mkdirSync,
     mkdtempSync,
     readdirSync,
     readFileSync,
     rmSync,
     statSync,
+    symlinkSync,
     writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -73,6 +75,30 @@ describe("the file of an admin kubeconfig", () => {
         await admin.removeAdminKubeconfig(which);
         assert.equal(existsSync(path.dirname(file)), false);
         assert.equal(existsSync(path.join(folder, "a")), true, "only the file's own folder goes");
+    });
+
+    it("may be a symbolic link, which stays: what it leads to is written, whether that is there or not, and removed", async () => {
+        const [target, link] = [path.join(folder, "dotfiles", "kubeconfig"), path.join(folder, "link")];
+        symlinkSync("dotfiles/kubeconfig", link);
+        const which = { clusterName: "wasm", kubeconfigFile: link };
+        for (let turn = 0; turn < 2; turn += 1) {
+            assert.equal(await admin.writeAdminKubeconfig(which, text("wasm")), link);
+            assert.equal(readFileSync(target, "utf8"), text("wasm"));
+            assert.equal(lstatSync(link).isSymbolicLink(), true);
+            assert.equal(modeOf(target), 0o600);
+        }
+        chmodSync(path.dirname(target), 0o777);
+        await assert.rejects(
+            admin.writeAdminKubeconfig(which, text("wasm")),
+            /others may write in .*dotfiles;/,
+        );
+        await admin.removeAdminKubeconfig(which);
+        assert.deepEqual([existsSync(target), lstatSync(link).isSymbolicLink()], [false, true]);
+        symlinkSync("loop", path.join(folder, "loop"));
+        await assert.rejects(
+            admin.writeAdminKubeconfig({ ...which, kubeconfigFile: path.join(folder, "loop") }, text("wasm")),
+            /loop is a symbolic link that leads to itself|ELOOP/,
+        );
     });
 
     it("is never written over, nor removed, where it is something else", async () => {

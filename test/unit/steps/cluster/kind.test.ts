@@ -30,6 +30,7 @@ function container(config: string, change: Partial<Container> = {}): Container {
         Name: "/wasm-control-plane",
         Config: { Image: "kindest/node", Labels: { "io.x-k8s.kind.role": "control-plane" } },
         State: { Running: true },
+        HostConfig: { NetworkMode: "kind" },
         Mounts: [
             { Type: "volume", Name: "v", Destination: "/var" },
             ...nodes[0].extraMounts.map(({ containerPath }) => ({
@@ -44,6 +45,7 @@ function container(config: string, change: Partial<Container> = {}): Container {
 
 describe("facts of the host", () => {
     const docker: DockerHost = {
+        id: "d",
         serverVersion: "28",
         cgroupVersion: "2",
         name: "here",

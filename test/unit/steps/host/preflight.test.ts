@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import { after, describe, it } from "node:test";
+import { mergeFileFaults } from "../../../../steps/host/mergeFile";
 import type { PreflightInput } from "../../../../steps/contract";
 import type { Container } from "../../../../steps/lib/docker";
-import { neededTools, nodePortFaults, registryFaults } from "../../../../steps/host/preflightProblems";
+import {
+    daemonFaults,
+    neededTools,
+    nodePortFaults,
+    registryFaults,
+} from "../../../../steps/host/preflightProblems";
 import { missingTools } from "../../../../steps/lib/programs";
 import { isLoopback } from "../../../../steps/registry/registry";
 
@@ -32,6 +41,7 @@ describe("the local registry's name and port", () => {
         Name,
         Config: { Image: "registry", Labels: whose === undefined ? null : { "krustlet-stack.owner": whose } },
         State: { Running: true },
+        HostConfig: { NetworkMode: "bridge" },
         Mounts: [],
         NetworkSettings: { Networks: {}, Ports: { "5000/tcp": [{ HostPort }], "6000/tcp": null } },
     });
@@ -40,36 +50,90 @@ describe("the local registry's name and port", () => {
         'LocalRegistry.port: 5000 is in use: something other than container "reg" listens on 0.0.0.0:5000; end it (`ss -ltnp` names it) or choose another port';
     const notOurs = (why: string) =>
         `LocalRegistry.containerName: a container "reg" exists and ${why}; choose another name, or remove it with \`docker rm --force reg\` if nobody needs it`;
-    const cases: [string, Container[], { address: string; port: number }[], string[]][] = [
-        ["are free", [], [], []],
-        ["are free while another address has the port", [], [{ address: "172.18.0.1", port: 5000 }], []],
-        ["are held by its own container", [container("/reg", "5000", "p/s")], taken, []],
+    const cases: [string, Container | undefined, { address: string; port: number }[], string[]][] = [
+        ["are free", undefined, [], []],
         [
-            "are not taken by a container with a longer name",
-            [container("/reg-2", "5000", "p/s")],
-            taken,
-            [inUse],
+            "are free while another address has the port",
+            undefined,
+            [{ address: "172.18.0.1", port: 5000 }],
+            [],
         ],
-        ["are taken by something else", [], taken, [inUse]],
+        ["are held by its own container", container("/reg", "5000", "p/s"), taken, []],
+        ["are taken by something else", undefined, taken, [inUse]],
         [
             "are taken beside its own container at another port",
-            [container("/reg", "5001", "p/s")],
+            container("/reg", "5001", "p/s"),
             taken,
             [inUse],
         ],
         [
             "are taken by another stack's",
-            [container("/reg", "5000", "p/t")],
+            container("/reg", "5000", "p/t"),
             taken,
             [notOurs("belongs to p/t")],
         ],
-        ["are taken by somebody's", [container("/reg", "5001")], [], [notOurs("was not made by this stack")]],
+        ["are taken by somebody's", container("/reg", "5001"), [], [notOurs("was not made by this stack")]],
     ];
-    for (const [what, sameName, listening, faults] of cases) {
+    for (const [what, named, listening, faults] of cases) {
         it(what, () => {
-            assert.deepEqual(registryFaults(registry, "p/s", sameName, listening), faults);
+            assert.deepEqual(registryFaults(registry, "p/s", named, listening), faults);
         });
     }
+});
+
+describe("the daemons of the docker command and of Pulumi's plugin", () => {
+    const context = { name: "colima", host: "unix:///home/me/.colima/docker.sock" };
+    it("are one, or the context says nothing", () => {
+        assert.deepEqual(daemonFaults(undefined), []);
+        assert.deepEqual(daemonFaults({ context, id: "a", plugins: "a" }), []);
+    });
+    it("are two, or the plugin finds none", () => {
+        const fault = (other: string) => [
+            `Docker: the docker command goes by its context "colima" to ${context.host}, Pulumi's docker plugin to ` +
+                `unix:///var/run/docker.sock, ${other}; tell both: \`export DOCKER_HOST=${context.host}\``,
+        ];
+        assert.deepEqual(daemonFaults({ context, id: "a", plugins: "b" }), fault("which is another daemon"));
+        assert.deepEqual(
+            daemonFaults({ context, id: "a", plugins: undefined }),
+            fault("where no daemon answers"),
+        );
+    });
+});
+
+describe("the kubeconfig file that a cluster is merged into", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "krustlet-merge-"));
+    after(() => {
+        rmSync(folder, { recursive: true });
+    });
+    const file = path.join(folder, "config");
+    it("may be missing, with its folder, or be there", async () => {
+        assert.deepEqual(await mergeFileFaults(undefined), []);
+        assert.deepEqual(await mergeFileFaults(path.join(folder, "a", "b", "config")), []);
+        writeFileSync(file, "");
+        assert.deepEqual(await mergeFileFaults(file), []);
+    });
+    it("is not left to a lock that nobody takes away", async () => {
+        writeFileSync(`${file}.lock`, "");
+        const [fault] = await mergeFileFaults(file);
+        assert.match(
+            fault,
+            /^KindCluster\.mergeKubeconfigFile: .*config\.lock is there, by which kind and kubectl keep others/,
+        );
+        // One that is let go within a moment is none.
+        setTimeout(() => rmSync(`${file}.lock`), 200);
+        assert.deepEqual(await mergeFileFaults(file), []);
+    });
+    it("is no folder", async () => {
+        assert.deepEqual(await mergeFileFaults(folder), [
+            `KindCluster.mergeKubeconfigFile: ${folder} is no file`,
+        ]);
+    });
+    // Root may write everything.
+    if (process.getuid?.() !== 0)
+        it("can be written", async () => {
+            chmodSync(file, 0o400);
+            assert.match((await mergeFileFaults(file))[0], /may not be written; run `chmod u\+w` on it/);
+        });
 });
 
 describe("the nodes' ports", () => {

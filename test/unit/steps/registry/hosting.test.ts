@@ -25,6 +25,7 @@ function container(
         Name: "/reg",
         Config: { Image: "registry", Labels: labels },
         State: { Running: true },
+        HostConfig: { NetworkMode: "bridge" },
         Mounts: [],
         NetworkSettings: { Networks: networks, Ports: {} },
     };

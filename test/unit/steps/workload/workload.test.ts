@@ -258,65 +258,68 @@ const held = (reason: string, more: Partial<ContainerStatus> = {}, message?: str
     });
 
 /** How long it is borne, in seconds, and a word of the advice; undefined: it is no trouble. */
-const troubles: [what: string, kind: WorkloadKind, pod: WorkloadPod, found: [number, RegExp] | undefined][] = [
-    ["being made", "Pod", held("ContainerCreating"), undefined],
+const troubles: [what: string, kind: WorkloadKind, pod: WorkloadPod, found: [number, RegExp] | undefined][] =
     [
-        "running",
-        "Pod",
-        pod({ phase: "Running", containerStatuses: [{ name: "main", state: { running: {} } }] }),
-        undefined,
-    ],
-    ["a bad name", "Deployment", held("InvalidImageName"), [0, /image's name/]],
-    ["an image that is never pulled", "Job", held("ErrImageNeverPull"), [0, /imagePullPolicy/]],
-    ["an image that cannot be pulled", "Job", held("ErrImagePull"), [60, /registry has that module/]],
-    ["its pauses", "DaemonSet", held("ImagePullBackOff"), [60, /registry has that module/]],
-    ["a missing config map", "Pod", held("CreateContainerConfigError"), [30, /make the config map/]],
-    [
-        "what no Wasm node has",
-        "Deployment",
-        held("CreateContainerConfigError", {}, "this WebAssembly node does not support: hostNetwork"),
-        [0, /take out what/],
-    ],
-    ["a container that cannot start", "Pod", held("RunContainerError"), [30, /events/]],
-    ["a first failure", "Pod", held("CrashLoopBackOff", { restartCount: 0 }), undefined],
-    ["a third failure", "Pod", held("CrashLoopBackOff", { restartCount: 2 }), undefined],
-    [
-        "a fourth failure",
-        "Deployment",
-        held("CrashLoopBackOff", { restartCount: 3, lastState: ended(1, "Error") }),
-        [0, /mend it/],
-    ],
-    [
-        "a program that ends again and again",
-        "DaemonSet",
-        held("CrashLoopBackOff", { restartCount: 3, lastState: ended(0, "Completed") }),
-        [0, /comes to its end/],
-    ],
-    [
-        "a job's failures, which it counts itself",
-        "Job",
-        held("CrashLoopBackOff", { restartCount: 9 }),
-        undefined,
-    ],
-    [
-        "a job's pod that was refused",
-        "Job",
-        pod({ phase: "Failed", reason: "UnsupportedOnWasmNode", message: "no" }),
-        [0, /take out what/],
-    ],
-    [
-        "a job's pod that has failed",
-        "Job",
-        pod({ phase: "Failed", containerStatuses: [{ name: "main", state: ended(1) }] }),
-        undefined,
-    ],
-    [
-        "an init container",
-        "Pod",
-        pod({ initContainerStatuses: [{ name: "first", state: { waiting: { reason: "ErrImagePull" } } }] }),
-        [60, /registry/],
-    ],
-];
+        ["being made", "Pod", held("ContainerCreating"), undefined],
+        [
+            "running",
+            "Pod",
+            pod({ phase: "Running", containerStatuses: [{ name: "main", state: { running: {} } }] }),
+            undefined,
+        ],
+        ["a bad name", "Deployment", held("InvalidImageName"), [0, /image's name/]],
+        ["an image that is never pulled", "Job", held("ErrImageNeverPull"), [0, /imagePullPolicy/]],
+        ["an image that cannot be pulled", "Job", held("ErrImagePull"), [60, /registry has that module/]],
+        ["its pauses", "DaemonSet", held("ImagePullBackOff"), [60, /registry has that module/]],
+        ["a missing config map", "Pod", held("CreateContainerConfigError"), [30, /make the config map/]],
+        [
+            "what no Wasm node has",
+            "Deployment",
+            held("CreateContainerConfigError", {}, "this WebAssembly node does not support: hostNetwork"),
+            [0, /take out what/],
+        ],
+        ["a container that cannot start", "Pod", held("RunContainerError"), [30, /events/]],
+        ["a first failure", "Pod", held("CrashLoopBackOff", { restartCount: 0 }), undefined],
+        ["a third failure", "Pod", held("CrashLoopBackOff", { restartCount: 2 }), undefined],
+        [
+            "a fourth failure",
+            "Deployment",
+            held("CrashLoopBackOff", { restartCount: 3, lastState: ended(1, "Error") }),
+            [0, /mend it/],
+        ],
+        [
+            "a program that ends again and again",
+            "DaemonSet",
+            held("CrashLoopBackOff", { restartCount: 3, lastState: ended(0, "Completed") }),
+            [0, /comes to its end/],
+        ],
+        [
+            "a job's failures, which it counts itself",
+            "Job",
+            held("CrashLoopBackOff", { restartCount: 9 }),
+            undefined,
+        ],
+        [
+            "a job's pod that was refused",
+            "Job",
+            pod({ phase: "Failed", reason: "UnsupportedOnWasmNode", message: "no" }),
+            [0, /take out what/],
+        ],
+        [
+            "a job's pod that has failed",
+            "Job",
+            pod({ phase: "Failed", containerStatuses: [{ name: "main", state: ended(1) }] }),
+            undefined,
+        ],
+        [
+            "an init container",
+            "Pod",
+            pod({
+                initContainerStatuses: [{ name: "first", state: { waiting: { reason: "ErrImagePull" } } }],
+            }),
+            [60, /registry/],
+        ],
+    ];
 
 describe("what keeps pods from running", () => {
     for (const [what, kind, one, found] of troubles) {

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import { after, afterEach, beforeEach, describe, it } from "node:test";
+import type { KindClusterInput } from "../../../../steps/contract";
+import { isKinds, networkOf } from "../../../../steps/cluster/kind";
+import { isOurKind, removeCluster } from "../../../../steps/cluster/kindCluster";
+import type { Container } from "../../../../steps/lib/docker";
+import { ScriptedTools } from "../lib/scriptedDocker";
+
+const folder = mkdtempSync(path.join(tmpdir(), "krustlet-removal-"));
+after(() => {
+    rmSync(folder, { recursive: true, force: true });
+});
+const input: KindClusterInput = {
+    name: "wasm",
+    owner: "p/s",
+    waitSeconds: 60,
+    kubeconfigFile: path.join(folder, "kubeconfig"),
+    mergeKubeconfigFile: path.join(folder, "merged"),
+    kubeadmConfigPatches: [],
+    containerdConfigPatches: [],
+};
+/** A control plane that a user has connected to a network of their own, whose name comes first. */
+const connected = {
+    Id: "c1",
+    Name: "/wasm-control-plane",
+    Config: { Image: "kindest/node", Labels: { "io.x-k8s.kind.role": "control-plane" } },
+    State: { Running: true },
+    HostConfig: { NetworkMode: "kind" },
+    Mounts: [
+        { Type: "volume", Name: "v1", Destination: "/var" },
+        { Type: "bind", Destination: "/var/lib/krustlet-stack/owner/p/s" },
+    ],
+    NetworkSettings: { Networks: { "a-mine": {}, kind: {} }, Ports: {} },
+} satisfies Container;
+const kinds = {
+    Name: "kind",
+    Options: { "com.docker.network.bridge.enable_ip_masquerade": "true" },
+    Labels: {},
+};
+
+let tools: ScriptedTools;
+beforeEach(() => {
+    tools = new ScriptedTools();
+});
+afterEach(() => {
+    tools.remove();
+});
+
+function docker(network: object): void {
+    tools.script(
+        "docker",
+        `if (argv[0] === "ps") print(argv.at(-1).includes("label=") ? "c1\\n" : "");
+         if (argv[0] === "inspect") print(${JSON.stringify(JSON.stringify([connected]))});
+         if (argv[1] === "ls") print("v1\\n");
+         if (argv[1] === "inspect") print(${JSON.stringify(JSON.stringify([network]))});`,
+    );
+}
+const removals = () => tools.asked().filter((line) => / rm |delete/.test(line));
+
+describe("the removal of a kind cluster", () => {
+    it("takes the network that kind made it on, and no other that it was connected to", async () => {
+        docker(kinds);
+        tools.script("kind", "");
+        await removeCluster(input);
+        assert.deepEqual(removals(), [
+            `kind delete cluster --name=wasm --kubeconfig=${input.mergeKubeconfigFile}`,
+            "docker volume rm v1",
+            "docker network rm kind",
+        ]);
+    });
+
+    it("leaves a network kind that somebody made with options of their own", async () => {
+        docker({ ...kinds, Labels: { team: "a" } });
+        tools.script("kind", "");
+        await removeCluster(input);
+        assert.deepEqual(
+            removals().filter((line) => line.includes("network")),
+            [],
+        );
+    });
+
+    it("goes on where a part cannot go, and says what is left in the end", async () => {
+        docker(kinds);
+        writeFileSync(input.kubeconfigFile, "");
+        tools.script(
+            "kind",
+            'say("ERROR: failed to lock config file: open merged.lock: file exists\\n"); return 1;',
+        );
+        await assert.rejects(removeCluster(input), ({ message }: Error) => {
+            assert.match(message, /^KindCluster "wasm": all that could be removed is; what may be left/);
+            assert.match(
+                message,
+                /\n- its containers and its context in .*merged: .*\n.*merged\.lock: file exists/,
+            );
+            return true;
+        });
+        assert.deepEqual(
+            removals().filter((line) => line.startsWith("docker")),
+            ["docker volume rm v1", "docker network rm kind"],
+        );
+        assert.equal(existsSync(input.kubeconfigFile), false);
+    });
+});
+
+describe("the network of a kind cluster", () => {
+    it("is the one that its containers were made on", () => {
+        assert.equal(networkOf([connected]), "kind");
+        assert.equal(networkOf([]), "kind");
+    });
+    it("is known by kind's options", () => {
+        assert.equal(isKinds({ ...kinds, IPAM: { Config: null } }), true);
+        assert.equal(isKinds({ ...kinds, Options: null, IPAM: { Config: null } }), false);
+    });
+});
+
+describe("a kind that is still creating a cluster", () => {
+    const own = [
+        "create",
+        "cluster",
+        "--name=wasm",
+        "--config=-",
+        "--kubeconfig=/tmp/krustlet-stack-step-9-x/kubeconfig",
+    ];
+    const table: [string, string[], boolean][] = [
+        ["a step's", ["/usr/bin/kind", ...own], true],
+        ["a step's by a script", ["/bin/sh", "/cache/kind", ...own], true],
+        [
+            "another cluster's",
+            ["kind", ...own.filter((one) => one !== "--name=wasm"), "--name=wasm-2"],
+            false,
+        ],
+        ["eksctl", ["eksctl", ...own], false],
+        ["kops", ["kops", "create", "cluster", "--name=wasm"], false],
+        ["a user's own", ["kind", "create", "cluster", "--name=wasm"], false],
+        [
+            "a user's own with a config",
+            ["kind", "create", "cluster", "--name=wasm", "--config=-", "--kubeconfig=/home/me/k"],
+            false,
+        ],
+    ];
+    for (const [what, argv, ours] of table) {
+        it(`${ours ? "is" : "is not"} ${what}`, () => {
+            assert.equal(isOurKind(argv, "wasm"), ours);
+        });
+    }
+});

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { containerNamed, containersOn, contextEndpoint, dockerHost } from "../../../../steps/lib/docker";
+import { ScriptedTools } from "./scriptedDocker";
+
+let tools: ScriptedTools;
+beforeEach(() => {
+    tools = new ScriptedTools();
+});
+afterEach(() => {
+    tools.remove();
+});
+
+/** Answers `ps` and `inspect` as Docker does: a name's filter is a regular expression. */
+function withContainers(...containers: { Id: string; Name: string; networks?: string[] }[]): void {
+    const all = containers.map(({ Id, Name, networks = ["bridge"] }) => ({
+        Id,
+        Name: `/${Name}`,
+        NetworkSettings: { Networks: Object.fromEntries(networks.map((name) => [name, {}])) },
+    }));
+    tools.script(
+        "docker",
+        `const all = ${JSON.stringify(all)};
+         if (argv[0] === "ps") {
+            const [, kind, value] = /^--filter=(name|network)=(.*)$/.exec(argv.at(-1));
+            const found = all.filter((one) => kind === "name"
+                ? new RegExp(value).test(one.Name)
+                : Object.keys(one.NetworkSettings.Networks).some((name) => name.startsWith(value)));
+            print(found.map(({ Id }) => Id + "\\n").join(""));
+         } else print(JSON.stringify(all.filter(({ Id }) => argv.includes(Id))));`,
+    );
+}
+
+describe("a container", () => {
+    it("is found by exactly its name", async () => {
+        withContainers(
+            { Id: "1", Name: "reg-1" },
+            { Id: "2", Name: "reg.1" },
+            { Id: "3", Name: "reg.1.old" },
+        );
+        assert.equal((await containerNamed("reg.1"))?.Id, "2");
+        assert.equal((await containerNamed("reg-1"))?.Id, "1");
+        assert.equal(await containerNamed("reg"), undefined);
+        assert.equal(await containerNamed("reg_1"), undefined);
+    });
+
+    it("is on exactly the network that is meant", async () => {
+        withContainers(
+            { Id: "1", Name: "a", networks: ["kind"] },
+            { Id: "2", Name: "b", networks: ["kind-2"] },
+        );
+        assert.deepEqual(
+            (await containersOn("kind")).map(({ Id }) => Id),
+            ["1"],
+        );
+    });
+});
+
+describe("the docker command", () => {
+    const info = { ID: "d", ServerVersion: "28.1", CgroupVersion: "2", Name: "here", KernelVersion: "6.1" };
+    const prints = (text: string, stderr = "", code = 0) => {
+        tools.script(
+            "docker",
+            `print(${JSON.stringify(text)}); say(${JSON.stringify(stderr)}); return ${code};`,
+        );
+    };
+    it("may warn on standard error", async () => {
+        prints(JSON.stringify(info), "WARNING: No swap limit support\n");
+        assert.deepEqual(await dockerHost(), {
+            id: "d",
+            serverVersion: "28.1",
+            cgroupVersion: "2",
+            name: "here",
+            kernelVersion: "6.1",
+        });
+    });
+
+    const podman = /^Docker: the docker command is Podman's stand-in, .*install Docker/;
+    const faults: [string, string, string, number, RegExp][] = [
+        ["podman's own answer", '{"host":{"arch":"amd64"},"store":{},"version":{}}', "", 0, podman],
+        [
+            "podman that says so",
+            "",
+            "Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.\nError: x",
+            125,
+            podman,
+        ],
+        ["podman that prints it", "Emulate Docker CLI using podman.\n{}", "", 0, podman],
+        [
+            "a warning before the answer",
+            `WARNING: old config\n${JSON.stringify(info)}`,
+            "",
+            0,
+            /must print JSON alone, and printed: WARNING: old config; make the docker command/,
+        ],
+        ["nothing", "", "", 0, /must print JSON alone, and printed: nothing/],
+        ["no daemon", '{"ServerErrors":["Cannot connect"]}', "", 0, /no daemon answers \(Cannot connect\)/],
+        [
+            "no daemon, as a failure",
+            "",
+            "Cannot connect to the Docker daemon\n",
+            1,
+            /no daemon answers \(Cannot connect to the Docker daemon\)/,
+        ],
+    ];
+    for (const [what, stdout, stderr, code, message] of faults) {
+        it(`is told of by its cause: ${what}`, async () => {
+            prints(stdout, stderr, code);
+            await assert.rejects(
+                dockerHost(),
+                ({ message: said }: Error) => message.test(said) || assert.fail(said),
+            );
+        });
+    }
+
+    it("goes by its current context where the environment names no daemon", async () => {
+        prints('{"name":"colima","host":"unix:///c.sock"}');
+        assert.deepEqual(await contextEndpoint({}), { name: "colima", host: "unix:///c.sock" });
+        tools.forget();
+        for (const set of [{ DOCKER_HOST: "tcp://x" }, { DOCKER_CONTEXT: "x" }])
+            assert.equal(await contextEndpoint(set), undefined);
+        assert.deepEqual(tools.asked(), []);
+    });
+});

@@ -5,6 +5,7 @@ import { NODE_NAME, NODE_PORT } from "./defaults";
 import type { LocalRegistryArgs } from "./registry/localRegistry";
 import * as rules from "./rules";
 import {
+    argsProblems,
     boolean,
     didYouMean,
     integer,
@@ -132,7 +133,7 @@ const nodeRules: Rules<WasmStackNodeArgs> = {
 };
 
 /** Looks at a workload by the rules of its kind. */
-const workloadRule: Rule = (workload, path) =>
+const workloadRule: Rule<never> = (workload, path) =>
     object(workloadRules(kindOf(Object(workload) as WasmStackWorkloadArgs)))(workload, path);
 
 const workloadRules = (kind: WorkloadKind | undefined): Rules<WasmStackWorkloadArgs> => ({
@@ -169,7 +170,7 @@ const stackRules: Rules<WasmStackArgs> = {
 
 /** All that is wrong with a stack's arguments, as far as they are known. */
 export function wasmStackProblems(args: WasmStackArgs): Problem[] {
-    const wrong = object(stackRules)(args, "");
+    const wrong = argsProblems(args, stackRules);
     const nodes = items(args.nodes, [{}]);
     const workloads = items(args.workloads, []);
     return [
@@ -181,12 +182,9 @@ export function wasmStackProblems(args: WasmStackArgs): Problem[] {
     ];
 }
 
-/** The well-formed items of a list; what is wrong with the others has been said. */
+/** The items of a list, each an object; what is wrong with others has been said. */
 function items<T extends object>(given: T[] | undefined, unset: T[]): T[] {
-    if (given === undefined) return unset;
-    return Array.isArray(given)
-        ? given.map((item) => (typeof item === "object" && item !== null ? item : ({} as T)))
-        : [];
+    return rules.items(given ?? unset).map((item) => item ?? ({} as T));
 }
 
 function registryProblems(registry: WasmStackRegistryArgs | undefined): Problem[] {

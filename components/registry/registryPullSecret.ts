@@ -67,7 +67,7 @@ export class RegistryPullSecret extends pulumi.ComponentResource {
             clusterIdentity: required(text, "cluster.identity"),
             registry: required(rules.registry, '"ghcr.io"'),
             namespace: rules.dnsLabel,
-            secretName: rules.dnsName,
+            secretName: rules.objectName,
             dockerConfigFile: text,
         });
         const { kubeconfigFile, clusterIdentity, registry, dockerConfigFile } = checked;

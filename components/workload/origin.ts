@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { domainToASCII } from "node:url";
-import { rule, type Rule } from "../validation";
+import { rule } from "../validation";
 
 /**
  * What keeps a text from being an origin as the node takes it: `scheme://host` or `scheme://host:port`, http or https, and
@@ -49,7 +49,7 @@ function hostFault(host: string): string | undefined {
 }
 
 /** An origin that a program may send HTTP requests to. */
-export const origin: Rule = rule((value) => {
+export const origin = rule<string>((value) => {
     const example = 'give scheme://host or scheme://host:port (for example "https://catfact.ninja")';
     if (typeof value !== "string") return `must be an origin, not ${JSON.stringify(value)}; ${example}`;
     const fault = originFault(value);

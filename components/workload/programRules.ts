@@ -91,7 +91,7 @@ const programRules: Rules<ProgramArgs> = {
     ),
     limits: object({ memory: rules.bytes, cpu: rules.processors } satisfies Rules<WasmLimitsArgs>),
     allowedDomains: list(origin),
-    maxConcurrentRequests: integer(1, 10_000),
+    maxConcurrentRequests: rules.concurrentRequests,
     imagePullSecrets: list(rules.objectName),
     replicas: integer(0, 1000),
     schedule,
@@ -126,13 +126,13 @@ export function kindOf({ kind = "Pod" }: { kind?: WorkloadKind }): WorkloadKind 
     return Object.values(WorkloadKind).find((one) => one === kind);
 }
 
-function onlyIn(kinds: readonly WorkloadKind[], kind: WorkloadKind): Rule {
+function onlyIn(kinds: readonly WorkloadKind[], kind: WorkloadKind): Rule<never> {
     const message = `only a ${kinds.join(", ")} has it, not a ${kind}`;
     return (value, path) => (value === undefined ? [] : [{ path, message }]);
 }
 
 /** A map beside the names that are a component's own. `ours` says what to do instead. */
-function besideOurs(next: Rule, ours: Record<string, string>): Rule {
+function besideOurs<T>(next: Rule<T>, ours: Record<string, string>): Rule<T> {
     return (value, path) => [
         ...next(value, path),
         ...Object.keys(ours)
@@ -165,12 +165,6 @@ export function programProblems(args: WasmAnyProgramArgs, path = ""): Problem[] 
     ];
 }
 
-/** The well-formed items of a list; what is wrong with the others has been said. */
-function items<T extends object>(given: T[] | undefined): (T | undefined)[] {
-    if (!Array.isArray(given)) return [];
-    return given.map((item) => (typeof item === "object" && item !== null ? item : undefined));
-}
-
 /** Each of these has exactly one source. */
 const sources = {
     envFrom: ["configMap", "secret"],
@@ -180,26 +174,18 @@ const sources = {
 
 function sourceProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
     return (Object.keys(sources) as (keyof typeof sources)[]).flatMap((property) =>
-        items<object>(args[property]).flatMap((item, index) => {
-            if (item === undefined) return [];
-            const choices: readonly string[] = sources[property];
-            const given = choices.filter((choice) => (item as Record<string, unknown>)[choice] !== undefined);
-            if (given.length === 1) return [];
-            const names = choices.map((choice) => `"${choice}"`).join(", ");
-            const found =
-                given.length === 0 ? "none is" : `${given.map((one) => `"${one}"`).join(" and ")} are`;
-            return [
-                {
-                    path: at(`${property}[${index}]`),
-                    message: `exactly one of ${names} is needed; ${found} given`,
-                },
-            ];
-        }),
+        rules
+            .items<object>(args[property])
+            .flatMap((item, index) =>
+                item === undefined
+                    ? []
+                    : rules.exactlyOne(item, sources[property], at(`${property}[${index}]`), "is needed"),
+            ),
     );
 }
 
 function variableProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
-    const names = items(args.envValueFrom).map((item) => item?.name);
+    const names = rules.items(args.envValueFrom).map((item) => item?.name);
     const env = typeof args.env === "object" && args.env !== null ? Object.keys(args.env) : [];
     const path = (index: number) => at(`envValueFrom[${index}].name`);
     const both = names.flatMap((name, index) =>
@@ -211,7 +197,7 @@ function variableProblems(args: WasmAnyProgramArgs, at: (property: string) => st
 }
 
 function volumeProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
-    const volumes = items(args.volumes);
+    const volumes = rules.items(args.volumes);
     const of = (property: "name" | "mountPath") =>
         rules.duplicates(
             (index) => at(`volumes[${index}].${property}`),
@@ -230,7 +216,7 @@ export function hostPathProblems(
     const allowed: unknown = node.allowedHostPaths ?? [];
     // Folders that are still to come may be the right ones.
     if (!Array.isArray(allowed) || allowed.some((folder) => typeof folder !== "string")) return [];
-    return items(args.volumes).flatMap((volume, index) => {
+    return rules.items(args.volumes).flatMap((volume, index) => {
         const hostPath = volume?.hostPath;
         if (typeof hostPath !== "string") return [];
         if ((allowed as string[]).some((folder) => isBelow(hostPath, folder))) return [];

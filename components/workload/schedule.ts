@@ -1,4 +1,4 @@
-import { rule, type Rule } from "../validation";
+import { rule } from "../validation";
 
 interface Field {
     name: string;
@@ -56,7 +56,7 @@ function numberOf(text: string, { least, most, words }: Field): number | undefin
 }
 
 /** When a CronJob runs. */
-export const schedule: Rule = rule((value) => {
+export const schedule = rule<string>((value) => {
     const example = 'for example "*/5 * * * *" (minute, hour, day of the month, month, day of the week)';
     if (typeof value !== "string") return `must be a schedule, not ${JSON.stringify(value)}; ${example}`;
     const fault = scheduleFault(value);
@@ -64,7 +64,7 @@ export const schedule: Rule = rule((value) => {
 });
 
 /** A name of the IANA time zone database. */
-export const timeZone: Rule = rule((value) => {
+export const timeZone = rule<string>((value) => {
     const wrong = `must be a time zone (for example "Europe/Berlin" or "Etc/UTC"), not ${JSON.stringify(value)}`;
     // Kubernetes refuses "Local": it would be whatever the controller's host has.
     if (typeof value !== "string" || !/^[A-Za-z]/.test(value) || value === "Local") return wrong;

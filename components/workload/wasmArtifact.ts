@@ -65,11 +65,7 @@ export interface WasmArtifactArgs {
 
 /** What is wrong with a module's origin: exactly one of `choices` must be given. */
 export function originProblems(args: object, choices: readonly string[], path = ""): Problem[] {
-    const given = choices.filter((choice) => (args as Record<string, unknown>)[choice] !== undefined);
-    if (given.length === 1) return [];
-    const names = choices.map((choice) => `"${choice}"`).join(", ");
-    const found = given.length === 0 ? "none is" : `${given.map((one) => `"${one}"`).join(" and ")} are`;
-    return [{ path, message: `exactly one of ${names} says where the module comes from; ${found} given` }];
+    return rules.exactlyOne(args, choices, path, "says where the module comes from");
 }
 
 /** What is for an artifact that is pushed, and means nothing for one that is there. */
@@ -104,7 +100,7 @@ export class WasmArtifact extends pulumi.ComponentResource {
 
     constructor(name: string, args: WasmArtifactArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmArtifact", name, {}, opts);
-        const forPush = (rule: Rule, example: string) =>
+        const forPush = <T>(rule: Rule<T>, example: string) =>
             args.reference === undefined ? required(rule, example) : rule;
         const checked = checkArgs(
             "WasmArtifact",

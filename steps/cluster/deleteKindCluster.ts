@@ -1,14 +1,16 @@
-import type { KindClusterInput } from "../contract";
 import { dockerHost } from "../lib/docker";
 import { kindClusterInput } from "./kind";
 import { removeCluster } from "./kindCluster";
+import { stored, type Of } from "../lib/schema";
 import { step } from "../lib/step";
 
+const needed = stored(kindClusterInput, "name", "owner", "kubeconfigFile", "mergeKubeconfigFile");
+
 /** Removes the cluster, if it is this owner's, with its volumes, its network, its kubeconfig file and its merged context. */
-export async function deleteKindCluster(input: KindClusterInput): Promise<Record<string, never>> {
+export async function deleteKindCluster(input: Of<typeof needed>): Promise<Record<string, never>> {
     await dockerHost();
     await removeCluster(input);
     return {};
 }
 
-step(module, "deleteKindCluster", kindClusterInput, deleteKindCluster);
+step(module, "deleteKindCluster", needed, deleteKindCluster);

@@ -3,23 +3,19 @@ import { KindNodeRole, PortProtocol } from "../contract";
 import type { KeepKubeconfigInput, KindClusterInput } from "../contract";
 import type { Container, DockerHost, Network } from "../lib/docker";
 import {
-    flag,
-    integer,
+    boolean,
+    clusterName,
     ipv4,
+    kubeconfigPath,
     list,
-    matching,
     object,
     oneOf,
     optional,
     owner,
     port,
+    seconds,
     text,
 } from "../lib/schema";
-
-const clusterName = matching(
-    /^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$/,
-    "a kind cluster's name: at most 50 lower-case letters, digits, '-' and '.'",
-);
 
 /** Input of keepKubeconfig. */
 export const keepKubeconfigInput = object<KeepKubeconfigInput>({ clusterName, owner, kubeconfigFile: text });
@@ -29,12 +25,12 @@ export const kindClusterInput = object<KindClusterInput>({
     name: clusterName,
     owner,
     image: optional(text),
-    waitSeconds: integer(1, 3600),
-    kubeconfigFile: text,
+    waitSeconds: seconds,
+    kubeconfigFile: kubeconfigPath,
     mergeKubeconfigFile: optional(text),
     kubeadmConfigPatches: list(text),
     containerdConfigPatches: list(text),
-    verifyKubelets: optional(flag),
+    verifyKubelets: optional(boolean),
     nodes: optional(
         list(
             object<NonNullable<KindClusterInput["nodes"]>[number]>({

@@ -9,11 +9,14 @@ import { endProcess, processesThat } from "../lib/processes";
 import { run } from "../lib/run";
 import { progress } from "../lib/step";
 
+/** What of a cluster's input says what there is to remove. */
+type Removed = Pick<KindClusterInput, "name" | "owner" | "kubeconfigFile" | "mergeKubeconfigFile">;
+
 /**
  * Removes the owner's cluster with all that it left: containers, volumes, network, kubeconfig. Nothing there is fine. What cannot
  * be removed keeps nothing else from going, and is named in the end.
  */
-export async function removeCluster(input: KindClusterInput): Promise<void> {
+export async function removeCluster(input: Removed): Promise<void> {
     const existing = await containers(`label=${clusterLabel}=${input.name}`);
     if (!isOurs(existing, input.owner)) {
         progress(`cluster "${input.name}" is not of ${input.owner}: left alone`);
@@ -70,7 +73,7 @@ async function endOrphans(name: string): Promise<void> {
     }
 }
 
-async function deleteByKind(input: KindClusterInput): Promise<void> {
+async function deleteByKind(input: Removed): Promise<void> {
     // kind takes the context out of the file that it is told of; without a file of its own it would be the user's.
     await withPrivateFile(undefined, async (noFile) => {
         const file = input.mergeKubeconfigFile === undefined ? noFile : expandHome(input.mergeKubeconfigFile);

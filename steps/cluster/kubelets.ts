@@ -12,15 +12,15 @@ import { holds } from "../node/certificates/certificates";
 import type { ParsedRequest } from "../node/certificates/csr";
 import type { Container } from "../lib/docker";
 import { networkOf, nodeContainers, nodeNameOf } from "./kind";
-import { flag, integer, matching, object, optional, owner, text } from "../lib/schema";
+import { boolean, clusterName, object, optional, owner, seconds, text } from "../lib/schema";
 
 /** Input of approveKubeletCertificates. */
 export const kubeletApprovalInput = object<KubeletApprovalInput>({
     kubeconfigFile: text,
-    clusterName: matching(/^[a-z0-9][a-z0-9.-]*$/, "the name of a kind cluster"),
+    clusterName,
     owner,
-    verifyKubelets: optional(flag),
-    timeoutSeconds: integer(1, 3600),
+    verifyKubelets: optional(boolean),
+    timeoutSeconds: seconds,
 });
 
 /** A node of a kind cluster, as Docker tells of it. */

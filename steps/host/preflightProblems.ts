@@ -2,14 +2,26 @@ import type { PreflightInput } from "../contract";
 import { describeModuleInput } from "../workload/modules";
 import type { Container, Volume } from "../lib/docker";
 import { blocking, type Listener } from "./ports";
-import { flag, list, nodeName, object, optional, owner, port, registry, text } from "../lib/schema";
+import {
+    boolean,
+    clusterName,
+    containerName,
+    list,
+    nodeName,
+    object,
+    optional,
+    owner,
+    port,
+    registry,
+    text,
+} from "../lib/schema";
 
 export const preflightInput = object<PreflightInput>({
     owner,
-    cluster: object<PreflightInput["cluster"]>({ name: text, mergeKubeconfigFile: optional(text) }),
+    cluster: object<PreflightInput["cluster"]>({ name: clusterName, mergeKubeconfigFile: optional(text) }),
     localRegistry: optional(
         object<NonNullable<PreflightInput["localRegistry"]>>({
-            containerName: text,
+            containerName,
             port,
             dataVolume: optional(text),
         }),
@@ -17,7 +29,7 @@ export const preflightInput = object<PreflightInput>({
     remoteRegistry: optional(
         object<NonNullable<PreflightInput["remoteRegistry"]>>({
             address: registry,
-            plainHttp: flag,
+            plainHttp: boolean,
             trustedCaFile: optional(text),
         }),
     ),

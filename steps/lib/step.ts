@@ -1,7 +1,7 @@
 import type { Steps } from "../contract";
 import { StepError, messageOf } from "./errors";
 import { endRunning } from "./run";
-import { describe, type Check, type Fields } from "./schema";
+import { describe, type Input, type Problem } from "./schema";
 
 /** Set once this step was told to end (SIGINT, SIGTERM). Waiting stops and what was begun is undone. */
 const ending = new AbortController();
@@ -54,11 +54,12 @@ export async function orUndo<T>(act: () => Promise<T>, undo: () => Promise<void>
  * A step's program: reads the input from standard input, checks it, runs, and prints the output. Does nothing when the
  * file was imported rather than started.
  */
-export function step<N extends keyof Steps>(
+export function step<N extends keyof Steps, I extends object>(
     module: NodeJS.Module,
     name: N,
-    input: Check<Steps[N]["input"]> & { fields: Fields<Steps[N]["input"]> },
-    body: (input: Steps[N]["input"]) => Promise<Steps[N]["output"]>,
+    // What the contract says, or of what is stored the part that undoing it needs.
+    input: Steps[N]["input"] extends I ? Input<I> : never,
+    body: (input: I) => Promise<Steps[N]["output"]>,
 ): void {
     if (require.main !== module) return;
     const end = (signal: NodeJS.Signals) => {
@@ -83,10 +84,7 @@ export function step<N extends keyof Steps>(
     );
 }
 
-async function main<N extends keyof Steps>(
-    input: Check<Steps[N]["input"]> & { fields: Fields<Steps[N]["input"]> },
-    body: (input: Steps[N]["input"]) => Promise<Steps[N]["output"]>,
-): Promise<void> {
+async function main<I extends object>(input: Input<I>, body: (input: I) => Promise<unknown>): Promise<void> {
     if (process.stdin.isTTY || process.argv.includes("--help")) {
         throw new StepError(`reads one JSON object from standard input:\n${describe(input)}`);
     }
@@ -97,7 +95,7 @@ async function main<N extends keyof Steps>(
 }
 
 /** The input that a text holds; an error names every fault of it. Never shows the text: it may hold secrets. */
-export function parseInput<T extends object>(source: string, input: Check<T> & { fields: Fields<T> }): T {
+export function parseInput<T extends object>(source: string, input: Input<T>): T {
     let value: unknown;
     try {
         value = JSON.parse(source);
@@ -105,7 +103,8 @@ export function parseInput<T extends object>(source: string, input: Check<T> & {
         const what = source.trim() === "" ? "is empty" : "is no JSON";
         throw new StepError(`standard input ${what}; it must be one JSON object:\n${describe(input)}`);
     }
-    const faults = input.faults(value, "input");
-    if (faults.length > 0) throw new StepError(faults.join("\n"));
+    const line = ({ path, message }: Problem) => `${path}: ${message}`;
+    const wrong = input(value, "input");
+    if (wrong.length > 0) throw new StepError(wrong.map(line).join("\n"));
     return value as T;
 }

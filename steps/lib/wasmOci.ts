@@ -8,21 +8,15 @@ import { expandHome } from "./files";
 import { noDockerConfig } from "../registry/logins";
 import { needProgram } from "./programs";
 import { run, RunError } from "./run";
-import { list, matching, optional, registry, text, type Fields } from "./schema";
+import { optional, registries, text, type Fields } from "./schema";
 import { progress } from "./step";
 
 /** The fields of every input that a registry is spoken to with. */
 export const accessFields: Fields<RegistryAccess> = {
-    insecureRegistries: list(registry),
+    insecureRegistries: registries,
     trustedCaFile: optional(text),
     dockerConfigFile: optional(text),
 };
-
-/** `registry/repository:tag` */
-export const taggedReference = matching(
-    /^[A-Za-z0-9][\w.-]*(:\d+)?\/[a-z0-9][a-z0-9._/-]*:\w[\w.-]{0,127}$/,
-    "registry/repository:tag, the repository in lower case",
-);
 
 /** wasm-oci's exit code for what the registry does not have. */
 const NOT_THERE = 3;

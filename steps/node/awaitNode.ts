@@ -3,14 +3,14 @@ import { agentFiles, checkAgent, logOf, whileAgentLives } from "./agent";
 import { StepError } from "../lib/errors";
 import { withKube } from "../lib/kube";
 import { describeConditions, isReady, type KubeNode } from "./nodeReady";
-import { integer, nodeName, object, optional, processId, text } from "../lib/schema";
+import { nodeName, object, optional, processId, seconds, text } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
 const input = object<AwaitNodeInput>({
     kubeconfigFile: text,
     nodeName,
     stateDir: text,
-    timeoutSeconds: integer(1, 3600),
+    timeoutSeconds: seconds,
     agentPid: optional(processId),
 });
 

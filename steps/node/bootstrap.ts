@@ -5,7 +5,7 @@ import type { BootstrapTokenInput, BootstrapTokenOutput } from "../contract";
 import { claimFolder, expandHome, ownerOf, readOptional, writePrivate } from "../lib/files";
 import { clusterOf, labelHash, withKube, type ClusterEntry, type Kube } from "../lib/kube";
 import { newKubeconfig, userField } from "../lib/kubeconfig";
-import { bootstrapGroup, integer, nodeName, object, owner, text } from "../lib/schema";
+import { bootstrapGroup, nodeName, object, owner, text, tokenSeconds } from "../lib/schema";
 import { orUndo } from "../lib/step";
 
 /** Input of createBootstrapToken and deleteBootstrapToken. */
@@ -14,7 +14,7 @@ export const bootstrapTokenInput = object<BootstrapTokenInput>({
     owner,
     nodeName,
     group: bootstrapGroup,
-    tokenTtlSeconds: integer(60, 86_400),
+    tokenTtlSeconds: tokenSeconds,
     file: text,
 });
 

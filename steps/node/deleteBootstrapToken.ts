@@ -1,14 +1,16 @@
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { BootstrapTokenInput } from "../contract";
 import { agentFiles, runningAgents } from "./agent";
 import { bootstrapTokenInput, revokeTokens } from "./bootstrap";
 import { expandHome, ownerOf } from "../lib/files";
 import { ifClusterAnswers } from "../lib/kube";
+import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
+const needed = stored(bootstrapTokenInput, "kubeconfigFile", "owner", "nodeName", "file");
+
 /** Revokes the node's tokens and removes its bootstrap kubeconfig. */
-export async function deleteBootstrapToken(input: BootstrapTokenInput): Promise<Record<string, never>> {
+export async function deleteBootstrapToken(input: Of<typeof needed>): Promise<Record<string, never>> {
     await ifClusterAnswers(input.kubeconfigFile, (kube) => revokeTokens(kube, input), progress);
     // The file goes though the cluster may not have answered.
     const file = expandHome(input.file);
@@ -22,4 +24,4 @@ export async function deleteBootstrapToken(input: BootstrapTokenInput): Promise<
     return {};
 }
 
-step(module, "deleteBootstrapToken", bootstrapTokenInput, deleteBootstrapToken);
+step(module, "deleteBootstrapToken", needed, deleteBootstrapToken);

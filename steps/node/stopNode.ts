@@ -1,13 +1,15 @@
 import { rm } from "node:fs/promises";
-import type { NodeInput } from "../contract";
 import { agentFiles, endAgents, nodeInput } from "./agent";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { ownerOf } from "../lib/files";
 import { ifClusterAnswers, type Kube } from "../lib/kube";
+import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
+const needed = stored(nodeInput, "kubeconfigFile", "owner", "nodeName", "stateDir");
+
 /** Ends the node's agent (and an approver that an ended run left), deletes its Node object and lease, and removes its folder. */
-export async function stopNode(input: NodeInput): Promise<Record<string, never>> {
+export async function stopNode(input: Of<typeof needed>): Promise<Record<string, never>> {
     const files = agentFiles(input.stateDir);
     const whose = await ownerOf(files.stateDir);
     if (whose !== undefined && (whose.owner !== input.owner || whose.nodeName !== input.nodeName)) {
@@ -40,4 +42,4 @@ async function deleteNode(kube: Kube, name: string): Promise<void> {
     progress(`Node "${name}" and its lease were deleted`);
 }
 
-step(module, "stopNode", nodeInput, stopNode);
+step(module, "stopNode", needed, stopNode);

@@ -1,13 +1,13 @@
 import type { AwaitRegistryInput, AwaitRegistryOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { askRegistry } from "./registry";
-import { flag, integer, object, registry } from "../lib/schema";
+import { boolean, object, registry, seconds } from "../lib/schema";
 import { pause, step } from "../lib/step";
 
 const input = object<AwaitRegistryInput>({
     address: registry,
-    plainHttp: flag,
-    timeoutSeconds: integer(1, 3600),
+    plainHttp: boolean,
+    timeoutSeconds: seconds,
 });
 
 /** Waits until the registry answers as one: its container runs before it listens. */

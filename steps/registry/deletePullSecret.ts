@@ -1,10 +1,12 @@
-import type { PullSecretInput } from "../contract";
 import { ifClusterAnswers } from "../lib/kube";
 import { isOwn, pullSecretInput, secretsPath, type FoundSecret } from "./pullSecret";
+import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
+const needed = stored(pullSecretInput, "kubeconfigFile", "owner", "namespace", "name");
+
 /** Deletes the Secret, if it is this stack's. */
-export async function deletePullSecret(input: PullSecretInput): Promise<Record<string, never>> {
+export async function deletePullSecret(input: Of<typeof needed>): Promise<Record<string, never>> {
     const path = `${secretsPath(input)}/${input.name}`;
     await ifClusterAnswers(
         input.kubeconfigFile,
@@ -19,4 +21,4 @@ export async function deletePullSecret(input: PullSecretInput): Promise<Record<s
     return {};
 }
 
-step(module, "deletePullSecret", pullSecretInput, deletePullSecret);
+step(module, "deletePullSecret", needed, deletePullSecret);

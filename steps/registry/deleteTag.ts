@@ -1,6 +1,7 @@
 import type { ArtifactTagInput } from "../contract";
 import { artifactTagInput } from "./artifactTag";
 import { askRegistry, isLoopback } from "./registry";
+import { stored } from "../lib/schema";
 import { progress, step } from "../lib/step";
 import { WasmOciError, wasmOci } from "../lib/wasmOci";
 import { resolveArtifact } from "../workload/resolveArtifact";
@@ -43,4 +44,13 @@ export async function deleteTag({
     return {};
 }
 
-step(module, "deleteTag", artifactTagInput, deleteTag);
+const needed = stored(
+    artifactTagInput,
+    "reference",
+    "digest",
+    "insecureRegistries",
+    "trustedCaFile",
+    "dockerConfigFile",
+);
+
+step(module, "deleteTag", needed, deleteTag);

@@ -4,6 +4,7 @@ import { containerNamed, containers, containersOn, type Container } from "../lib
 import { connectRegistryInput, hostsFiles, inClusterAddress, mayDisconnect, nodesOfOthers } from "./hosting";
 import { clusterLabel, isOurs, nodeContainers } from "../cluster/kind";
 import { run } from "../lib/run";
+import { stored } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
 /** Undoes connectRegistry: else the cluster's network could not go with the cluster. What is gone already is fine. */
@@ -51,4 +52,14 @@ async function isTold(node: Container, address: string): Promise<boolean> {
     return copy.exitCode === 0;
 }
 
-step(module, "disconnectRegistry", connectRegistryInput, disconnectRegistry);
+const needed = stored(
+    connectRegistryInput,
+    "clusterName",
+    "owner",
+    "network",
+    "containerName",
+    "containerPort",
+    "address",
+);
+
+step(module, "disconnectRegistry", needed, disconnectRegistry);

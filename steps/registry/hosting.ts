@@ -1,15 +1,15 @@
 import type { ConnectRegistryInput } from "../contract";
 import type { Container } from "../lib/docker";
 import { clusterLabel } from "../cluster/kind";
-import { integer, matching, object, owner, registry, text } from "../lib/schema";
+import { clusterName, containerName, object, owner, port, registry, text } from "../lib/schema";
 
 /** Input of connectRegistry and disconnectRegistry. */
 export const connectRegistryInput = object<ConnectRegistryInput>({
-    clusterName: text,
+    clusterName,
     owner,
     network: text,
-    containerName: matching(/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/, "a container's name"),
-    containerPort: integer(1, 65535),
+    containerName,
+    containerPort: port,
     address: registry,
 });
 

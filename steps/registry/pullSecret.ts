@@ -1,22 +1,28 @@
 import type { PullSecretInput } from "../contract";
 import type { AuthEntry } from "./logins";
 import { labelHash } from "../lib/kube";
-import { fingerprint, matching, object, optional, owner, registry, text } from "../lib/schema";
-
-const dnsName = matching(
-    /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
-    "lower-case letters, digits, '-' and '.' that begin and end with a letter or digit",
-);
+import {
+    dnsLabel,
+    nullable,
+    object,
+    objectName,
+    optional,
+    owner,
+    registry,
+    secret,
+    text,
+} from "../lib/schema";
 
 /** Input of createPullSecret and deletePullSecret. */
 export const pullSecretInput = object<PullSecretInput>({
     kubeconfigFile: text,
     owner,
-    namespace: dnsName,
-    name: dnsName,
+    namespace: dnsLabel,
+    name: objectName,
     registry,
     dockerConfigFile: optional(text),
-    fingerprint,
+    // What tells one login from another, or null where there is none.
+    fingerprint: secret(nullable(text)),
 });
 
 const ownerLabel = "krustlet-stack/pull-secret-of";

@@ -2,25 +2,18 @@ import type { AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { Kube, KubeError } from "../lib/kube";
 import { accessOf } from "../lib/kubeAccess";
-import { integer, matching, object, text, type Check } from "../lib/schema";
+import { dnsLabel, integer, object, objectName, oneOf, text } from "../lib/schema";
 import { pause, progress, step } from "../lib/step";
 import { WorkloadKind } from "./contract";
 import { judge, troublesOf, type Verdict, type WorkloadObject } from "./workload";
 import { collectionOf, eventsOf, logsOf, runningOf, type Running, type WorkloadName } from "./workloadLook";
 import { render } from "./workloadReport";
 
-const name = matching(
-    /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/,
-    "the name of an object: lower-case letters, digits, '-' and '.'",
-);
-
-const kinds = Object.values(WorkloadKind);
-
 const input = object<AwaitWorkloadInput>({
     kubeconfigFile: text,
-    kind: matching(new RegExp(`^(${kinds.join("|")})$`), `one of ${kinds.join(", ")}`) as Check<WorkloadKind>,
-    namespace: name,
-    name,
+    kind: oneOf(Object.values(WorkloadKind)),
+    namespace: dnsLabel,
+    name: objectName,
     uid: text,
     generation: integer(0, Number.MAX_SAFE_INTEGER),
     timeoutSeconds: integer(1, 86_400),

@@ -2,15 +2,15 @@ import type { PushArtifactInput, PushArtifactOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { expandHome, sha256OfFile } from "../lib/files";
 import { checkModule } from "./modules";
-import { matching, object, optional, sha256Hex, text } from "../lib/schema";
+import { artifactFormat, object, optional, sha256Hex, taggedReference, text } from "../lib/schema";
 import { step } from "../lib/step";
-import { accessFields, byDigest, digestOf, taggedReference, wasmOci } from "../lib/wasmOci";
+import { accessFields, byDigest, digestOf, wasmOci } from "../lib/wasmOci";
 
 const input = object<PushArtifactInput>({
     file: text,
     sha256: sha256Hex,
     reference: taggedReference,
-    format: optional(matching(/^(wasm|wasm-to-oci)$/, "wasm or wasm-to-oci")),
+    format: optional(artifactFormat),
     ...accessFields,
 });
 

@@ -1,13 +1,10 @@
 import type { ResolveArtifactInput, ResolveArtifactOutput } from "../contract";
-import { matching, object } from "../lib/schema";
+import { artifactReference, object } from "../lib/schema";
 import { step } from "../lib/step";
 import { accessFields, byDigest, digestOf, wasmOci } from "../lib/wasmOci";
 
 const input = object<ResolveArtifactInput>({
-    reference: matching(
-        /^[^\s@]+\/[^\s@]+(:\w[\w.-]{0,127}|@sha256:[0-9a-f]{64})$/,
-        "registry/repository:tag or registry/repository@sha256:…",
-    ),
+    reference: artifactReference,
     ...accessFields,
 });
 

@@ -11,21 +11,17 @@ import { processesWith, type ProcessId } from "../../lib/processes";
 import {
     bootstrapGroup,
     certificateSeconds,
+    dnsLabel,
     integer,
     ipv4,
-    matching,
     nodeName,
     object,
+    objectName,
     optional,
     owner,
     processId,
     text,
 } from "../../lib/schema";
-
-const objectName = matching(
-    /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
-    "the name of a Kubernetes object: lower-case letters, digits, '-' and '.'",
-);
 
 /** Input of launchApprover and stopApprover. */
 export const approverInput = object<ApproverInput>({
@@ -35,7 +31,7 @@ export const approverInput = object<ApproverInput>({
     nodeIp: ipv4,
     bootstrapGroup,
     stateDir: text,
-    namespace: objectName,
+    namespace: dnsLabel,
     serviceAccount: objectName,
     tokenSeconds: integer(600, 86_400),
     certificateDurationSeconds: optional(certificateSeconds),

@@ -8,13 +8,13 @@ import { ifClusterAnswers, type Kube } from "../../lib/kube";
 import {
     bootstrapGroup,
     certificateSeconds,
-    integer,
     ipv4,
     nodeName,
     object,
     optional,
     owner,
     processId,
+    seconds,
     text,
 } from "../../lib/schema";
 import { progress } from "../../lib/step";
@@ -27,7 +27,7 @@ export const certificateApprovalInput = object<CertificateApprovalInput>({
     nodeIp: ipv4,
     bootstrapGroup,
     stateDir: text,
-    timeoutSeconds: integer(1, 3600),
+    timeoutSeconds: seconds,
     agentPid: optional(processId),
     certificateDurationSeconds: optional(certificateSeconds),
 });

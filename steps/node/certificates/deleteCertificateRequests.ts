@@ -1,18 +1,18 @@
-import type { CertificateApprovalInput } from "../../contract";
 import { bearsName, type CertificateSigningRequest } from "./approval";
 import { certificateApprovalInput, certificateRequests, readRequest } from "./certificateRequests";
 import { ifClusterAnswers, type Kube } from "../../lib/kube";
+import { stored, type Of } from "../../lib/schema";
 import { progress, step } from "../../lib/step";
 
+const needed = stored(certificateApprovalInput, "kubeconfigFile", "nodeName", "bootstrapGroup");
+
 /** Deletes the certificate requests that this node filed, decided or not. */
-export async function deleteCertificateRequests(
-    input: CertificateApprovalInput,
-): Promise<Record<string, never>> {
+export async function deleteCertificateRequests(input: Of<typeof needed>): Promise<Record<string, never>> {
     await ifClusterAnswers(input.kubeconfigFile, (kube) => deleteOurs(kube, input), progress);
     return {};
 }
 
-async function deleteOurs(kube: Kube, input: CertificateApprovalInput): Promise<void> {
+async function deleteOurs(kube: Kube, input: Of<typeof needed>): Promise<void> {
     const { items } = await kube.get<{ items: CertificateSigningRequest[] }>(certificateRequests);
     for (const csr of items) {
         const { username, groups = [] } = csr.spec;
@@ -23,4 +23,4 @@ async function deleteOurs(kube: Kube, input: CertificateApprovalInput): Promise<
     }
 }
 
-step(module, "deleteCertificateRequests", certificateApprovalInput, deleteCertificateRequests);
+step(module, "deleteCertificateRequests", needed, deleteCertificateRequests);

@@ -1,11 +1,13 @@
-import type { ApproverInput } from "../../contract";
 import * as own from "./approverFiles";
 import { removeIfOnlyClaimed } from "../bootstrap";
 import { ownerOf } from "../../lib/files";
+import { stored, type Of } from "../../lib/schema";
 import { progress, step } from "../../lib/step";
 
+const needed = stored(own.approverInput, "owner", "nodeName", "stateDir");
+
 /** Ends the node's approver and removes its files. Its token ends with its ServiceAccount, or by itself. */
-export async function stopApprover(input: ApproverInput): Promise<Record<string, never>> {
+export async function stopApprover(input: Of<typeof needed>): Promise<Record<string, never>> {
     const files = own.approverFiles(input.stateDir);
     const whose = await ownerOf(files.stateDir);
     if (whose === undefined) return {};
@@ -19,4 +21,4 @@ export async function stopApprover(input: ApproverInput): Promise<Record<string,
     return {};
 }
 
-step(module, "stopApprover", own.approverInput, stopApprover);
+step(module, "stopApprover", needed, stopApprover);

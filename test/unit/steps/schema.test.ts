@@ -15,10 +15,10 @@ interface Example {
 const example = schema.object<Example>({
     name: schema.nodeName,
     count: schema.integer(1, 9),
-    kubeconfig: schema.secret,
+    kubeconfig: schema.secret(schema.text),
     maybe: schema.optional(schema.text),
     items: schema.list(schema.text),
-    labels: schema.textMap,
+    labels: schema.labels,
 });
 const good = { name: "a", count: 1, kubeconfig: "k", items: ["x"], labels: { a: "b" } };
 
@@ -43,13 +43,13 @@ describe("a step's input", () => {
         };
         assert.throws(() => parseInput(JSON.stringify(bad), example), {
             message: [
-                "input.nmae: no such field; known are name, count, kubeconfig, maybe, items, labels",
-                "input.name: \"A_b\" does not fit; it must be a node name: at most 63 lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
-                "input.count: 10 does not fit; it must be a whole number from 1 to 9",
-                "input.kubeconfig: the value does not fit; it must be a text that is not empty (a secret, so it is not shown)",
-                'input.maybe: "" does not fit; it must be a text that is not empty',
-                "input.items[1]: 1 does not fit; it must be a text that is not empty",
-                'input.labels["a"]: 1 is no text',
+                'input.nmae: is unknown; did you mean "name"?',
+                'input.name: must be lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet"), not "A_b"',
+                "input.count: must be a whole number from 1 to 9, not 10",
+                "input.kubeconfig: must be a text that is not empty (it is not shown)",
+                'input.maybe: must be a text that is not empty, not ""',
+                "input.items[1]: must be a text that is not empty, not 1",
+                "input.labels.a: must be a label's value, not 1",
             ].join("\n"),
         });
     });
@@ -61,8 +61,8 @@ describe("a step's input", () => {
                 parseInput(JSON.stringify({ owner: "a/b", cluster: {}, nodes, modules: [] }), preflightInput),
             {
                 message: [
-                    "input.cluster.name: missing; it must be a text that is not empty",
-                    "input.nodes[0].program: missing; it must be a text that is not empty",
+                    'input.cluster.name: is missing; it must be lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet")',
+                    "input.nodes[0].program: is missing; it must be a text that is not empty",
                 ].join("\n"),
             },
         );
@@ -78,7 +78,7 @@ describe("a step's input", () => {
                 (error: Error) => {
                     assert.ok(
                         error.message.startsWith(
-                            `standard input ${what}; it must be one JSON object:\n  name: a node name`,
+                            `standard input ${what}; it must be one JSON object:\n  name: lower-case letters`,
                         ),
                     );
                     assert.ok(error.message.includes("\n  maybe (optional): a text that is not empty\n"));
@@ -90,10 +90,7 @@ describe("a step's input", () => {
 
     it("must be an object", () => {
         for (const source of ["[]", "null", '"x"']) {
-            assert.throws(
-                () => parseInput(source, example),
-                /^StepError: input: .* does not fit; it must be an object of name, /,
-            );
+            assert.throws(() => parseInput(source, example), /^StepError: input: must be an object, not /);
         }
     });
 
@@ -110,52 +107,21 @@ describe("a step's input", () => {
     });
 });
 
-describe("single checks", () => {
-    const cases: [string, schema.Check<never>, unknown[], unknown[]][] = [
-        [
-            "node name",
-            schema.nodeName as schema.Check<never>,
-            ["a", "a-b.c1", "x".repeat(63)],
-            ["", "-a", "a-", "a..b", "A", "a_b", "x".repeat(64), 1],
-        ],
-        [
-            "IPv4",
-            schema.ipv4 as schema.Check<never>,
-            ["172.18.0.1", "0.0.0.0", "255.255.255.255"],
-            ["1.2.3", "1.2.3.4.", "1.2.3.256", "::1", "1.2.3.4.5", "01.2.3.4"],
-        ],
-        [
-            "owner",
-            schema.owner as schema.Check<never>,
-            ["p/s", "p", "a.b_c/d-e"],
-            ["", "/s", "p/", "p s", "p:s"],
-        ],
-        [
-            "registry",
-            schema.registry as schema.Check<never>,
-            ["ghcr.io", "localhost:5000"],
-            ["", "http://x", "a/b", "x:", "-a"],
-        ],
-        [
-            "group",
-            schema.bootstrapGroup as schema.Check<never>,
-            ["system:bootstrappers:a:b-c"],
-            ["system:bootstrappers:", "system:masters", "system:bootstrappers:A"],
-        ],
-        [
-            "SHA-256",
-            schema.sha256Hex as schema.Check<never>,
-            ["a".repeat(64)],
-            ["a".repeat(63), "A".repeat(64)],
-        ],
-        ["port", schema.port as schema.Check<never>, [1, 65535], [0, 65536, "80", 1.5, null]],
-        ["process", schema.processId as schema.Check<never>, [1], [0, -1]],
-        ["flag", schema.flag as schema.Check<never>, [true, false], ["true", 0, null]],
-    ];
-    for (const [what, check, good, bad] of cases) {
-        it(what, () => {
-            for (const value of good) assert.deepEqual(check.faults(value, "x"), [], JSON.stringify(value));
-            for (const value of bad) assert.equal(check.faults(value, "x").length, 1, JSON.stringify(value));
-        });
-    }
+describe("a step that undoes", () => {
+    const undoing = schema.stored(example, "name", "maybe");
+    it("takes what an older or a newer version stored", () => {
+        const stored = {
+            name: "a",
+            maybe: "x",
+            kubeconfigText: "of an older version",
+            count: "of a newer one",
+        };
+        assert.deepEqual(undoing(stored, "input"), []);
+        assert.deepEqual(undoing({ name: "a" }, "input"), []);
+    });
+    it("wants what it needs all the same", () => {
+        assert.deepEqual(undoing({ name: "A", maybe: 1 }, "input").length, 2);
+        assert.match(undoing({}, "input")[0].message, /^is missing; it must be lower-case letters/);
+        assert.equal(undoing([], "input")[0].message, "must be an object, not []");
+    });
 });

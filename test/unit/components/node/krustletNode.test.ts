@@ -322,7 +322,7 @@ test("all that is wrong with a node's arguments comes in one error", async () =>
                 '  - nodeIp: must be an IPv4 address (for example "172.18.0.1"), not "172.18.0.300"',
                 '  - nodeName: must be lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet"), not "Krustlet"',
                 "  - port: must be a whole number from 1 to 65535, not 0",
-                '  - insecureRegistries[0]: must be a registry as host or host:port, without a scheme (for example "localhost:5001" or "ghcr.io"), not "http://x"',
+                '  - insecureRegistries[0]: must be a registry as host or host:port, the port from 1 to 65535, without a scheme (for example "localhost:5001" or "ghcr.io"), not "http://x"',
                 '  - allowedHostPaths[0]: must be an absolute path without a comma (for example "/srv/data"), not "data"',
                 '  - allowedHostPaths[1]: must be an absolute path without a comma (for example "/srv/data"), not "/srv/a,b"',
                 "  - certificateDurationSeconds: must be a whole number from 600 to 31622400, not 599",

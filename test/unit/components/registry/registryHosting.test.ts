@@ -81,7 +81,7 @@ test("what is missing or wrong is told at once", async () => {
         assert.throws(() => new RegistryHosting("h", { ...args, address: "ghcr.io/you" }, inCluster()), {
             message:
                 'RegistryHosting "h" has 1 problem:\n' +
-                '  - address: must be a registry as host or host:port, without a scheme (for example "localhost:5001" or "ghcr.io"), not "ghcr.io/you"',
+                '  - address: must be a registry as host or host:port, the port from 1 to 65535, without a scheme (for example "localhost:5001" or "ghcr.io"), not "ghcr.io/you"',
         });
         assert.throws(() => new RegistryHosting("g", args), /RegistryHosting "g" has no Kubernetes provider/);
     });

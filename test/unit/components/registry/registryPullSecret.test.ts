@@ -90,8 +90,8 @@ test("what is missing or wrong is told at once", async () => {
             {
                 message:
                     'RegistryPullSecret "p" has 2 problems:\n' +
-                    '  - registry: must be a registry as host or host:port, without a scheme (for example "localhost:5001" or "ghcr.io"), not "https://ghcr.io"\n' +
-                    '  - secretName: must be lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "pull"), not "A"',
+                    '  - registry: must be a registry as host or host:port, the port from 1 to 65535, without a scheme (for example "localhost:5001" or "ghcr.io"), not "https://ghcr.io"\n' +
+                    '  - secretName: must be the name of an object: lower-case letters, digits, "-" and "." (for example "settings"), not "A"',
             },
         ),
     );

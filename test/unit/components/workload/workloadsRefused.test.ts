@@ -142,7 +142,7 @@ const refused: [string, { kind?: WorkloadKind } & Record<string, unknown>, strin
     [
         "no requests at all",
         { maxConcurrentRequests: 0 },
-        "maxConcurrentRequests: must be a whole number from 1 to 10000, not 0",
+        "maxConcurrentRequests: must be a whole number from 1 to 1000, not 0",
     ],
     ["an environment of numbers", { env: { N: 1 } }, "env.N: must be a text (put it in quotes), not 1"],
 ];

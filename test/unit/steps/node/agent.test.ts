@@ -92,20 +92,23 @@ describe("the agent's command line", () => {
             "--certificate-duration-seconds=86400",
             "--certificate-renewal-percent=50",
         ]);
-        const faults = (more: object) => agent.nodeInput.faults({ ...input, ...more }, "input");
+        const faults = (more: object) =>
+            agent.nodeInput({ ...input, ...more }, "input").map(({ path, message }) => `${path}: ${message}`);
         assert.deepEqual(faults({ certificateDurationSeconds: 600, certificateRenewalPercent: 95 }), []);
         assert.deepEqual(faults({ certificateDurationSeconds: 599, certificateRenewalPercent: 0 }), [
-            "input.certificateDurationSeconds: 599 does not fit; it must be a whole number from 600 to 31622400",
-            "input.certificateRenewalPercent: 0 does not fit; it must be a whole number from 1 to 95",
+            "input.certificateDurationSeconds: must be a whole number from 600 to 31622400, not 599",
+            "input.certificateRenewalPercent: must be a whole number from 1 to 95, not 0",
         ]);
     });
     it("names what is no host path", () => {
         const faults = (allowedHostPaths: unknown) =>
-            agent.nodeInput.faults({ ...input, allowedHostPaths }, "input");
+            agent
+                .nodeInput({ ...input, allowedHostPaths }, "input")
+                .map(({ path, message }) => `${path}: ${message}`);
         assert.deepEqual(faults(["/srv", "/"]), []);
         assert.deepEqual(faults(["srv", "/a,b"]), [
-            'input.allowedHostPaths[0]: "srv" does not fit; it must be an absolute path without a comma, such as /srv/data',
-            'input.allowedHostPaths[1]: "/a,b" does not fit; it must be an absolute path without a comma, such as /srv/data',
+            'input.allowedHostPaths[0]: must be an absolute path without a comma (for example "/srv/data"), not "srv"',
+            'input.allowedHostPaths[1]: must be an absolute path without a comma (for example "/srv/data"), not "/a,b"',
         ]);
     });
     it("comes with a minimal environment", () => {

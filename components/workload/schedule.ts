@@ -10,7 +10,10 @@ interface Field {
 const months = "jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec".split(",");
 const days = "sun,mon,tue,wed,thu,fri,sat".split(",");
 
-/** The five fields of a schedule, in their order, as the CronJob controller reads them. */
+/**
+ * The five fields of a schedule, in their order, as the CronJob controller reads them. The libraries for it read others: cron-parser
+ * takes four fields, six, 7 for Sunday and L, croner refuses 5/10 and @every. A test holds this to the API server.
+ */
 const fields: readonly Field[] = [
     { name: "minute", least: 0, most: 59 },
     { name: "hour", least: 0, most: 23 },
@@ -31,7 +34,9 @@ export function scheduleFault(text: string): string | undefined {
     if (given.length !== fields.length)
         return `it has ${given.length === 1 ? "1 field" : `${given.length} fields`}, not 5`;
     for (const [index, field] of fields.entries()) {
-        const wrong = given[index].split(",").find((part) => !isPart(part, field));
+        // Nothing between two commas is nothing, but a field of commas alone would never come.
+        const parts = given[index].split(",").filter((part) => part !== "");
+        const wrong = parts.length === 0 ? given[index] : parts.find((part) => !isPart(part, field));
         if (wrong !== undefined)
             return `its ${field.name} is from ${field.least} to ${field.most}, not ${JSON.stringify(wrong)}`;
     }

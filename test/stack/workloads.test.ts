@@ -1,7 +1,11 @@
 /** Workloads of every kind in one stack: they come up, roll out, and say what is wrong when they do not. */
 import assert from "node:assert/strict";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { StackUnderTest } from "./stackUnderTest";
+import { run } from "../../steps/lib/run";
+import { noSchedules, schedules } from "../unit/components/workload/schedules";
+import { root, StackUnderTest } from "./stackUnderTest";
 
 const NODE = "krustlet-workloads";
 
@@ -27,9 +31,19 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
     let stack: StackUnderTest;
     const workloads: Item[] = [
         { name: "each-node", kind: "DaemonSet", ...clock, limits: { memory: "64Mi", cpu: "100m" } },
+        { name: "idle", kind: "Deployment", replicas: 0, ...hello },
         { name: "nightly", kind: "CronJob", schedule: "0 3 * * *", ...hello },
         { name: "once", kind: "Job", ...hello },
-        { name: "pair", kind: "Deployment", replicas: 2, ...clock, allowedDomains: ["https://one.example"] },
+        {
+            ...{
+                name: "pair",
+                kind: "Deployment",
+                replicas: 2,
+                ...clock,
+                allowedDomains: ["https://one.example"],
+            },
+            ...{ labels: { tier: "front" }, annotations: { "example.com/owner": "team a" } },
+        },
         { name: "plain", ...clock, allowedDomains: ["https://one.example"] },
     ];
     const up = async (items: Item[]) => {
@@ -60,7 +74,18 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
             stdout + stderr,
             /CronJob default\/wasm-nightly-cronjob-\w+ has not run yet; see its schedule/,
         );
+        assert.match(
+            stdout + stderr,
+            /Deployment default\/wasm-idle-deployment-\w+ has no pods: its replicas are 0/,
+        );
         assert.match(stdout, /\nHello, World!\n/);
+        const labelled = JSON.parse(
+            await stack.kubectl("get", "deployments,pods", "--selector", "tier=front", "--output", "json"),
+        ) as Listed;
+        assert.deepEqual(
+            labelled.items.map(({ metadata }) => metadata.annotations?.["example.com/owner"]),
+            ["team a", "team a", "team a"],
+        );
         const found = (await pods()).map(({ metadata, spec, status }) => {
             return `${metadata.labels.app} ${spec.nodeName} ${status.phase}`;
         });
@@ -139,5 +164,75 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
     void it("of another's manifest need one line", async () => {
         const names = (await stack.kubectl("get", "runtimeclasses", "--output", "name")).trim();
         assert.equal(names, "runtimeclass.node.k8s.io/krustlet-wasi");
+    });
+
+    void it("have the schedules that the API server takes, and no others", async () => {
+        const file = path.join(stack.home, "schedules.json");
+        const tried = async (all: readonly string[]) => {
+            const items = all.map((schedule, index) => ({
+                ...{ apiVersion: "batch/v1", kind: "CronJob", metadata: { name: `s-${index}` } },
+                spec: {
+                    schedule,
+                    jobTemplate: {
+                        spec: {
+                            template: {
+                                spec: { restartPolicy: "Never", containers: [{ name: "c", image: "i" }] },
+                            },
+                        },
+                    },
+                },
+            }));
+            await fs.writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+            const argv = [
+                "kubectl",
+                "--kubeconfig",
+                stack.kubeconfig,
+                "create",
+                "--dry-run=server",
+                "-f",
+                file,
+            ];
+            const { stdout } = await run(argv, { allowFailure: true });
+            return all.filter((_, index) => stdout.includes(`cronjob.batch/s-${index} created`));
+        };
+        assert.deepEqual(await tried(schedules), schedules);
+        assert.deepEqual(await tried(noSchedules.map(([text]) => text)), []);
+    });
+
+    void it("and other components can be changed by transforms", async () => {
+        const { artifacts } = (await stack.outputs()) as { artifacts: Record<string, string> };
+        const folder = path.join(root, "test/stack/transforms");
+        const pulumi = (command: string) =>
+            stack.pulumi(`${command} --cwd ${folder} --stack transforms`, {
+                TRANSFORMS_KUBECONFIG: stack.kubeconfig,
+                TRANSFORMS_IMAGE: artifacts.once,
+            });
+        const must = async (command: string) => {
+            const { stdout, stderr, exitCode } = await pulumi(command);
+            assert.equal(exitCode, 0, stdout + stderr);
+            return stdout;
+        };
+        try {
+            await must("stack init");
+            await must("up --yes --skip-preview");
+            const outputs = JSON.parse(await must("stack output --json")) as {
+                container: string;
+                pod: string;
+            };
+            assert.equal(outputs.container, "krustlet-transforms");
+            const label =
+                '{{index .Config.Labels "example.com/team"}} {{index .Config.Labels "krustlet-stack.owner"}}';
+            const { stdout } = await run(["docker", "inspect", "--format", label, outputs.container]);
+            assert.equal(stdout, "a krustlet-transforms/transforms\n");
+            const pod = JSON.parse(
+                await stack.kubectl("get", "pod", outputs.pod, "--output", "json"),
+            ) as Listed["items"][0];
+            assert.equal(pod.metadata.annotations?.["example.com/team"], "a");
+        } finally {
+            await must("destroy --yes --skip-preview");
+            await pulumi("stack rm --yes");
+            await fs.rm(path.join(folder, "Pulumi.transforms.yaml"), { force: true });
+        }
+        assert.deepEqual(await podsOf("transformed"), []);
     });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { originFault } from "../../../../components/workload/origin";
+import { noSchedules, schedules } from "./schedules";
 import { scheduleFault, timeZone } from "../../../../components/workload/schedule";
 
 /** As the node's own table has them. */
@@ -75,33 +76,6 @@ describe("origins", () => {
         });
 });
 
-const schedules = [
-    "* * * * *",
-    "*/5 * * * *",
-    "0,30 8-18/2 1 JAN-MAR mon-fri",
-    "59 23 31 12 6",
-    "0 0 ? * *",
-    "5/10 * * * *",
-    "@hourly",
-    "@every 1h30m",
-];
-const noSchedules: [string, string][] = [
-    ["", "it has 1 field, not 5"],
-    ["* * * *", "it has 4 fields, not 5"],
-    ["0 * * * * *", "it has 6 fields, not 5"],
-    ["60 * * * *", 'its minute is from 0 to 59, not "60"'],
-    ["* 24 * * *", 'its hour is from 0 to 23, not "24"'],
-    ["* * 0 * *", 'its day of the month is from 1 to 31, not "0"'],
-    ["* * * 13 *", 'its month is from 1 to 12, not "13"'],
-    ["* * * * 7", 'its day of the week is from 0 to 6, not "7"'],
-    ["*/0 * * * *", 'its minute is from 0 to 59, not "*/0"'],
-    ["5-1 * * * *", 'its minute is from 0 to 59, not "5-1"'],
-    ["1, * * * *", 'its minute is from 0 to 59, not ""'],
-    ["* * * * someday", 'its day of the week is from 0 to 6, not "someday"'],
-    ["@often", "there are @hourly, @daily, @weekly, @monthly, @yearly and @every 1h30m"],
-    ["TZ=UTC * * * * *", "the time zone has an argument of its own, timeZone"],
-];
-
 describe("schedules", () => {
     for (const text of schedules)
         it(`${text} is one`, () => {
@@ -111,6 +85,10 @@ describe("schedules", () => {
         it(`${JSON.stringify(text)} is none`, () => {
             assert.equal(scheduleFault(text), fault);
         });
+});
+
+it("a schedule of commas, which the API server takes, would never come", () => {
+    assert.equal(scheduleFault(", * * * *"), 'its minute is from 0 to 59, not ","');
 });
 
 describe("time zones", () => {

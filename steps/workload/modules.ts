@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { open, readdir, readFile, readlink } from "node:fs/promises";
+import { existsSync, type Stats } from "node:fs";
+import { open, readdir, readFile, readlink, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { DescribeModuleInput, DescribeModuleOutput } from "../contract";
 import { isErrno, StepError } from "../lib/errors";
 import { expandHome, sha256OfFile } from "../lib/files";
 import { object, optional, text } from "../lib/schema";
+import { targetOf } from "./target";
+import { parseToml, tableAt, type TomlTable } from "./toml";
 
 /** Input of describeModule, and of each module in preflight. */
 export const describeModuleInput = object<DescribeModuleInput>({
@@ -54,6 +56,9 @@ export function moduleFault(head: Buffer): string | undefined {
 
 async function firstBytes(file: string): Promise<Buffer> {
     try {
+        const found = await stat(file);
+        if (!found.isFile() && !found.isDirectory())
+            throw new StepError(`WasmArtifact.file: ${file} is ${kindOf(found)}; it must be a .wasm file`);
         const handle = await open(file);
         try {
             const { buffer, bytesRead } = await handle.read(Buffer.alloc(8), 0, 8, 0);
@@ -97,7 +102,7 @@ export async function hashOfSources(folder: string): Promise<string> {
             if (!folders.includes(dependency)) folders.push(dependency);
     }
 
-    const hash = createHash("sha256");
+    const hash = createHash("sha256").update(`${targetOf(folder)}\n`);
     const named = [...files].map((file) => ({ file, name: relative(folder, file) }));
     for (const { file, name } of named.sort((a, b) => (a.name < b.name ? -1 : 1))) {
         hash.update(`${name}\0${await contentHash(file)}\n`);
@@ -107,8 +112,8 @@ export async function hashOfSources(folder: string): Promise<string> {
 
 /** Folders of the path dependencies that the manifest in a folder names. */
 async function dependencyFolders(folder: string): Promise<string[]> {
-    const manifest = await readFile(join(folder, "Cargo.toml"), "utf8");
-    return pathDependencies(manifest)
+    const file = join(folder, "Cargo.toml");
+    return pathDependencies(await readFile(file, "utf8"), file)
         .map((path) => resolve(folder, path))
         .filter((path) => existsSync(join(path, "Cargo.toml")));
 }
@@ -117,36 +122,59 @@ async function contentHash(file: string): Promise<string> {
     try {
         return await sha256OfFile(file);
     } catch (error) {
-        // A link that leads to a folder or nowhere: where it points is what there is to know of it.
-        if (isErrno(error, "EISDIR") || isErrno(error, "ENOENT")) return `-> ${await readlink(file)}`;
+        // A link that leads nowhere: where it points is what there is to know of it.
+        if (isErrno(error, "ENOENT")) return `-> ${await readlink(file)}`;
         throw error;
     }
 }
 
-/** Files below a folder, without what cargo and git keep there for themselves. */
-async function filesIn(folder: string): Promise<string[]> {
-    const entries = await readdir(folder, { withFileTypes: true });
+/**
+ * Files below a folder, without what cargo and git keep there for themselves. Links are followed as cargo follows them; `above` are
+ * the real paths of the folders around this one, which a link may lead back to. What is neither file nor folder is refused: whoever
+ * reads a pipe waits for ever.
+ */
+async function filesIn(folder: string, above: string[] = []): Promise<string[]> {
+    const real = await realpath(folder);
+    if (above.includes(real)) return [];
+    const entries = await readdir(folder);
     // Cargo and other tools mark their output with this file: https://bford.info/cachedir/
-    if (entries.some(({ name }) => name === "CACHEDIR.TAG")) return [];
+    if (entries.includes("CACHEDIR.TAG")) return [];
     const below = await Promise.all(
-        entries.map(async (entry) => {
-            const path = join(folder, entry.name);
-            if (!entry.isDirectory()) return [path];
-            return entry.name === ".git" ? [] : filesIn(path);
+        entries.map(async (name) => {
+            const path = join(folder, name);
+            const found = await stat(path).catch(() => undefined);
+            if (found === undefined || found.isFile()) return [path];
+            if (found.isDirectory()) return name === ".git" ? [] : filesIn(path, [...above, real]);
+            throw new StepError(
+                `WasmArtifact.source: ${path} is ${kindOf(found)}, and only files and folders can be built from; move it out of the project`,
+            );
         }),
     );
     return below.flat();
 }
 
-/** Folders of the path dependencies in the text of a Cargo.toml. */
-export function pathDependencies(manifest: string): string[] {
-    let section = "";
-    return manifest.split("\n").flatMap((line) => {
-        section = /^\s*\[+\s*([^\]]+?)\s*\]+/.exec(line)?.[1] ?? section;
-        if (!/(^|\.)(build-)?dependencies(\.|$)|^patch\./.test(section)) return [];
-        const path = /^[^#]*\bpath\s*=\s*(?:"([^"]*)"|'([^']*)')/.exec(line);
-        return path ? [path[1] ?? path[2]] : [];
-    });
+/** What a thing is that is neither file nor folder. */
+function kindOf(found: Stats): string {
+    if (found.isFIFO()) return "a named pipe (FIFO)";
+    return found.isSocket() ? "a socket" : "a device";
+}
+
+/** Folders of the path dependencies in the text of a Cargo.toml: of the build, for any target, and what a workspace lends. */
+export function pathDependencies(manifest: string, file = "Cargo.toml"): string[] {
+    const whole = parseToml(manifest, file);
+    const of = (table: TomlTable, keys: string[]) => keys.map((key) => tableAt(table, key));
+    const below = (table: TomlTable) => of(table, Object.keys(table));
+    const kinds = ["dependencies", "build-dependencies"];
+    const tables = [
+        ...of(whole, kinds),
+        ...below(tableAt(whole, "target")).flatMap((target) => of(target, kinds)),
+        tableAt(tableAt(whole, "workspace"), "dependencies"),
+        ...below(tableAt(whole, "patch")),
+    ];
+    return tables
+        .flatMap(below)
+        .map(({ path }) => path)
+        .filter((path) => typeof path === "string");
 }
 
 /** Files above a project that its build reads too: the workspace's manifest and lock, toolchain and cargo settings. */

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { StepError } from "../lib/errors";
+import { parseToml, tableAt } from "./toml";
 
 /** The targets of programs that a Wasm node runs: modules of WASI preview 1, components of WASI 0.2. */
 export const WASI_TARGETS = ["wasm32-wasip1", "wasm32-wasip2"] as const;
@@ -13,29 +14,35 @@ const isWasi = (target: string): target is WasiTarget => (WASI_TARGETS as readon
 /** Cargo reads them in this order, and the older name first where both are there. */
 const NAMES = [".cargo/config", ".cargo/config.toml"];
 
-/** The target that the project in a folder is built for; wasm32-wasip1 where it says nothing. */
-export function targetOf(folder: string): WasiTarget {
+/**
+ * The target that the project in a folder is built for; wasm32-wasip1 where nothing says it. As with cargo, `CARGO_BUILD_TARGET`
+ * comes before its settings.
+ */
+export function targetOf(folder: string, environment: NodeJS.ProcessEnv = process.env): WasiTarget {
+    const set = environment.CARGO_BUILD_TARGET;
+    if (set) return wasiTarget([set], "the environment says CARGO_BUILD_TARGET");
     for (const file of configFiles(folder)) {
-        const target = targetIn(readFileSync(file, "utf8"));
-        if (target === undefined) continue;
-        if (isWasi(target)) return target;
-        throw new StepError(
-            `WasmArtifact.source: ${file} says build.target = ${JSON.stringify(target)}; a Wasm node runs ${WASI_TARGETS.join(" and ")}`,
-        );
+        const targets = targetsIn(readFileSync(file, "utf8"), file);
+        if (targets !== undefined) return wasiTarget(targets, `${file} says build.target`);
     }
     return "wasm32-wasip1";
 }
 
-/** `build.target` in the text of a .cargo/config.toml, if it is there as one string. */
-export function targetIn(config: string): string | undefined {
-    let section = "";
-    for (const line of config.split("\n")) {
-        section = /^\s*\[+\s*([^\]]+?)\s*\]+/.exec(line)?.[1] ?? section;
-        const key = section === "build" ? "target" : section === "" ? "build\\s*\\.\\s*target" : undefined;
-        const found = key && new RegExp(`^\\s*${key}\\s*=\\s*\\[?\\s*(?:"([^"]*)"|'([^']*)')`).exec(line);
-        if (found) return found[1] ?? found[2];
-    }
-    return undefined;
+function wasiTarget(targets: string[], where: string): WasiTarget {
+    const [target] = targets;
+    if (targets.length === 1 && isWasi(target)) return target;
+    const given = JSON.stringify(targets.length === 1 ? target : targets);
+    throw new StepError(
+        `WasmArtifact.source: ${where} = ${given}; a Wasm node runs ${WASI_TARGETS.join(" and ")}, and one of them is built`,
+    );
+}
+
+/** `build.target` in the text of a .cargo/config.toml, which may be one or several; undefined: it says nothing. */
+export function targetsIn(config: string, file = ".cargo/config.toml"): string[] | undefined {
+    const { target } = tableAt(parseToml(config, file), "build");
+    if (target === undefined) return undefined;
+    const targets: unknown[] = Array.isArray(target) ? target : [target];
+    return targets.length === 0 ? undefined : targets.map(String);
 }
 
 /** The cargo settings that hold for a folder, those that win first. What lies above the repository is the machine's, not the project's. */

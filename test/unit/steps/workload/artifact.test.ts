@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
 import { buildFailed, modulesIn, targetFolder, withoutHome } from "../../../../steps/workload/buildModule";
 import * as modules from "../../../../steps/workload/modules";
 import { RunError } from "../../../../steps/lib/run";
-import { targetIn, targetOf } from "../../../../steps/workload/target";
+import { targetOf, targetsIn } from "../../../../steps/workload/target";
 import { outputOf } from "../../../../steps/workload/pushArtifact";
 
 const folder = mkdtempSync(join(tmpdir(), "krustlet-stack-test-"));
@@ -125,6 +126,37 @@ describe("the hash of sources", () => {
         write({ "l/shared/lib/src/lib.rs": "2" });
         assert.notEqual(await hash("l/a"), before);
     });
+    it("changes with what a linked folder holds, and ends where links lead in a circle", async () => {
+        write({ ...project("k/a"), "k/lib/Cargo.toml": "", "k/shared/deep/part.rs": "1" });
+        rmSync(join(folder, "k/a/src"), { recursive: true });
+        write({ "k/shared/main.rs": "fn main() {}" });
+        symlinkSync("../shared", join(folder, "k/a/src"));
+        symlinkSync("..", join(folder, "k/shared/deep/up"));
+        symlinkSync("nowhere", join(folder, "k/a/dangling"));
+        const before = await hash("k/a");
+        write({ "k/shared/deep/part.rs": "2" });
+        const after = await hash("k/a");
+        assert.notEqual(after, before);
+        rmSync(join(folder, "k/a/dangling"));
+        symlinkSync("elsewhere", join(folder, "k/a/dangling"));
+        assert.notEqual(await hash("k/a"), after);
+    });
+    it("names what is neither file nor folder, and does not wait for it", async () => {
+        write({ ...project("f/a"), "f/lib/Cargo.toml": "" });
+        const pipe = join(folder, "f/a/src/pipe");
+        execFileSync("mkfifo", [pipe]);
+        const message =
+            /pipe is a named pipe \(FIFO\), and only files and folders can be built from; move it out/;
+        await assert.rejects(hash("f/a"), message);
+        await assert.rejects(
+            modules.describe({ file: pipe }),
+            /pipe is a named pipe \(FIFO\); it must be a \.wasm file/,
+        );
+        rmSync(pipe);
+        execFileSync("mkfifo", [join(folder, "f/pipe")]);
+        symlinkSync("../../pipe", pipe);
+        await assert.rejects(hash("f/a"), message);
+    });
     it("reads path dependencies of every table", () => {
         const manifest = [
             '[package]\nname = "x"',
@@ -135,9 +167,18 @@ describe("the hash of sources", () => {
             "[target.'cfg(unix)'.dependencies]\nd = { path = \"../d\" }",
             '[build-dependencies]\ne = { path = "../e" }',
             '[dev-dependencies]\nf = { path = "../f" }',
+            'note = """\n[dependencies]\nno = { path = "../no" }\n"""',
+            "[dependencies.h]\nversion = \"1\"\n\"path\" = '''../h''' # mine",
             '[patch.crates-io]\ng = { path = "../g" }',
         ].join("\n");
-        assert.deepEqual(modules.pathDependencies(manifest), ["../a", "../c", "../d", "../e", "../g"]);
+        assert.deepEqual(modules.pathDependencies(manifest), [
+            "../a",
+            "../c",
+            "../h",
+            "../e",
+            "../d",
+            "../g",
+        ]);
     });
 });
 
@@ -173,18 +214,43 @@ describe("a build", () => {
         );
         rmSync(join(folder, ".cargo"), { recursive: true });
     });
-    const settings: [string, string | undefined][] = [
-        ['[build]\ntarget = "a"', "a"],
-        ["[build]\njobs = 1\n  target='a' # c", "a"],
-        ['build.target = "a"', "a"],
-        ['[build]\ntarget = ["a"]', "a"],
+    it("is for what the environment tells cargo, before any settings", () => {
+        write({ "env/.git/HEAD": "", "env/.cargo/config.toml": '[build]\ntarget = "wasm32-wasip1"\n' });
+        const target = (set: string) => targetOf(join(folder, "env"), { CARGO_BUILD_TARGET: set });
+        assert.equal(target("wasm32-wasip2"), "wasm32-wasip2");
+        assert.equal(target(""), "wasm32-wasip1");
+        assert.throws(
+            () => target("riscv"),
+            /the environment says CARGO_BUILD_TARGET = "riscv"; a Wasm node runs/,
+        );
+    });
+    it("is for one target", () => {
+        write({ "two/.cargo/config.toml": '[build]\ntarget = [\n "wasm32-wasip1",\n "wasm32-wasip2" ]\n' });
+        assert.throws(
+            () => targetOf(join(folder, "two"), {}),
+            /says build\.target = \["wasm32-wasip1","wasm32-wasip2"\]; a Wasm node runs .*, and one of them is built/,
+        );
+        write({ "two/.cargo/config.toml": "[build\n" });
+        assert.throws(
+            () => targetOf(join(folder, "two"), {}),
+            /config\.toml cannot be read as TOML \(line 1\)/,
+        );
+    });
+    const settings: [string, string[] | undefined][] = [
+        ['[build]\ntarget = "a"', ["a"]],
+        ["[build]\njobs = 1\n  target='a' # c", ["a"]],
+        ['build.target = "a"', ["a"]],
+        ['[build]\ntarget = ["a"]', ["a"]],
+        ['[build]\ntarget = [\n  "a", # one\n]', ["a"]],
+        ['build = { "target" = "a" }', ["a"]],
+        ['[env]\nX = """\n[build]\ntarget = "a"\n"""', undefined],
         ['[build]\ntarget-dir = "a"', undefined],
         ['[target.a]\ntarget = "a"', undefined],
         ['[build]\n# target = "a"', undefined],
         ["", undefined],
     ];
     for (const [text, target] of settings) {
-        it(`reads ${JSON.stringify(text)}`, () => assert.equal(targetIn(text), target));
+        it(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(targetsIn(text), target));
     }
     it("leaves no name of the user's home in the module", () => {
         assert.equal(

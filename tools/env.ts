@@ -1,7 +1,7 @@
 // npm run -s env: prints what to `eval` so that plain pulumi and kubectl work on the stack.
 import { filesOf, main, readOptions } from "./cli";
 import { forcedSource } from "./toolchain/decide";
-import { engineEnv, toolDirs, toolsAlready, userEnv } from "./toolchain/environment";
+import { engineEnv, environmentNotice, toolDirs, toolsAlready, userEnv } from "./toolchain/environment";
 import { readOptional } from "../steps/lib/files";
 import { exists, homeOf } from "./stack/home";
 import { inspect } from "./toolchain/inspect";
@@ -33,6 +33,8 @@ async function env(): Promise<number> {
         ...userEnv(state === undefined ? undefined : kubeconfigFileIn(state)),
     };
     const dirs = toolDirs(tools, agent?.cached ? agent.dir : undefined);
+    // Not on standard output, which the shell evaluates.
+    process.stderr.write(environmentNotice(home));
     process.stdout.write(exportLines(variables) + pathLine(dirs));
     return 0;
 }

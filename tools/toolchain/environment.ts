@@ -67,3 +67,12 @@ export function toolEnv(
 export function userEnv(kubeconfigFile: string | undefined): Record<string, string> {
     return kubeconfigFile === undefined ? {} : { KUBECONFIG: kubeconfigFile };
 }
+
+/** What `npm run env` tells the user: plain `pulumi` in that shell is not the user's own any more. */
+export function environmentNotice(home: Home): string {
+    return [
+        `In this shell Pulumi now has the backend, home and passphrase of ${home.dir}: your other stacks and your login are not seen in it.`,
+        "To leave it, close the shell, or open one for it first: `bash`, then the same line, then `exit`.",
+        "",
+    ].join("\n");
+}

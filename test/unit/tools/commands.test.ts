@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { cargoProgress } from "../../../tools/sources/agent";
 import { ROOT } from "../../../common/root";
 import { readOptions } from "../../../tools/cli";
-import { toolEnv } from "../../../tools/toolchain/environment";
+import { environmentNotice, toolEnv } from "../../../tools/toolchain/environment";
 import { homeOf, stackFiles } from "../../../tools/stack/home";
 import { cached, isCached } from "../../../common/cache";
 import { prependPath } from "../../../common/find";
@@ -91,6 +91,11 @@ describe("npm run env", () => {
         assert.equal(env.PATH, "/cache/krustlet:/cache/pulumi:/cache/kubectl:/usr/bin:/bin");
         assert.equal(env.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION, "true");
         assert.equal(prependPath(["/x", "/x"], "/y::/x"), "/x:/y");
+    });
+    it("tells that the shell's Pulumi is another one, and how to leave it", () => {
+        const notice = environmentNotice(homeOf({ KRUSTLET_STACK_HOME: "/home/x" }));
+        assert.match(notice, /^In this shell Pulumi now has the backend, home and passphrase of \/home\/x: /);
+        assert.match(notice, /To leave it, close the shell.*\n$/);
     });
     it("leaves the engine free to fetch plugins where nothing is air-gapped", () => {
         const env = toolEnv(

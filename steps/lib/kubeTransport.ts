@@ -1,12 +1,11 @@
 // One exchange with the API server over HTTPS: connections that are kept, a deadline for everything, errors by their kind.
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
 import { rootCertificates } from "node:tls";
 import { StepError } from "./errors";
 import type { ApiAccess } from "./kubeAccess";
-import { isLoopbackHost, proxyOf, TunnelAgent } from "./proxy";
+import { hostAuthorities, isLoopbackHost, proxyOf, TunnelAgent } from "./proxy";
 
 /** An answer of the API server other than success, or none at all. */
 export class KubeError extends StepError {
@@ -136,7 +135,7 @@ export class Transport {
                 keepAlive: true,
                 // An API server ends connections that are idle for minutes; ours ends first.
                 timeout: 60_000,
-                ca: insecure ? undefined : (authorityPem ?? hostAuthorities()),
+                ca: insecure ? undefined : (authorityPem ?? [...rootCertificates, ...hostAuthorities()]),
                 cert: certificatePem,
                 key: keyPem,
                 servername: serverName,
@@ -155,17 +154,6 @@ class StaleConnection extends Error {}
 
 function isReset(error: Error): boolean {
     return ["ECONNRESET", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "");
-}
-
-/** Authorities that this host trusts: those of Node.js, and those of `SSL_CERT_FILE`. */
-function hostAuthorities(): string[] | undefined {
-    const file = process.env.SSL_CERT_FILE;
-    if (!file) return undefined;
-    try {
-        return [...rootCertificates, readFileSync(file, "utf8")];
-    } catch (error) {
-        throw new StepError(`SSL_CERT_FILE: ${(error as Error).message}`);
-    }
 }
 
 /** All that an answer says. */

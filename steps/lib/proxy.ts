@@ -1,4 +1,5 @@
 // Through which HTTP proxy a URL is reached, as Go's and Docker's clients decide it, and how.
+import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
 import { BlockList, isIP } from "node:net";
@@ -20,6 +21,23 @@ export function proxyOf(url: URL, environment: NodeJS.ProcessEnv = process.env):
     const proxy = set(url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY");
     if (proxy === undefined || isLoopbackHost(url.hostname)) return undefined;
     return isExcepted(url, set("NO_PROXY") ?? "") ? undefined : proxyUrl(proxy);
+}
+
+/** `NO_PROXY` for a program that is started, with this machine in it: not every client excepts that by itself. */
+export function exceptingLoopback(environment: NodeJS.ProcessEnv = process.env): { NO_PROXY: string } {
+    const set = environment.NO_PROXY || environment.no_proxy;
+    return { NO_PROXY: [...(set ? [set] : []), "localhost", "127.0.0.0/8", "::1"].join(",") };
+}
+
+/** The authorities that a program here trusts beside Node.js' own: those in `SSL_CERT_FILE`. Throws what is wrong with that. */
+export function hostAuthorities(environment: NodeJS.ProcessEnv = process.env): string[] {
+    const file = environment.SSL_CERT_FILE;
+    if (!file) return [];
+    try {
+        return [readFileSync(file, "utf8")];
+    } catch (error) {
+        throw new Error(`SSL_CERT_FILE: ${(error as Error).message}`, { cause: error });
+    }
 }
 
 /** The proxy at an address; an error that does not repeat it, for it may hold a password. */

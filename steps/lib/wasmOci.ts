@@ -7,6 +7,7 @@ import { isMissing, StepError } from "./errors";
 import { expandHome } from "./files";
 import { noDockerConfig } from "../registry/logins";
 import { needProgram } from "./programs";
+import { exceptingLoopback } from "./proxy";
 import { run, RunError } from "./run";
 import { optional, registries, text, type Fields } from "./schema";
 import { progress } from "./step";
@@ -51,7 +52,11 @@ export async function wasmOci(
         const program = await needProgram("wasm-oci", "WasmArtifact");
         const argv = [program, ...command, "--json", ...accessOptions(access)];
         try {
-            const { stdout } = await run(argv, { env, timeoutSeconds: 300, onLine: progress });
+            const { stdout } = await run(argv, {
+                env: { ...env, ...exceptingLoopback() },
+                timeoutSeconds: 300,
+                onLine: progress,
+            });
             return JSON.parse(stdout) as Record<string, unknown>;
         } catch (error) {
             if (isMissing(error) || !(error instanceof RunError)) throw error;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { NodeInput } from "../contract";
 import { endDaemons, logOf, readRecordOf, writeRecordTo, type DaemonRecord } from "./daemon";
 import { StepError } from "../lib/errors";
@@ -109,13 +109,22 @@ export function agentArgv(program: string, input: NodeInput): string[] {
     ];
 }
 
-/** The agent's environment: nothing of the caller's that could change what it does or leak into its log. */
+/** Files and folders by which registries are known, and their logins: as those know them that push to the same registries. */
+const registryPaths = ["DOCKER_CONFIG", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/** The agent's environment: nothing else of the caller's that could change what it does or leak into its log. */
 export function agentEnvironment(
     { stateDir }: { stateDir: string },
     callers: NodeJS.ProcessEnv,
 ): Record<string, string> {
     return {
         ...keptOf(callers, "PATH", "HOME", "RUST_LOG"),
+        // It has another working directory.
+        ...Object.fromEntries(
+            Object.entries(keptOf(callers, ...registryPaths))
+                .filter(([, path]) => path !== "")
+                .map(([name, path]) => [name, resolve(path)]),
+        ),
         KUBECONFIG: agentFiles(stateDir).kubeconfigFile,
     };
 }

@@ -3,6 +3,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { rootCertificates } from "node:tls";
 import { expandHome } from "../lib/files";
+import { hostAuthorities, proxyOf, TunnelAgent } from "../lib/proxy";
 
 /** What a registry answered at `/v2/`; `serves` when it is one, asking for a login or not. */
 export interface RegistryAnswer {
@@ -28,23 +29,58 @@ export interface RegistryQuestion {
     trustedCaFile?: string;
 }
 
+/** How a URL is got at: with the authorities that are trusted, and through the environment's proxy, as the push and the node do. */
+function waysTo(url: URL, trustedCaFile: string | undefined): https.RequestOptions {
+    const proxy = proxyOf(url);
+    const target = {
+        protocol: url.protocol,
+        host: url.hostname.replace(/^\[|\]$/g, ""),
+        port: url.port,
+        path: url.pathname,
+    };
+    if (url.protocol === "https:") {
+        const own = trustedCaFile === undefined ? [] : [pemIn(trustedCaFile)];
+        const ca = [...rootCertificates, ...hostAuthorities(), ...own];
+        return { ...target, ca, agent: proxy === undefined ? false : new TunnelAgent(proxy, { ca }) };
+    }
+    if (proxy === undefined) return { ...target, agent: false };
+    // In plain HTTP a proxy is asked for the whole URL.
+    const { hostname, port, protocol, username, password } = proxy;
+    const auth =
+        username === "" ? undefined : `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    const headers = {
+        host: url.host,
+        ...(auth === undefined
+            ? {}
+            : { "proxy-authorization": `Basic ${Buffer.from(auth).toString("base64")}` }),
+    };
+    return { protocol, host: hostname, port, path: url.href, headers, agent: false };
+}
+
+function pemIn(trustedCaFile: string): string {
+    try {
+        return readFileSync(expandHome(trustedCaFile), "utf8");
+    } catch (error) {
+        throw new Error(`trustedCaFile: ${(error as Error).message}`, { cause: error });
+    }
+}
+
 /** Asks a registry for its API version (OCI distribution specification, "Determining Support"). Never throws. */
 export function askRegistry(
     registry: string,
     { plainHttp, trustedCaFile }: RegistryQuestion,
     timeoutSeconds: number,
 ): Promise<RegistryAnswer> {
-    const url = `${plainHttp ? "http" : "https"}://${hostOf(registry)}/v2/`;
-    const options: https.RequestOptions = { agent: false, timeout: timeoutSeconds * 1000 };
-    if (trustedCaFile !== undefined && !plainHttp) {
-        try {
-            options.ca = [...rootCertificates, readFileSync(expandHome(trustedCaFile), "utf8")];
-        } catch (error) {
-            return Promise.resolve({ serves: false, what: `trustedCaFile: ${(error as Error).message}` });
-        }
+    const url = new URL(`${plainHttp ? "http" : "https"}://${hostOf(registry)}/v2/`);
+    let options: https.RequestOptions;
+    try {
+        options = { ...waysTo(url, trustedCaFile), timeout: timeoutSeconds * 1000 };
+    } catch (error) {
+        return Promise.resolve({ serves: false, what: (error as Error).message });
     }
     return new Promise((resolve) => {
-        const request = (plainHttp ? http : https).get(url, options, (response) => {
+        const client = options.protocol === "http:" ? http : https;
+        const request = client.get(options, (response) => {
             response.resume();
             const { statusCode } = response;
             resolve({

@@ -126,6 +126,12 @@ describe("the agent's command line", () => {
             RUST_LOG: "debug",
             KUBECONFIG: "/state/kubeconfig",
         });
+        const known = { DOCKER_CONFIG: "docker", SSL_CERT_FILE: "/ca.pem", SSL_CERT_DIR: "" };
+        assert.deepEqual(agent.agentEnvironment(input, known), {
+            DOCKER_CONFIG: `${process.cwd()}/docker`,
+            SSL_CERT_FILE: "/ca.pem",
+            KUBECONFIG: "/state/kubeconfig",
+        });
         assert.deepEqual(agent.agentEnvironment(input, {}), { KUBECONFIG: "/state/kubeconfig" });
     });
 });

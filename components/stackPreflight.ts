@@ -19,6 +19,7 @@ export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentReso
     const remote = address && { address: hostOf(address), plainHttp: plainHttp ?? false, trustedCaFile };
     const nodes = stackNodes(args).map((node) => ({
         name: node.name,
+        ip: node.ip,
         port: node.port ?? NODE_PORT,
         stateDir: node.stateDir ?? defaultStateDir(node.name),
         program: node.program ?? NODE_PROGRAM,

@@ -1,14 +1,14 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { WorkloadKind } from "../steps/workload/contract";
 import { kindClusterProblems, kindClusterRules, type KindClusterArgs } from "./cluster/kindCluster";
-import { NODE_NAME, NODE_PORT } from "./defaults";
+import { CLUSTER_NAME, NODE_NAME, NODE_PORT } from "./defaults";
+import { nodeSettingsRules, type NodeSettings } from "./node/nodeSettings";
 import type { LocalRegistryArgs } from "./registry/localRegistry";
 import * as rules from "./rules";
 import {
     argsProblems,
     boolean,
     didYouMean,
-    integer,
     list,
     object,
     required,
@@ -65,33 +65,11 @@ export interface WasmStackRegistryArgs extends LocalRegistryArgs {
     pullSecret?: boolean;
 }
 
-export interface WasmStackNodeArgs {
+export interface WasmStackNodeArgs extends NodeSettings {
     /** Name of the node. Default: `krustlet`. */
     name?: string;
     /** IPv4 address of this host that the node announces and listens on. Default: the cluster's gateway address. */
     ip?: pulumi.Input<string>;
-    /** Port of the node's API. Default: 3000. */
-    port?: pulumi.Input<number>;
-    /** Most pods that the node takes. Default: 110. */
-    maxPods?: pulumi.Input<number>;
-    /** Labels of the node, beside Krustlet's own. Default: none. Example: `{ "example.com/zone": "desk" }`. */
-    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-    /** Folders of this host below which pods may mount `hostPath` volumes. Default: none. Example: `["/srv/data"]`. */
-    allowedHostPaths?: pulumi.Input<pulumi.Input<string>[]>;
-    /** Folder for all that the node leaves on this host. Default: see KrustletNodeArgs. */
-    stateDir?: pulumi.Input<string>;
-    /** The agent: a name on PATH or a path. Default: `krustlet-wasi`. */
-    program?: pulumi.Input<string>;
-    /** Life that the node asks for in its two certificates, in seconds, from 600 to 31622400. Default: the signer's, a year. */
-    certificateDurationSeconds?: pulumi.Input<number>;
-    /** Share of a certificate's life after which the node renews it, in percent, from 1 to 95. Default: 80. */
-    certificateRenewalPercent?: pulumi.Input<number>;
-    /**
-     * PEM file of certificate authorities that the node trusts beside this host's own, for registries and for the HTTP requests of
-     * programs. `~` is the home folder. Default: the registry's `trustedCaFile`, if there is one; a file that is given here must
-     * hold that authority too. Example: `/etc/ssl/team-ca.pem`.
-     */
-    trustedCaFile?: pulumi.Input<string>;
 }
 
 export interface WasmStackWorkloadArgs extends WasmAnyProgramArgs {
@@ -118,18 +96,11 @@ export interface WasmStackWorkloadArgs extends WasmAnyProgramArgs {
     node?: string;
 }
 
-const nodeRules: Rules<WasmStackNodeArgs> = {
+/** A rule for each argument of a node. */
+export const nodeRules: Rules<WasmStackNodeArgs> = {
     name: rules.nodeName,
     ip: rules.ipv4,
-    port: rules.port,
-    maxPods: integer(1, 1000),
-    labels: rules.labels,
-    allowedHostPaths: rules.hostPaths,
-    stateDir: text,
-    program: text,
-    certificateDurationSeconds: rules.certificateSeconds,
-    certificateRenewalPercent: integer(1, 95),
-    trustedCaFile: text,
+    ...nodeSettingsRules,
 };
 
 /** Looks at a workload by the rules of its kind. */
@@ -149,6 +120,9 @@ const workloadRules = (kind: WorkloadKind | undefined): Rules<WasmStackWorkloadA
     kind: workloadKind,
     ...rulesOf(kind),
 });
+
+/** A rule for each argument of a workload of any kind. */
+export const workloadRulesOfAll = workloadRules(undefined);
 
 const stackRules: Rules<WasmStackArgs> = {
     cluster: object(kindClusterRules),
@@ -177,7 +151,7 @@ export function wasmStackProblems(args: WasmStackArgs): Problem[] {
         ...wrong,
         ...kindClusterProblems(Object(args.cluster) as KindClusterArgs, "cluster."),
         ...registryProblems(args.registry),
-        ...nodeProblems(nodes),
+        ...nodeProblems(nodes, Object(args.cluster) as KindClusterArgs),
         ...workloadsProblems(workloads, nodes),
     ];
 }
@@ -205,7 +179,7 @@ function registryProblems(registry: WasmStackRegistryArgs | undefined): Problem[
         }));
 }
 
-function nodeProblems(nodes: WasmStackNodeArgs[]): Problem[] {
+function nodeProblems(nodes: WasmStackNodeArgs[], cluster: KindClusterArgs): Problem[] {
     const names = nodes.map((node) => node.name ?? NODE_NAME);
     const sockets = nodes.map((node) => {
         const port = node.port ?? NODE_PORT;
@@ -223,7 +197,24 @@ function nodeProblems(nodes: WasmStackNodeArgs[]): Problem[] {
             },
         ];
     });
-    return [...rules.duplicates((i) => `nodes[${i}].name`, names, "give each node its own"), ...ports];
+    const kinds = names.flatMap((name, index) => {
+        const problem = kindsOwn(name, cluster.name ?? CLUSTER_NAME);
+        return problem === undefined ? [] : [{ path: `nodes[${index}].name`, message: problem }];
+    });
+    return [
+        ...rules.duplicates((i) => `nodes[${i}].name`, names, "give each node its own"),
+        ...kinds,
+        ...ports,
+    ];
+}
+
+/** kind gives its own nodes these names. Two agents of one name would be one Node, now the one and now the other. */
+function kindsOwn(name: unknown, cluster: unknown): string | undefined {
+    if (typeof name !== "string" || typeof cluster !== "string") return undefined;
+    if (!name.startsWith(`${cluster}-`)) return undefined;
+    return /^(control-plane|worker)\d*$/.test(name.slice(cluster.length + 1))
+        ? `is ${JSON.stringify(name)}, which is kind's for a node of cluster "${cluster}"; choose another name`
+        : undefined;
 }
 
 /** The nodes that a workload may come to run on. */

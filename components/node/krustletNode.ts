@@ -6,11 +6,12 @@ import { defaultStateDir, owner } from "../names";
 import { withoutDeletedWith } from "../options";
 import * as rules from "../rules";
 import { stepResource } from "../step";
-import { checkArgs, integer, required, text } from "../validation";
+import { checkArgs, required, text } from "../validation";
+import { nodeSettingsRules, type NodeSettings } from "./nodeSettings";
 import { CertificateApproval } from "./certificateApproval";
 import { KrustletBootstrap } from "./krustletBootstrap";
 
-export interface KrustletNodeArgs {
+export interface KrustletNodeArgs extends NodeSettings {
     /** File of the cluster\'s admin kubeconfig. Required. Example: `cluster.kubeconfigFile`. */
     kubeconfigFile: pulumi.Input<string>;
     /** What tells this cluster from any other, made before or after it: `KindCluster.identity`. Required. */
@@ -22,46 +23,8 @@ export interface KrustletNodeArgs {
     nodeIp: pulumi.Input<string>;
     /** Name of the node, unique in its cluster. Another name makes another node. Default: `krustlet`. */
     nodeName?: pulumi.Input<string>;
-    /** Port of the node's API, where the API server gets logs. Default: 3000. */
-    port?: pulumi.Input<number>;
-    /** Most pods that the node takes. Default: 110. */
-    maxPods?: pulumi.Input<number>;
-    /** Labels of the node, beside Krustlet's own. Default: none. Example: `{ "example.com/zone": "desk" }`. */
-    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     /** Registries (host:port) that the node speaks plain HTTP to. Default: none. Example: `["localhost:5001"]`. */
     insecureRegistries?: pulumi.Input<pulumi.Input<string>[]>;
-    /**
-     * PEM file of certificate authorities that the node trusts beside this host's own, for registries and for the HTTP requests of
-     * programs; `~` is the home folder. Default: none. Example: `/etc/ssl/team-ca.pem`.
-     */
-    trustedCaFile?: pulumi.Input<string>;
-    /**
-     * Folders of this host (absolute paths) below which pods may mount `hostPath` volumes; with an empty list every such pod is
-     * refused. Default: none. Example: `["/srv/data"]`.
-     */
-    allowedHostPaths?: pulumi.Input<pulumi.Input<string>[]>;
-    /**
-     * Folder for all that the node leaves on this host: keys, certificates, modules, logs. It goes with the node. `~` is the
-     * home folder. Another folder makes another node. Default:
-     * `~/.local/state/krustlet-stack/nodes/<project>-<stack>-<node name>`.
-     */
-    stateDir?: pulumi.Input<string>;
-    /** The agent: a name on PATH or a path. Default: `krustlet-wasi`. */
-    program?: pulumi.Input<string>;
-    /** Life of the token that the node joins with, in seconds. Default: 600. */
-    tokenTtlSeconds?: pulumi.Input<number>;
-    /**
-     * Life that the node asks for in its two certificates, in seconds, from 600 to 31622400. It renews them itself, long before
-     * they end. Default: the signer's own, a year. Example: `86400`, a day.
-     */
-    certificateDurationSeconds?: pulumi.Input<number>;
-    /**
-     * Share of a certificate's life after which the node renews it, in percent, from 1 to 95. Default: 80 (the agent's own
-     * default). Example: `50`.
-     */
-    certificateRenewalPercent?: pulumi.Input<number>;
-    /** How long the node may take to be Ready once its certificates are approved, in seconds. Default: 120. */
-    readyTimeoutSeconds?: pulumi.Input<number>;
 }
 
 const children = new Children<{
@@ -102,26 +65,10 @@ export class KrustletNode extends pulumi.ComponentResource {
             clusterIdentity: required(text, "cluster.identity"),
             nodeIp: required(rules.ipv4, "cluster.nodeAddress"),
             nodeName: rules.nodeName,
-            port: rules.port,
-            maxPods: integer(1, 1000),
-            labels: rules.labels,
             insecureRegistries: rules.registries,
-            trustedCaFile: text,
-            allowedHostPaths: rules.hostPaths,
-            stateDir: text,
-            program: text,
-            tokenTtlSeconds: rules.tokenSeconds,
-            certificateDurationSeconds: rules.certificateSeconds,
-            certificateRenewalPercent: integer(1, 95),
-            readyTimeoutSeconds: rules.seconds,
+            ...nodeSettingsRules,
         });
-        const {
-            kubeconfigFile,
-            clusterIdentity,
-            nodeIp,
-            certificateDurationSeconds,
-            certificateRenewalPercent,
-        } = checked;
+        const { kubeconfigFile, clusterIdentity, nodeIp, certificateDurationSeconds } = checked;
         const nodeName = pulumi.output(checked.nodeName ?? NODE_NAME);
         const tokenTtlSeconds = checked.tokenTtlSeconds ?? 600;
         this.stateDir = pulumi.output(checked.stateDir ?? nodeName.apply(defaultStateDir));
@@ -159,7 +106,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                     bootstrapGroup: bootstrap.group,
                     tokenTtlSeconds,
                     certificateDurationSeconds,
-                    certificateRenewalPercent,
+                    certificateRenewalPercent: checked.certificateRenewalPercent,
                 },
                 // What makes it another node. Anything else restarts the agent and keeps its identity.
                 triggers: [clusterIdentity, nodeName, this.stateDir],

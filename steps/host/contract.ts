@@ -24,7 +24,8 @@ export interface PreflightInput {
         /** See RegistryAccess. */
         trustedCaFile?: string;
     };
-    nodes: { name: string; port: number; stateDir: string; program: string }[];
+    /** `ip`: where the node listens; unset: at the gateway of the cluster's network. */
+    nodes: { name: string; ip?: string; port: number; stateDir: string; program: string }[];
     /** Modules of the workloads; see DescribeModuleInput. */
     modules: DescribeModuleInput[];
 }

@@ -24,6 +24,7 @@ export async function preflight(input: PreflightInput): Promise<PreflightOutput>
         mergeFileFaults(input.cluster.mergeKubeconfigFile),
         ...input.modules.map((one) => faultsOf(() => describe(one))),
         ...input.nodes.map(agentProgram),
+        input.nodes.flatMap(preflightLib.folderFaults),
     ]);
     const faults = [...docker.faults, ...others.flat()];
     if (faults.length > 0) {
@@ -89,13 +90,14 @@ async function gatewayIfAny(name: string): Promise<string | undefined> {
 
 async function nodePort({
     name,
+    ip,
     port,
     stateDir,
 }: PreflightInput["nodes"][number]): Promise<preflightLib.NodePort> {
     const record = await readRecord(agentFiles(stateDir));
     const argv =
         record && isAlive(record) ? readFileSync(`/proc/${record.pid}/cmdline`, "utf8").split("\0") : [];
-    return { name, port, heldByItsAgent: argv.includes(`--port=${port}`) };
+    return { name, ip, port, heldByItsAgent: argv.includes(`--port=${port}`) };
 }
 
 async function tools(input: PreflightInput): Promise<string[]> {

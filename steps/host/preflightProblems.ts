@@ -1,11 +1,14 @@
 import type { PreflightInput } from "../contract";
 import { describeModuleInput } from "../workload/modules";
 import type { Container, Volume } from "../lib/docker";
+import { expandHome } from "../lib/files";
 import { blocking, type Listener } from "./ports";
 import {
     boolean,
     clusterName,
     containerName,
+    ipv4,
+    kubeconfigPath,
     list,
     nodeName,
     object,
@@ -34,7 +37,13 @@ export const preflightInput = object<PreflightInput>({
         }),
     ),
     nodes: list(
-        object<PreflightInput["nodes"][number]>({ name: nodeName, port, stateDir: text, program: text }),
+        object<PreflightInput["nodes"][number]>({
+            name: nodeName,
+            ip: optional(ipv4),
+            port,
+            stateDir: kubeconfigPath,
+            program: text,
+        }),
     ),
     modules: list(describeModuleInput),
 });
@@ -114,9 +123,18 @@ export function otherProtocol(plainHttp: boolean, answer: string): string {
     return "";
 }
 
+/** `~` may be a folder whose name holds a ":", which the agent's KUBECONFIG cannot have. */
+export function folderFaults({ name, stateDir }: PreflightInput["nodes"][number]): string[] {
+    const folder = expandHome(stateDir);
+    if (!folder.includes(":")) return [];
+    return [`KrustletNode "${name}": stateDir ${folder} holds a ":"; give the node a folder without one`];
+}
+
 /** A node's port as it stands: who would hold it. */
 export interface NodePort {
     name: string;
+    /** Where it listens; undefined: at the gateway. */
+    ip?: string;
     port: number;
     /** The node's own agent runs and listens there. */
     heldByItsAgent: boolean;
@@ -128,13 +146,13 @@ export function nodePortFaults(
     gateway: string | undefined,
     listening: Listener[],
 ): string[] {
-    return nodes.flatMap(({ name, port, heldByItsAgent }, index) => {
-        const twin = nodes.slice(0, index).find((one) => one.port === port);
+    return nodes.flatMap(({ name, ip = gateway, port, heldByItsAgent }, index) => {
+        const twin = nodes.slice(0, index).find((one) => one.port === port && (one.ip ?? gateway) === ip);
         if (twin)
             return [
                 `KrustletNode "${name}": port ${port} is node "${twin.name}"'s already; give each node its own`,
             ];
-        const other = heldByItsAgent ? undefined : blocking(listening, gateway, port);
+        const other = heldByItsAgent ? undefined : blocking(listening, ip, port);
         if (!other) return [];
         return [
             `KrustletNode "${name}": port ${port} is in use: something listens on ${other.address}:${other.port}; end it ` +

@@ -278,6 +278,25 @@ const refused: [Record<string, unknown>, string[]][] = [
             "nodes[1].port: 3000 is taken by nodes[0]; give each node its own",
         ],
     ],
+    [
+        { nodes: [{ name: "krustlet-control-plane" }, { name: "krustlet-worker2", port: 3001 }] },
+        ["control-plane", "worker2"].map(
+            (own, index) =>
+                `nodes[${index}].name: is "krustlet-${own}", which is kind's for a node of cluster "krustlet"; choose another name`,
+        ),
+    ],
+    [
+        { nodes: [{ name: "192.168.7.20" }] },
+        [
+            'nodes[0].name: is "192.168.7.20", but a certificate can name no host whose last part is a number; add a letter (for example "krustlet-1")',
+        ],
+    ],
+    [
+        { nodes: [{ stateDir: "/srv/a:b" }] },
+        [
+            'nodes[0].stateDir: must be a path without ":", which KUBECONFIG has between paths (for example "~/krustlet/node"), not "/srv/a:b"',
+        ],
+    ],
     [{ nodes: [], ...workload({}) }, ["nodes: is empty, so nothing could run the workloads"]],
     [{ workloads: [{ name: "x" }] }, [`workloads[0]: ${origin} none is given`]],
     [workload({ file: "x.wasm" }), [`workloads[0]: ${origin} "source" and "file" are given`]],

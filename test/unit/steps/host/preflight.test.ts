@@ -9,6 +9,7 @@ import type { Container } from "../../../../steps/lib/docker";
 import {
     daemonFaults,
     neededTools,
+    folderFaults,
     nodePortFaults,
     registryFaults,
 } from "../../../../steps/host/preflightProblems";
@@ -162,6 +163,24 @@ describe("the nodes' ports", () => {
     it("are each one node's", () => {
         assert.deepEqual(nodePortFaults([node("a", 3000), node("b", 3000)], gateway, []), [
             'KrustletNode "b": port 3000 is node "a"\'s already; give each node its own',
+        ]);
+    });
+    it("are looked at where the node listens", () => {
+        const elsewhere = { ...node("b", 3000), ip: "10.0.0.9" };
+        assert.deepEqual(nodePortFaults([node("a", 3000), elsewhere], gateway, []), []);
+        assert.deepEqual(nodePortFaults([elsewhere], gateway, [{ address: gateway, port: 3000 }]), []);
+        assert.match(
+            nodePortFaults([elsewhere], gateway, [{ address: "10.0.0.9", port: 3000 }])[0],
+            /something listens on 10\.0\.0\.9:3000/,
+        );
+        const same = { ...node("c", 3000), ip: gateway };
+        assert.match(nodePortFaults([node("a", 3000), same], gateway, [])[0], /is node "a"'s already/);
+    });
+    it("need a folder that KUBECONFIG can name", () => {
+        const facts = { name: "a", port: 3000, program: "k" };
+        assert.deepEqual(folderFaults({ ...facts, stateDir: "/srv/a b,c" }), []);
+        assert.deepEqual(folderFaults({ ...facts, stateDir: "/srv/a:b" }), [
+            'KrustletNode "a": stateDir /srv/a:b holds a ":"; give the node a folder without one',
         ]);
     });
 });

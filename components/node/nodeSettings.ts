@@ -1,0 +1,60 @@
+import type * as pulumi from "@pulumi/pulumi";
+import * as rules from "../rules";
+import { text, type Rules } from "../validation";
+
+/** What may be said of a Wasm node, on its own or in a stack. */
+export interface NodeSettings {
+    /** Port of the node's API, where the API server gets logs. Default: 3000. */
+    port?: pulumi.Input<number>;
+    /** Most pods that the node takes. Default: 110. */
+    maxPods?: pulumi.Input<number>;
+    /** Labels of the node, beside Krustlet's own. Default: none. Example: `{ "example.com/zone": "desk" }`. */
+    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /**
+     * PEM file of certificate authorities that the node trusts beside this host's own, for registries and for the HTTP requests of
+     * programs; `~` is the home folder. Default: none, in a stack the registry's; one that is given there must hold that authority
+     * too. Example: `/etc/ssl/team-ca.pem`.
+     */
+    trustedCaFile?: pulumi.Input<string>;
+    /**
+     * Folders of this host (absolute paths) below which pods may mount `hostPath` volumes; with an empty list every such pod is
+     * refused. Default: none. Example: `["/srv/data"]`.
+     */
+    allowedHostPaths?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Folder for all that the node leaves on this host: keys, certificates, modules, logs. It goes with the node. `~` is the
+     * home folder. Another folder makes another node. Default:
+     * `~/.local/state/krustlet-stack/nodes/<project>-<stack>-<node name>`.
+     */
+    stateDir?: pulumi.Input<string>;
+    /** The agent: a name on PATH or a path. Default: `krustlet-wasi`. */
+    program?: pulumi.Input<string>;
+    /** Life of the token that the node joins with, in seconds. Default: 600. */
+    tokenTtlSeconds?: pulumi.Input<number>;
+    /**
+     * Life that the node asks for in its two certificates, in seconds, from 600 to 31622400. It renews them itself, long before
+     * they end. Default: the signer's own, a year. Example: `86400`, a day.
+     */
+    certificateDurationSeconds?: pulumi.Input<number>;
+    /**
+     * Share of a certificate's life after which the node renews it, in percent, from 1 to 95. Default: 80 (the agent's own
+     * default). Example: `50`.
+     */
+    certificateRenewalPercent?: pulumi.Input<number>;
+    /** How long the node may take to be Ready once its certificates are approved, in seconds. Default: 120. */
+    readyTimeoutSeconds?: pulumi.Input<number>;
+}
+
+export const nodeSettingsRules: Rules<NodeSettings> = {
+    port: rules.port,
+    maxPods: rules.maxPods,
+    labels: rules.labels,
+    trustedCaFile: text,
+    allowedHostPaths: rules.hostPaths,
+    stateDir: rules.kubeconfigPath,
+    program: text,
+    tokenTtlSeconds: rules.tokenSeconds,
+    certificateDurationSeconds: rules.certificateSeconds,
+    certificateRenewalPercent: rules.renewalPercent,
+    readyTimeoutSeconds: rules.seconds,
+};

@@ -213,6 +213,12 @@ const stack: Suite = {
     run: (context) => testsIn(context, ["test/stack"], { timeoutMinutes: 25 }),
 };
 
+const packageSuite: Suite = {
+    name: "package",
+    title: "the archives that are published: what they hold, and their size",
+    run: (context) => testsIn(context, ["test/package"], { timeoutMinutes: 15 }),
+};
+
 /** In the order in which they run: what is quick to fail first. */
 export const suites: readonly Suite[] = [
     setUp,
@@ -225,5 +231,6 @@ export const suites: readonly Suite[] = [
     registries,
     node,
     security,
+    packageSuite,
     stack,
 ];

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { stepFolders, stepPath, type Steps } from "../../steps/contract";
+import { run } from "../../steps/lib/run";
+import { makePackages, root, type Packed } from "./packed";
+
+let packed: Packed;
+before(async () => {
+    packed = await makePackages();
+});
+after(() => fs.rm(packed.folder, { recursive: true }));
+
+/** Names in an archive, without npm's folder `package/`. */
+async function filesIn(archive: string): Promise<string[]> {
+    const { stdout } = await run(["tar", "--list", "--gzip", "--file", archive]);
+    return stdout
+        .trim()
+        .split("\n")
+        .map((name) => name.replace(/^package\//, ""));
+}
+
+/** A file of an archive. */
+async function textIn(archive: string, file: string): Promise<string> {
+    return (await run(["tar", "--extract", "--gzip", "--to-stdout", "--file", archive, `package/${file}`]))
+        .stdout;
+}
+
+const expected = [
+    /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|step\.cjs)$/,
+    /^dist\/(components|steps)\/([\w]+\/)*\w+\.(js|d\.ts)$/,
+    /^krustlet\/(Cargo\.toml|Cargo\.lock)$/,
+    /^krustlet\/[\w-]+\/(Cargo\.toml|src\/([\w-]+\/)*\w+\.rs)$/,
+];
+
+describe("the package", () => {
+    it("holds what it needs, each kind of file by its place, and nothing else", async () => {
+        const files = await filesIn(packed.main);
+        assert.deepEqual(
+            files.filter((file) => !expected.some((pattern) => pattern.test(file))),
+            [],
+        );
+        for (const pattern of expected)
+            assert.ok(
+                files.some((file) => pattern.test(file)),
+                String(pattern),
+            );
+        const scripts = files.filter((file) => /^dist\/.*\.js$/.test(file));
+        assert.deepEqual(
+            scripts.filter((file) => !files.includes(file.replace(/\.js$/, ".d.ts"))),
+            [],
+        );
+        for (const step of Object.keys(stepFolders) as (keyof Steps)[])
+            assert.ok(scripts.includes(`dist/steps/${stepPath(step)}.js`), step);
+    });
+
+    it("is small", async () => {
+        assert.ok((await fs.stat(packed.main)).size < 400_000);
+    });
+
+    it("needs neither a compiler nor a loader when it runs", async () => {
+        for (const file of await filesIn(packed.main)) {
+            if (file.endsWith("js"))
+                assert.doesNotMatch(
+                    await textIn(packed.main, file),
+                    /require\("(esbuild|typescript|[^"]*\.ts)"\)/,
+                    file,
+                );
+        }
+        const manifest = JSON.parse(await textIn(packed.main, "package.json")) as Record<string, object>;
+        assert.deepEqual(Object.keys(manifest.peerDependencies), [
+            "@pulumi/command",
+            "@pulumi/docker",
+            "@pulumi/kubernetes",
+            "@pulumi/pulumi",
+        ]);
+        assert.deepEqual(
+            Object.keys(manifest.dependencies).filter((name) => /pulumi|esbuild|typescript/.test(name)),
+            [],
+        );
+        assert.deepEqual(
+            ["private", "scripts", "devDependencies"].filter((key) => key in manifest),
+            [],
+        );
+    });
+
+    it("names the package of this platform, which holds the two programs", async () => {
+        const main = JSON.parse(await textIn(packed.main, "package.json")) as Record<string, unknown>;
+        const platform = JSON.parse(await textIn(packed.platform, "package.json")) as Record<string, unknown>;
+        assert.deepEqual(main.optionalDependencies, { [platform.name as string]: platform.version });
+        assert.deepEqual([platform.os, platform.cpu], [[process.platform], [process.arch]]);
+        assert.deepEqual((await filesIn(packed.platform)).sort(), [
+            "LICENSE",
+            "bin/krustlet-wasi",
+            "bin/wasm-oci",
+            "package.json",
+        ]);
+    });
+
+    it("has a changelog with its version", async () => {
+        const { version } = JSON.parse(await textIn(packed.main, "package.json")) as { version: string };
+        const text = await fs.readFile(path.join(root, "CHANGELOG.md"), "utf8");
+        assert.ok(text.includes(`\n## ${version}`));
+    });
+});

@@ -261,7 +261,9 @@ describe("approval against a real API server", () => {
         );
         await under.issued(name, files.kubeconfigFile);
         const log = readFileSync(own.logFile, "utf8").slice(offset);
-        assert.match(log, /the API server does not answer: .*\n(.*\n)*.*the API server answers again\n/);
+        // It may be back before the approver asks again: then there is nothing to tell.
+        const told = /the API server (does not answer|answered \d+): /.test(log);
+        assert.equal(/the API server answers again\n/.test(log), told, log);
         assert.equal(runningApprovers(own).length, 1);
     });
 

@@ -297,7 +297,15 @@ describe("a cluster and its Wasm node, step by step", () => {
         assert.equal(session, String(agent.pid));
         const environment = readFileSync(`/proc/${agent.pid}/environ`, "utf8").split("\0").filter(Boolean);
         const names = environment.map((entry) => entry.split("=")[0]);
-        const kept = ["PATH", "HOME", "RUST_LOG", "KUBECONFIG", "DOCKER_CONFIG", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+        const kept = [
+            "PATH",
+            "HOME",
+            "RUST_LOG",
+            "KUBECONFIG",
+            "DOCKER_CONFIG",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+        ];
         assert.deepEqual(
             names.filter((name) => !kept.includes(name)),
             [],

@@ -60,11 +60,7 @@ export function podTemplate(args: PodTemplateArgs) {
             // A Wasm program cannot speak to the API server, so it gets no credential for it.
             automountServiceAccountToken: false,
             containers: [container],
-            imagePullSecrets:
-                args.imagePullSecrets &&
-                pulumi
-                    .output(args.imagePullSecrets)
-                    .apply((names) => (names.length === 0 ? undefined : names.map((name) => ({ name })))),
+            imagePullSecrets: args.imagePullSecrets && pullSecrets(args.imagePullSecrets),
             restartPolicy: args.restartPolicy,
             terminationGracePeriodSeconds: args.terminationGracePeriodSeconds ?? 1,
             nodeSelector,
@@ -72,6 +68,14 @@ export function podTemplate(args: PodTemplateArgs) {
             volumes: each(args.volumes, volume),
         },
     };
+}
+
+/** Secrets by their names. No list at all where there are none, which the SDK's types cannot say of an Output. */
+function pullSecrets(names: pulumi.Input<pulumi.Input<string>[]>): pulumi.Output<{ name: string }[]> {
+    const secrets = pulumi
+        .output(names)
+        .apply((known) => (known.length === 0 ? undefined : known.map((name) => ({ name }))));
+    return secrets as pulumi.Output<{ name: string }[]>;
 }
 
 /** A list of what each item of another one means; undefined where there is none. Anything of it may be still to come. */

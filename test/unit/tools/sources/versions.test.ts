@@ -7,14 +7,14 @@ import * as versions from "../../../../common/versions";
 import { ROOT } from "../../../../common/root";
 
 const packages = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as {
-    dependencies: Record<string, string>;
+    devDependencies: Record<string, string>;
     engines: { node: string };
 };
 
 it("pins the Pulumi parts at the versions of their npm packages", () => {
-    assert.equal(versions.PULUMI_VERSION, `v${packages.dependencies["@pulumi/pulumi"]}`);
+    assert.equal(versions.PULUMI_VERSION, `v${packages.devDependencies["@pulumi/pulumi"]}`);
     for (const [name, { version }] of Object.entries(versions.PLUGINS)) {
-        assert.equal(version, `v${packages.dependencies[`@pulumi/${name}`]}`, name);
+        assert.equal(version, `v${packages.devDependencies[`@pulumi/${name}`]}`, name);
     }
     assert.equal(packages.engines.node, `>=${versions.NODE_MINIMUM}`);
 });

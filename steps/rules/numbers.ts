@@ -16,7 +16,7 @@ export const renewalPercent = integer(1, 95);
 /** Kubernetes' own limits for a bootstrap token: it is cleaned up when it ends, so a short one is fine. */
 export const tokenSeconds = integer(60, 24 * 3600);
 
-/** More than a thousand pods have no address on a kind cluster's network, nor would one process carry them. */
+/** A choice of ours, to catch slips: the agent itself takes up to 65535. */
 export const maxPods = integer(1, 1000);
 
 /** HTTP requests that a program has under way at a time. */

@@ -24,9 +24,8 @@ export async function preflight(input: PreflightInput): Promise<PreflightOutput>
         mergeFileFaults(input.cluster.mergeKubeconfigFile),
         ...input.modules.map((one) => faultsOf(() => describe(one))),
         ...input.nodes.map(agentProgram),
-        input.nodes.flatMap(preflightLib.folderFaults),
     ]);
-    const faults = [...docker.faults, ...others.flat()];
+    const faults = [...docker.faults, ...others.flat(), ...input.nodes.flatMap(preflightLib.folderFaults)];
     if (faults.length > 0) {
         const count = faults.length === 1 ? "a problem" : `${faults.length} problems`;
         throw new StepError(

@@ -90,6 +90,8 @@ function main() {
     const to = path.resolve(process.argv[2] ?? path.join(dist, "packages"));
     const staging = fs.mkdtempSync(path.join(dist, "staging-"));
     try {
+        // What is missing is said before the minute that the declarations take.
+        programs.forEach(locate);
         build();
         fs.mkdirSync(to, { recursive: true });
         for (const file of [

@@ -6,6 +6,11 @@ export {
     type KindNodeArgs,
     type KindPortMappingArgs,
 } from "./cluster/kindCluster";
+export { ExistingCluster, type ExistingClusterArgs, type WorkloadPlaceArgs } from "./cluster/existingCluster";
+export { K3dCluster, type K3dClusterArgs } from "./cluster/k3dCluster";
+export { MicroK8sCluster, type MicroK8sClusterArgs } from "./cluster/microK8sCluster";
+export { MinikubeCluster, type MinikubeClusterArgs } from "./cluster/minikubeCluster";
+export type { StackClusterArgs } from "./cluster/stackCluster";
 export { KindNodeRole, PortProtocol } from "../steps/cluster/contract";
 export { CertificateApproval, type CertificateApprovalArgs } from "./node/certificateApproval";
 export { KrustletBootstrap, type KrustletBootstrapArgs } from "./node/krustletBootstrap";

@@ -15,9 +15,15 @@ export function defaultStateDir(nodeName: string): string {
     return `~/.local/state/krustlet-stack/nodes/${ownName(nodeName)}`;
 }
 
+/** Where a cluster's admin kubeconfig is kept in a stack's home folder. */
+export function kubeconfigIn(home: string, clusterName: string): string {
+    // A context may be named as clouds do it: `arn:aws:eks:…:cluster/demo`.
+    return `${home}/kubeconfig/${ownName(clusterName.replace(/[^\w.@-]/g, "_"))}`;
+}
+
 /** Where a cluster's admin kubeconfig is kept unless it is told otherwise. */
 export function defaultKubeconfigFile(clusterName: string): string {
-    return `~/.local/state/krustlet-stack/kubeconfig/${ownName(clusterName)}`;
+    return kubeconfigIn("~/.local/state/krustlet-stack", clusterName);
 }
 
 /**

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { CLUSTER_NAME, NODE_NAME } from "./defaults";
+import { configuredCluster } from "./cluster/clusterConfig";
+import { NODE_NAME } from "./defaults";
 import { ownName } from "./names";
 import { throwProblems, unknownName, type Problem } from "./validation";
 import type { WasmStackArgs, WasmStackWorkloadArgs } from "./wasmStackArgs";
@@ -21,11 +22,22 @@ const asList: Reader = (value) => {
 
 /** Every key of the configuration (Pulumi.yaml declares the same ones): how it is read, and which argument it stands for. */
 export const configKeys: Record<string, { read: Reader; argument: string }> = {
+    // Which argument each of these stands for, clusterConfig.ts says.
+    cluster: { read: asText, argument: "cluster" },
     clusterName: { read: asText, argument: "cluster.name" },
     clusterImage: { read: asText, argument: "cluster.image" },
     clusterWaitSeconds: { read: asInteger, argument: "cluster.waitSeconds" },
     mergeKubeconfigFile: { read: asText, argument: "cluster.mergeKubeconfigFile" },
     verifyKubelets: { read: asBoolean, argument: "cluster.verifyKubelets" },
+    clusterNodes: { read: asList, argument: "cluster.nodes" },
+    clusterPortMappings: { read: asList, argument: "cluster.portMappings" },
+    clusterContext: { read: asText, argument: "existingCluster.context" },
+    clusterKubeconfigFile: { read: asText, argument: "existingCluster.kubeconfigFile" },
+    clusterNodeAddress: { read: asText, argument: "existingCluster.nodeAddress" },
+    clusterVersion: { read: asText, argument: "minikubeCluster.kubernetesVersion" },
+    clusterDriver: { read: asText, argument: "minikubeCluster.driver" },
+    clusterServers: { read: asInteger, argument: "k3dCluster.servers" },
+    clusterAgents: { read: asInteger, argument: "k3dCluster.agents" },
     registryPort: { read: asInteger, argument: "registry.port" },
     registryImage: { read: asText, argument: "registry.image" },
     registryAddress: { read: asText, argument: "registry.address" },
@@ -64,6 +76,7 @@ export function stackArgs({ values, secretKeys, home }: StackConfig): WasmStackA
         return given === undefined || given === "" ? undefined : configKeys[key].read(given);
     };
 
+    const cluster = configuredCluster(value);
     const elsewhere = value("registryAddress") !== undefined;
     const containerName = value("registryContainerName");
     const local = {
@@ -82,23 +95,20 @@ export function stackArgs({ values, secretKeys, home }: StackConfig): WasmStackA
     };
     // Nothing is known of these values yet but their names: the rules below say what is wrong with them.
     const args = {
-        cluster: present({
-            name: value("clusterName"),
-            image: value("clusterImage"),
-            waitSeconds: value("clusterWaitSeconds"),
-            mergeKubeconfigFile: value("mergeKubeconfigFile"),
-            verifyKubelets: value("verifyKubelets"),
-        }),
+        ...cluster.args,
         registry: present(elsewhere ? remote : local),
         nodes: value("nodes"),
         workloads: eachItem(value("workloads"), textsOf("env", "limits")),
     } as WasmStackArgs;
 
-    const wrong = wasmStackProblems(args).map(({ path, message }) => ({ path: keyOf(path), message }));
-    throwProblems("The configuration", [...unknown, ...wrong]);
+    const wrong = wasmStackProblems(args).map(({ path, message }) => ({
+        path: cluster.keyOf(path) ?? keyOf(path),
+        message,
+    }));
+    throwProblems("The configuration", [...unknown, ...cluster.problems, ...wrong]);
     return {
         ...present(args),
-        ...(home === undefined ? {} : inHome(args, home)),
+        ...(home === undefined ? {} : { ...cluster.inHome(home), nodes: nodesIn(home, args) }),
         workloads: secretKeys.includes("workloads") ? args.workloads?.map(withSecrets) : args.workloads,
     };
 }
@@ -163,20 +173,12 @@ function secretTexts(value: unknown): unknown {
     return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, secretTexts(one)]));
 }
 
-/** The cluster and the nodes, with their files in the folder unless they are told otherwise. */
-function inHome({ cluster, nodes }: WasmStackArgs, home: string): Pick<WasmStackArgs, "cluster" | "nodes"> {
-    const clusterName = pulumi.output(cluster?.name ?? CLUSTER_NAME);
-    return {
-        cluster: {
-            ...cluster,
-            kubeconfigFile:
-                cluster?.kubeconfigFile ?? clusterName.apply((name) => `${home}/kubeconfig/${ownName(name)}`),
-        },
-        nodes: nodes?.map((node) => ({
-            ...node,
-            stateDir: node.stateDir ?? `${home}/nodes/${ownName(node.name ?? NODE_NAME)}`,
-        })),
-    };
+/** The nodes, with their files in the folder unless they are told otherwise. */
+function nodesIn(home: string, { nodes }: WasmStackArgs): WasmStackArgs["nodes"] {
+    return nodes?.map((node) => ({
+        ...node,
+        stateDir: node.stateDir ?? `${home}/nodes/${ownName(node.name ?? NODE_NAME)}`,
+    }));
 }
 
 /** The properties that are there. */

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { CLUSTER_NAME, NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "./defaults";
+import { chooseCluster } from "./cluster/stackCluster";
+import { NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "./defaults";
 import { defaultStateDir, owner } from "./names";
 import { stackNodes } from "./node/stackNode";
 import { dataVolumeName, defaultContainerName } from "./registry/localRegistry";
@@ -31,10 +32,7 @@ export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentReso
         "preflight",
         {
             owner: owner(),
-            cluster: pulumi.output({
-                name: args.cluster?.name ?? CLUSTER_NAME,
-                mergeKubeconfigFile: args.cluster?.mergeKubeconfigFile,
-            }),
+            cluster: chooseCluster(args).preflight,
             localRegistry: address === undefined ? pulumi.output(local) : undefined,
             remoteRegistry: remote || undefined,
             nodes: pulumi.output(nodes),

@@ -36,7 +36,7 @@ const children = new Children<{
 }>();
 
 /**
- * A Kubernetes that runs WebAssembly, all of it: kind cluster, OCI registry, Krustlet nodes, and the programs.
+ * A Kubernetes that runs WebAssembly, all of it: cluster, OCI registry, Krustlet nodes, and the programs.
  *
  * Before anything is made, a preflight looks whether the host can carry it; everything waits for that. After it, only what
  * needs another part waits for that part: modules are built while the cluster starts.

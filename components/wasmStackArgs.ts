@@ -1,6 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { WorkloadKind } from "../steps/workload/contract";
-import { kindClusterProblems, kindClusterRules, type KindClusterArgs } from "./cluster/kindCluster";
+import type { KindClusterArgs } from "./cluster/kindCluster";
+import { stackClusterProblems, stackClusterRules, type StackClusterArgs } from "./cluster/stackCluster";
 import { CLUSTER_NAME, NODE_NAME, NODE_PORT } from "./defaults";
 import { nodeSettingsRules, type NodeSettings } from "./node/nodeSettings";
 import type { LocalRegistryArgs } from "./registry/localRegistry";
@@ -27,9 +28,7 @@ import {
     rulesOf,
 } from "./workload/programRules";
 
-export interface WasmStackArgs {
-    /** The kind cluster. Default: one of all defaults. */
-    cluster?: KindClusterArgs;
+export interface WasmStackArgs extends StackClusterArgs {
     /** The registry that modules are pushed to. Default: a local one. */
     registry?: WasmStackRegistryArgs;
     /** The Wasm nodes. Default: one of all defaults. */
@@ -125,7 +124,7 @@ const workloadRules = (kind: WorkloadKind | undefined): Rules<WasmStackWorkloadA
 export const workloadRulesOfAll = workloadRules(undefined);
 
 const stackRules: Rules<WasmStackArgs> = {
-    cluster: object(kindClusterRules),
+    ...stackClusterRules,
     registry: object({
         port: rules.port,
         image: rules.image,
@@ -149,7 +148,7 @@ export function wasmStackProblems(args: WasmStackArgs): Problem[] {
     const workloads = items(args.workloads, []);
     return [
         ...wrong,
-        ...kindClusterProblems(Object(args.cluster) as KindClusterArgs, "cluster."),
+        ...stackClusterProblems(args),
         ...registryProblems(args.registry),
         ...nodeProblems(nodes, Object(args.cluster) as KindClusterArgs),
         ...workloadsProblems(workloads, nodes),

@@ -8,11 +8,15 @@
 
 import type {
     ClusterOutput,
+    CopyKubeconfigInput,
+    FindClusterInput,
+    FindClusterOutput,
     KeepKubeconfigInput,
     KeepKubeconfigOutput,
     KindClusterInput,
     KubeletApprovalInput,
     KubeletApprovalOutput,
+    LocalClusterInput,
 } from "./cluster/contract";
 import type { PreflightInput, PreflightOutput } from "./host/contract";
 import type {
@@ -64,6 +68,12 @@ export interface Steps {
     deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
     keepKubeconfig: { input: KeepKubeconfigInput; output: KeepKubeconfigOutput };
     approveKubeletCertificates: { input: KubeletApprovalInput; output: KubeletApprovalOutput };
+    findCluster: { input: FindClusterInput; output: FindClusterOutput };
+    copyKubeconfig: { input: CopyKubeconfigInput; output: ClusterOutput };
+    removeKubeconfig: { input: CopyKubeconfigInput; output: Record<string, never> };
+    createLocalCluster: { input: LocalClusterInput; output: ClusterOutput };
+    deleteLocalCluster: { input: LocalClusterInput; output: Record<string, never> };
+    keepLocalKubeconfig: { input: LocalClusterInput; output: KeepKubeconfigOutput };
     createBootstrapToken: { input: BootstrapTokenInput; output: BootstrapTokenOutput };
     deleteBootstrapToken: { input: BootstrapTokenInput; output: Record<string, never> };
     launchNode: { input: NodeInput; output: NodeOutput };
@@ -95,6 +105,12 @@ export const stepFolders = {
     deleteKindCluster: "cluster",
     keepKubeconfig: "cluster",
     approveKubeletCertificates: "cluster",
+    findCluster: "cluster/existing",
+    copyKubeconfig: "cluster/existing",
+    removeKubeconfig: "cluster/existing",
+    createLocalCluster: "cluster/local",
+    deleteLocalCluster: "cluster/local",
+    keepLocalKubeconfig: "cluster/local",
     createBootstrapToken: "node",
     deleteBootstrapToken: "node",
     launchNode: "node",

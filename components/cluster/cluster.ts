@@ -1,3 +1,4 @@
+import type { local } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
 import * as kubernetes from "@pulumi/kubernetes";
 import type { ClusterOutput } from "../../steps/contract";
@@ -52,6 +53,12 @@ export interface InCluster {
      * object is deleted by itself, for the cluster stays.
      */
     deletedWith?: pulumi.Resource;
+}
+
+/** Children of a cluster that a Command makes. */
+export interface ClusterChildren {
+    command: local.Command;
+    provider: kubernetes.Provider;
 }
 
 /** What every cluster's step tells of it, as outputs. */

@@ -2,7 +2,7 @@ import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type * as kubernetes from "@pulumi/kubernetes";
 import { Children } from "../children";
-import { KindNodeRole, PortProtocol } from "../../steps/contract";
+import { KindNodeRole, type PortProtocol } from "../../steps/contract";
 import { CLUSTER_NAME, NODE_IMAGE } from "../defaults";
 import { defaultKubeconfigFile, owner } from "../names";
 import { RegistryHosting } from "../registry/registryHosting";
@@ -17,6 +17,7 @@ import {
     type InCluster,
 } from "./cluster";
 import { nodesProblems, nodesRule, portMappingProblems, portMappingsRule } from "./kindRules";
+import { portMappingsOf } from "./localCluster";
 
 export interface KindClusterArgs {
     /**
@@ -159,13 +160,7 @@ export class KindCluster extends pulumi.ComponentResource implements Cluster {
         const containerdConfigPatches = pulumi.output(checked.containerdConfigPatches ?? []);
         const verifyKubelets = pulumi.output(checked.verifyKubelets ?? true);
         const nodes = pulumi.output(checked.nodes ?? [{ role: KindNodeRole.ControlPlane }]);
-        const portMappings = pulumi.output(checked.portMappings ?? []).apply((mappings) =>
-            mappings.map((mapping) => ({
-                ...mapping,
-                listenAddress: mapping.listenAddress ?? "127.0.0.1",
-                protocol: mapping.protocol ?? PortProtocol.TCP,
-            })),
-        );
+        const portMappings = portMappingsOf(checked.portMappings);
 
         const cluster = stepResource(
             `${name}-kind`,

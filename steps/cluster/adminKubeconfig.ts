@@ -1,4 +1,4 @@
-// The file in which a kind cluster's admin kubeconfig is kept.
+// The file in which a cluster's admin kubeconfig is kept.
 import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { StepError } from "../lib/errors";
@@ -8,33 +8,38 @@ import { run } from "../lib/run";
 
 /** Whose file, and where. */
 export interface AdminKubeconfig {
-    /** Name of the kind cluster. */
-    clusterName: string;
+    /** The argument that says where, for errors: `KindCluster.kubeconfigFile`. */
+    argument: string;
+    /** Name of its cluster, context and user alike. */
+    entryName: string;
     kubeconfigFile: string;
+}
+
+/** The file of a kind cluster: kind gives all entries the same name. */
+export function kindFile(name: string, kubeconfigFile: string): AdminKubeconfig {
+    return { argument: "KindCluster.kubeconfigFile", entryName: `kind-${name}`, kubeconfigFile };
 }
 
 /** The stack's containers are Docker's; a user may have told kind to use another runtime for other clusters. */
 export const kindEnvironment = { KIND_EXPERIMENTAL_PROVIDER: "docker" };
 
-/** Whether a file's text is a kubeconfig of this kind cluster and of nothing else: kind gives all entries the same name. */
-export function isOfCluster(text: string, clusterName: string): boolean {
-    return isOnlyOf(text, `kind-${clusterName}`);
-}
-
 /** Fails when the file may not be written: it holds something else, or others may write where it is. */
-export async function checkAdminKubeconfig({ clusterName, kubeconfigFile }: AdminKubeconfig): Promise<void> {
+export async function checkAdminKubeconfig({
+    argument,
+    entryName,
+    kubeconfigFile,
+}: AdminKubeconfig): Promise<void> {
     const file = expandHome(kubeconfigFile);
-    if (!isOfCluster((await readOptional(file)) ?? "", clusterName)) {
+    if (!isOnlyOf((await readOptional(file)) ?? "", entryName)) {
         throw new StepError(
-            `KindCluster.kubeconfigFile: ${file} holds more than, or other than, kind cluster "${clusterName}"; give the ` +
-                "cluster a file of its own (mergeKubeconfigFile adds it to a file of yours)",
+            `${argument}: ${file} holds more than, or other than, context "${entryName}"; give the cluster a file of its own`,
         );
     }
     const parent = dirname(await targetOfLinks(file));
     const folder = await stat(parent).catch(() => undefined);
     if (folder && ((folder.mode & 0o022) !== 0 || folder.uid !== process.getuid?.())) {
         throw new StepError(
-            `KindCluster.kubeconfigFile: others may write in ${parent}; run \`chmod 0700\` on it or give another folder`,
+            `${argument}: others may write in ${parent}; run \`chmod 0700\` on it or give another folder`,
         );
     }
 }
@@ -61,10 +66,10 @@ export async function kubeconfigOf(clusterName: string): Promise<string> {
  * Removes the file, and its folder if that is empty then. One that holds something else is left alone; of a symbolic link what it
  * leads to goes, for the link is the user's.
  */
-export async function removeAdminKubeconfig({ clusterName, kubeconfigFile }: AdminKubeconfig): Promise<void> {
+export async function removeAdminKubeconfig({ entryName, kubeconfigFile }: AdminKubeconfig): Promise<void> {
     const file = expandHome(kubeconfigFile);
     const text = await readFile(file, "utf8").catch(() => undefined);
-    if (text === undefined || !isOfCluster(text, clusterName)) return;
+    if (text === undefined || !isOnlyOf(text, entryName)) return;
     const target = await targetOfLinks(file);
     await rm(target, { force: true });
     if (target === file) await rmdir(dirname(file)).catch(() => undefined);

@@ -1,4 +1,5 @@
 /** The part of the contract that is about clusters. */
+import type { WorkloadKind } from "../workload/contract";
 
 /** createKindCluster, deleteKindCluster */
 export interface KindClusterInput {
@@ -94,4 +95,79 @@ export interface KubeletApprovalInput {
 export interface KubeletApprovalOutput {
     /** Each of kind's nodes with the name of its approved request; null where it had a certificate already. */
     requests: Record<string, string | null>;
+}
+
+/** Workloads that will run in a cluster: their rights are checked first. */
+export interface WorkloadPlace {
+    /** Pod, Deployment, Job, CronJob or DaemonSet. */
+    kind: WorkloadKind;
+    namespace: string;
+}
+
+/** findCluster: only looks, so that each preview can run it. */
+export interface FindClusterInput {
+    /** A kubeconfig file with the context. It is not changed. */
+    kubeconfigFile: string;
+    context: string;
+    /** IPv4 address of this host by which the cluster reaches a node here. Unset: found. */
+    nodeAddress?: string;
+    /** What will run there. */
+    workloads: WorkloadPlace[];
+    /** Namespaces in which a Secret with the login of a registry will be made. */
+    pullSecretNamespaces: string[];
+}
+
+/** findCluster */
+export interface FindClusterOutput extends Omit<ClusterOutput, "name" | "context" | "kubeconfigFile"> {
+    /** SHA-256 of all that leads to the cluster, its credential too: another one, another copy. */
+    fingerprint: string;
+}
+
+/** copyKubeconfig, removeKubeconfig */
+export interface CopyKubeconfigInput {
+    /** The kubeconfig file that the context is copied from. */
+    source: string;
+    context: string;
+    /** The file of the stack's own that it is copied to (mode 0600). */
+    kubeconfigFile: string;
+    /** What findCluster found. */
+    found: FindClusterOutput;
+}
+
+/** Tools that make a cluster on this machine, each by its own commands; kind has steps of its own. */
+export const LocalClusterTool = { Minikube: "minikube", MicroK8s: "microk8s", K3d: "k3d" } as const;
+export type LocalClusterTool = (typeof LocalClusterTool)[keyof typeof LocalClusterTool];
+
+/** createLocalCluster, deleteLocalCluster, keepLocalKubeconfig */
+export interface LocalClusterInput {
+    tool: LocalClusterTool;
+    /** Name of the cluster, as its tool shows it. */
+    name: string;
+    /** Whose cluster it is: see KindClusterInput.owner. */
+    owner: string;
+    /** How long it may take to be Ready, in seconds. */
+    waitSeconds: number;
+    /** Where the admin kubeconfig is kept (mode 0600), a file of this cluster alone. */
+    kubeconfigFile: string;
+    /** What is made, in the tool's own words: minikube's Kubernetes version, MicroK8s' snap channel, k3d's image. */
+    version?: string;
+    /** minikube's driver. */
+    driver?: string;
+    /** Nodes of minikube, servers of k3d. */
+    servers?: number;
+    /** Agents of k3d. */
+    agents?: number;
+    /** See KindClusterInput. */
+    portMappings: NonNullable<KindClusterInput["portMappings"]>;
+}
+
+/** What the preflight is told of the cluster: exactly one. */
+export interface PreflightCluster {
+    kind?: {
+        name: string;
+        /** See KindClusterInput. */
+        mergeKubeconfigFile?: string;
+    };
+    existing?: FindClusterInput;
+    local?: Pick<LocalClusterInput, "tool" | "name">;
 }

@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 import { hostname, release } from "node:os";
 import type { ClusterOutput, KindClusterInput } from "../contract";
-import { checkAdminKubeconfig, kindEnvironment, kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig";
+import {
+    checkAdminKubeconfig,
+    kindFile,
+    kindEnvironment,
+    kubeconfigOf,
+    writeAdminKubeconfig,
+} from "./adminKubeconfig";
 import { containers, dockerHost, gatewayOf, network, type Container } from "../lib/docker";
 import { StepError } from "../lib/errors";
 import { needTools } from "../lib/programs";
@@ -29,7 +35,7 @@ export async function createKindCluster(input: KindClusterInput): Promise<Cluste
     const config = kind.kindConfig(input, facts);
     if (!kind.isOurs(existing, input.owner))
         throw new StepError(kind.notOurs(input.name, existing, input.owner));
-    await checkAdminKubeconfig({ ...input, clusterName: input.name });
+    await checkAdminKubeconfig(kindFile(input.name, input.kubeconfigFile));
 
     if (existing.length > 0) {
         const adopted = kind.mayAdopt(existing, config) ? await adopt(input, existing) : undefined;
@@ -174,7 +180,7 @@ async function gateway(networkName: string): Promise<string> {
 
 /** Writes the cluster's admin kubeconfig into its file. */
 function keep(input: KindClusterInput, text: string): Promise<string> {
-    return writeAdminKubeconfig({ ...input, clusterName: input.name }, text);
+    return writeAdminKubeconfig(kindFile(input.name, input.kubeconfigFile), text);
 }
 
 /** Adds the cluster to the kubeconfig file that the user named, as kind does it. */

@@ -1,5 +1,5 @@
 import type { KeepKubeconfigInput, KeepKubeconfigOutput } from "../contract";
-import { kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig";
+import { kindFile, kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig";
 import { containers } from "../lib/docker";
 import { expandHome, readOptional } from "../lib/files";
 import { clusterLabel, completeMark, controlPlane, isOurs, keepKubeconfigInput } from "./kind";
@@ -20,7 +20,10 @@ export async function keepKubeconfig(input: KeepKubeconfigInput): Promise<KeepKu
         allowFailure: true,
     });
     if (mark.exitCode !== 0) return { kept: false };
-    const file = await writeAdminKubeconfig(input, await kubeconfigOf(input.clusterName));
+    const file = await writeAdminKubeconfig(
+        kindFile(input.clusterName, input.kubeconfigFile),
+        await kubeconfigOf(input.clusterName),
+    );
     progress(`${file} was lost; it is written again`);
     return { kept: true };
 }

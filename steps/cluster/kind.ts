@@ -17,6 +17,16 @@ import {
     text,
 } from "../lib/schema";
 
+/** Ports of nodes that this host listens on. */
+export const portMappings = list(
+    object<NonNullable<KindClusterInput["portMappings"]>[number]>({
+        containerPort: port,
+        hostPort: port,
+        listenAddress: ipv4,
+        protocol: oneOf(Object.values(PortProtocol)),
+    }),
+);
+
 /** Input of keepKubeconfig. */
 export const keepKubeconfigInput = object<KeepKubeconfigInput>({ clusterName, owner, kubeconfigFile: text });
 
@@ -38,16 +48,7 @@ export const kindClusterInput = object<KindClusterInput>({
             }),
         ),
     ),
-    portMappings: optional(
-        list(
-            object<NonNullable<KindClusterInput["portMappings"]>[number]>({
-                containerPort: port,
-                hostPort: port,
-                listenAddress: ipv4,
-                protocol: oneOf(Object.values(PortProtocol)),
-            }),
-        ),
-    ),
+    portMappings: optional(portMappings),
 });
 
 /** Label that kind gives each of a cluster's containers; its value is the cluster's name. */

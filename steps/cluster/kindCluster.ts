@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { KindClusterInput } from "../contract";
-import { kindEnvironment, removeAdminKubeconfig } from "./adminKubeconfig";
+import { kindEnvironment, kindFile, removeAdminKubeconfig } from "./adminKubeconfig";
 import { containers, containersOn, network } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { expandHome, isPrivateFile, withPrivateFile } from "../lib/files";
@@ -45,7 +45,9 @@ export async function removeCluster(input: Removed): Promise<void> {
     }
     await attempt("its volumes", () => removeVolumes(volumes));
     await attempt("its network", () => removeUnusedNetwork(networkOf(existing)));
-    await attempt(input.kubeconfigFile, () => removeAdminKubeconfig({ ...input, clusterName: input.name }));
+    await attempt(input.kubeconfigFile, () =>
+        removeAdminKubeconfig(kindFile(input.name, input.kubeconfigFile)),
+    );
     if (left.length > 0) {
         throw new StepError(
             `KindCluster "${input.name}": all that could be removed is; what may be left, mend it and run this again:\n` +

@@ -1,14 +1,11 @@
 /** The part of the contract that is about the host. */
+import type { PreflightCluster } from "../cluster/contract";
 import type { DescribeModuleInput } from "../workload/contract";
 
 /** preflight: reads only, so that each preview can run it. All problems come in one message. */
 export interface PreflightInput {
     owner: string;
-    cluster: {
-        name: string;
-        /** See KindClusterInput. */
-        mergeKubeconfigFile?: string;
-    };
+    cluster: PreflightCluster;
     /** The local registry; unset when a remote one is used. */
     localRegistry?: {
         containerName: string;
@@ -32,6 +29,6 @@ export interface PreflightInput {
 
 /** preflight */
 export interface PreflightOutput {
-    /** Version of the Docker daemon. */
+    /** Version of the Docker daemon; empty where nothing needs one. */
     dockerVersion: string;
 }

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import type { PreflightInput, PreflightOutput } from "../contract";
 import { agentFiles, readRecord } from "../node/agent";
 import * as dockerLib from "../lib/docker";
-import { containerNamed, containers, gatewayOf, network, volume } from "../lib/docker";
+import { containerNamed, volume } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
-import * as kind from "../cluster/kind";
+import { lookAt, type ClusterLook } from "../cluster/looks";
 import { describe } from "../workload/modules";
 import { mergeFileFaults } from "./mergeFile";
 import { listeners } from "./ports";
@@ -16,12 +16,13 @@ import { step } from "../lib/step";
 
 /** Looks for everything that would make the stack fail later, at once and without changing anything. */
 export async function preflight(input: PreflightInput): Promise<PreflightOutput> {
+    const cluster = lookAt(input.cluster, input.owner);
     const [docker, ...others] = await Promise.all([
-        inDocker(input),
-        tools(input),
+        clusterAndDocker(input, cluster),
+        tools(input, cluster),
         artifactTool(input),
         remoteRegistry(input),
-        mergeFileFaults(input.cluster.mergeKubeconfigFile),
+        mergeFileFaults(input.cluster.kind?.mergeKubeconfigFile),
         ...input.modules.map((one) => faultsOf(() => describe(one))),
         ...input.nodes.map(agentProgram),
     ]);
@@ -35,40 +36,41 @@ export async function preflight(input: PreflightInput): Promise<PreflightOutput>
     return { dockerVersion: docker.version };
 }
 
-/** All that only Docker can tell: none of it when no daemon answers. */
-async function inDocker(input: PreflightInput): Promise<{ version: string; faults: string[] }> {
+/** The cluster, and all that only Docker can tell: none of it when a daemon is needed and none answers. */
+async function clusterAndDocker(
+    input: PreflightInput,
+    cluster: ClusterLook,
+): Promise<{ version: string; faults: string[] }> {
     const { localRegistry } = input;
     const questions = Promise.all([
-        containers(`label=${kind.clusterLabel}=${input.cluster.name}`),
+        cluster.look(),
         localRegistry && containerNamed(localRegistry.containerName),
         localRegistry?.dataVolume === undefined ? undefined : volume(localRegistry.dataVolume),
     ]);
     // When no daemon answers, dockerHost says it better.
     questions.catch(() => undefined);
-    let host: dockerLib.DockerHost;
+    let host: dockerLib.DockerHost | undefined;
     try {
-        host = await dockerLib.dockerHost();
+        if (cluster.docker || localRegistry !== undefined) host = await dockerLib.dockerHost();
     } catch (error) {
         // A missing docker is among the missing tools.
         const known = (await findProgram("docker")) === undefined;
         return { version: "", faults: known ? [] : [messageOf(error)] };
     }
-    const [cluster, registry, dataVolume] = await questions;
+    const [look, registry, dataVolume] = await questions;
     const listening = listeners();
     return {
-        version: host.serverVersion,
+        version: host?.serverVersion ?? "",
         faults: [
-            ...(localRegistry ? preflightLib.daemonFaults(await daemons(host.id)) : []),
-            ...(kind.isOurs(cluster, input.owner)
-                ? []
-                : [kind.notOurs(input.cluster.name, cluster, input.owner)]),
+            ...(localRegistry && host ? preflightLib.daemonFaults(await daemons(host.id)) : []),
+            ...look.faults,
             ...(localRegistry
                 ? preflightLib.registryFaults(localRegistry, input.owner, registry, listening)
                 : []),
             ...(dataVolume ? preflightLib.volumeFaults(dataVolume, input.owner) : []),
             ...preflightLib.nodePortFaults(
                 await Promise.all(input.nodes.map(nodePort)),
-                await gatewayIfAny(kind.networkOf(cluster)),
+                look.nodeAddress,
                 listening,
             ),
         ],
@@ -80,11 +82,6 @@ async function daemons(id: string): Promise<preflightLib.Daemons | undefined> {
     const context = await dockerLib.contextEndpoint();
     if (context === undefined || context.host === preflightLib.pluginEndpoint) return undefined;
     return { context, id, plugins: await dockerLib.daemonAt(preflightLib.pluginEndpoint) };
-}
-
-async function gatewayIfAny(name: string): Promise<string | undefined> {
-    const found = await network(name);
-    return found && gatewayOf(found);
 }
 
 async function nodePort({
@@ -99,8 +96,8 @@ async function nodePort({
     return { name, ip, port, heldByItsAgent: argv.includes(`--port=${port}`) };
 }
 
-async function tools(input: PreflightInput): Promise<string[]> {
-    const needed = preflightLib.neededTools(input);
+async function tools(input: PreflightInput, cluster: ClusterLook): Promise<string[]> {
+    const needed = preflightLib.neededTools(input, cluster.programs);
     const found = await Promise.all(needed.map((tool) => findProgram(tool)));
     return missingTools(needed.filter((_, index) => found[index] === undefined));
 }

@@ -1,4 +1,5 @@
-import type { PreflightInput } from "../contract";
+import { LocalClusterTool, type PreflightInput } from "../contract";
+import { findClusterInput } from "../cluster/existing/existing";
 import { describeModuleInput } from "../workload/modules";
 import type { Container, Volume } from "../lib/docker";
 import { expandHome } from "../lib/files";
@@ -12,6 +13,7 @@ import {
     list,
     nodeName,
     object,
+    oneOf,
     optional,
     owner,
     port,
@@ -21,7 +23,21 @@ import {
 
 export const preflightInput = object<PreflightInput>({
     owner,
-    cluster: object<PreflightInput["cluster"]>({ name: clusterName, mergeKubeconfigFile: optional(text) }),
+    cluster: object<PreflightInput["cluster"]>({
+        kind: optional(
+            object<NonNullable<PreflightInput["cluster"]["kind"]>>({
+                name: clusterName,
+                mergeKubeconfigFile: optional(text),
+            }),
+        ),
+        existing: optional(findClusterInput),
+        local: optional(
+            object<NonNullable<PreflightInput["cluster"]["local"]>>({
+                tool: oneOf(Object.values(LocalClusterTool)),
+                name: text,
+            }),
+        ),
+    }),
     localRegistry: optional(
         object<NonNullable<PreflightInput["localRegistry"]>>({
             containerName,
@@ -48,9 +64,12 @@ export const preflightInput = object<PreflightInput>({
     modules: list(describeModuleInput),
 });
 
-/** Tools that the steps of such a stack start. */
-export function neededTools(input: PreflightInput): string[] {
-    return ["docker", "kind", ...(input.modules.some(({ source }) => source !== undefined) ? ["cargo"] : [])];
+/** Programs that the steps of such a stack start, besides the nodes' agents. */
+export function neededTools(input: PreflightInput, ofCluster: string[]): string[] {
+    return [
+        ...new Set([...(input.localRegistry === undefined ? [] : ["docker"]), ...ofCluster]),
+        ...(input.modules.some(({ source }) => source !== undefined) ? ["cargo"] : []),
+    ];
 }
 
 /** Label of the containers that the stack makes itself; its value is the owner. */
@@ -140,14 +159,14 @@ export interface NodePort {
     heldByItsAgent: boolean;
 }
 
-/** What keeps nodes from their ports. `gateway` is undefined while the cluster's network does not exist. */
+/** What keeps nodes from their ports. `address` is undefined while it is not known where the cluster will be. */
 export function nodePortFaults(
     nodes: NodePort[],
-    gateway: string | undefined,
+    address: string | undefined,
     listening: Listener[],
 ): string[] {
-    return nodes.flatMap(({ name, ip = gateway, port, heldByItsAgent }, index) => {
-        const twin = nodes.slice(0, index).find((one) => one.port === port && (one.ip ?? gateway) === ip);
+    return nodes.flatMap(({ name, ip = address, port, heldByItsAgent }, index) => {
+        const twin = nodes.slice(0, index).find((one) => one.port === port && (one.ip ?? address) === ip);
         if (twin)
             return [
                 `KrustletNode "${name}": port ${port} is node "${twin.name}"'s already; give each node its own`,

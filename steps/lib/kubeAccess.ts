@@ -250,10 +250,10 @@ export interface ClusterEntry {
     certificateAuthorityData: string;
 }
 
-/** Where the current context of a kubeconfig file leads, for a node or an approver that is to know the cluster by its authority. */
-export async function clusterOf(kubeconfigFile: string): Promise<ClusterEntry> {
+/** Where a context of a kubeconfig file leads, by default its current one, for a node or an approver that is to know the cluster by its authority. */
+export async function clusterOf(kubeconfigFile: string, context?: string): Promise<ClusterEntry> {
     const file = expandHome(kubeconfigFile);
-    const { cluster } = contextOf(await readKubeconfig(file), file);
+    const { cluster } = contextOf(await readKubeconfig(file), file, context);
     const pem = await pemOf(cluster, "certificate-authority");
     if (pem === undefined) {
         throw cluster.fault(

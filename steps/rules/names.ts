@@ -11,6 +11,19 @@ const dnsWords = (example: string) =>
 /** kind makes host names of it (`<name>-control-plane`), which end at 63 characters. */
 export const clusterName = matching(dnsParts, dnsWords("krustlet"), 49);
 
+/** minikube and k3d make names of hosts and files of it, each with a beginning or an end of its own. */
+export const localClusterName = matching(
+    new RegExp(`^${dnsPart}$`),
+    'lower-case letters, digits and "-" that begin and end with a letter or digit (for example "krustlet")',
+    32,
+);
+
+/** Kubernetes' own. */
+export const kubernetesVersion = matching(
+    /^v?\d+\.\d+(\.\d+([+-][0-9A-Za-z.-]+)?)?$/,
+    'a Kubernetes version (for example "v1.36.4")',
+);
+
 /** A node's name is its host name too, and the value of the label `kubernetes.io/hostname`. */
 export const nodeName = also(matching(dnsParts, dnsWords("krustlet"), 63), (name) =>
     /(^|\.)\d+$/.test(name)

@@ -24,7 +24,7 @@ const cluster: KindClusterInput = {
 };
 const checks: PreflightInput = {
     owner: "krustlet-stack/steps-test",
-    cluster: { name: cluster.name },
+    cluster: { kind: { name: cluster.name } },
     nodes: [],
     modules: [],
 };

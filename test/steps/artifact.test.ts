@@ -209,7 +209,7 @@ describe("from a source to a registry", () => {
     it("preflight says which protocol a registry seems to speak", async () => {
         const stack = {
             owner: "krustlet-stack/steps-test",
-            cluster: { name: "krustlet-steps-alone" },
+            cluster: { kind: { name: "krustlet-steps-alone" } },
             nodes: [],
             modules: [],
         };
@@ -223,7 +223,7 @@ describe("from a source to a registry", () => {
     it("preflight knows the port as somebody else's", async () => {
         const message = await fail("preflight", {
             owner: "krustlet-stack/steps-test",
-            cluster: { name: "krustlet-steps-alone" },
+            cluster: { kind: { name: "krustlet-steps-alone" } },
             localRegistry: { containerName: "krustlet-steps-test-other", port },
             nodes: [],
             modules: [],
@@ -237,7 +237,7 @@ describe("from a source to a registry", () => {
     it("preflight knows the container as not the stack's", async () => {
         const message = await fail("preflight", {
             owner: "krustlet-stack/steps-test",
-            cluster: { name: "krustlet-steps-alone" },
+            cluster: { kind: { name: "krustlet-steps-alone" } },
             localRegistry: { containerName: container, port },
             nodes: [],
             modules: [],

@@ -145,7 +145,7 @@ describe("a cluster and its Wasm node, step by step", () => {
         const mine = readFileSync(kubeconfigFile, "utf8");
         assert.match(
             await fail("createKindCluster", { ...clusterInput, kubeconfigFile }),
-            /kubeconfigFile: .*merged\.kubeconfig holds more than, or other than, kind cluster "krustlet-steps-test"/,
+            /kubeconfigFile: .*merged\.kubeconfig holds more than, or other than, context "kind-krustlet-steps-test"/,
         );
         assert.equal(readFileSync(kubeconfigFile, "utf8"), mine);
     });

@@ -29,7 +29,7 @@ export const clusterInput: contract.KindClusterInput = {
 };
 export const checks: contract.PreflightInput = {
     owner,
-    cluster: { name: clusterInput.name },
+    cluster: { kind: { name: clusterInput.name } },
     nodes: [{ name: nodeName, port: 3931, stateDir, program: "krustlet-wasi" }],
     modules: [],
 };

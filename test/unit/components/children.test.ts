@@ -41,6 +41,10 @@ const workload = { image, kubeconfigFile };
 /** One of each component, with all the children that it can have. */
 const makers: Record<string, () => pulumi.ComponentResource> = {
     KindCluster: () => new components.KindCluster("x"),
+    ExistingCluster: () => new components.ExistingCluster("x", { context: "c" }),
+    MinikubeCluster: () => new components.MinikubeCluster("x"),
+    MicroK8sCluster: () => new components.MicroK8sCluster("x"),
+    K3dCluster: () => new components.K3dCluster("x"),
     LocalRegistry: () => new components.LocalRegistry("x", { keepData: true }),
     RegistryHosting: () =>
         new components.RegistryHosting(

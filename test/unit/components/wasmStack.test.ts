@@ -88,7 +88,7 @@ test("the walk-through: every part, and what it tells", async () => {
                 "host/preflight",
                 {
                     owner: "project/stack",
-                    cluster: { name: "krustlet" },
+                    cluster: { kind: { name: "krustlet" } },
                     localRegistry: { containerName: "project-stack-registry", port: 5001 },
                     nodes: [
                         {

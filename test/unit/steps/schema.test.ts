@@ -58,10 +58,13 @@ describe("a step's input", () => {
         const nodes = [{ name: "a", port: 3000, stateDir: "~/x" }];
         assert.throws(
             () =>
-                parseInput(JSON.stringify({ owner: "a/b", cluster: {}, nodes, modules: [] }), preflightInput),
+                parseInput(
+                    JSON.stringify({ owner: "a/b", cluster: { kind: {} }, nodes, modules: [] }),
+                    preflightInput,
+                ),
             {
                 message: [
-                    'input.cluster.name: is missing; it must be lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet")',
+                    'input.cluster.kind.name: is missing; it must be lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet")',
                     "input.nodes[0].program: is missing; it must be a text that is not empty",
                 ].join("\n"),
             },

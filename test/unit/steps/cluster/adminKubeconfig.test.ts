@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, describe, it } from "node:test";
 import * as admin from "../../../../steps/cluster/adminKubeconfig";
+import { isOnlyOf } from "../../../../steps/lib/kubeconfig";
 import { clusterOf, ifClusterAnswers, NoKubeconfig, withKube } from "../../../../steps/lib/kube";
 
 const folder = mkdtempSync(path.join(tmpdir(), "krustlet-admin-kubeconfig-"));
@@ -58,12 +59,12 @@ describe("the file of an admin kubeconfig", () => {
     ];
     for (const [what, content, ours] of table) {
         it(`${ours ? "may" : "may not"} be ${what}`, () => {
-            assert.equal(admin.isOfCluster(content, "wasm"), ours);
+            assert.equal(isOnlyOf(content, "kind-wasm"), ours);
         });
     }
 
     it("is written 0600 in a folder of 0700, over itself too, and goes with its folder", async () => {
-        const which = { clusterName: "wasm", kubeconfigFile: path.join(folder, "a/b/kubeconfig") };
+        const which = admin.kindFile("wasm", path.join(folder, "a/b/kubeconfig"));
         const file = await admin.writeAdminKubeconfig(which, text("wasm"));
         assert.equal(file, which.kubeconfigFile);
         chmodSync(file, 0o644);
@@ -80,7 +81,7 @@ describe("the file of an admin kubeconfig", () => {
     it("may be a symbolic link, which stays: what it leads to is written, whether that is there or not, and removed", async () => {
         const [target, link] = [path.join(folder, "dotfiles", "kubeconfig"), path.join(folder, "link")];
         symlinkSync("dotfiles/kubeconfig", link);
-        const which = { clusterName: "wasm", kubeconfigFile: link };
+        const which = admin.kindFile("wasm", link);
         for (let turn = 0; turn < 2; turn += 1) {
             assert.equal(await admin.writeAdminKubeconfig(which, text("wasm")), link);
             assert.equal(readFileSync(target, "utf8"), text("wasm"));
@@ -102,12 +103,12 @@ describe("the file of an admin kubeconfig", () => {
     });
 
     it("is never written over, nor removed, where it is something else", async () => {
-        const which = { clusterName: "wasm", kubeconfigFile: path.join(folder, "config") };
+        const which = admin.kindFile("wasm", path.join(folder, "config"));
         writeFileSync(which.kubeconfigFile, text("mine"));
         await assert.rejects(admin.writeAdminKubeconfig(which, text("wasm")), {
             message:
-                `KindCluster.kubeconfigFile: ${which.kubeconfigFile} holds more than, or other than, kind cluster "wasm"; give the ` +
-                "cluster a file of its own (mergeKubeconfigFile adds it to a file of yours)",
+                `KindCluster.kubeconfigFile: ${which.kubeconfigFile} holds more than, or other than, context "kind-wasm"; give the ` +
+                "cluster a file of its own",
         });
         await admin.removeAdminKubeconfig(which);
         assert.equal(readFileSync(which.kubeconfigFile, "utf8"), text("mine"));
@@ -117,7 +118,7 @@ describe("the file of an admin kubeconfig", () => {
         const open = path.join(folder, "open");
         mkdirSync(open);
         chmodSync(open, 0o777);
-        const which = { clusterName: "wasm", kubeconfigFile: path.join(open, "kubeconfig") };
+        const which = admin.kindFile("wasm", path.join(open, "kubeconfig"));
         await assert.rejects(
             admin.writeAdminKubeconfig(which, text("wasm")),
             /others may write in .*open; run `chmod 0700`/,

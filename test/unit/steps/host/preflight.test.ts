@@ -16,13 +16,24 @@ import {
 import { missingTools } from "../../../../steps/lib/programs";
 import { isLoopback } from "../../../../steps/registry/registry";
 
-const input: PreflightInput = { owner: "p/s", cluster: { name: "wasm" }, nodes: [], modules: [] };
+const input: PreflightInput = { owner: "p/s", cluster: { kind: { name: "wasm" } }, nodes: [], modules: [] };
 
 describe("the tools that a stack needs", () => {
     it("depend on its modules", () => {
-        assert.deepEqual(neededTools(input), ["docker", "kind"]);
-        assert.deepEqual(neededTools({ ...input, modules: [{ file: "a" }] }), ["docker", "kind"]);
-        assert.deepEqual(neededTools({ ...input, modules: [{ source: "a" }] }), ["docker", "kind", "cargo"]);
+        const ofKind = ["docker", "kind"];
+        assert.deepEqual(neededTools(input, ofKind), ["docker", "kind"]);
+        assert.deepEqual(neededTools({ ...input, modules: [{ file: "a" }] }, ofKind), ["docker", "kind"]);
+        assert.deepEqual(neededTools({ ...input, modules: [{ source: "a" }] }, ofKind), [
+            "docker",
+            "kind",
+            "cargo",
+        ]);
+    });
+    it("depend on its cluster and its registry", () => {
+        const localRegistry = { containerName: "reg", port: 5000 };
+        assert.deepEqual(neededTools(input, []), []);
+        assert.deepEqual(neededTools({ ...input, localRegistry }, []), ["docker"]);
+        assert.deepEqual(neededTools({ ...input, localRegistry }, ["k3d", "docker"]), ["docker", "k3d"]);
     });
     it("are missed in one line", () => {
         assert.deepEqual(missingTools([]), []);

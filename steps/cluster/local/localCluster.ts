@@ -1,0 +1,199 @@
+// What is done alike with every cluster that a tool of this machine makes.
+import { LocalClusterTool, type ClusterOutput, type LocalClusterInput } from "../../contract";
+import { messageOf, StepError } from "../../lib/errors";
+import { KubeError, withKube } from "../../lib/kube";
+import { clusterOf } from "../../lib/kubeAccess";
+import { parseKubeconfig } from "../../lib/kubeconfig";
+import { needTools } from "../../lib/programs";
+import { RunError } from "../../lib/run";
+import { integer, localClusterName, object, oneOf, optional, owner, seconds, text } from "../../lib/schema";
+import { orUndo, pause, progress } from "../../lib/step";
+import {
+    checkAdminKubeconfig,
+    removeAdminKubeconfig,
+    writeAdminKubeconfig,
+    type AdminKubeconfig,
+} from "../adminKubeconfig";
+import { onlyContext } from "../existing/onlyContext";
+import { portMappings } from "../kind";
+import { findNodePlace } from "../nodeAddress";
+import { unready, type ClusterNode } from "../readiness";
+import { k3d } from "./k3d";
+import { microk8s } from "./microk8s";
+import { minikube } from "./minikube";
+import type { FoundCluster, LocalTool } from "./tool";
+
+/** Input of the steps of local clusters. */
+export const localClusterInput = object<LocalClusterInput>({
+    tool: oneOf(Object.values(LocalClusterTool)),
+    name: localClusterName,
+    owner,
+    waitSeconds: seconds,
+    kubeconfigFile: text,
+    version: optional(text),
+    driver: optional(text),
+    servers: optional(integer(1, 20)),
+    agents: optional(integer(0, 20)),
+    portMappings,
+});
+
+export const localTools: Record<LocalClusterTool, LocalTool> = { minikube, microk8s, k3d };
+
+/** Why a cluster may not be touched; undefined: it is the owner's. */
+export function foreign(
+    tool: LocalTool,
+    name: string,
+    { owner }: FoundCluster,
+    whose: string,
+): string | undefined {
+    if (owner === whose) return undefined;
+    const by = owner === undefined ? "was not made by this stack" : `belongs to ${owner}`;
+    return (
+        `${tool.component}.name: a cluster "${name}" exists and ${by}, so ${whose} does not touch it; choose another name, use it as ` +
+        `an existing cluster, or remove it with \`${tool.removal(name)}\` if nobody needs it`
+    );
+}
+
+/**
+ * A cluster of this owner's that answers and whose nodes are Ready. One that is there is kept, and started if it stands still;
+ * anybody else's is refused. A new one that does not come up is removed again; one that was there never is.
+ */
+export async function bringUp(tool: LocalTool, input: LocalClusterInput): Promise<ClusterOutput> {
+    await needTools(...tool.programs);
+    await checkAdminKubeconfig(fileOf(tool, input));
+    const found = await tool.find(input.name);
+    if (found !== undefined) {
+        const fault = foreign(tool, input.name, found, input.owner);
+        if (fault !== undefined) throw new StepError(fault);
+        if (found.running) progress(`cluster "${input.name}" is there already`);
+        else await saying(tool, input, "could not start it", () => tool.start(input));
+        return describe(tool, input);
+    }
+    return orUndo(
+        async () => {
+            await saying(tool, input, "could not create it", () => tool.create(input));
+            return describe(tool, input);
+        },
+        () => takeDown(tool, input),
+    );
+}
+
+/** Removes the owner's cluster and the file of its kubeconfig. None there is fine. */
+export async function takeDown(tool: LocalTool, input: LocalClusterInput): Promise<void> {
+    await needTools(...tool.programs);
+    const found = await tool.find(input.name);
+    const fault = found && foreign(tool, input.name, found, input.owner);
+    if (fault !== undefined) {
+        progress(`${fault}: left alone`);
+        return;
+    }
+    if (found !== undefined) await tool.remove(input.name);
+    await removeAdminKubeconfig(fileOf(tool, input));
+}
+
+/** Writes the kubeconfig of a cluster of this owner's that runs; tells whether there is one. */
+export async function keep(tool: LocalTool, input: LocalClusterInput): Promise<boolean> {
+    const found = await tool.find(input.name);
+    if (!found?.running || foreign(tool, input.name, found, input.owner) !== undefined) return false;
+    await write(tool, input);
+    return true;
+}
+
+function fileOf(tool: LocalTool, { name, kubeconfigFile }: LocalClusterInput): AdminKubeconfig {
+    return { argument: `${tool.component}.kubeconfigFile`, entryName: tool.contextOf(name), kubeconfigFile };
+}
+
+async function write(tool: LocalTool, input: LocalClusterInput): Promise<string> {
+    const context = tool.contextOf(input.name);
+    const source = await tool.kubeconfig(input.name);
+    const config = parseKubeconfig(source);
+    if (config instanceof Error)
+        throw new StepError(`${tool.component} "${input.name}": what its tool gave ${config.message}`);
+    return writeAdminKubeconfig(fileOf(tool, input), await onlyContext(config, "/", context));
+}
+
+async function describe(tool: LocalTool, input: LocalClusterInput): Promise<ClusterOutput> {
+    const called = `${tool.component} "${input.name}"`;
+    const kubeconfigFile = await write(tool, input);
+    const { server } = await clusterOf(kubeconfigFile);
+    const deadline = Date.now() + input.waitSeconds * 1000;
+    for (;;) {
+        const { fault, ...facts } = await look(kubeconfigFile);
+        if (fault === undefined && facts.version !== undefined) {
+            const place = await findNodePlace({ server, nodeAddresses: facts.addresses });
+            if (typeof place === "string")
+                throw new StepError(`${called}: no address for a Wasm node: ${place}`);
+            return {
+                name: input.name,
+                kubeconfigFile,
+                context: tool.contextOf(input.name),
+                server,
+                kubernetesVersion: facts.version,
+                ...place,
+                identity: facts.identity,
+            };
+        }
+        if (Date.now() > deadline) {
+            throw new StepError(
+                `${called}: ${fault} after waitSeconds ${input.waitSeconds}; raise waitSeconds if the machine is slow`,
+            );
+        }
+        await pause(500);
+    }
+}
+
+type Node = ClusterNode & {
+    metadata: { labels?: Record<string, string> };
+    status?: { addresses?: { type: string; address: string }[] };
+};
+
+/** The cluster as it answers now. Wasm nodes have joined it and say nothing of it. */
+async function look(kubeconfigFile: string) {
+    try {
+        return await withKube(kubeconfigFile, async (kube) => {
+            const [version, system, { items }] = await Promise.all([
+                kube.get<{ gitVersion: string }>("/version"),
+                kube.get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system"),
+                kube.get<{ items: Node[] }>("/api/v1/nodes"),
+            ]);
+            const own = items.filter(
+                ({ metadata }) => metadata.labels?.["kubernetes.io/arch"] !== "wasm32-wasi",
+            );
+            const addresses = own.flatMap(({ status }) => status?.addresses ?? []);
+            return {
+                version: version.gitVersion,
+                identity: system.metadata.uid,
+                addresses: addresses
+                    .filter(({ type }) => type === "InternalIP")
+                    .map(({ address }) => address),
+                fault:
+                    own.length === 0
+                        ? "no node has joined"
+                        : unready(
+                              items,
+                              own.map(({ metadata }) => metadata.name),
+                          ),
+            };
+        });
+    } catch (error) {
+        if (!(error instanceof KubeError && error.unanswered)) throw error;
+        return { fault: error.message, version: undefined, identity: "", addresses: [] };
+    }
+}
+
+/** A tool's failure in its own words. */
+async function saying(
+    tool: LocalTool,
+    { name }: LocalClusterInput,
+    what: string,
+    act: () => Promise<void>,
+): Promise<void> {
+    try {
+        await act();
+    } catch (error) {
+        if (!(error instanceof RunError)) throw error;
+        throw new StepError(`${tool.component} "${name}": ${tool.programs[0]} ${what}: ${messageOf(error)}`, {
+            cause: error,
+        });
+    }
+}

@@ -1,0 +1,85 @@
+// What the preflight learns of a stack's cluster before anything is made, by the kind of the cluster.
+import type { PreflightCluster } from "../contract";
+import { containers, gatewayOf, network } from "../lib/docker";
+import { messageOf } from "../lib/errors";
+import { findCluster } from "./existing/findCluster";
+import * as kind from "./kind";
+import { foreign, localTools } from "./local/localCluster";
+
+/** What a cluster needs, and how to look at it. */
+export interface ClusterLook {
+    /** Programs that its steps start. */
+    programs: string[];
+    /** Whether it is in this host's Docker. */
+    docker: boolean;
+    look(): Promise<ClusterFacts>;
+}
+
+export interface ClusterFacts {
+    /** Why the stack could not be made. */
+    faults: string[];
+    /** Where its nodes will listen, as far as that is known. */
+    nodeAddress?: string;
+}
+
+export function lookAt(cluster: PreflightCluster, owner: string): ClusterLook {
+    const all = [
+        cluster.kind && lookAtKind(cluster.kind, owner),
+        cluster.existing && lookAtExisting(cluster.existing),
+        cluster.local && lookAtLocal(cluster.local, owner),
+    ];
+    return (
+        all.find((one) => one !== undefined) ?? {
+            programs: [],
+            docker: false,
+            look: () => Promise.resolve({ faults: [] }),
+        }
+    );
+}
+
+function lookAtKind({ name }: NonNullable<PreflightCluster["kind"]>, owner: string): ClusterLook {
+    return {
+        programs: ["docker", "kind"],
+        docker: true,
+        look: async () => {
+            const cluster = await containers(`label=${kind.clusterLabel}=${name}`);
+            const place = await network(kind.networkOf(cluster));
+            return {
+                faults: kind.isOurs(cluster, owner) ? [] : [kind.notOurs(name, cluster, owner)],
+                nodeAddress: place && gatewayOf(place),
+            };
+        },
+    };
+}
+
+function lookAtExisting(input: NonNullable<PreflightCluster["existing"]>): ClusterLook {
+    return {
+        programs: [],
+        docker: false,
+        look: async () => {
+            try {
+                return { faults: [], nodeAddress: (await findCluster(input)).nodeAddress };
+            } catch (error) {
+                return { faults: [messageOf(error)] };
+            }
+        },
+    };
+}
+
+function lookAtLocal({ tool, name }: NonNullable<PreflightCluster["local"]>, owner: string): ClusterLook {
+    const { programs, docker, ...rest } = localTools[tool];
+    return {
+        programs,
+        docker,
+        look: async () => {
+            try {
+                const found = await rest.find(name);
+                const fault = found && foreign(localTools[tool], name, found, owner);
+                return { faults: fault === undefined ? [] : [fault] };
+            } catch {
+                // Its tool is not there, which the preflight says already.
+                return { faults: [] };
+            }
+        },
+    };
+}

@@ -1,0 +1,223 @@
+/** Clusters by minikube, MicroK8s and k3d, whose tools are scripts here: how they are called, and what is never done. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import * as path from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { LocalClusterInput } from "../../../../steps/contract";
+import { k3d } from "../../../../steps/cluster/local/k3d";
+import { bringUp, keep, takeDown } from "../../../../steps/cluster/local/localCluster";
+import { launchConfiguration, microk8sIn } from "../../../../steps/cluster/local/microk8s";
+import { minikube } from "../../../../steps/cluster/local/minikube";
+import type { LocalTool } from "../../../../steps/cluster/local/tool";
+import { ownAddress, ScriptedTools } from "./scriptedTools";
+
+const owner = "krustlet-stack/dev";
+const ports = [
+    { containerPort: 30080, hostPort: 8080, listenAddress: "127.0.0.1", protocol: "TCP" as const },
+];
+
+interface Story {
+    tool: (folder: string) => LocalTool;
+    scripts: string[];
+    given: Pick<LocalClusterInput, "tool" | "name"> & Partial<LocalClusterInput>;
+    create: string[];
+    start: string[];
+    remove: string[];
+    kubeconfig: string[];
+    nodeAddress: string;
+    network?: string;
+    context: string;
+    /** Marks it as the owner's, before the cluster is there. */
+    mark?: string;
+}
+
+const look: Record<string, string> = {
+    minikube: "minikube profile list --output=json",
+    microk8s: "snap list microk8s",
+    k3d: "k3d cluster list --output=json",
+};
+
+const stories: Story[] = [
+    {
+        tool: () => minikube,
+        scripts: ["minikube"],
+        given: {
+            ...{ tool: "minikube", name: "demo", version: "v1.36.4", driver: "docker", servers: 2 },
+            portMappings: ports,
+        },
+        create: [
+            "minikube start --profile=demo --interactive=false --keep-context --wait-timeout=30s --nodes=2 " +
+                "--kubernetes-version=v1.36.4 --driver=docker --ports=127.0.0.1:8080:30080/tcp",
+        ],
+        start: ["minikube start --profile=demo --interactive=false --keep-context --wait-timeout=30s"],
+        remove: ["minikube delete --profile=demo"],
+        kubeconfig: ["minikube update-context --profile=demo"],
+        nodeAddress: ownAddress,
+        context: "demo",
+        mark: ".minikube/profiles/demo/krustlet-stack-owner",
+    },
+    {
+        tool: (folder) => microk8sIn(path.join(folder, "common")),
+        scripts: ["snap", "microk8s"],
+        given: { tool: "microk8s", name: "microk8s", version: "1.36/stable", portMappings: [] },
+        create: [
+            "snap install microk8s --classic --channel=1.36/stable",
+            "microk8s status --wait-ready --timeout 30",
+        ],
+        start: ["microk8s start", "microk8s status --wait-ready --timeout 30"],
+        remove: ["snap remove microk8s --purge"],
+        kubeconfig: ["microk8s config"],
+        nodeAddress: ownAddress,
+        context: "microk8s",
+        mark: "common/krustlet-stack-owner",
+    },
+    {
+        tool: () => k3d,
+        scripts: ["k3d", "docker"],
+        given: {
+            ...{ tool: "k3d", name: "demo", version: "rancher/k3s:v1.36.4-k3s1", servers: 1, agents: 2 },
+            portMappings: ports,
+        },
+        create: [
+            "k3d cluster create demo --servers=1 --agents=2 --wait --timeout=30s --kubeconfig-update-default=false " +
+                "--kubeconfig-switch-context=false --runtime-label=krustlet-stack.owner=krustlet-stack/dev@all " +
+                "--image=rancher/k3s:v1.36.4-k3s1 --port=127.0.0.1:8080:30080/tcp@server:0:direct",
+        ],
+        start: ["k3d cluster start demo --wait --timeout=30s"],
+        remove: ["k3d cluster delete demo"],
+        kubeconfig: ["k3d kubeconfig get demo"],
+        nodeAddress: "172.20.0.1",
+        network: "k3d-demo",
+        context: "k3d-demo",
+    },
+];
+
+for (const story of stories) {
+    const { given, context } = story;
+    void describe(`a cluster by ${given.tool}`, () => {
+        const tools = new ScriptedTools();
+        let tool: LocalTool;
+        let input: LocalClusterInput;
+        /** The command lines but those that look, at the cluster and at Docker. */
+        const calls = () =>
+            tools
+                .calls()
+                .filter((line) => line !== look[given.tool] && line !== "microk8s status --format yaml")
+                .filter((line) => !line.startsWith("docker "));
+        const output = () => ({
+            name: given.name,
+            kubeconfigFile: input.kubeconfigFile,
+            context,
+            server: tools.api.url,
+            kubernetesVersion: "v1.36.4",
+            nodeAddress: story.nodeAddress,
+            ...(story.network === undefined ? {} : { network: story.network }),
+            identity: "cluster-uid",
+        });
+
+        before(async () => {
+            await tools.start(...story.scripts);
+            tool = story.tool(tools.folder);
+            const kubeconfigFile = path.join(tools.folder, "own", "kubeconfig");
+            input = { owner, waitSeconds: 30, kubeconfigFile, portMappings: [], ...given };
+        });
+        after(() => tools.stop());
+
+        void it("is made, with its kubeconfig in a file of its own", async () => {
+            assert.deepEqual(await bringUp(tool, input), output());
+            assert.deepEqual(calls(), [...story.create, ...story.kubeconfig]);
+            assert.equal(statSync(input.kubeconfigFile).mode & 0o777, 0o600);
+            const config = JSON.parse(readFileSync(input.kubeconfigFile, "utf8")) as Record<string, object[]>;
+            assert.equal(config["current-context"], context);
+            assert.equal(config.users.length, 1);
+            if (story.mark !== undefined) {
+                assert.equal(readFileSync(path.join(tools.folder, story.mark), "utf8"), `${owner}\n`);
+            }
+        });
+
+        void it("is kept where it runs, and started where it stands still", async () => {
+            assert.deepEqual(await bringUp(tool, input), output());
+            assert.deepEqual(calls(), story.kubeconfig);
+            tools.change(({ clusters }) => (clusters[given.name].running = false));
+            assert.deepEqual(await bringUp(tool, input), output());
+            assert.deepEqual(calls(), [...story.start, ...story.kubeconfig]);
+        });
+
+        void it("gives a lost kubeconfig back, and starts nothing for it", async () => {
+            rmSync(input.kubeconfigFile);
+            assert.equal(await keep(tool, input), true);
+            assert.deepEqual(calls(), story.kubeconfig);
+            assert.ok(existsSync(input.kubeconfigFile));
+            tools.change(({ clusters }) => (clusters[given.name].running = false));
+            assert.equal(await keep(tool, input), false);
+            assert.deepEqual(calls(), []);
+            tools.change(({ clusters }) => (clusters[given.name].running = true));
+        });
+
+        void it("is never removed for a node that is not Ready", async () => {
+            tools.ready = false;
+            await assert.rejects(bringUp(tool, { ...input, waitSeconds: 1 }), {
+                message: `${tool.component} "${given.name}": node node is not Ready (no network) after waitSeconds 1; raise waitSeconds if the machine is slow`,
+            });
+            tools.ready = true;
+            assert.deepEqual(calls(), story.kubeconfig);
+        });
+
+        void it("of another stack is refused and left alone", async () => {
+            const other = { ...input, owner: "krustlet-stack/other" };
+            await assert.rejects(bringUp(tool, other), {
+                message:
+                    `${tool.component}.name: a cluster "${given.name}" exists and belongs to ${owner}, so krustlet-stack/other does not touch it; ` +
+                    `choose another name, use it as an existing cluster, or remove it with \`${tool.removal(given.name)}\` if nobody needs it`,
+            });
+            await takeDown(tool, other);
+            assert.equal(await keep(tool, other), false);
+            assert.deepEqual(calls(), []);
+            assert.ok(existsSync(input.kubeconfigFile));
+        });
+
+        void it("is removed, and its kubeconfig with it; a second time is fine", async () => {
+            await takeDown(tool, input);
+            await takeDown(tool, input);
+            assert.deepEqual(calls(), story.remove);
+            assert.deepEqual(tools.state.clusters, {});
+            assert.equal(existsSync(input.kubeconfigFile), false);
+            if (story.mark !== undefined)
+                assert.equal(existsSync(path.join(tools.folder, story.mark)), false);
+        });
+
+        void it("that nobody's stack made is refused and left alone", async () => {
+            tools.change(({ clusters }) => (clusters[given.name] = { running: true }));
+            await assert.rejects(bringUp(tool, input), /exists and was not made by this stack, so/);
+            await takeDown(tool, input);
+            assert.deepEqual(calls(), []);
+            tools.change((state) => (state.clusters = {}));
+        });
+
+        void it("that does not come up is removed again, and the tool's words are shown", async () => {
+            const begin = story.create[0].split(" ").slice(0, 2).join(" ");
+            tools.change(({ failures }) => (failures[begin] = "Exiting due to HOST_NO_SPACE"));
+            await assert.rejects(bringUp(tool, input), (error: Error) => {
+                assert.match(
+                    error.message,
+                    new RegExp(
+                        `^${tool.component} "${given.name}": ${tool.programs[0]} could not create it: `,
+                    ),
+                );
+                assert.match(error.message, /Exiting due to HOST_NO_SPACE$/);
+                return true;
+            });
+            assert.equal(existsSync(input.kubeconfigFile), false);
+        });
+    });
+}
+
+void describe("MicroK8s", () => {
+    void it("is told of RBAC and of bootstrap tokens before its first start", () => {
+        assert.deepEqual(JSON.parse(launchConfiguration), {
+            version: "0.1.0",
+            addons: [{ name: "rbac" }, { name: "dns" }],
+            extraKubeAPIServerArgs: { "--enable-bootstrap-token-auth": "true" },
+        });
+    });
+});

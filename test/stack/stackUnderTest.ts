@@ -69,7 +69,7 @@ export class StackUnderTest {
     }
 
     async configure(config: StackConfig): Promise<void> {
-        this.clusterName = config.clusterName as string;
+        this.clusterName = (config.clusterContext ?? config.clusterName) as string;
         const keys: StackConfig = {};
         for (const [key, value] of Object.entries(config)) keys[`krustlet-stack:${key}`] = value;
         await fs.writeFile(this.configFile, `${JSON.stringify({ config: keys }, null, 4)}\n`);

@@ -1,0 +1,162 @@
+/** A stack on a cluster that plain kind made: its node joins, its program runs, and destroy leaves the cluster as it was. */
+import assert from "node:assert/strict";
+import * as fs from "node:fs/promises";
+import { hostname, release } from "node:os";
+import * as path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { hostFacts, kindConfig } from "../../steps/cluster/kind";
+import { dockerHost } from "../../steps/lib/docker";
+import { run } from "../../steps/lib/run";
+import { NODE_IMAGE } from "../../common/versions";
+import { fail, pass } from "../steps/runStep";
+import { leftovers, root, StackUnderTest, type Leftovers } from "./stackUnderTest";
+
+const CLUSTER = "krustlet-existing";
+const CONTEXT = `kind-${CLUSTER}`;
+const NODE = "krustlet-existing-wasm";
+
+/** What a stack makes objects of, and what its steps leave. */
+const KINDS =
+    "nodes,csr,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,configmaps,runtimeclasses,pods,deployments";
+
+void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
+    let stack: StackUnderTest;
+    let baseline: Leftovers;
+    let folder: string;
+    /** The user's own kubeconfig file: another cluster is its current one. */
+    let kubeconfig: string;
+
+    const kubectl = async (...args: string[]) =>
+        (await run(["kubectl", `--kubeconfig=${kubeconfig}`, `--context=${CONTEXT}`, ...args])).stdout;
+    const objects = async () => {
+        const names = await kubectl("get", KINDS, "--all-namespaces", "--output=name");
+        const leases = await kubectl("get", "leases", "--namespace=kube-node-lease", "--output=name");
+        return [...names.split("\n"), ...leases.split("\n")].filter(Boolean).sort();
+    };
+
+    before(async () => {
+        baseline = await leftovers();
+        stack = await StackUnderTest.create("acceptance-existing");
+        folder = path.join(stack.home, "mine");
+        await fs.mkdir(folder);
+        kubeconfig = path.join(folder, "config");
+        const procStatus = await fs.readFile("/proc/self/status", "utf8");
+        const facts = hostFacts(await dockerHost(), { hostname: hostname(), kernel: release(), procStatus });
+        const patches = { kubeadmConfigPatches: [], containerdConfigPatches: [] };
+        const input = { name: CLUSTER, owner: "nobody", waitSeconds: 60, kubeconfigFile: "unused" };
+        const { nodes, ...config } = JSON.parse(
+            kindConfig({ ...input, ...patches, verifyKubelets: false }, facts),
+        ) as { nodes: { role: string }[] };
+        // What the host needs, and nothing by which a stack knows its own.
+        const plain = { ...config, nodes: nodes.map(({ role }) => ({ role })) };
+        await run(
+            [
+                ...["kind", "create", "cluster", `--name=${CLUSTER}`, "--config=-", "--wait=120s"],
+                ...[`--image=${NODE_IMAGE.name}:${NODE_IMAGE.tag}`, `--kubeconfig=${kubeconfig}`],
+            ],
+            { input: JSON.stringify(plain) },
+        );
+        const weak = ["serviceaccount", "weak"];
+        await kubectl("create", ...weak);
+        const token = (await kubectl("create", "token", "weak")).trim();
+        const set = (...args: string[]) => run(["kubectl", `--kubeconfig=${kubeconfig}`, "config", ...args]);
+        await set("set-credentials", "weak", `--token=${token}`);
+        await set("set-context", "weak", `--cluster=${CONTEXT}`, "--user=weak");
+        await set("set-cluster", "elsewhere", "--server=https://192.0.2.1:6443");
+        await set("set-context", "elsewhere", "--cluster=elsewhere", "--user=weak");
+        await set("use-context", "elsewhere");
+        await stack.configure({
+            ...{ cluster: "existing", clusterContext: CONTEXT, clusterKubeconfigFile: kubeconfig },
+            registryPort: 5107,
+            nodes: [{ name: NODE, port: 3107 }],
+            workloads: [{ name: "hello-wasm", source: path.join(root, "workloads/hello-world") }],
+        });
+    });
+
+    after(async () => {
+        await stack.remove();
+        await run(["kind", "delete", "cluster", `--name=${CLUSTER}`, `--kubeconfig=${kubeconfig}`]);
+    });
+
+    void it("each right that is missing is named, before anything is made", async () => {
+        const look = {
+            ...{ kubeconfigFile: kubeconfig, context: "weak", pullSecretNamespaces: [] },
+            workloads: [{ kind: "Pod" as const, namespace: "default" }],
+        };
+        const said = await fail("findCluster", look);
+        assert.match(
+            said,
+            /ExistingCluster "weak" of \S+: whoever this context is for may not do \d+ of the things/,
+        );
+        for (const right of [
+            "create secrets in kube-system",
+            "approve signers.certificates.k8s.io kubernetes.io/kubelet-serving",
+            "update certificatesigningrequests.certificates.k8s.io/approval",
+            "create clusterroles.rbac.authorization.k8s.io",
+            "create pods in default",
+        ]) {
+            assert.ok(
+                said.includes(`\n- ${right}\n`) || said.endsWith(`\n- ${right}\n`),
+                `${right}: ${said}`,
+            );
+        }
+        const found = await pass("findCluster", { ...look, context: CONTEXT });
+        assert.equal(found.network, "kind");
+        const gateway = await run([
+            "docker",
+            "network",
+            "inspect",
+            "kind",
+            "--format",
+            "{{json .IPAM.Config}}",
+        ]);
+        assert.ok(gateway.stdout.includes(`"Gateway":"${found.nodeAddress}"`), found.nodeAddress);
+    });
+
+    void it("up ends with the program's log line, up again changes nothing, destroy leaves the cluster as it was", async () => {
+        const [mine, before, container] = [
+            await fs.readFile(kubeconfig, "utf8"),
+            await objects(),
+            await run([
+                "docker",
+                "inspect",
+                "--format={{.Id}} {{.State.StartedAt}}",
+                `${CLUSTER}-control-plane`,
+            ]),
+        ];
+        const up = await stack.npmRun("up");
+        assert.equal(up.exitCode, 0, up.stdout + up.stderr);
+        assert.equal(up.stdout.trimEnd().split("\n").at(-1), "Hello, World!");
+        assert.match(await kubectl("get", "node", NODE), / Ready /);
+        const own = await fs.readFile(stack.kubeconfig, "utf8");
+        assert.deepEqual(
+            (JSON.parse(own) as { contexts: { name: string }[] }).contexts.map(({ name }) => name),
+            [CONTEXT],
+        );
+        assert.equal((await fs.stat(stack.kubeconfig)).mode & 0o777, 0o600);
+
+        const preview = await stack.pulumi(`preview --stack ${stack.name} --expect-no-changes`);
+        assert.equal(preview.exitCode, 0, preview.stdout + preview.stderr);
+
+        const down = await stack.npmRun("down");
+        assert.equal(down.exitCode, 0, down.stdout + down.stderr);
+        assert.deepEqual(await objects(), before);
+        assert.equal(await fs.readFile(kubeconfig, "utf8"), mine);
+        assert.deepEqual(
+            await run([
+                "docker",
+                "inspect",
+                "--format={{.Id}} {{.State.StartedAt}}",
+                `${CLUSTER}-control-plane`,
+            ]),
+            container,
+        );
+        const now = await leftovers();
+        assert.deepEqual(
+            now.containers.filter((name) => name !== `${CLUSTER}-control-plane`),
+            baseline.containers,
+        );
+        assert.deepEqual(now.agents, baseline.agents);
+        await assert.rejects(fs.stat(stack.kubeconfig), { code: "ENOENT" });
+    });
+});

@@ -48,7 +48,7 @@ describe("every step", { concurrency: 2 }, () => {
             assert.doesNotMatch(result.stderr, /^\s+at /m);
         });
         // What undoes something takes what an older or newer version stored.
-        const undoes = /^(delete|stop|disconnect)/.test(name);
+        const undoes = /^(delete|stop|disconnect|remove|release)/.test(name);
         it(`${name} ${undoes ? "names a field that it misses" : "names a field that it does not know"}`, async () => {
             const result = await start(name, '{"colour": "red"}');
             assert.equal(result.exitCode, 1);

@@ -30,6 +30,9 @@ export const copyKubeconfigInput = object<CopyKubeconfigInput>({
 });
 
 /** The stack's own file of the cluster's kubeconfig. */
-export function ownFile({ context, kubeconfigFile }: CopyKubeconfigInput): AdminKubeconfig {
+export function ownFile({
+    context,
+    kubeconfigFile,
+}: Pick<CopyKubeconfigInput, "context" | "kubeconfigFile">): AdminKubeconfig {
     return { argument: "ExistingCluster.copyFile", entryName: context, kubeconfigFile };
 }

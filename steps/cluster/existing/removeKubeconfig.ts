@@ -1,12 +1,14 @@
-import type { CopyKubeconfigInput } from "../../contract";
+import { stored, type Of } from "../../lib/schema";
 import { step } from "../../lib/step";
 import { removeAdminKubeconfig } from "../adminKubeconfig";
 import { copyKubeconfigInput, ownFile } from "./existing";
 
+const needed = stored(copyKubeconfigInput, "context", "kubeconfigFile");
+
 /** Removes the stack's own copy. Neither the cluster nor the file that it came from is touched. */
-export async function removeKubeconfig(input: CopyKubeconfigInput): Promise<Record<string, never>> {
+export async function removeKubeconfig(input: Of<typeof needed>): Promise<Record<string, never>> {
     await removeAdminKubeconfig(ownFile(input));
     return {};
 }
 
-step(module, "removeKubeconfig", copyKubeconfigInput, removeKubeconfig);
+step(module, "removeKubeconfig", needed, removeKubeconfig);

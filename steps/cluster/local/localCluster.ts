@@ -79,7 +79,10 @@ export async function bringUp(tool: LocalTool, input: LocalClusterInput): Promis
 }
 
 /** Removes the owner's cluster and the file of its kubeconfig. None there is fine. */
-export async function takeDown(tool: LocalTool, input: LocalClusterInput): Promise<void> {
+export async function takeDown(
+    tool: LocalTool,
+    input: Pick<LocalClusterInput, "name" | "owner" | "kubeconfigFile">,
+): Promise<void> {
     await needTools(...tool.programs);
     const found = await tool.find(input.name);
     const fault = found && foreign(tool, input.name, found, input.owner);
@@ -99,7 +102,10 @@ export async function keep(tool: LocalTool, input: LocalClusterInput): Promise<b
     return true;
 }
 
-function fileOf(tool: LocalTool, { name, kubeconfigFile }: LocalClusterInput): AdminKubeconfig {
+function fileOf(
+    tool: LocalTool,
+    { name, kubeconfigFile }: Pick<LocalClusterInput, "name" | "kubeconfigFile">,
+): AdminKubeconfig {
     return { argument: `${tool.component}.kubeconfigFile`, entryName: tool.contextOf(name), kubeconfigFile };
 }
 

@@ -1,10 +1,9 @@
-import * as pulumi from "@pulumi/pulumi";
-import { configuredCluster } from "./cluster/clusterConfig";
+import { configuredCluster, type ConfiguredCluster } from "./cluster/clusterConfig";
+import { withoutSecrets, withSecrets } from "./configSecrets";
 import { NODE_NAME } from "./defaults";
 import { ownName } from "./names";
-import { throwProblems, unknownName, type Problem } from "./validation";
-import type { WasmStackArgs, WasmStackWorkloadArgs } from "./wasmStackArgs";
-import { wasmStackProblems } from "./wasmStackArgs";
+import { object, throwProblems, unknownName, type Problem } from "./validation";
+import { stackRules, wasmStackProblems, type WasmStackArgs } from "./wasmStackArgs";
 
 /** Reads a configuration value: Pulumi keeps every one as a text, and lists as JSON. */
 type Reader = (value: string) => unknown;
@@ -101,11 +100,14 @@ export function stackArgs({ values, secretKeys, home }: StackConfig): WasmStackA
         workloads: eachItem(value("workloads"), textsOf("env", "limits")),
     } as WasmStackArgs;
 
-    const wrong = wasmStackProblems(args).map(({ path, message }) => ({
-        path: cluster.keyOf(path) ?? keyOf(path),
-        message,
-    }));
-    throwProblems("The configuration", [...unknown, ...cluster.problems, ...wrong]);
+    const rules = object(stackRules);
+    const wrong = [...cluster.problems, ...wasmStackProblems(args)].map((one) => {
+        const { key } = configPlace(one.path, cluster);
+        const { path, message } = withoutSecrets({ ...one, key }, { values, secretKeys }, rules);
+        const place = configPlace(path, cluster);
+        return { path: place.key + place.within, message };
+    });
+    throwProblems("The configuration", [...unknown, ...wrong]);
     return {
         ...present(args),
         ...(home === undefined ? {} : { ...cluster.inHome(home), nodes: nodesIn(home, args) }),
@@ -113,10 +115,11 @@ export function stackArgs({ values, secretKeys, home }: StackConfig): WasmStackA
     };
 }
 
-/** The configuration key that an argument comes from: `clusterName` of `cluster.name`. */
-function keyOf(path: string): string {
-    const key = Object.keys(configKeys).find((one) => configKeys[one].argument === path);
-    return key ?? path;
+/** Where in the configuration an argument comes from: key `clusterNodes`, and `[0].role` within it, of `cluster.nodes[0].role`. */
+function configPlace(path: string, cluster: ConfiguredCluster): { key: string; within: string } {
+    const [argument] = /^\w+(\.\w+)?/.exec(path) ?? [""];
+    const key = Object.keys(configKeys).find((one) => configKeys[one].argument === argument);
+    return { key: cluster.keyOf(argument) ?? key ?? argument, within: path.slice(argument.length) };
 }
 
 /** `pulumi config set --path` makes a number of what looks like one; the environment and limits hold texts, as arguments do. */
@@ -146,31 +149,6 @@ function eachItem(
     return list.map((item: unknown) =>
         typeof item === "object" && item !== null ? change(item as Record<string, unknown>) : item,
     );
-}
-
-/**
- * What a workload is called by and where its module is: parts of resources' names, of outputs and of error messages, where a secret
- * could not be kept anyway.
- */
-const neverSecret: (keyof WasmStackWorkloadArgs)[] = [
-    ...(["name", "kind", "namespace", "node", "restartPolicy", "concurrencyPolicy"] as const),
-    ...(["source", "file", "reference", "image", "repository", "tag"] as const),
-];
-
-/** The engine says only that a key holds a secret, not where in it: every text that the program gets may be the one. */
-function withSecrets(workload: WasmStackWorkloadArgs): WasmStackWorkloadArgs {
-    const entries = Object.entries(workload).map(([name, value]) => [
-        name,
-        (neverSecret as string[]).includes(name) ? (value as unknown) : secretTexts(value),
-    ]);
-    return Object.fromEntries(entries) as WasmStackWorkloadArgs;
-}
-
-function secretTexts(value: unknown): unknown {
-    if (typeof value === "string") return pulumi.secret(value);
-    if (Array.isArray(value)) return (value as unknown[]).map(secretTexts);
-    if (typeof value !== "object" || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, secretTexts(one)]));
 }
 
 /** The nodes, with their files in the folder unless they are told otherwise. */

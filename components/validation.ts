@@ -11,6 +11,7 @@ export {
     matching,
     object,
     oneOf,
+    plain,
     required,
     rule,
     text,
@@ -73,7 +74,8 @@ export function laterCheck<T>(what: string, key: string, rule: Rule, secret = fa
 }
 
 /** A problem of a value that may be a secret: it does not tell what was given. */
-export function withoutValue({ path, discreet }: Problem): Problem {
+export function withoutValue({ path, message, discreet }: Problem): Problem {
+    if (discreet === message) return { path, message };
     return { path, message: `${discreet ?? "is not what is allowed there"} (a secret, so it is not shown)` };
 }
 

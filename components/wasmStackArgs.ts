@@ -12,6 +12,7 @@ import {
     didYouMean,
     list,
     object,
+    plain,
     required,
     text,
     type Problem,
@@ -102,10 +103,6 @@ export const nodeRules: Rules<WasmStackNodeArgs> = {
     ...nodeSettingsRules,
 };
 
-/** Looks at a workload by the rules of its kind. */
-const workloadRule: Rule<never> = (workload, path) =>
-    object(workloadRules(kindOf(Object(workload) as WasmStackWorkloadArgs)))(workload, path);
-
 const workloadRules = (kind: WorkloadKind | undefined): Rules<WasmStackWorkloadArgs> => ({
     name: required(rules.dnsLabel, '"hello-wasm"'),
     source: text,
@@ -123,7 +120,14 @@ const workloadRules = (kind: WorkloadKind | undefined): Rules<WasmStackWorkloadA
 /** A rule for each argument of a workload of any kind. */
 export const workloadRulesOfAll = workloadRules(undefined);
 
-const stackRules: Rules<WasmStackArgs> = {
+/** Looks at a workload by the rules of its kind. */
+const workloadRule: Rule<never> = Object.assign(
+    (workload: unknown, path: string) =>
+        object(workloadRules(kindOf(Object(workload) as WasmStackWorkloadArgs)))(workload, path),
+    { properties: workloadRulesOfAll },
+);
+
+export const stackRules: Rules<WasmStackArgs> = {
     ...stackClusterRules,
     registry: object({
         port: rules.port,
@@ -165,17 +169,16 @@ function registryProblems(registry: WasmStackRegistryArgs | undefined): Problem[
     if (registry.address === undefined) {
         return (["plainHttp", "trustedCaFile", "dockerConfigFile", "pullSecret"] as const)
             .filter((key) => registry[key] !== undefined)
-            .map((key) => ({
-                path: `registry.${key}`,
-                message: "is for a registry at `address`; the local one is plain HTTP and knows no login",
-            }));
+            .map((key) =>
+                plain(
+                    `registry.${key}`,
+                    "is for a registry at `address`; the local one is plain HTTP and knows no login",
+                ),
+            );
     }
     return (["port", "image", "keepData", "readyTimeoutSeconds"] as const)
         .filter((key) => registry[key] !== undefined)
-        .map((key) => ({
-            path: `registry.${key}`,
-            message: "is for the local registry, which `address` does without",
-        }));
+        .map((key) => plain(`registry.${key}`, "is for the local registry, which `address` does without"));
 }
 
 function nodeProblems(nodes: WasmStackNodeArgs[], cluster: KindClusterArgs): Problem[] {
@@ -193,6 +196,7 @@ function nodeProblems(nodes: WasmStackNodeArgs[], cluster: KindClusterArgs): Pro
             {
                 path: `nodes[${index}].port`,
                 message: `${port} is taken by nodes[${first}]; give each node its own`,
+                discreet: `is taken by nodes[${first}]; give each node its own`,
             },
         ];
     });
@@ -242,7 +246,7 @@ function workloadsProblems(workloads: WasmStackWorkloadArgs[], nodes: WasmStackN
     });
     const homeless =
         workloads.length > 0 && nodes.length === 0
-            ? [{ path: "nodes", message: "is empty, so nothing could run the workloads" }]
+            ? [plain("nodes", "is empty, so nothing could run the workloads")]
             : [];
     return [
         ...each,

@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { CLUSTER_NAME, NODE_IMAGE } from "../defaults";
 import { kubeconfigIn } from "../names";
-import { didYouMean, type Problem } from "../validation";
+import { oneOf, type Problem } from "../validation";
 import type { StackClusterArgs } from "./stackCluster";
 
 interface ClusterKind {
@@ -94,10 +94,9 @@ export function configuredCluster(value: (key: string) => unknown): ConfiguredCl
     const kind = Object.hasOwn(clusterKinds, word) ? clusterKinds[word] : undefined;
     if (kind === undefined) {
         const words = Object.keys(clusterKinds);
-        const message = `must be one of ${words.join(", ")}, not ${JSON.stringify(word)}${didYouMean(word, words)}`;
         return {
             args: {},
-            problems: [{ path: "cluster", message }],
+            problems: oneOf(words)(word, "cluster"),
             keyOf: () => undefined,
             inHome: () => ({}),
         };

@@ -57,4 +57,4 @@ export const origin = rule<string>((value) => {
     // A password has no business in an error, also where it was not allowed.
     const shown = value.includes("@") ? "" : ` ${JSON.stringify(value.slice(0, 100))}`;
     return `must be an origin; of${shown || " what was given"}: ${fault}; ${example}`;
-});
+}, 'an origin (for example "https://catfact.ninja")');

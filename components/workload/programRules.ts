@@ -5,6 +5,7 @@ import {
     integer,
     list,
     object,
+    plain,
     oneOf,
     required,
     type Problem,
@@ -128,7 +129,7 @@ export function kindOf({ kind = "Pod" }: { kind?: WorkloadKind }): WorkloadKind 
 
 function onlyIn(kinds: readonly WorkloadKind[], kind: WorkloadKind): Rule<never> {
     const message = `only a ${kinds.join(", ")} has it, not a ${kind}`;
-    return (value, path) => (value === undefined ? [] : [{ path, message }]);
+    return (value, path) => (value === undefined ? [] : [plain(path, message)]);
 }
 
 /** A map beside the names that are a component's own. `ours` says what to do instead. */
@@ -137,7 +138,7 @@ function besideOurs<T>(next: Rule<T>, ours: Record<string, string>): Rule<T> {
         ...next(value, path),
         ...Object.keys(ours)
             .filter((name) => typeof value === "object" && value !== null && name in value)
-            .map((name) => ({ path: `${path}.${name}`, message: `is the component's own: ${ours[name]}` })),
+            .map((name) => plain(`${path}.${name}`, `is the component's own: ${ours[name]}`)),
     ];
 }
 
@@ -153,10 +154,7 @@ export function programProblems(args: WasmAnyProgramArgs, path = ""): Problem[] 
     const at = (property: string) => (path ? `${path}.${property}` : property);
     const problems: Problem[] = [];
     if (args.wait === false && args.waitTimeoutSeconds !== undefined)
-        problems.push({
-            path: at("waitTimeoutSeconds"),
-            message: "is for a workload that is waited for; wait is false",
-        });
+        problems.push(plain(at("waitTimeoutSeconds"), "is for a workload that is waited for; wait is false"));
     return [
         ...problems,
         ...sourceProblems(args, at),

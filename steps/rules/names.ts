@@ -1,4 +1,4 @@
-import { also, list, map, matching, text, type Problem } from "./vocabulary";
+import { also, list, map, matching, plain, text, type Problem } from "./vocabulary";
 
 // What this field allows for names and paths, each said once. Letters and lengths are those of the programs that get the value.
 
@@ -131,6 +131,7 @@ export function duplicates(path: (index: number) => string, values: unknown[], h
             {
                 path: path(index),
                 message: `is ${JSON.stringify(value)} again, as ${path(first)} is; ${hint}`,
+                discreet: `is the same as ${path(first)}; ${hint}`,
             },
         ];
     });
@@ -149,5 +150,5 @@ export function exactlyOne(args: object, choices: readonly string[], path: strin
     const quoted = (names: readonly string[], between: string) =>
         names.map((one) => JSON.stringify(one)).join(between);
     const found = given.length === 0 ? "none is" : `${quoted(given, " and ")} are`;
-    return [{ path, message: `exactly one of ${quoted(choices, ", ")} ${why}; ${found} given` }];
+    return [plain(path, `exactly one of ${quoted(choices, ", ")} ${why}; ${found} given`)];
 }

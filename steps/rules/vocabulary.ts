@@ -15,6 +15,11 @@ export interface Problem {
     discreet?: string;
 }
 
+/** A problem whose message shows nothing that was given. */
+export function plain(path: string, message: string): Problem {
+    return { path, message, discreet: message };
+}
+
 /** Says what is wrong with a value, which is a T if nothing is. A value that is not there, or still to come, is passed over. */
 export interface Rule<T = unknown> {
     (value: unknown, path: string): Problem[];
@@ -65,7 +70,8 @@ export function rule<T>(test: (value: unknown) => string | undefined, allowed?: 
     return made(
         (value, path) => {
             const message = test(value);
-            return message === undefined ? [] : [{ path, message }];
+            const discreet = allowed === undefined ? undefined : `must be ${allowed}`;
+            return message === undefined ? [] : [{ path, message, discreet }];
         },
         { allowed },
     );
@@ -78,9 +84,7 @@ export const anything: Rule<never> = () => [];
 export function required<T>(next: Rule<T>, example: string): Rule<T> {
     return Object.assign(
         (value: unknown, path: string) =>
-            value === undefined
-                ? [{ path, message: `is missing; for example ${example}` }]
-                : next(value, path),
+            value === undefined ? [plain(path, `is missing; for example ${example}`)] : next(value, path),
         factsOf(next),
     );
 }
@@ -135,9 +139,8 @@ export function matching(pattern: RegExp, allowed: string, most = Infinity): Rul
         const wrong = shape(value, path);
         if (wrong.length > 0) return wrong;
         const { length } = value as string;
-        return length <= most
-            ? []
-            : [{ path, message: `must have at most ${most} characters, not ${length}` }];
+        const discreet = `must have at most ${most} characters`;
+        return length <= most ? [] : [{ path, message: `${discreet}, not ${length}`, discreet }];
     }, factsOf(shape));
 }
 
@@ -195,7 +198,11 @@ export function object(rules: object): Rule<never> {
             if (!isObject(value)) return [notA("an object", value, path)];
             const unknown = Object.keys(value)
                 .filter((key) => !known.includes(key))
-                .map((key) => ({ path: within(path, key), message: unknownName(key, known) }));
+                .map((key) => ({
+                    path: within(path, key),
+                    message: unknownName(key, known),
+                    discreet: `has something unknown; there are ${known.join(", ")}`,
+                }));
             const wrong = Object.entries(properties).flatMap(([key, check]) =>
                 check(value[key], within(path, key)),
             );

@@ -257,6 +257,10 @@ const refused: [Record<string, unknown>, string[]][] = [
         { registryAddress: "ghcr.io", registryPlainHttp: "yes" },
         ['registryPlainHttp: must be true or false, not "yes"'],
     ],
+    [
+        { clusterNodes: [{ role: "control-plane" }, { role: "master" }] },
+        ['clusterNodes[1].role: must be one of "control-plane", "worker", not "master"'],
+    ],
     [{ nodes: "krustlet" }, ['nodes: must be a list, not "krustlet"']],
     [{ nodes: ["krustlet"] }, ['nodes[0]: must be an object, not "krustlet"']],
     [{ nodes: [{ prot: 1 }] }, ['nodes[0].prot: is unknown; did you mean "port"?']],

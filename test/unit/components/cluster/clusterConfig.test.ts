@@ -82,7 +82,7 @@ const refused: [string, Record<string, string>, string[]][] = [
         "a kind that is none",
         { cluster: "minkube" },
         [
-            'cluster: must be one of kind, existing, minikube, microk8s, k3d, not "minkube"; did you mean "minikube"?',
+            'cluster: must be one of "kind", "existing", "minikube", "microk8s", "k3d", not "minkube"; did you mean "minikube"?',
         ],
     ],
     [

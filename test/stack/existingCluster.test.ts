@@ -8,6 +8,7 @@ import { hostFacts, kindConfig } from "../../steps/cluster/kind";
 import { dockerHost } from "../../steps/lib/docker";
 import { run } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../common/versions";
+import { until } from "../steps/approvalUnderTest";
 import { fail, pass } from "../steps/runStep";
 import { leftovers, root, StackUnderTest, type Leftovers } from "./stackUnderTest";
 
@@ -32,6 +33,19 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
         const names = await kubectl("get", KINDS, "--all-namespaces", "--output=name");
         const leases = await kubectl("get", "leases", "--namespace=kube-node-lease", "--output=name");
         return [...names.split("\n"), ...leases.split("\n")].filter(Boolean).sort();
+    };
+    /** The objects once the cluster's own controllers have made theirs: a list that stays as it is, with the last of them in it. */
+    const settled = async () => {
+        const last = "configmap/kube-root-ca.crt";
+        const namespaces = ["default", "kube-node-lease", "kube-public", "kube-system"].length;
+        let before: string[] = [];
+        return until("the new cluster's own objects", async () => {
+            const now = await objects();
+            const same = now.join() === before.join();
+            before = now;
+            await new Promise((resolve) => setTimeout(resolve, 2000));
+            return same && now.filter((name) => name === last).length === namespaces ? now : undefined;
+        });
     };
 
     before(async () => {
@@ -76,6 +90,8 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
     after(async () => {
         await stack.remove();
         await run(["kind", "delete", "cluster", `--name=${CLUSTER}`, `--kubeconfig=${kubeconfig}`]);
+        // kind leaves its network, and whoever runs kind by hand does too.
+        if (!baseline.networks.includes("kind")) await run(["docker", "network", "rm", "kind"]);
     });
 
     void it("each right that is missing is named, before anything is made", async () => {
@@ -116,7 +132,7 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
     void it("up ends with the program's log line, up again changes nothing, destroy leaves the cluster as it was", async () => {
         const [mine, before, container] = [
             await fs.readFile(kubeconfig, "utf8"),
-            await objects(),
+            await settled(),
             await run([
                 "docker",
                 "inspect",

@@ -14,7 +14,7 @@ use crate::credentials::{LoginFile, default_docker_config};
 use crate::login::{Login, Who};
 use crate::manifest::{self, Found};
 use crate::transport::{Place, Transport};
-use crate::{Keyring, OciError, Reference, artifact};
+use crate::{Keyring, OciError, Reference, artifact, stored};
 
 /// The largest config that is fetched, in bytes.
 const CONFIG_LIMIT: u64 = 1_000_000;
@@ -151,6 +151,14 @@ impl Client {
             user => Who::Basic { user: user.to_owned(), password: password.to_owned() },
         };
         Self { only: Some(Arc::new(Login::new(who, source))), ..self.clone() }
+    }
+
+    /// The status with which a registry (`host` or `host:port`) answers at `/v2/`: 200 or 401, if it is one.
+    pub async fn ping(&self, registry: &str) -> Result<u16, OciError> {
+        let reference = stored::any_of(registry)?;
+        let asked = self.shared.transport.ping(&reference);
+        let status = self.limited(&reference, asked).await?;
+        Ok(status.as_u16())
     }
 
     /// The digest of the manifest that a reference leads to now.

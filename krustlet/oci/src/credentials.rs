@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::helper::{self, Helpers};
 use crate::login::Login;
@@ -34,7 +35,7 @@ pub(crate) struct DockerConfig {
     /// Its `auths`.
     pub(crate) keyring: Keyring,
     /// Its `credHelpers`, the most specific one first.
-    helpers: Vec<(RegistryKey, String)>,
+    helpers: Vec<(RegistryKey, Result<String, String>)>,
     /// Its `credsStore`.
     store: Option<String>,
 }
@@ -44,8 +45,7 @@ pub(crate) struct DockerConfig {
 #[serde(rename_all = "camelCase")]
 struct HelperFields {
     creds_store: Option<String>,
-    #[serde(default)]
-    cred_helpers: HashMap<String, String>,
+    cred_helpers: Option<HashMap<String, Value>>,
 }
 
 impl DockerConfig {
@@ -55,22 +55,39 @@ impl DockerConfig {
         keyring.add_docker_config_json(content)?;
         let fields: HelperFields = serde_json::from_slice(content)
             .map_err(|_| OciError::Keyring("its credsStore or credHelpers are not names of helpers".into()))?;
-        let mut helpers: Vec<_> = fields.cred_helpers.into_iter().collect();
-        helpers.sort();
-        let mut helpers: Vec<_> = helpers.into_iter().map(|(key, name)| (RegistryKey::new(&key), name)).collect();
+        let mut helpers: Vec<_> = fields.cred_helpers.unwrap_or_default().into_iter().collect();
+        helpers.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut helpers: Vec<_> =
+            helpers.into_iter().map(|(key, name)| (RegistryKey::new(&key), name_of(&key, name))).collect();
         helpers.sort_by_key(|(key, _)| key.order());
         Ok(Self { keyring, helpers, store: fields.creds_store })
     }
 
     /// The one helper that is for an artifact: the registry's own, else the store for all of them.
-    pub(crate) fn helper(&self, reference: &Reference) -> Option<&str> {
-        let own = self.helpers.iter().find(|(key, _)| key.is_for(reference)).map(|(_, name)| name.as_str());
-        own.or(self.store.as_deref()).filter(|name| !name.is_empty())
+    ///
+    /// # Errors
+    /// [`OciError::Keyring`] when what stands there for the artifact is no name.
+    pub(crate) fn helper(&self, reference: &Reference) -> Result<Option<&str>, OciError> {
+        let own = match self.helpers.iter().find(|(key, _)| key.is_for(reference)) {
+            Some((_, Err(problem))) => return Err(OciError::Keyring(problem.clone())),
+            Some((_, Ok(name))) => Some(name.as_str()),
+            None => None,
+        };
+        Ok(own.or(self.store.as_deref()).filter(|name| !name.is_empty()))
+    }
+}
+
+/// The name of a helper; what is wrong with it matters only to whoever asks for its registry.
+fn name_of(key: &str, value: Value) -> Result<String, String> {
+    match value {
+        Value::String(name) => Ok(name),
+        Value::Null => Ok(String::new()),
+        _ => Err(format!("the credHelpers of \"{key}\" is not the name of a helper")),
     }
 }
 
 /// By which name a helper knows a registry.
-fn server(reference: &Reference) -> &str {
+pub(crate) fn server(reference: &Reference) -> &str {
     match reference.registry() {
         "docker.io" => DOCKER_HUB_SERVER,
         registry => registry,
@@ -110,7 +127,8 @@ impl LoginFile {
     /// The login that the file's helper for an artifact holds, if there is such a helper and it holds one.
     pub(crate) async fn helper_login(&self, reference: &Reference) -> Result<Option<Login>, OciError> {
         let config = self.current()?;
-        let Some(name) = config.helper(reference) else { return Ok(None) };
+        let helper = config.helper(reference).map_err(|error| self.located(error))?;
+        let Some(name) = helper else { return Ok(None) };
         match self.helpers.get(name, server(reference)).await {
             Ok(who) => Ok(who.map(|who| Login::new(who, format!("the credential helper docker-credential-{name}")))),
             Err(problem) => Err(OciError::Helper {
@@ -122,6 +140,11 @@ impl LoginFile {
         }
     }
 
+    /// The logins for an artifact that stand in the file itself.
+    pub(crate) fn logins(&self, reference: &Reference) -> Result<Vec<Login>, OciError> {
+        self.current()?.keyring.logins(reference)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -129,13 +152,19 @@ impl LoginFile {
     fn read(&self) -> Result<DockerConfig, OciError> {
         match std::fs::read(&self.path) {
             Ok(content) => {
-                DockerConfig::parse(&content, &self.path.display().to_string()).map_err(|error| match error {
-                    OciError::Keyring(problem) => self.problem(problem),
-                    error => error,
-                })
+                let parsed = DockerConfig::parse(&content, &self.path.display().to_string());
+                parsed.map_err(|error| self.located(error))
             }
             Err(error) if is_absent(error.kind()) => Ok(DockerConfig::default()),
             Err(error) => Err(self.problem(error.to_string())),
+        }
+    }
+
+    /// An error of what stands in the file, with the file.
+    fn located(&self, error: OciError) -> OciError {
+        match error {
+            OciError::Keyring(problem) => self.problem(problem),
+            error => error,
         }
     }
 
@@ -158,8 +187,8 @@ mod tests {
     use crate::login::Who;
 
     fn users(file: &LoginFile) -> Vec<Who> {
-        let logins = file.current().unwrap().keyring.logins(&"ghcr.io/x".parse().unwrap());
-        logins.into_iter().map(|login| login.who).collect()
+        let logins = file.logins(&"ghcr.io/x".parse().unwrap());
+        logins.unwrap().into_iter().map(|login| login.who).collect()
     }
 
     #[test]
@@ -183,10 +212,19 @@ mod tests {
         ];
         for (image, name, at) in table {
             let reference = image.parse().unwrap();
-            assert_eq!((config.helper(&reference), server(&reference)), (name, at), "{image}");
+            assert_eq!((config.helper(&reference).unwrap(), server(&reference)), (name, at), "{image}");
         }
         let without = DockerConfig::parse(br#"{ "credHelpers": { "gcr.io": "gcloud" } }"#, "f").unwrap();
-        assert_eq!(without.helper(&"ghcr.io/a".parse().unwrap()), None);
+        assert_eq!(without.helper(&"ghcr.io/a".parse().unwrap()).unwrap(), None);
+        let nothing = br#"{ "auths": null, "credsStore": null, "credHelpers": null }"#;
+        assert_eq!(DockerConfig::parse(nothing, "f").unwrap().helper(&"ghcr.io/a".parse().unwrap()).unwrap(), None);
+        // One that is no name is told of for its own registry alone.
+        let damaged = DockerConfig::parse(br#"{ "credHelpers": { "gcr.io": 5, "r.io": null } }"#, "f").unwrap();
+        let error = damaged.helper(&"gcr.io/a".parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("credHelpers of \"gcr.io\" is not the name of a helper"), "{error}");
+        for image in ["ghcr.io/a", "r.io/a"] {
+            assert_eq!(damaged.helper(&image.parse().unwrap()).unwrap(), None);
+        }
         for bad in [r#"{ "credsStore": 5 }"#, r#"{ "credHelpers": ["gcloud"] }"#] {
             let error = DockerConfig::parse(bad.as_bytes(), "f").err().unwrap().to_string();
             assert!(error.contains("are not names of helpers"), "{error}");

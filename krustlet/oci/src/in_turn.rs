@@ -54,9 +54,12 @@ impl Client {
     /// A helper is asked only when nothing before it has opened.
     async fn logins(&self, source: Source, reference: &Reference) -> Result<Vec<Login>, OciError> {
         Ok(match (source, &self.shared.file) {
-            (Source::Keyring, _) => self.keyring.iter().flat_map(|keyring| keyring.logins(reference)).collect(),
+            (Source::Keyring, _) => match &self.keyring {
+                Some(keyring) => keyring.logins(reference)?,
+                None => Vec::new(),
+            },
             (Source::Helper, Some(file)) => file.helper_login(reference).await?.into_iter().collect(),
-            (Source::File, Some(file)) => file.current()?.keyring.logins(reference),
+            (Source::File, Some(file)) => file.logins(reference)?,
             (Source::Helper | Source::File, None) => Vec::new(),
             (Source::Nobody, file) => {
                 let places = [

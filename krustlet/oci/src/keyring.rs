@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::login::{Login, Who};
 use crate::registry_key::RegistryKey;
@@ -42,13 +43,15 @@ impl Default for Keyring {
 #[derive(Clone)]
 struct Entry {
     key: RegistryKey,
-    login: Login,
+    /// The key as it is written.
+    written: String,
+    /// What is wrong with one that cannot be used matters only to whoever asks for its registry.
+    login: Result<Login, String>,
 }
 
 #[derive(Deserialize)]
 struct ConfigFile {
-    #[serde(default)]
-    auths: HashMap<String, Fields>,
+    auths: Option<HashMap<String, Value>>,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +79,8 @@ impl Keyring {
     /// [`OciError::Keyring`], which repeats nothing of the content.
     pub fn add_docker_config_json(&mut self, content: &[u8]) -> Result<(), OciError> {
         let file: ConfigFile = parse(content)?;
-        self.add(file.auths)
+        self.add(file.auths.unwrap_or_default());
+        Ok(())
     }
 
     /// Adds the logins of docker's older `.dockercfg`, which is also what a Secret of type `kubernetes.io/dockercfg`
@@ -86,31 +90,66 @@ impl Keyring {
     ///
     /// [`OciError::Keyring`], which repeats nothing of the content.
     pub fn add_docker_cfg(&mut self, content: &[u8]) -> Result<(), OciError> {
-        self.add(parse(content)?)
-    }
-
-    fn add(&mut self, fields: HashMap<String, Fields>) -> Result<(), OciError> {
-        let mut fields: Vec<_> = fields.into_iter().collect();
-        // The order of a map is no order: where two entries are equally specific, let it be the same every time.
-        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-        for (key, fields) in fields {
-            let login = fields.login().map_err(|problem| OciError::Keyring(format!("{problem} of \"{key}\"")))?;
-            let entry = |who| Entry { key: RegistryKey::new(&key), login: Login::new(who, self.source.clone()) };
-            self.entries.extend(login.map(entry));
-        }
-        self.entries.sort_by_key(|entry| entry.key.order());
+        self.add(parse(content)?);
         Ok(())
     }
 
+    fn add(&mut self, entries: HashMap<String, Value>) {
+        let mut fields: Vec<_> = entries.into_iter().collect();
+        // The order of a map is no order: where two entries are equally specific, let it be the same every time.
+        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (key, fields) in fields {
+            let login = match serde_json::from_value::<Option<Fields>>(fields) {
+                Ok(fields) => fields.map_or(Ok(None), Fields::login),
+                // Not serde's own message: it may repeat a value.
+                Err(_) => Err("there is no JSON of docker's in the entry"),
+            };
+            let login = match login {
+                Ok(None) => continue,
+                Ok(Some(who)) => Ok(Login::new(who, self.source.clone())),
+                Err(problem) => Err(format!("{problem} of \"{key}\" in {}", self.source)),
+            };
+            self.entries.push(Entry { key: RegistryKey::new(&key), written: key, login });
+        }
+        self.entries.sort_by_key(|entry| entry.key.order());
+    }
+
     /// The logins for an artifact, the most specific one first, each once.
-    pub(crate) fn logins(&self, reference: &Reference) -> Vec<Login> {
+    ///
+    /// # Errors
+    /// [`OciError::Keyring`] when there are entries for it, and none that can be used.
+    pub(crate) fn logins(&self, reference: &Reference) -> Result<Vec<Login>, OciError> {
+        let found = self.usable(|key| key.is_for(reference))?;
         let mut logins = Vec::new();
-        for entry in self.entries.iter().filter(|entry| entry.key.is_for(reference)) {
-            if !logins.contains(&entry.login) {
-                logins.push(entry.login.clone());
+        for (_, login) in found {
+            if !logins.contains(login) {
+                logins.push(login.clone());
             }
         }
-        logins
+        Ok(logins)
+    }
+
+    /// The logins for an artifact's registry, whatever part of it they are for, each with its key.
+    ///
+    /// # Errors
+    /// As [`logins`](Self::logins).
+    pub(crate) fn entries_of(&self, reference: &Reference) -> Result<Vec<(String, Login)>, OciError> {
+        let found = self.usable(|key| key.is_of_registry(reference))?;
+        Ok(found.into_iter().map(|(key, login)| (key.to_owned(), login.clone())).collect())
+    }
+
+    fn usable(&self, wanted: impl Fn(&RegistryKey) -> bool) -> Result<Vec<(&str, &Login)>, OciError> {
+        let (mut usable, mut broken) = (Vec::new(), None);
+        for entry in self.entries.iter().filter(|entry| wanted(&entry.key)) {
+            match &entry.login {
+                Ok(login) => usable.push((entry.written.as_str(), login)),
+                Err(problem) => broken = broken.or(Some(problem)),
+            }
+        }
+        match (usable.is_empty(), broken) {
+            (true, Some(problem)) => Err(OciError::Keyring(problem.clone())),
+            _ => Ok(usable),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ fn basic(user: &str) -> Who {
 }
 
 fn found(keyring: &Keyring, image: &str) -> Vec<Who> {
-    keyring.logins(&image.parse().unwrap()).into_iter().map(|login| login.who).collect()
+    keyring.logins(&image.parse().unwrap()).unwrap().into_iter().map(|login| login.who).collect()
 }
 
 /// A keyring with a user for each key, named as the key itself.
@@ -136,19 +136,42 @@ fn every_form_of_an_entry_is_read() {
 }
 
 #[test]
-fn damage_is_told_without_a_secret() {
-    let cases: [(&[u8], &str); 4] = [
-        (br#"{ "auths": { "ghcr.io": { "auth": 12345 } } }"#, "not the JSON that docker writes (line 1)"),
-        (br#"{ "auths": { "ghcr.io": { "auth": "aHVudGVyMg==" } } }"#, "in the \"auth\" of \"ghcr.io\""),
-        (br#"{ "auths": "hunter2" }"#, "not the JSON that docker writes"),
-        (b"hunter2", "not the JSON that docker writes"),
+fn nothing_is_null_too() {
+    for content in [r#"{ "auths": null }"#, r#"{ "auths": { "r.io": null } }"#, "{}"] {
+        let mut keyring = Keyring::default();
+        keyring.add_docker_config_json(content.as_bytes()).unwrap();
+        assert_eq!(found(&keyring, "r.io/x"), [], "{content}");
+    }
+}
+
+#[test]
+fn damage_of_an_entry_is_told_without_a_secret_to_whoever_asks_for_its_registry() {
+    let entries = [
+        (r#"{ "auth": 12345 }"#, "there is no JSON of docker's in the entry"),
+        (r#"{ "auth": "aHVudGVyMg==" }"#, "there is no user:password in base64 in the \"auth\""),
+        (r#""hunter2""#, "there is no JSON of docker's in the entry"),
     ];
-    for (content, expected) in cases {
-        let error = Keyring::default().add_docker_config_json(content).unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
+    for (entry, expected) in entries {
+        let mut keyring = Keyring::default();
+        keyring.set_source("f");
+        let content =
+            format!(r#"{{ "auths": {{ "ghcr.io": {entry}, "r.io": {{ "username": "me", "password": "secret" }} }} }}"#);
+        keyring.add_docker_config_json(content.as_bytes()).unwrap();
+        assert_eq!(found(&keyring, "r.io/x"), [basic("me")]);
+        let error = keyring.logins(&"ghcr.io/x".parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("of \"ghcr.io\" in f"), "{error}");
         for secret in ["12345", "hunter2", "aHVudGVyMg"] {
             assert!(!error.contains(secret), "{error}");
         }
+    }
+}
+
+#[test]
+fn damage_is_told_without_a_secret() {
+    for content in [br#"{ "auths": "hunter2" }"#.as_slice(), b"hunter2"] {
+        let error = Keyring::default().add_docker_config_json(content).unwrap_err().to_string();
+        assert!(error.contains("not the JSON that docker writes (line 1)"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
     let debug = format!("{:?} {:?}", keyring(&["ghcr.io"]), basic("me"));
     assert!(debug.contains("ghcr.io") && !debug.contains("secret"), "{debug}");
@@ -167,6 +190,6 @@ fn a_login_tells_where_it_comes_from() {
     let mut keyring = Keyring::default();
     keyring.set_source("imagePullSecret 1 of 1");
     keyring.add_docker_cfg(br#"{ "r.io": { "username": "me", "password": "hunter2" } }"#).unwrap();
-    let login = &keyring.logins(&"r.io/x".parse().unwrap())[0];
+    let login = &keyring.logins(&"r.io/x".parse().unwrap()).unwrap()[0];
     assert_eq!(login.described(), "user \"me\" of imagePullSecret 1 of 1");
 }

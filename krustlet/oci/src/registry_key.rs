@@ -30,11 +30,15 @@ impl RegistryKey {
     }
 
     pub(crate) fn is_for(&self, reference: &Reference) -> bool {
+        format!("/{}", reference.repository()).starts_with(&self.path) && self.is_of_registry(reference)
+    }
+
+    /// Whether it is for something in the artifact's registry.
+    pub(crate) fn is_of_registry(&self, reference: &Reference) -> bool {
         let (host, port) = split_port(reference.registry());
-        let (host, path) = (hub(&host.to_lowercase()), format!("/{}", reference.repository()));
+        let host = hub(&host.to_lowercase());
         let (patterns, parts) = (self.host.split('.'), host.split('.'));
         self.port == port
-            && path.starts_with(&self.path)
             && (self.host == host
                 || patterns.clone().count() == parts.clone().count()
                     && patterns.zip(parts).all(|(pattern, part)| matches(pattern, part)))

@@ -28,7 +28,7 @@ const LIMIT: usize = 1 << 20;
 const CLIENT_ID: &str = "krustlet-oci";
 
 /// The user that Azure's registries give to refresh tokens: with it, the password is no password.
-const AZURE_TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
+pub(crate) const AZURE_TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 /// What a token server answers: the token by one of two names, and its lifetime in seconds.
 #[derive(Deserialize)]

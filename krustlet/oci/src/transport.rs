@@ -15,7 +15,7 @@ use crate::error::said;
 use crate::login::Login;
 use crate::retry::{self, Failure};
 use crate::scope::Right;
-use crate::{ClientConfig, OciError, Reference, stall, trust};
+use crate::{ClientConfig, OciError, Reference, proxy, stall, trust};
 
 /// The most of an error's body that is read, in bytes.
 const WORDS_LIMIT: usize = 64 * 1024;
@@ -94,8 +94,11 @@ impl Transport {
                 .user_agent(concat!("krustlet-oci/", env!("CARGO_PKG_VERSION")))
                 .redirect(redirects)
         };
+        let proxies = proxy::proxies(|name| std::env::var(name).ok())?;
         let trusted = config.trusted_ca_file.as_deref().map(trust::certificates).transpose()?.unwrap_or_default();
         let build = |builder: reqwest::ClientBuilder| {
+            // Not reqwest's own reading of the environment: it would ask a proxy for this machine's registries.
+            let builder = proxies.iter().cloned().fold(builder.no_proxy(), reqwest::ClientBuilder::proxy);
             let builder = builder.tls_certs_merge(trusted.iter().cloned());
             builder.build().map_err(|error| OciError::Setup(error.to_string()))
         };
@@ -208,6 +211,14 @@ impl Transport {
             Ok(()) => Ok(url),
             Err(problem) => Err(broken(reference, &format!("it names an address that cannot be used: {problem}"))),
         }
+    }
+
+    /// Whether there is a registry at all, asking for a login or not: the status of its answer at `/v2/`
+    /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#determining-support>).
+    pub(crate) async fn ping(&self, reference: &Reference) -> Result<StatusCode, OciError> {
+        let scheme = if self.is_insecure(reference) { "http" } else { "https" };
+        let asked = self.http.get(format!("{scheme}://{}/v2/", reference.api_host())).send().await;
+        asked.map(|answer| answer.status()).map_err(|error| OciError::from_http(error, reference))
     }
 
     fn is_insecure(&self, reference: &Reference) -> bool {

@@ -1,10 +1,10 @@
 //! The commands: each talks to the registry and says what it found or did.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use krustlet_oci::{Client, Format, Reference};
-use serde_json::{Value, json};
+use krustlet_oci::{Client, Format, Reference, logins_of};
+use serde_json::{Map, Value, json};
 
 use crate::{Failure, module};
 
@@ -111,6 +111,38 @@ pub(crate) async fn delete(client: &Client, reference: &Reference, manifest: boo
             "digest": deleted.digest,
             "manifest": deleted.manifest,
         }),
+    })
+}
+
+/// JSON: `registry`, `logins` (a list of `key` and `login`, in words without a secret); with `secrets` also `auths`, as a docker
+/// config has them. As text with `secrets` it is that config.
+pub(crate) async fn login_of(docker_config: Option<&Path>, registry: &str, secrets: bool) -> Result<Report, Failure> {
+    if secrets && std::io::stdout().is_terminal() {
+        return Err(Failure::Terminal);
+    }
+    let found = match docker_config {
+        Some(file) => logins_of(file, registry).await?,
+        None => Vec::new(),
+    };
+    let logins: Vec<_> = found.iter().map(|one| json!({ "key": one.key, "login": one.described() })).collect();
+    let mut report = json!({ "registry": registry, "logins": logins });
+    let lines: Vec<_> = found.iter().map(|one| format!("{}: {}", one.key, one.described())).collect();
+    let mut text = if lines.is_empty() { format!("no login for {registry}") } else { lines.join("\n") };
+    if secrets {
+        let auths: Map<_, _> = found.iter().map(|one| (one.key.clone(), one.docker_auth())).collect();
+        text = json!({ "auths": auths }).to_string();
+        report["auths"] = Value::Object(auths);
+    }
+    Ok(Report { json: report, text })
+}
+
+/// JSON: `registry`, `status` (of HTTP), `serves` (whether that is a registry's).
+pub(crate) async fn ping(client: &Client, registry: &str) -> Result<Report, Failure> {
+    let status = client.ping(registry).await?;
+    let serves = matches!(status, 200 | 401);
+    Ok(Report {
+        text: format!("{registry}: HTTP {status}{}", if serves { "" } else { ", which is no registry's answer" }),
+        json: json!({ "registry": registry, "status": status, "serves": serves }),
     })
 }
 

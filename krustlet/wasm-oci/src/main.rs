@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use krustlet_oci::{Client, ClientConfig, OciError, Reference};
+use krustlet_oci::{Client, ClientConfig, OciError, Reference, default_docker_config};
 
 use crate::login::LoginError;
 use crate::module::ModuleError;
@@ -40,6 +40,9 @@ struct Options {
     /// A file with the certificate of a private authority, PEM, that is trusted besides the host's authorities.
     #[arg(long, global = true, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// The docker config file with the logins [default: $DOCKER_CONFIG/config.json, else ~/.docker/config.json].
+    #[arg(long, global = true, value_name = "FILE")]
+    registry_config: Option<PathBuf>,
     /// The user to log in as, instead of the logins of `docker login`; the password comes with --password-stdin.
     #[arg(long, global = true, value_name = "USER")]
     username: Option<String>,
@@ -98,6 +101,19 @@ enum Command {
         #[arg(long)]
         manifest: bool,
     },
+    /// Tell which logins this machine has for a registry: those of the credential helper or of the docker config file.
+    LoginOf {
+        /// The registry: host or host:port.
+        registry: String,
+        /// Print the logins themselves, as the `auths` of a docker config: into a pipe or a file, never to a terminal.
+        #[arg(long)]
+        secrets: bool,
+    },
+    /// Tell whether a registry answers at all, asking for a login or not.
+    Ping {
+        /// The registry: host or host:port.
+        registry: String,
+    },
 }
 
 /// The formats of an artifact.
@@ -129,6 +145,10 @@ enum Failure {
     Login(#[from] LoginError),
     #[error("cannot write {path}: {problem}")]
     Write { path: String, problem: std::io::Error },
+    #[error("logins are not shown on a terminal; send --secrets into a pipe, or leave it out")]
+    Terminal,
+    #[error("{0} does not exist; `docker --config <folder> login <registry>` writes such a file")]
+    NoRegistryConfig(String),
     #[error("cannot print the result: {0}")]
     Print(std::io::Error),
     #[error("cannot start: {0}")]
@@ -139,6 +159,7 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Oci(OciError::NotFound { .. }) => 3,
+            Self::Terminal | Self::NoRegistryConfig(_) => 2,
             Self::Oci(
                 OciError::Reference { .. }
                 | OciError::NotAModule(_)
@@ -169,22 +190,27 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<String, Failure> {
-    let Options { plain_http, ca_file, username, password_stdin, json, connect_timeout, read_timeout } = cli.options;
+    let Options { plain_http, ca_file, registry_config, username, password_stdin, json, .. } = cli.options;
+    let docker_config = match registry_config {
+        Some(file) if !file.exists() => return Err(Failure::NoRegistryConfig(file.display().to_string())),
+        Some(file) => Some(file),
+        None => default_docker_config(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)?;
     let given = login::given(username, password_stdin)?;
-    let defaults = ClientConfig::default();
+    // With a login of its own, or without need of any, a file that is damaged does not matter.
+    let asks_as_nobody = given.is_some() || matches!(cli.command, Command::Ping { .. } | Command::LoginOf { .. });
     let mut client = Client::new(ClientConfig {
         insecure_registries: plain_http,
         trusted_ca_file: ca_file,
-        connect_timeout: Duration::from_secs(connect_timeout),
-        read_timeout: Duration::from_secs(read_timeout),
-        // With a login of its own a file that is damaged does not matter.
-        docker_config: defaults.docker_config.clone().filter(|_| given.is_none()),
-        ..defaults
+        connect_timeout: Duration::from_secs(cli.options.connect_timeout),
+        read_timeout: Duration::from_secs(cli.options.read_timeout),
+        docker_config: docker_config.clone().filter(|_| !asks_as_nobody),
+        ..ClientConfig::default()
     })?;
     if let Some((user, password)) = given {
         client = client.as_user(&user, &password, "--username");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)?;
     let report = runtime.block_on(async {
         match cli.command {
             Command::Push { file, reference, format } => {
@@ -194,6 +220,10 @@ fn run(cli: Cli) -> Result<String, Failure> {
             Command::Inspect { reference } => commands::inspect(&client, &reference).await,
             Command::Resolve { reference } => commands::resolve(&client, &reference).await,
             Command::Delete { reference, manifest } => commands::delete(&client, &reference, manifest).await,
+            Command::LoginOf { registry, secrets } => {
+                commands::login_of(docker_config.as_deref(), &registry, secrets).await
+            }
+            Command::Ping { registry } => commands::ping(&client, &registry).await,
         }
     })?;
     Ok(match json {

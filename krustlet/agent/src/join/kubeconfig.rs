@@ -22,6 +22,8 @@ pub struct Access {
     pub ca_pem: Vec<u8>,
     /// The user's client certificate, PEM, if that is how it authenticates.
     pub certificate_pem: Option<Vec<u8>>,
+    /// Whether the file names a proxy for the API server.
+    by_proxy: bool,
     /// The whole file, for the client.
     file: Kubeconfig,
 }
@@ -58,6 +60,7 @@ impl Access {
                 }
                 None => None,
             },
+            by_proxy: cluster.proxy_url.as_ref().is_some_and(|url| !url.is_empty()),
             file,
         })
     }
@@ -76,7 +79,12 @@ impl Access {
     /// # Errors
     /// When the URL, a certificate or a key cannot be used.
     pub async fn client_config(&self) -> Result<kube::Config> {
-        Ok(kube::Config::from_custom_kubeconfig(self.file.clone(), &KubeConfigOptions::default()).await?)
+        let mut config = kube::Config::from_custom_kubeconfig(self.file.clone(), &KubeConfigOptions::default()).await?;
+        // The environment's proxy is for registries. The API server is asked without it: it reaches the node directly too.
+        if !self.by_proxy {
+            config.proxy_url = None;
+        }
+        Ok(config)
     }
 
     /// Whether both trust the same CA, so that they are of the same cluster.

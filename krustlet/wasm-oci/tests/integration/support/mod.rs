@@ -132,6 +132,11 @@ impl World {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// The proxy that leads to all of the registries.
+    pub fn proxy(&self) -> String {
+        format!("http://{}", self.proxy)
+    }
+
     pub fn run(&self, args: &[&str]) -> Outcome {
         self.run_with(args, "")
     }
@@ -146,7 +151,7 @@ impl World {
             .env("HOME", self.folder.path())
             .env("DOCKER_CONFIG", self.path("docker"))
             .env("PATH", format!("{}:/usr/bin:/bin", self.path("bin").display()))
-            .env("HTTPS_PROXY", format!("http://{}", self.proxy))
+            .env("HTTPS_PROXY", self.proxy())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

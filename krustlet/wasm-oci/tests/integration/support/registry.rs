@@ -37,6 +37,9 @@ pub async fn serve(Extract(state): Extract<Arc<Mutex<State>>>, request: Request)
     if let Some(answer) = vendors::token(&mut state, &call) {
         return answer;
     }
+    if call.path == "/v2/" {
+        return refuse(401, "UNAUTHORIZED", "");
+    }
     let Some((repository, kind, which)) = split(call.path) else {
         return refuse(404, "NAME_UNKNOWN", "");
     };

@@ -59,8 +59,8 @@ export interface WasmStackRegistryArgs extends LocalRegistryArgs {
      */
     dockerConfigFile?: string;
     /**
-     * Whether the pods get that login, in a Secret that they name as `imagePullSecrets`. Without it the agent uses those that are
-     * in its own user's `~/.docker/config.json`. Default: true with `address`.
+     * Whether the pods get that login, in a Secret that they name as `imagePullSecrets`. Without it the nodes get it, from
+     * `dockerConfigFile`. Default: true with `address`.
      */
     pullSecret?: boolean;
 }

@@ -100,6 +100,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                     labels: pulumi.output(checked.labels ?? {}),
                     insecureRegistries: pulumi.output(checked.insecureRegistries ?? []),
                     trustedCaFile: checked.trustedCaFile,
+                    dockerConfigFile: checked.dockerConfigFile,
                     allowedHostPaths: checked.allowedHostPaths && pulumi.output(checked.allowedHostPaths),
                     stateDir: this.stateDir,
                     bootstrapFile: bootstrap.file,

@@ -17,6 +17,12 @@ export interface NodeSettings {
      */
     trustedCaFile?: pulumi.Input<string>;
     /**
+     * Docker's config file with the logins that the node itself pulls with, for pods that bring none; `~` is the home folder.
+     * Default: in a stack without pull secrets the registry's, else Docker's own, `$DOCKER_CONFIG/config.json` or
+     * `~/.docker/config.json`. Example: `~/logins/config.json`.
+     */
+    dockerConfigFile?: pulumi.Input<string>;
+    /**
      * Folders of this host (absolute paths) below which pods may mount `hostPath` volumes; with an empty list every such pod is
      * refused. Default: none. Example: `["/srv/data"]`.
      */
@@ -50,6 +56,7 @@ export const nodeSettingsRules: Rules<NodeSettings> = {
     maxPods: rules.maxPods,
     labels: rules.labels,
     trustedCaFile: text,
+    dockerConfigFile: text,
     allowedHostPaths: rules.hostPaths,
     stateDir: rules.kubeconfigPath,
     program: text,

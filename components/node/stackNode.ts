@@ -15,7 +15,7 @@ export function stackNodes(args: WasmStackArgs): NamedNode[] {
 /** Joins a node to the cluster, which knows the registry. */
 export function stackNode(
     name: string,
-    { name: nodeName, ip, trustedCaFile, ...rest }: NamedNode,
+    { name: nodeName, ip, trustedCaFile, dockerConfigFile, ...rest }: NamedNode,
     cluster: Cluster,
     registry: StackRegistry,
     parent: pulumi.ComponentResource,
@@ -30,6 +30,7 @@ export function stackNode(
             clusterIdentity: cluster.identity,
             insecureRegistries: registry.insecureRegistries,
             trustedCaFile: trustedCaFile ?? registry.trustedCaFile,
+            dockerConfigFile: dockerConfigFile ?? registry.nodeDockerConfigFile,
         },
         { parent, ...cluster.inCluster() },
     );

@@ -16,6 +16,8 @@ export interface StackRegistry {
     insecureRegistries: pulumi.Output<string[]>;
     trustedCaFile?: string;
     dockerConfigFile?: string;
+    /** The same for the nodes: where pods bring the login themselves, those that do not are not to pull with it. */
+    nodeDockerConfigFile?: string;
     /** The container that it is in, where kind's own nodes are to pull from it. */
     containerName?: pulumi.Output<string>;
     /** The component, where it was made. */
@@ -33,7 +35,7 @@ export function hostOf(address: string): string {
 /** Makes a local registry, or takes the one at `address`. */
 export function stackRegistry(
     name: string,
-    { address, plainHttp, trustedCaFile, dockerConfigFile, ...local }: WasmStackRegistryArgs,
+    { address, plainHttp, trustedCaFile, dockerConfigFile, pullSecret, ...local }: WasmStackRegistryArgs,
     checked: Checked,
     parent: pulumi.ComponentResource,
 ): StackRegistry {
@@ -43,6 +45,7 @@ export function stackRegistry(
             insecureRegistries: pulumi.output(plainHttp ? [hostOf(address)] : []),
             trustedCaFile,
             dockerConfigFile,
+            nodeDockerConfigFile: pullSecret === false ? dockerConfigFile : undefined,
             containerName: local.containerName === undefined ? undefined : checked(local.containerName),
         };
     }

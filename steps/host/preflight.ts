@@ -9,10 +9,10 @@ import { describe } from "../workload/modules";
 import { mergeFileFaults } from "./mergeFile";
 import { listeners } from "./ports";
 import * as preflightLib from "./preflightProblems";
-import { findProgram, missingTools, programFault } from "../lib/programs";
+import { findProgram, isBuilt, missingTools, programFault } from "../lib/programs";
 import { isAlive } from "../lib/processes";
-import { askRegistry } from "../registry/registry";
 import { step } from "../lib/step";
+import { wasmOci, WasmOciError } from "../lib/wasmOci";
 
 /** Looks for everything that would make the stack fail later, at once and without changing anything. */
 export async function preflight(input: PreflightInput): Promise<PreflightOutput> {
@@ -102,9 +102,10 @@ async function tools(input: PreflightInput, cluster: ClusterLook): Promise<strin
     return missingTools(needed.filter((_, index) => found[index] === undefined));
 }
 
-async function artifactTool({ modules }: PreflightInput): Promise<string[]> {
-    const fault = modules.length > 0 ? await programFault("wasm-oci") : undefined;
-    return fault === undefined ? [] : [`WasmArtifact: ${fault}`];
+async function artifactTool({ modules, remoteRegistry }: PreflightInput): Promise<string[]> {
+    if (modules.length === 0 && remoteRegistry === undefined) return [];
+    const fault = await programFault("wasm-oci");
+    return fault === undefined ? [] : [`${modules.length > 0 ? "WasmArtifact" : "Registry"}: ${fault}`];
 }
 
 async function agentProgram({ name, program }: PreflightInput["nodes"][number]): Promise<string[]> {
@@ -112,15 +113,22 @@ async function agentProgram({ name, program }: PreflightInput["nodes"][number]):
     return fault === undefined ? [] : [`KrustletNode "${name}": ${fault}`];
 }
 
-async function remoteRegistry({ remoteRegistry }: PreflightInput): Promise<string[]> {
-    if (remoteRegistry === undefined) return [];
-    const { address, ...how } = remoteRegistry;
-    const answer = await askRegistry(address, how, 5);
-    if (answer.serves) return [];
-    return [
-        `Registry: ${address} does not answer as a registry (${answer.what}; expected 200 or 401 at /v2/); check its name and the network` +
-            preflightLib.otherProtocol(how.plainHttp, answer.what),
-    ];
+/** Asks as the push and the node will: through the same proxy, with the same authorities. */
+export async function remoteRegistry({
+    remoteRegistry,
+}: Pick<PreflightInput, "remoteRegistry">): Promise<string[]> {
+    // Where wasm-oci is yet to be built, a look would take minutes: then the push tells what is wrong.
+    if (remoteRegistry === undefined || !(await isBuilt("wasm-oci"))) return [];
+    const { address, plainHttp, trustedCaFile } = remoteRegistry;
+    const access = { insecureRegistries: plainHttp ? [address] : [], trustedCaFile };
+    const command = ["ping", address, "--connect-timeout=5", "--read-timeout=5"];
+    try {
+        const { serves, status } = await wasmOci(command, access, `Registry: could not ask ${address}`);
+        return serves === true ? [] : [preflightLib.noRegistry(address, plainHttp, Number(status))];
+    } catch (error) {
+        if (!(error instanceof WasmOciError)) throw error;
+        return [error.message + preflightLib.otherProtocol(plainHttp, error.message)];
+    }
 }
 
 async function faultsOf(check: () => Promise<unknown>): Promise<string[]> {

@@ -132,13 +132,20 @@ export function volumeFaults({ Name, Labels }: Volume, whose: string): string[] 
     ];
 }
 
+/** What to say of an answer that is no registry's. */
+export function noRegistry(address: string, plainHttp: boolean, status: number): string {
+    return (
+        `Registry: ${address} does not answer as a registry (HTTP ${status}; expected 200 or 401 at /v2/); check its name and the network` +
+        otherProtocol(plainHttp, `HTTP ${status}`)
+    );
+}
+
 /** What to try when a registry seems to speak HTTPS where plain HTTP was expected, or the other way round. */
 export function otherProtocol(plainHttp: boolean, answer: string): string {
     if (plainHttp && answer === "HTTP 400")
         return "; perhaps it speaks HTTPS: set registryPlainHttp to false";
-    if (!plainHttp && /wrong version number|packet length too long/.test(answer)) {
+    if (!plainHttp && /InvalidContentType/.test(answer))
         return "; perhaps it speaks plain HTTP: set registryPlainHttp to true";
-    }
     return "";
 }
 

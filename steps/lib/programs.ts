@@ -58,6 +58,11 @@ function platformFolders(): string[] {
     }
 }
 
+/** Whether a program is there already, so that nothing has to be built before it can run. */
+export async function isBuilt(program: string): Promise<boolean> {
+    return (await presentProgram(program)) !== undefined;
+}
+
 /** Why a program cannot be had; undefined when it is there, or is this package's own and can be built. */
 export async function programFault(program: string): Promise<string | undefined> {
     if ((await presentProgram(program)) !== undefined) return undefined;

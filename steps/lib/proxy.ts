@@ -23,12 +23,6 @@ export function proxyOf(url: URL, environment: NodeJS.ProcessEnv = process.env):
     return isExcepted(url, set("NO_PROXY") ?? "") ? undefined : proxyUrl(proxy);
 }
 
-/** `NO_PROXY` for a program that is started, with this machine in it: not every client excepts that by itself. */
-export function exceptingLoopback(environment: NodeJS.ProcessEnv = process.env): { NO_PROXY: string } {
-    const set = environment.NO_PROXY || environment.no_proxy;
-    return { NO_PROXY: [...(set ? [set] : []), "localhost", "127.0.0.0/8", "::1"].join(",") };
-}
-
 /** The authorities that a program here trusts beside Node.js' own: those in `SSL_CERT_FILE`. Throws what is wrong with that. */
 export function hostAuthorities(environment: NodeJS.ProcessEnv = process.env): string[] {
     const file = environment.SSL_CERT_FILE;

@@ -1,13 +1,7 @@
-import { existsSync } from "node:fs";
-import { mkdtemp, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
 import type { RegistryAccess } from "../contract";
 import { isMissing, StepError } from "./errors";
 import { expandHome } from "./files";
-import { noDockerConfig } from "../registry/logins";
 import { needProgram } from "./programs";
-import { exceptingLoopback } from "./proxy";
 import { run, RunError } from "./run";
 import { optional, registries, text, type Fields } from "./schema";
 import { progress } from "./step";
@@ -28,44 +22,48 @@ export class WasmOciError extends StepError {
         message: string,
         /** Whether the registry answered that it has no such thing. */
         readonly notThere: boolean,
-        options?: ErrorOptions,
     ) {
-        super(message, options);
+        super(message);
     }
 }
 
 /** The options of wasm-oci that say how to speak to registries. */
-export function accessOptions({ insecureRegistries, trustedCaFile }: RegistryAccess): string[] {
+export function accessOptions({
+    insecureRegistries,
+    trustedCaFile,
+    dockerConfigFile,
+}: RegistryAccess): string[] {
     return [
         ...insecureRegistries.map((host) => `--plain-http=${host}`),
         ...(trustedCaFile === undefined ? [] : [`--ca-file=${expandHome(trustedCaFile)}`]),
+        ...(dockerConfigFile === undefined ? [] : [`--registry-config=${expandHome(dockerConfigFile)}`]),
     ];
 }
 
-/** Runs a command of wasm-oci and returns what it printed as JSON. `what` begins the error: `could not push …`. */
+/**
+ * Runs a command of wasm-oci and returns what it printed as JSON. `what` begins the error: `WasmArtifact: could not push …`. No
+ * error repeats what was printed, which may be logins.
+ */
 export async function wasmOci(
     command: string[],
     access: RegistryAccess,
     what: string,
 ): Promise<Record<string, unknown>> {
-    return withDockerConfig(access.dockerConfigFile, async (env) => {
-        const program = await needProgram("wasm-oci", "WasmArtifact");
-        const argv = [program, ...command, "--json", ...accessOptions(access)];
-        try {
-            const { stdout } = await run(argv, {
-                env: { ...env, ...exceptingLoopback() },
-                timeoutSeconds: 300,
-                onLine: progress,
-            });
-            return JSON.parse(stdout) as Record<string, unknown>;
-        } catch (error) {
-            if (isMissing(error) || !(error instanceof RunError)) throw error;
-            const words = error.result.stderr.trim() || error.reason;
-            throw new WasmOciError(`WasmArtifact: ${what}: ${words}`, error.result.exitCode === NOT_THERE, {
-                cause: error,
-            });
-        }
-    });
+    const program = await needProgram("wasm-oci", what.split(":")[0]);
+    const argv = [program, ...command, "--json", ...accessOptions(access)];
+    let stdout: string;
+    try {
+        ({ stdout } = await run(argv, { timeoutSeconds: 300, onLine: progress }));
+    } catch (error) {
+        if (isMissing(error) || !(error instanceof RunError)) throw error;
+        const words = error.result.stderr.trim() || error.reason;
+        throw new WasmOciError(`${what}: ${words}`, error.result.exitCode === NOT_THERE);
+    }
+    try {
+        return JSON.parse(stdout) as Record<string, unknown>;
+    } catch {
+        throw new StepError(`${what}: wasm-oci did not print JSON (${stdout.length} characters)`);
+    }
 }
 
 /** The digest that wasm-oci printed, made sure of. */
@@ -81,25 +79,4 @@ export function digestOf(output: Record<string, unknown>, command: string): stri
 export function byDigest(reference: string, digest: string): string {
     const repository = reference.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
     return `${repository}@${digest}`;
-}
-
-/**
- * Runs `use` with the environment in which docker's tools find their config in `file`. They know it by its folder alone, so a
- * file of another name is shown to them under the name that they look for.
- */
-export async function withDockerConfig<T>(
-    file: string | undefined,
-    use: (env: Record<string, string>) => Promise<T>,
-): Promise<T> {
-    if (file === undefined) return use({});
-    const path = expandHome(file);
-    if (!existsSync(path)) throw noDockerConfig(file);
-    if (basename(path) === "config.json") return use({ DOCKER_CONFIG: dirname(path) });
-    const folder = await mkdtemp(join(tmpdir(), "krustlet-stack-docker-"));
-    try {
-        await symlink(path, join(folder, "config.json"));
-        return await use({ DOCKER_CONFIG: folder });
-    } finally {
-        await rm(folder, { recursive: true, force: true });
-    }
 }

@@ -38,6 +38,7 @@ export const nodeInput = object<NodeInput>({
     labels,
     insecureRegistries: registries,
     trustedCaFile: optional(text),
+    dockerConfigFile: optional(text),
     allowedHostPaths: optional(hostPaths),
     stateDir: kubeconfigPath,
     bootstrapFile: text,
@@ -96,7 +97,10 @@ export function agentArgv(program: string, input: NodeInput): string[] {
             : []),
         ...(input.trustedCaFile === undefined
             ? []
-            : [`--trusted-ca-file=${expandHome(input.trustedCaFile)}`]),
+            : [`--trusted-ca-file=${resolve(expandHome(input.trustedCaFile))}`]),
+        ...(input.dockerConfigFile === undefined
+            ? []
+            : [`--registry-config=${resolve(expandHome(input.dockerConfigFile))}`]),
         ...(input.allowedHostPaths?.length
             ? [`--allowed-host-paths=${input.allowedHostPaths.join(",")}`]
             : []),
@@ -112,13 +116,16 @@ export function agentArgv(program: string, input: NodeInput): string[] {
 /** Files and folders by which registries are known, and their logins: as those know them that push to the same registries. */
 const registryPaths = ["DOCKER_CONFIG", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
+/** By which way they are reached. The agent asks nothing but registries through a proxy. */
+const proxies = ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
+
 /** The agent's environment: nothing else of the caller's that could change what it does or leak into its log. */
 export function agentEnvironment(
     { stateDir }: { stateDir: string },
     callers: NodeJS.ProcessEnv,
 ): Record<string, string> {
     return {
-        ...keptOf(callers, "PATH", "HOME", "RUST_LOG"),
+        ...keptOf(callers, "PATH", "HOME", "RUST_LOG", ...proxies),
         // It has another working directory.
         ...Object.fromEntries(
             Object.entries(keptOf(callers, ...registryPaths))

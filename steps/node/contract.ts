@@ -42,6 +42,8 @@ export interface NodeInput {
     insecureRegistries: string[];
     /** PEM file of certificate authorities that the agent trusts for registries, beside the host's own; unset: none. */
     trustedCaFile?: string;
+    /** Docker's config file with the agent's own logins of registries; unset: see RegistryAccess. */
+    dockerConfigFile?: string;
     /** Folders of this host (absolute paths) below which pods may mount hostPath volumes; unset: none. */
     allowedHostPaths?: string[];
     /** Folder of all that the node leaves on this host (mode 0700): see NodeOutput. */

@@ -18,7 +18,7 @@ export async function awaitRegistry({
 }: AwaitRegistryInput): Promise<AwaitRegistryOutput> {
     const deadline = Date.now() + timeoutSeconds * 1000;
     for (;;) {
-        const answer = await askRegistry(address, { plainHttp }, Math.min(5, timeoutSeconds));
+        const answer = await askRegistry(address, plainHttp, Math.min(5, timeoutSeconds));
         if (answer.serves) return { address };
         if (Date.now() >= deadline) {
             throw new StepError(

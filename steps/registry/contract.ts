@@ -49,10 +49,14 @@ export interface DescribeLoginInput {
     dockerConfigFile?: string;
     /** Makes the fingerprint one that tells nothing to whoever knows another stack's: any text. */
     salt: string;
+    /** Whether wasm-oci, which finds logins, may be built where it is nowhere, which takes minutes. */
+    mayBuild: boolean;
 }
 
 /** describeLogin. The fingerprint is to be kept like a secret: guesses could be tried against it, if slowly. */
 export interface DescribeLoginOutput {
+    /** False where the login was not looked at, as wasm-oci would have to be built for that. */
+    known: boolean;
     /** Changes with the login; null: there is none for that registry. */
     fingerprint: string | null;
 }

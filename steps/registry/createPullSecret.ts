@@ -1,7 +1,7 @@
 import type { PullSecretInput, PullSecretOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { KubeError, withKube, type Kube } from "../lib/kube";
-import { loginsOf, type AuthEntry } from "./logins";
+import { loginsOf, type Logins } from "./logins";
 import { isOwn, pullSecret, pullSecretInput, secretsPath, type FoundSecret } from "./pullSecret";
 import { progress, step } from "../lib/step";
 
@@ -10,14 +10,14 @@ import { progress, step } from "../lib/step";
  * to the API server. Where there is no login there is no Secret, and one of this stack from before is deleted.
  */
 export async function createPullSecret(input: PullSecretInput): Promise<PullSecretOutput> {
-    const logins = await loginsOf(input.registry, input.dockerConfigFile);
+    const logins = await loginsOf(input.registry, input);
     return withKube(input.kubeconfigFile, (kube) => write(kube, input, logins));
 }
 
 async function write(
     kube: Kube,
     input: PullSecretInput,
-    logins: Record<string, AuthEntry> | undefined,
+    logins: Logins | undefined,
 ): Promise<PullSecretOutput> {
     const path = secretsPath(input);
     const found = await kube.find<FoundSecret>(`${path}/${input.name}`);

@@ -18,8 +18,7 @@ export async function deleteTag({
     const registry = reference.split("/")[0];
     // A local registry that has gone has taken its tags along.
     if (isLoopback(registry)) {
-        const plainHttp = access.insecureRegistries.includes(registry);
-        const answer = await askRegistry(registry, { plainHttp, trustedCaFile: access.trustedCaFile }, 5);
+        const answer = await askRegistry(registry, access.insecureRegistries.includes(registry), 5);
         if (/ECONNREFUSED/.test(answer.what)) {
             progress(`nothing is deleted in registry ${registry}, which is gone: ${answer.what}`);
             return {};
@@ -36,7 +35,7 @@ export async function deleteTag({
         await wasmOci(
             ["delete", `${reference}@${digest}`],
             access,
-            `could not delete the tag ${reference} (where the registry allows no deletion, set deleteTag to false and run up first)`,
+            `WasmArtifact: could not delete the tag ${reference} (where the registry allows no deletion, set deleteTag to false and run up first)`,
         );
     } catch (error) {
         if (!(error instanceof WasmOciError && error.notThere)) throw error;

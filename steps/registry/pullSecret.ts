@@ -1,5 +1,5 @@
 import type { PullSecretInput } from "../contract";
-import type { AuthEntry } from "./logins";
+import type { Logins } from "./logins";
 import { labelHash } from "../lib/kube";
 import {
     dnsLabel,
@@ -39,10 +39,7 @@ export function secretsPath({ namespace }: Pick<PullSecretInput, "namespace">): 
 }
 
 /** The Secret that pods pull with: https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets */
-export function pullSecret(
-    { name, namespace, owner, registry }: PullSecretInput,
-    auths: Record<string, AuthEntry>,
-) {
+export function pullSecret({ name, namespace, owner, registry }: PullSecretInput, auths: Logins) {
     const config = Buffer.from(JSON.stringify({ auths })).toString("base64");
     return {
         apiVersion: "v1",

@@ -31,7 +31,8 @@ export async function pushArtifact({
         );
     }
     const command = ["push", file, reference, ...(format === undefined ? [] : [`--format=${format}`])];
-    return outputOf(await wasmOci(command, access, `could not push ${file} to ${reference}`), reference);
+    const what = `WasmArtifact: could not push ${file} to ${reference}`;
+    return outputOf(await wasmOci(command, access, what), reference);
 }
 
 /** What `wasm-oci push --json` printed, made sure of. */

@@ -13,7 +13,7 @@ export async function resolveArtifact({
     reference,
     ...access
 }: ResolveArtifactInput): Promise<ResolveArtifactOutput> {
-    const found = await wasmOci(["resolve", reference], access, `could not find ${reference}`);
+    const found = await wasmOci(["resolve", reference], access, `WasmArtifact: could not find ${reference}`);
     const digest = digestOf(found, "resolve");
     return { digest, reference: byDigest(reference, digest) };
 }

@@ -27,6 +27,8 @@ const PRIVATE_REGISTRY: TestRegistry = {
     // bcrypt of the password above: `htpasswd -B` writes such a line.
     htpasswd: `${LOGIN.username}:$2b$05$920xD3zbUkOp8f7p.F5EFefQNrDGFv417CS/Q/CgcypIOfzvqQcWm`,
 };
+/** Nobody listens there: neither the API server nor a registry of this machine may be asked through it. */
+const NO_WAY = { HTTP_PROXY: "http://127.0.0.1:9", HTTPS_PROXY: "http://127.0.0.1:9", NO_PROXY: "" };
 const SCRIPTED_REGISTRY = { host: "127.0.0.1", port: 5198 };
 const LOG_ROTATION = { maxBytes: 256 * 1024, maxFiles: 5 };
 
@@ -64,7 +66,7 @@ export async function withTestNode<T>(context: SuiteContext, use: (file: string)
                         modules: await push(context, registry, await modules),
                     };
                     await pushPrivately(context, folder, (await modules).hello);
-                    await join(context, input);
+                    await join({ root: context.root, env: { ...context.env, ...NO_WAY } }, input);
                     const file = path.join(folder, "under-test.json");
                     await fs.writeFile(file, JSON.stringify(known), { mode: 0o600 });
                     return await use(file);

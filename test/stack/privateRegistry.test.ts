@@ -52,7 +52,7 @@ void describe("a private registry", { timeout: 900_000 }, () => {
         ca = path.join(stack.home, "ca.pem");
         logins = path.join(stack.home, "team-logins.json");
         await fs.writeFile(ca, authority.certificate);
-        await writeLogin({ auth: AUTH });
+        await writeLogins({ [ADDRESS]: { auth: AUTH } });
         await startTestRegistry(env, REGISTRY);
         for (const name of ["hello-world", "ticker"]) {
             const source = path.join(root, "workloads", name);
@@ -77,8 +77,8 @@ void describe("a private registry", { timeout: 900_000 }, () => {
         await removeTestRegistry(env, REGISTRY);
     });
 
-    async function writeLogin(entry: object): Promise<void> {
-        await fs.writeFile(logins, JSON.stringify({ auths: { [ADDRESS]: entry } }), { mode: 0o600 });
+    async function writeLogins(auths: object): Promise<void> {
+        await fs.writeFile(logins, JSON.stringify({ auths }), { mode: 0o600 });
     }
 
     /** Puts a module into the registry, as somebody else would; returns its digest. */
@@ -167,13 +167,13 @@ void describe("a private registry", { timeout: 900_000 }, () => {
 
     void it("another login reaches the Secret with the next update, and no pod is touched", async () => {
         const before = await pods();
-        await writeLogin(LOGIN);
+        await writeLogins({ [ADDRESS]: { auth: AUTH }, [`${ADDRESS}/team`]: LOGIN });
         await up();
         const secret = JSON.parse(
             await stack.kubectl("get", "secret", "krustlet-stack-acceptance-private-pull", "--output=json"),
         ) as { data: Record<string, string> };
         assert.deepEqual(JSON.parse(Buffer.from(secret.data[".dockerconfigjson"], "base64").toString()), {
-            auths: { [ADDRESS]: LOGIN },
+            auths: { [ADDRESS]: { auth: AUTH }, [`${ADDRESS}/team`]: { auth: AUTH } },
         });
         const uids = (all: Record<string, Pod>) => Object.values(all).map(({ metadata }) => metadata.uid);
         assert.deepEqual(uids(await pods()), uids(before));

@@ -171,11 +171,11 @@ describe("from a source to a registry", () => {
         await pass("resolveArtifact", { ...question, dockerConfigFile: logins });
         writeFileSync(logins, "no JSON");
         const read = await fail("resolveArtifact", { ...question, dockerConfigFile: logins });
-        assert.match(read, /config\.json/, "it was read");
+        assert.match(read, /logins\.json/, "it was read");
         const none = { ...question, dockerConfigFile: path.join(folder, "none", "config.json") };
         assert.match(
             await fail("resolveArtifact", none),
-            /dockerConfigFile: .*none\/config\.json does not exist/,
+            /could not find .*none\/config\.json does not exist; `docker --config/,
         );
     });
 

@@ -305,9 +305,12 @@ describe("a cluster and its Wasm node, step by step", () => {
             "DOCKER_CONFIG",
             "SSL_CERT_FILE",
             "SSL_CERT_DIR",
+            "HTTPS_PROXY",
+            "HTTP_PROXY",
+            "NO_PROXY",
         ];
         assert.deepEqual(
-            names.filter((name) => !kept.includes(name)),
+            names.filter((name) => !kept.includes(name.toUpperCase())),
             [],
         );
         for (const file of ["agent.log", "agent.pid"])

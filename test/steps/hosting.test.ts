@@ -189,7 +189,13 @@ describe("a registry for kind's own nodes", () => {
             dockerConfigFile: logins,
             fingerprint: null,
         };
-        const look = { registry: secret.registry, dockerConfigFile: logins, salt: owner };
+        const look = {
+            registry: secret.registry,
+            dockerConfigFile: logins,
+            salt: owner,
+            mayBuild: false,
+        };
+        const none = { known: true, fingerprint: null };
         const auth = (user: string) => Buffer.from(`${user}:${password}`).toString("base64");
         const write = (config: object) => {
             writeFileSync(logins, JSON.stringify(config), { mode: 0o600 });
@@ -208,7 +214,7 @@ describe("a registry for kind's own nodes", () => {
 
         it("without one there is no Secret", async () => {
             write({ auths: { "other.example.com": { auth: auth("me") } } });
-            assert.deepEqual(await pass("describeLogin", look), { fingerprint: null });
+            assert.deepEqual(await pass("describeLogin", look), none);
             assert.deepEqual(await pass("createPullSecret", secret), { name: null });
             assert.equal(await isThere(), false);
         });
@@ -252,21 +258,24 @@ echo '{"ServerURL": "registry.example.com", "Username": "kept", "Secret": "${pas
             await pass("createPullSecret", { ...secret, fingerprint });
             assert.deepEqual(await held(), { auths: { "registry.example.com": { auth: auth("kept") } } });
             const other = { ...look, registry: "unknown.example.com" };
-            assert.deepEqual(await pass("describeLogin", other), { fingerprint: null });
+            assert.deepEqual(await pass("describeLogin", other), none);
         });
 
         it("that cannot be read is told, and what is there is not repeated", async () => {
             write({ credHelpers: { "registry.example.com": "krustlet-none" } });
             assert.match(
                 await fail("describeLogin", look),
-                /the login for registry\.example\.com is with docker-credential-krustlet-none, which is not on PATH/,
+                /docker-credential-krustlet-none, which .* names for registry\.example\.com.*there is no such program on PATH/,
             );
             writeFileSync(logins, `{"auths": ${password}`);
             const said = await fail("describeLogin", look);
-            assert.match(said, /dockerConfigFile: .*logins\.json is not the JSON object that docker writes/);
+            assert.match(
+                said,
+                /RegistryPullSecret: could not read .*logins\.json.*not the JSON that docker writes/,
+            );
             assert.doesNotMatch(said, new RegExp(password));
-            const none = { ...look, dockerConfigFile: path.join(folder, "none.json") };
-            assert.match(await fail("describeLogin", none), /dockerConfigFile: .*none\.json does not exist/);
+            const absent = { ...look, dockerConfigFile: path.join(folder, "none.json") };
+            assert.match(await fail("describeLogin", absent), /none\.json does not exist; `docker --config/);
         });
 
         it("is of a namespace that is there", async () => {

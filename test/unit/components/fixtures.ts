@@ -81,7 +81,7 @@ export const steps: Required<StepOutputs> = {
     deleteTag: {},
     connectRegistry: { inClusterAddress: "project-stack-registry:5000", nodes: ["demo-control-plane"] },
     disconnectRegistry: {},
-    describeLogin: { fingerprint: "of the login" },
+    describeLogin: { known: true, fingerprint: "of the login" },
     createPullSecret: { name: "project-stack-pull" },
     deletePullSecret: {},
     awaitWorkload: { kind: "Pod", namespace: "default", name: "auto-named" },

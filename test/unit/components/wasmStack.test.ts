@@ -376,7 +376,9 @@ test("a registry elsewhere is used, not made; pods get its login, by namespace",
         invokes.filter(({ command }) => command === "workload/resolveArtifact").map((one) => one.input),
         [{ reference: "ghcr.io/them/clock:v1", ...access }],
     );
-    assert.equal(input(resources["s-krustlet-agent"]).trustedCaFile, "~/ca.pem");
+    const node = input(resources["s-krustlet-agent"]);
+    assert.equal(node.trustedCaFile, "~/ca.pem");
+    assert.equal(node.dockerConfigFile, undefined, "pods bring the login, and no other pod is to have it");
 
     const secrets = Object.keys(resources).filter((name) => /^s-pull-.*-secret$/.test(name));
     assert.deepEqual(
@@ -403,20 +405,26 @@ test("a registry elsewhere is used, not made; pods get its login, by namespace",
     assert.ok(resources["s-theirs-pod"].options.dependsOn?.includes(command("s-pull-apps-secret")));
 });
 
-test("a node trusts authorities of its own in the place of the registry's", async () => {
+test("a node has authorities and logins of its own in the place of the registry's", async () => {
     const { resources } = await record({ steps }, () => {
-        const registry = { address: "registry.example.com", trustedCaFile: "~/registry.pem" };
-        return new WasmStack("s", { registry, nodes: [{ name: "own", trustedCaFile: "~/both.pem" }] })
-            .nodeNames;
+        const registry = {
+            address: "registry.example.com",
+            trustedCaFile: "~/registry.pem",
+            dockerConfigFile: "~/logins.json",
+        };
+        const own = { name: "own", trustedCaFile: "~/both.pem", dockerConfigFile: "~/own.json" };
+        return new WasmStack("s", { registry, nodes: [own] }).nodeNames;
     });
-    assert.equal(input(resources["s-own-agent"]).trustedCaFile, "~/both.pem");
+    const { trustedCaFile, dockerConfigFile } = input(resources["s-own-agent"]);
+    assert.deepEqual([trustedCaFile, dockerConfigFile], ["~/both.pem", "~/own.json"]);
 });
 
 test("pods get no login where that is not wanted", async () => {
     const { resources } = await record({ steps }, () => {
-        const registry = { address: "ghcr.io/you", pullSecret: false };
+        const registry = { address: "ghcr.io/you", pullSecret: false, dockerConfigFile: "~/logins.json" };
         return new WasmStack("s", { registry, workloads: [hello] }).artifacts;
     });
+    assert.equal(input(resources["s-krustlet-agent"]).dockerConfigFile, "~/logins.json", "the node has it");
     assert.deepEqual(
         Object.keys(resources).filter((name) => name.includes("pull")),
         [],

@@ -18,7 +18,12 @@ test("the login is looked at in every preview, and its fingerprint is secret", a
     });
     assert.deepEqual(
         invokes.map(({ command, input }) => [command, input]),
-        [["registry/describeLogin", { registry: "ghcr.io", salt: "krustlet-stack login of project/stack" }]],
+        [
+            [
+                "registry/describeLogin",
+                { registry: "ghcr.io", salt: "krustlet-stack login of project/stack", mayBuild: true },
+            ],
+        ],
     );
     assert.deepEqual(resources["p-secret"], {
         type: "command:local:Command",
@@ -62,7 +67,11 @@ test("every argument reaches the steps", async () => {
 });
 
 test("without a login there is no Secret that pods could name", async () => {
-    const none = { ...steps, describeLogin: { fingerprint: null }, createPullSecret: { name: null } };
+    const none = {
+        ...steps,
+        describeLogin: { known: true, fingerprint: null },
+        createPullSecret: { name: null },
+    };
     const { resources, result } = await record(
         { steps: none },
         () => new RegistryPullSecret("p", args).names,
@@ -70,6 +79,16 @@ test("without a login there is no Secret that pods could name", async () => {
     const { secret } = resources["p-secret"].inputs.stdin as { secret: string };
     assert.equal((JSON.parse(secret) as { fingerprint: unknown }).fingerprint, null);
     assert.deepEqual(result, []);
+});
+
+test("a preview builds nothing to look at the login, and leaves it open", async () => {
+    const open = { ...steps, describeLogin: { known: false, fingerprint: null } };
+    const { resources, invokes } = await record({ steps: open, preview: true }, () => {
+        return new RegistryPullSecret("p", args).secret.urn;
+    });
+    assert.equal((invokes[0].input as { mayBuild: boolean }).mayBuild, false);
+    // What Pulumi calls a value that is still to come.
+    assert.equal(resources["p-secret"].inputs.stdin, "04da6b54-80e4-46f7-96ec-b56ff0331ba9");
 });
 
 test("the Secret's name has just the letters that Kubernetes allows", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { exceptingLoopback, proxyOf, proxyUrl } from "../../../../steps/lib/proxy";
+import { proxyOf, proxyUrl } from "../../../../steps/lib/proxy";
 
 describe("the environment's proxy", () => {
     const through = { HTTPS_PROXY: "http://p:1", HTTP_PROXY: "http://q:2" };
@@ -33,13 +33,6 @@ describe("the environment's proxy", () => {
             assert.equal(proxyOf(new URL(url), environment)?.href, proxy);
         });
     }
-    it("is excepted for this machine in what a program is given", () => {
-        const own = "localhost,127.0.0.0/8,::1";
-        assert.deepEqual(exceptingLoopback({}), { NO_PROXY: own });
-        assert.deepEqual(exceptingLoopback({ no_proxy: "a.example.com" }), {
-            NO_PROXY: `a.example.com,${own}`,
-        });
-    });
     it("must be one that is served; its password is not repeated", () => {
         for (const address of ["socks5://u:secret@p:1", "http://", "http://u:secret@p:x"]) {
             assert.throws(

@@ -71,6 +71,7 @@ describe("the agent's command line", () => {
             labels: { a: "b", "x/y": "z" },
             insecureRegistries: ["localhost:5000", "r"],
             trustedCaFile: "~/ca.pem",
+            dockerConfigFile: "~/logins.json",
             allowedHostPaths: ["/srv/data", "/srv/more"],
         };
         assert.deepEqual(agent.agentArgv("k", given).slice(7), [
@@ -79,11 +80,19 @@ describe("the agent's command line", () => {
             "--node-labels=a=b,x/y=z",
             "--insecure-registries=localhost:5000,r",
             `--trusted-ca-file=${homedir()}/ca.pem`,
+            `--registry-config=${homedir()}/logins.json`,
             "--allowed-host-paths=/srv/data,/srv/more",
         ]);
         assert.deepEqual(
-            agent.agentArgv("k", { ...given, trustedCaFile: undefined, allowedHostPaths: [] }).at(-1),
-            "--insecure-registries=localhost:5000,r",
+            agent
+                .agentArgv("k", {
+                    ...given,
+                    trustedCaFile: undefined,
+                    dockerConfigFile: "l",
+                    allowedHostPaths: [],
+                })
+                .slice(-2),
+            ["--insecure-registries=localhost:5000,r", `--registry-config=${process.cwd()}/l`],
         );
     });
     it("asks for certificates of a life and a renewal only where it was told to", () => {
@@ -130,6 +139,11 @@ describe("the agent's command line", () => {
         assert.deepEqual(agent.agentEnvironment(input, known), {
             DOCKER_CONFIG: `${process.cwd()}/docker`,
             SSL_CERT_FILE: "/ca.pem",
+            KUBECONFIG: "/state/kubeconfig",
+        });
+        const proxies = { HTTPS_PROXY: "http://p:1", http_proxy: "p:2", NO_PROXY: "a", no_proxy: "b" };
+        assert.deepEqual(agent.agentEnvironment(input, { ...proxies, ALL_PROXY: "http://p:3" }), {
+            ...proxies,
             KUBECONFIG: "/state/kubeconfig",
         });
         assert.deepEqual(agent.agentEnvironment(input, {}), { KUBECONFIG: "/state/kubeconfig" });

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { ConnectRegistryInput, PullSecretInput } from "../../../../steps/contract";
 import type { Container } from "../../../../steps/lib/docker";
 import { connectedByUs, hostsFiles, mayDisconnect, nodesOfOthers } from "../../../../steps/registry/hosting";
-import { otherProtocol, volumeFaults } from "../../../../steps/host/preflightProblems";
+import { noRegistry, otherProtocol, volumeFaults } from "../../../../steps/host/preflightProblems";
 import { isOwn, pullSecret } from "../../../../steps/registry/pullSecret";
 import { accessOptions, byDigest } from "../../../../steps/lib/wasmOci";
 
@@ -98,7 +98,7 @@ describe("a registry that speaks another protocol", () => {
         [true, "HTTP 400", "; perhaps it speaks HTTPS: set registryPlainHttp to false"],
         [
             false,
-            "write EPROTO: wrong version number",
+            "received corrupt message of type InvalidContentType",
             "; perhaps it speaks plain HTTP: set registryPlainHttp to true",
         ],
         [false, "HTTP 400", ""],
@@ -109,6 +109,16 @@ describe("a registry that speaks another protocol", () => {
             assert.equal(otherProtocol(plainHttp, answer), advice);
         });
     }
+});
+
+it("what answers is no registry", () => {
+    const said =
+        "Registry: ghcr.io does not answer as a registry (HTTP 400; expected 200 or 401 at /v2/); check its name and the network";
+    assert.equal(noRegistry("ghcr.io", false, 400), said);
+    assert.equal(
+        noRegistry("ghcr.io", true, 400),
+        `${said}; perhaps it speaks HTTPS: set registryPlainHttp to false`,
+    );
 });
 
 describe("a pull Secret", () => {
@@ -157,7 +167,7 @@ describe("wasm-oci", () => {
                 trustedCaFile: "/ca.pem",
                 dockerConfigFile: "/x",
             }),
-            ["--plain-http=a:1", "--plain-http=b:2", "--ca-file=/ca.pem"],
+            ["--plain-http=a:1", "--plain-http=b:2", "--ca-file=/ca.pem", "--registry-config=/x"],
         );
     });
     const digest = `sha256:${"a".repeat(64)}`;

@@ -1,105 +1,67 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { describeLogin } from "../../../../steps/registry/describeLogin";
 import * as logins from "../../../../steps/registry/logins";
+import { ScriptedTools } from "../lib/scriptedDocker";
 
-const base64 = (text: string) => Buffer.from(text).toString("base64");
-const HUB = "https://index.docker.io/v1/";
-const azureUser = "00000000-0000-0000-0000-000000000000";
+// Which logins a registry has is for wasm-oci to say, and its tests: krustlet/oci/src/stored.rs, wasm-oci/tests/integration/asking.rs.
+describe("the logins for a registry", () => {
+    let tools: ScriptedTools;
+    beforeEach(() => (tools = new ScriptedTools()));
+    afterEach(() => tools.remove());
+    const auths = { "ghcr.io": { auth: "bWU6c2VjcmV0" } };
+    const says = (body: string) => tools.script("wasm-oci", body);
+    const answers = (found: object) => says(`print(${JSON.stringify(JSON.stringify({ auths: found }))});`);
 
-describe("the registry of a login", () => {
-    const cases: [string, string][] = [
-        ["ghcr.io", "ghcr.io"],
-        ["https://ghcr.io", "ghcr.io"],
-        ["http://localhost:5001/v2/", "localhost:5001"],
-        ["GHCR.io/you", "ghcr.io"],
-        [HUB, "docker.io"],
-        ["index.docker.io", "docker.io"],
-        ["registry-1.docker.io", "docker.io"],
-        ["docker.io", "docker.io"],
-        ["docker.io.example.com", "docker.io.example.com"],
-    ];
-    for (const [key, registry] of cases) {
-        it(`${key} is ${registry}`, () => {
-            assert.equal(logins.registryOfKey(key), registry);
-        });
-    }
-});
-
-describe("the logins in docker's config file", () => {
-    const auth = base64("me:password");
-    const cases: [string, logins.DockerConfig, string, Record<string, logins.AuthEntry>][] = [
-        ["none", {}, "ghcr.io", {}],
-        [
-            "the registry's own, under its key",
-            { auths: { "https://ghcr.io": { auth }, "quay.io": { auth } } },
-            "ghcr.io",
-            { "https://ghcr.io": { auth } },
-        ],
-        [
-            "all that are for parts of it",
-            { auths: { "ghcr.io/a": { auth }, "ghcr.io/b": { username: "b", password: "p" } } },
-            "ghcr.io",
-            { "ghcr.io/a": { auth }, "ghcr.io/b": { username: "b", password: "p" } },
-        ],
-        ["not those of another port", { auths: { "localhost:5000": { auth } } }, "localhost:5001", {}],
-        ["Docker Hub's under its old name", { auths: { [HUB]: { auth } } }, "docker.io", { [HUB]: { auth } }],
-        [
-            "not what docker leaves where a helper has it",
-            { auths: { "ghcr.io": {}, "x.io": null } },
-            "ghcr.io",
-            {},
-        ],
-        [
-            "a refresh token as the password that Azure's registry takes it for",
-            { auths: { "a.azurecr.io": { auth: base64("user:"), identitytoken: "refresh" } } },
-            "a.azurecr.io",
-            { "a.azurecr.io": { identitytoken: "refresh", auth: base64(`${azureUser}:refresh`) } },
-        ],
-        [
-            "nothing but the login of an entry",
-            { auths: { "ghcr.io": { auth, email: "me@example.com" } as logins.AuthEntry } },
-            "ghcr.io",
-            { "ghcr.io": { auth } },
-        ],
-    ];
-    for (const [what, config, registry, found] of cases) {
-        it(`are ${what}`, () => {
-            assert.deepEqual(logins.loginsInFile(config, registry), found);
-        });
-    }
-});
-
-describe("the credential helper of a registry", () => {
-    const config = {
-        credsStore: "desktop",
-        credHelpers: { "europe-west1-docker.pkg.dev": "gcloud", [HUB]: "pass" },
-    };
-    for (const [registry, helper] of [
-        ["europe-west1-docker.pkg.dev", "gcloud"],
-        ["docker.io", "pass"],
-        ["ghcr.io", "desktop"],
-    ]) {
-        it(`${registry}: ${helper}`, () => {
-            assert.equal(logins.helperOf(config, registry), helper);
-        });
-    }
-    it("none", () => {
-        assert.equal(logins.helperOf({ auths: {} }, "ghcr.io"), undefined);
+    it("are asked of wasm-oci, of the file that is named", async () => {
+        answers(auths);
+        assert.deepEqual(await logins.loginsOf("ghcr.io", { dockerConfigFile: "/logins.json" }), auths);
+        assert.deepEqual(await logins.loginsOf("ghcr.io", {}), auths);
+        assert.deepEqual(tools.asked(), [
+            "wasm-oci login-of ghcr.io --secrets --json --registry-config=/logins.json",
+            "wasm-oci login-of ghcr.io --secrets --json",
+        ]);
+        answers({});
+        assert.equal(await logins.loginsOf("ghcr.io", {}), undefined);
     });
-    const printed: [object, logins.AuthEntry | undefined][] = [
-        [{ ServerURL: "ghcr.io", Username: "me", Secret: "p:w" }, { auth: base64("me:p:w") }],
-        [
-            { ServerURL: "a.azurecr.io", Username: "<token>", Secret: "refresh" },
-            { identitytoken: "refresh", auth: base64(`${azureUser}:refresh`) },
-        ],
-        [{ ServerURL: "ghcr.io", Username: "me", Secret: "" }, undefined],
-        [{}, undefined],
-    ];
-    for (const [answer, login] of printed) {
-        it(`that prints ${JSON.stringify(answer)}`, () => {
-            assert.deepEqual(logins.loginOfHelper(JSON.stringify(answer)), login);
-        });
-    }
+
+    it("are repeated in no error", async () => {
+        const failures: [string, RegExp][] = [
+            [`print('{"auths": "hunter2'); return 0;`, /wasm-oci did not print JSON \(18 characters\)$/],
+            [
+                `print('{"logins": "hunter2"}'); return 0;`,
+                /wasm-oci printed no logins; is it of this version\?$/,
+            ],
+            [`print("hunter2"); return 1;`, /: exit code 1$/],
+            [`print("hunter2"); say("wasm-oci: damaged\\n"); return 2;`, /: wasm-oci: damaged$/],
+        ];
+        for (const [body, said] of failures) {
+            says(body);
+            await assert.rejects(logins.loginsOf("ghcr.io", {}), (error: Error) => {
+                assert.match(error.message, /^RegistryPullSecret: could not read the login for ghcr\.io: /);
+                assert.match(error.message, said);
+                assert.doesNotMatch(JSON.stringify([error.message, error.cause]), /hunter2/);
+                return true;
+            });
+        }
+    });
+
+    it("are looked at in a preview only where nothing has to be built for it", async () => {
+        const { PATH, XDG_CACHE_HOME } = process.env;
+        const question = { registry: "ghcr.io", salt: "p/s", mayBuild: false };
+        answers({});
+        assert.deepEqual(await describeLogin(question), { known: true, fingerprint: null });
+        answers(auths);
+        const fingerprint = logins.fingerprintOf(auths, "p/s");
+        assert.deepEqual(await describeLogin(question), { known: true, fingerprint });
+        process.env.PATH = process.env.XDG_CACHE_HOME = "/nowhere";
+        try {
+            assert.deepEqual(await describeLogin(question), { known: false, fingerprint: null });
+        } finally {
+            Object.assign(process.env, { PATH, XDG_CACHE_HOME });
+            if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME;
+        }
+    });
 });
 
 describe("the fingerprint of logins", () => {

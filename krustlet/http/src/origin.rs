@@ -99,6 +99,12 @@ impl Origin {
         if text.contains('?') || text.contains('#') {
             return Err("it has a query or a fragment, which no origin has".into());
         }
+        if let Some(problem) = unreadable(text) {
+            return Err(problem.into());
+        }
+        if text.contains(runs_from_right_to_left) {
+            return Err("it is not in ASCII but from right to left: write its host as xn--…".into());
+        }
         let Some((_, rest)) = text.split_once("://") else {
             return Err("it does not begin with http:// or https://".into());
         };
@@ -114,7 +120,9 @@ impl Origin {
         let origin = Self::of(&url).ok_or_else(|| format!("its scheme is {}, not http or https", url.scheme()))?;
         match literal(&origin.host) {
             None if origin.host().ends_with('.') => Err("its host ends in a dot".into()),
-            Some(address) if !address::is_of_a_host(address) => Err(format!("{address} is not the address of a host")),
+            Some(address) if !address::is_of_a_host(address) => {
+                Err(format!("its host, {address}, is not the address of a host"))
+            }
             _ => Ok(origin),
         }
     }
@@ -124,11 +132,8 @@ impl Origin {
 /// `\` is a `/`, tabs and line ends vanish, `%61` in a host is an `a`, `2130706433` and `0177.1` are `127.0.0.1`. All of
 /// that is refused here. The error says what is wrong, without the text itself.
 pub(crate) fn plain_url(text: &str) -> Result<Url, String> {
-    if text.chars().any(|character| character.is_whitespace() || character.is_control()) {
-        return Err("it holds white space or a control character".into());
-    }
-    if text.contains('\\') {
-        return Err("it holds a backslash".into());
+    if let Some(problem) = unreadable(text) {
+        return Err(problem.into());
     }
     let Some((_, rest)) = text.split_once("://") else {
         return Err("it does not begin with http:// or https://".into());
@@ -145,9 +150,13 @@ pub(crate) fn plain_url(text: &str) -> Result<Url, String> {
         return Err("its host holds a percent sign".into());
     }
     let url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::EmptyHost => "it has no host".to_owned(),
+        url::ParseError::EmptyHost if authority.starts_with(':') => "it has no host".to_owned(),
+        url::ParseError::EmptyHost => "its host is no valid name".to_owned(),
         url::ParseError::InvalidPort => "its port is no number from 1 to 65535".to_owned(),
-        url::ParseError::IdnaError => "its host is no valid name".to_owned(),
+        url::ParseError::IdnaError | url::ParseError::InvalidDomainCharacter => "its host is no valid name".to_owned(),
+        url::ParseError::InvalidIpv4Address => "its host is a number, but no IPv4 address".to_owned(),
+        url::ParseError::InvalidIpv6Address => "its host is no IPv6 address".to_owned(),
+        url::ParseError::RelativeUrlWithoutBase => "it does not begin with http:// or https://".to_owned(),
         error => error.to_string(),
     })?;
     if authority.ends_with(':') || url.port() == Some(0) {
@@ -161,6 +170,22 @@ pub(crate) fn plain_url(text: &str) -> Result<Url, String> {
         Some(Host::Domain(name)) if !is_name(name) => Err("its host is no valid name".into()),
         Some(_) => Ok(url),
     }
+}
+
+/// Characters that people and programs read differently.
+fn unreadable(text: &str) -> Option<&'static str> {
+    // The byte order mark is white space to some.
+    let blank = |character: char| character.is_whitespace() || character.is_control() || character == '\u{feff}';
+    if text.contains(blank) {
+        return Some("it holds white space or a control character");
+    }
+    text.contains('\\').then_some("it holds a backslash")
+}
+
+/// The blocks of letters and digits that run from right to left: programs differ about which names may hold which of them.
+fn runs_from_right_to_left(character: char) -> bool {
+    matches!(character, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
+        || matches!(character, '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 
 /// The host of an authority without a user: what is before the port.

@@ -5,6 +5,7 @@ import { cargoTargetDir } from "../tools/sources/cargoTarget";
 import { prepareTools } from "../tools/toolchain/prepare";
 import { withTestNode } from "./node/make";
 import { UNDER_TEST } from "./node/underTest";
+import { withPackages } from "./package/packed";
 import { RUST_REGISTRY, withTestCluster, withTestRegistry } from "./parts";
 import { add, cargoCounts, goCounts, nodeTests, stream, testFiles, type Counts } from "./runners";
 
@@ -215,8 +216,9 @@ const stack: Suite = {
 
 const packageSuite: Suite = {
     name: "package",
-    title: "the archives that are published: what they hold, and their size",
-    run: (context) => testsIn(context, ["test/package"], { timeoutMinutes: 15 }),
+    title: "the archives that are published: what they hold, and strangers' stacks that use them",
+    run: (context) =>
+        withPackages(context, (env) => testsIn(context, ["test/package"], { env, timeoutMinutes: 15 })),
 };
 
 /** In the order in which they run: what is quick to fail first. */

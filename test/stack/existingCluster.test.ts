@@ -1,13 +1,10 @@
 /** A stack on a cluster that plain kind made: its node joins, its program runs, and destroy leaves the cluster as it was. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
-import { hostname, release } from "node:os";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { hostFacts, kindConfig } from "../../steps/cluster/kind";
-import { dockerHost } from "../../steps/lib/docker";
 import { run } from "../../steps/lib/run";
-import { NODE_IMAGE } from "../../common/versions";
+import { createPlainCluster } from "../plainCluster";
 import { until } from "../steps/approvalUnderTest";
 import { fail, pass } from "../steps/runStep";
 import { leftovers, root, StackUnderTest, type Leftovers } from "./stackUnderTest";
@@ -26,6 +23,7 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
     let folder: string;
     /** The user's own kubeconfig file: another cluster is its current one. */
     let kubeconfig: string;
+    let removeCluster: () => Promise<void>;
 
     const kubectl = async (...args: string[]) =>
         (await run(["kubectl", `--kubeconfig=${kubeconfig}`, `--context=${CONTEXT}`, ...args])).stdout;
@@ -54,22 +52,7 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
         folder = path.join(stack.home, "mine");
         await fs.mkdir(folder);
         kubeconfig = path.join(folder, "config");
-        const procStatus = await fs.readFile("/proc/self/status", "utf8");
-        const facts = hostFacts(await dockerHost(), { hostname: hostname(), kernel: release(), procStatus });
-        const patches = { kubeadmConfigPatches: [], containerdConfigPatches: [] };
-        const input = { name: CLUSTER, owner: "nobody", waitSeconds: 60, kubeconfigFile: "unused" };
-        const { nodes, ...config } = JSON.parse(
-            kindConfig({ ...input, ...patches, verifyKubelets: false }, facts),
-        ) as { nodes: { role: string }[] };
-        // What the host needs, and nothing by which a stack knows its own.
-        const plain = { ...config, nodes: nodes.map(({ role }) => ({ role })) };
-        await run(
-            [
-                ...["kind", "create", "cluster", `--name=${CLUSTER}`, "--config=-", "--wait=120s"],
-                ...[`--image=${NODE_IMAGE.name}:${NODE_IMAGE.tag}`, `--kubeconfig=${kubeconfig}`],
-            ],
-            { input: JSON.stringify(plain) },
-        );
+        removeCluster = await createPlainCluster(CLUSTER, kubeconfig);
         const weak = ["serviceaccount", "weak"];
         await kubectl("create", ...weak);
         const token = (await kubectl("create", "token", "weak")).trim();
@@ -89,9 +72,7 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
 
     after(async () => {
         await stack.remove();
-        await run(["kind", "delete", "cluster", `--name=${CLUSTER}`, `--kubeconfig=${kubeconfig}`]);
-        // kind leaves its network, and whoever runs kind by hand does too.
-        if (!baseline.networks.includes("kind")) await run(["docker", "network", "rm", "kind"]);
+        await removeCluster();
     });
 
     void it("each right that is missing is named, before anything is made", async () => {

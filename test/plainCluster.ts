@@ -1,0 +1,34 @@
+// A cluster that nobody's stack made, by kind and its own commands alone.
+import * as fs from "node:fs/promises";
+import { hostname, release } from "node:os";
+import { NODE_IMAGE } from "../common/versions";
+import { hostFacts, kindConfig } from "../steps/cluster/kind";
+import { dockerHost } from "../steps/lib/docker";
+import { run } from "../steps/lib/run";
+
+/** Makes it, with context `kind-<name>` in a kubeconfig file. Returns what removes it. */
+export async function createPlainCluster(name: string, kubeconfig: string): Promise<() => Promise<void>> {
+    const listed = await run(["docker", "network", "ls", "--format={{.Name}}"]);
+    const hadNetwork = listed.stdout.split("\n").includes("kind");
+    const procStatus = await fs.readFile("/proc/self/status", "utf8");
+    const facts = hostFacts(await dockerHost(), { hostname: hostname(), kernel: release(), procStatus });
+    const patches = { kubeadmConfigPatches: [], containerdConfigPatches: [] };
+    const input = { name, owner: "nobody", waitSeconds: 60, kubeconfigFile: "unused" };
+    const { nodes, ...config } = JSON.parse(
+        kindConfig({ ...input, ...patches, verifyKubelets: false }, facts),
+    ) as { nodes: { role: string }[] };
+    // What the host needs, and nothing by which a stack knows its own.
+    const plain = { ...config, nodes: nodes.map(({ role }) => ({ role })) };
+    await run(
+        [
+            ...["kind", "create", "cluster", `--name=${name}`, "--config=-", "--wait=120s"],
+            ...[`--image=${NODE_IMAGE.name}:${NODE_IMAGE.tag}`, `--kubeconfig=${kubeconfig}`],
+        ],
+        { input: JSON.stringify(plain), timeoutSeconds: 300 },
+    );
+    return async () => {
+        await run(["kind", "delete", "cluster", `--name=${name}`, `--kubeconfig=${kubeconfig}`]);
+        // kind leaves its network, and whoever runs kind by hand does too.
+        if (!hadNetwork) await run(["docker", "network", "rm", "kind"]);
+    };
+}

@@ -22,8 +22,8 @@ export function clusterObjectOptions(
 ): pulumi.CustomResourceOptions {
     if (parent.getProvider("kubernetes:core/v1:Pod") === undefined) {
         throw new pulumi.RunError(
-            `${component} "${name}" has no Kubernetes provider; give it the cluster's: ` +
-                "{ provider: cluster.provider, deletedWith: cluster.provider }",
+            `${component} "${name}" has no Kubernetes provider; give it the cluster's, as the last argument: ` +
+                "cluster.inCluster()",
         );
     }
     return { parent, deletedWith: opts?.deletedWith };

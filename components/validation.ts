@@ -39,18 +39,19 @@ export function argsProblems<A extends object>(args: A, rules: Rules<A>): Proble
 
 /**
  * Checks a component's arguments: what is known now in one go (the constructor throws), what is still to come as soon as
- * it is known. Use what it returns.
+ * it is known. Use what it returns. Without types a program may give no arguments at all.
  */
 export function checkArgs<A extends object>(
     component: string,
     name: string,
-    args: A,
+    args: A | undefined,
     rules: Rules<A>,
     more: Problem[] = [],
 ): A {
+    const given = args ?? ({} as A);
     const what = `${component} "${name}"`;
-    throwProblems(what, [...argsProblems(args, rules), ...more]);
-    const checked = Object.entries(args).map(([key, value]) => {
+    throwProblems(what, [...argsProblems(given, rules), ...more]);
+    const checked = Object.entries(given).map(([key, value]) => {
         if (!holdsOutput(value)) return [key, value] as const;
         const output = pulumi.output(value) as pulumi.Output<unknown>;
         const rule = (rules as Record<string, Rule>)[key];

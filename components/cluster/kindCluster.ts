@@ -126,7 +126,7 @@ const children = new Children<{
  *
  * @example
  * const cluster = new KindCluster("cluster", { name: "demo" });
- * new kubernetes.core.v1.Namespace("apps", {}, { provider: cluster.provider, deletedWith: cluster.provider });
+ * new kubernetes.core.v1.Namespace("apps", {}, cluster.inCluster());
  */
 export class KindCluster extends pulumi.ComponentResource implements Cluster {
     /** Name of the cluster. */

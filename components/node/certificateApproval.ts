@@ -62,7 +62,7 @@ const children = new Children<{
  * @example
  * new CertificateApproval("certificates", { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity,
  *     nodeName: "krustlet", nodeIp: cluster.nodeAddress, bootstrapGroup: join.group, stateDir: "~/nodes/krustlet" },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class CertificateApproval extends pulumi.ComponentResource {
     /** Name of the approved client certificate request; undefined where the node had a certificate already. */

@@ -39,7 +39,7 @@ const children = new Children<{
  *
  * @example
  * new KrustletBootstrap("join", { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity, nodeName: "krustlet" },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class KrustletBootstrap extends pulumi.ComponentResource {
     /** Path of the bootstrap kubeconfig. */

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import { NODE_NAME, NODE_PORT, NODE_PROGRAM } from "../defaults";
 import { defaultStateDir, owner } from "../names";
-import { withoutDeletedWith } from "../options";
+import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
 import { stepResource } from "../step";
 import { checkArgs, required, text } from "../validation";
@@ -40,7 +40,7 @@ const children = new Children<{
  * @example
  * new KrustletNode("node",
  *     { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity, nodeIp: cluster.nodeAddress },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class KrustletNode extends pulumi.ComponentResource {
     /** Name of the node, known when it is Ready. */
@@ -68,6 +68,7 @@ export class KrustletNode extends pulumi.ComponentResource {
             insecureRegistries: rules.registries,
             ...nodeSettingsRules,
         });
+        clusterObjectOptions(this, "KrustletNode", name, opts);
         const { kubeconfigFile, clusterIdentity, nodeIp, certificateDurationSeconds } = checked;
         const nodeName = pulumi.output(checked.nodeName ?? NODE_NAME);
         const tokenTtlSeconds = checked.tokenTtlSeconds ?? 600;

@@ -41,7 +41,7 @@ const children = new Children<{ connection: local.Command; announcement: kuberne
  * @example
  * new RegistryHosting("hosting", { address: registry.address, containerName: registry.containerName,
  *     clusterName: cluster.name, clusterIdentity: cluster.identity, network: cluster.network },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class RegistryHosting extends pulumi.ComponentResource {
     /** The registry as containers on the cluster's network name it: `<container name>:5000`. */

@@ -51,9 +51,9 @@ const children = new Children<{ secret: local.Command }>();
  *
  * @example
  * const pull = new RegistryPullSecret("pull", { kubeconfigFile: cluster.kubeconfigFile, clusterIdentity: cluster.identity,
- *     registry: "ghcr.io" }, { deletedWith: cluster.provider });
+ *     registry: "ghcr.io" }, cluster.inCluster());
  * new WasmPod("hello", { image: artifact.reference, imagePullSecrets: pull.names, kubeconfigFile: cluster.kubeconfigFile },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class RegistryPullSecret extends pulumi.ComponentResource {
     /** The Secret's name, or none where there is no login: `imagePullSecrets` of a workload. */

@@ -20,7 +20,7 @@ const children = new Children<{ object: kubernetes.batch.v1.CronJob }>();
  * @example
  * new WasmCronJob("hello",
  *     { image: artifact.reference, schedule: "0 3 * * *" },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class WasmCronJob extends pulumi.ComponentResource {
     /** Name of the Kubernetes object. */

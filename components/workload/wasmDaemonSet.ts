@@ -22,7 +22,7 @@ const children = new Children<{ object: kubernetes.apps.v1.DaemonSet; ready: loc
  * @example
  * new WasmDaemonSet("hello",
  *     { image: artifact.reference, kubeconfigFile: cluster.kubeconfigFile },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class WasmDaemonSet extends pulumi.ComponentResource {
     /** Name of the Kubernetes object. */

@@ -23,7 +23,7 @@ const children = new Children<{ object: kubernetes.apps.v1.Deployment; ready: lo
  * @example
  * new WasmDeployment("hello",
  *     { image: artifact.reference, replicas: 2, kubeconfigFile: cluster.kubeconfigFile },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class WasmDeployment extends pulumi.ComponentResource {
     /** Name of the Kubernetes object. */

@@ -28,7 +28,7 @@ const children = new Children<{ object: kubernetes.batch.v1.Job; ready: local.Co
  * @example
  * new WasmJob("hello",
  *     { image: artifact.reference, kubeconfigFile: cluster.kubeconfigFile },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class WasmJob extends pulumi.ComponentResource {
     /** Name of the Kubernetes object. */

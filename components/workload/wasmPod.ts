@@ -29,7 +29,7 @@ const children = new Children<{ object: kubernetes.core.v1.Pod; ready: local.Com
  * @example
  * new WasmPod("hello",
  *     { image: artifact.reference, kubeconfigFile: cluster.kubeconfigFile },
- *     { provider: cluster.provider, deletedWith: cluster.provider });
+ *     cluster.inCluster());
  */
 export class WasmPod extends pulumi.ComponentResource {
     /** Name of the Kubernetes object. */

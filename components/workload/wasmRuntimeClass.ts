@@ -20,7 +20,7 @@ const children = new Children<{ runtimeClass: kubernetes.node.v1.RuntimeClass }>
  * not taken over: the update fails and says so.
  *
  * @example
- * new WasmRuntimeClass("wasm", {}, { provider: cluster.provider, deletedWith: cluster.provider });
+ * new WasmRuntimeClass("wasm", {}, cluster.inCluster());
  */
 export class WasmRuntimeClass extends pulumi.ComponentResource {
     /** Name of the RuntimeClass. */

@@ -75,7 +75,8 @@ export function workload<A extends WasmWorkloadArgs>(
         node: rules.nodeName,
     };
     const awaited = kind !== "CronJob";
-    const { kubeconfigFile, wait } = args as WasmAwaitArgs;
+    const given = Object(args) as A;
+    const { kubeconfigFile, wait } = given as WasmAwaitArgs;
     const blind = awaited && kubeconfigFile === undefined && wait !== false;
     const message = "is missing; for example cluster.kubeconfigFile, or set wait to false";
     const checked: CheckedArgs = checkArgs<A>(
@@ -83,7 +84,7 @@ export function workload<A extends WasmWorkloadArgs>(
         name,
         args,
         { ...own, ...(awaited && { kubeconfigFile: text }) } as Rules<A>,
-        [...programProblems(args), ...(blind ? [{ path: "kubeconfigFile", message }] : [])],
+        [...programProblems(given), ...(blind ? [{ path: "kubeconfigFile", message }] : [])],
     );
     const labels = { [APP_LABEL]: checked.appName ?? name };
     return {

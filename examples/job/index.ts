@@ -5,7 +5,7 @@
 import { KindCluster, KrustletNode, LocalRegistry, WasmArtifact, WasmJob } from "krustlet-stack";
 
 const cluster = new KindCluster("cluster", { name: "krustlet-job" });
-const inCluster = { provider: cluster.provider, deletedWith: cluster.provider };
+const inCluster = cluster.inCluster();
 
 const registry = new LocalRegistry("registry", { port: 5003 });
 

@@ -20,8 +20,8 @@ test("without a Kubernetes provider nobody gets the rights of an approver", asyn
     await record({ steps }, () =>
         assert.throws(() => new CertificateApproval("a", args), {
             message:
-                'CertificateApproval "a" has no Kubernetes provider; give it the cluster\'s: ' +
-                "{ provider: cluster.provider, deletedWith: cluster.provider }",
+                'CertificateApproval "a" has no Kubernetes provider; give it the cluster\'s, as the last argument: ' +
+                "cluster.inCluster()",
         }),
     );
 });

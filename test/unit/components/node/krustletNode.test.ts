@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { KrustletBootstrap, KrustletNode } from "../../../../components";
+import { KrustletBootstrap, KrustletNode, WasmPod } from "../../../../components";
 import { approverObjects, command, object, RBAC } from "./approverObjects";
 import { adminFile, commandInputs, inCluster, notUndone, steps, undone } from "../fixtures";
 import { areSecret, record } from "../mocks";
@@ -295,14 +295,30 @@ test("nothing of the node is secret, nor what its steps are given: secrets are i
 });
 
 test("without a Kubernetes provider nothing goes to whichever cluster the user's kubeconfig names", async () => {
-    const { resources } = await record({ steps }, () =>
+    const message = (component: string) =>
+        `${component} has no Kubernetes provider; give it the cluster's, as the last argument: cluster.inCluster()`;
+    const { resources } = await record({ steps }, () => {
         assert.throws(() => new KrustletBootstrap("b", { ...without("nodeIp"), nodeName: "krustlet" }), {
-            message:
-                'KrustletBootstrap "b" has no Kubernetes provider; give it the cluster\'s: ' +
-                "{ provider: cluster.provider, deletedWith: cluster.provider }",
-        }),
-    );
-    assert.deepEqual(Object.keys(resources), ["b"]);
+            message: message('KrustletBootstrap "b"'),
+        });
+        assert.throws(() => new KrustletNode("n", required), { message: message('KrustletNode "n"') });
+    });
+    assert.deepEqual(Object.keys(resources), ["b", "n"]);
+});
+
+test("no arguments at all are as many problems as must be given", async () => {
+    await record({ steps }, () => {
+        const none = undefined as never;
+        assert.throws(() => new KrustletNode("n", none, inCluster()), {
+            message: [
+                'KrustletNode "n" has 3 problems:',
+                "  - kubeconfigFile: is missing; for example cluster.kubeconfigFile",
+                "  - clusterIdentity: is missing; for example cluster.identity",
+                "  - nodeIp: is missing; for example cluster.nodeAddress",
+            ].join("\n"),
+        });
+        assert.throws(() => new WasmPod("p", none, inCluster()), /WasmPod "p" has 2 problems:/);
+    });
 });
 
 test("all that is wrong with a node's arguments comes in one error", async () => {

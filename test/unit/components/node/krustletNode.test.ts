@@ -317,7 +317,7 @@ test("no arguments at all are as many problems as must be given", async () => {
                 "  - nodeIp: is missing; for example cluster.nodeAddress",
             ].join("\n"),
         });
-        assert.throws(() => new WasmPod("p", none, inCluster()), /WasmPod "p" has 2 problems:/);
+        assert.throws(() => new WasmPod("p", none, {}), /WasmPod "p" has 2 problems:/);
     });
 });
 

@@ -201,7 +201,7 @@ export function object(rules: object): Rule<never> {
                 .map((key) => ({
                     path: within(path, key),
                     message: unknownName(key, known),
-                    discreet: `has something unknown; there are ${known.join(", ")}`,
+                    discreet: `has something unknown${namesHint(key, known)}`,
                 }));
             const wrong = Object.entries(properties).flatMap(([key, check]) =>
                 check(value[key], within(path, key)),
@@ -224,7 +224,11 @@ function notA(allowed: string, value: unknown, path: string): Problem {
 
 /** `is unknown; did you mean "port"?`, or all the names that there are. */
 export function unknownName(name: string, known: readonly string[]): string {
-    return `is unknown${didYouMean(name, known) || `; there are ${known.join(", ")}`}`;
+    return `is unknown${namesHint(name, known)}`;
+}
+
+function namesHint(name: string, known: readonly string[]): string {
+    return didYouMean(name, known) || `; there are ${known.join(", ")}`;
 }
 
 /** `; did you mean "…"?` when one of `known` is close to what was given. */

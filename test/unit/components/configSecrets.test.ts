@@ -46,13 +46,14 @@ const refused: Refused[] = [
         what: "names that were given, in paths and in messages",
         config: {
             workloads: [
-                { ...hello, s3cret: 1 },
+                { ...hello, s3cret: 1, enf: "s3cret" },
                 { ...hello, name: "b", env: { "s3cret=": "x", S3CRET: [] } },
             ],
         },
         secretKeys: ["workloads"],
         problems: [
             `workloads[0]: has something unknown; there are ${Object.keys(workloadRulesOfAll).join(", ")} ${hidden}`,
+            `workloads[0]: has something unknown; did you mean "env"? ${hidden}`,
             `workloads[1].env: must be an environment variable's name of printable ASCII characters but "=" (for example "RUST_LOG") ${hidden}`,
             `workloads[1].env: must be a text (put it in quotes) ${hidden}`,
         ],

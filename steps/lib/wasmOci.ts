@@ -53,7 +53,10 @@ export async function wasmOci(
     const argv = [program, ...command, "--json", ...accessOptions(access)];
     let stdout: string;
     try {
-        ({ stdout } = await run(argv, { timeoutSeconds: 300, onLine: progress }));
+        const printed = await run(argv, { timeoutSeconds: 300 });
+        stdout = printed.stdout;
+        // What it says when it fails is in the error.
+        if (printed.stderr.trim() !== "") progress(printed.stderr.trim());
     } catch (error) {
         if (isMissing(error) || !(error instanceof RunError)) throw error;
         const words = error.result.stderr.trim() || error.reason;

@@ -216,7 +216,7 @@ describe("from a source to a registry", () => {
         await pass("preflight", { ...stack, remoteRegistry: { address, plainHttp: true } });
         assert.match(
             await fail("preflight", { ...stack, remoteRegistry: { address, plainHttp: false } }),
-            /Registry: localhost:5931 does not answer .*; perhaps it speaks plain HTTP: set registryPlainHttp to true/,
+            /before anything is created:\n- Registry: could not ask localhost:5931: .*; perhaps it speaks plain HTTP: set registryPlainHttp to true/,
         );
     });
 

@@ -8,7 +8,7 @@ import { forgetImage, imageId, imageInDocker, imageKey } from "./image/key";
 import { makeNodeImage } from "./image/nodeImage";
 import { makeRegistryImage } from "./image/registryImage";
 import { ROOTFS_TOOL } from "./image/rootfs";
-import { buildPlugins, pluginSources } from "./standins/build";
+import { buildStandIns, standInSources } from "./standins/build";
 import { sourcesKey } from "./standins/sourcesKey";
 import { hostGoFault } from "../common/go";
 import { built, cacheName, RECIPES, recipeKey, type RecipeName } from "./go/recipes";
@@ -17,10 +17,11 @@ export { ensureDocker } from "./docker/engine";
 
 /**
  * What can be made, and the programs in the folder of each:
- * `pulumi`: pulumi, and beside it pulumi-language-nodejs; `pulumi-plugins` and `pulumi-resource-command` (one and the same folder):
- * pulumi-language-nodejs and pulumi-resource-{command,docker,kubernetes}; `kind`, `kubectl`: the program of that name.
+ * `pulumi`: pulumi, and beside it pulumi-language-nodejs, a stand-in; `pulumi-resource-command`: a stand-in; the others: the program
+ * of that name.
  */
-export type AirgapTool = "pulumi" | "pulumi-resource-command" | "kind" | "kubectl" | "pulumi-plugins";
+export type AirgapTool =
+    "pulumi" | `pulumi-resource-${"command" | "docker" | "kubernetes"}` | "kind" | "kubectl";
 
 /** The images that can be made: the kind node and the OCI registry. */
 export type AirgapImage = "node" | "registry";
@@ -36,16 +37,16 @@ function goEntry(name: RecipeName, key: string): Entry {
     return { name: cacheName(RECIPES[name]), key, make: (ctx) => built(name, ctx) };
 }
 
-async function plugins(): Promise<Entry> {
-    const name = "plugins";
-    const key = await sourcesKey(pluginSources);
+async function standIns(): Promise<Entry> {
+    const name = "stand-ins";
+    const key = await sourcesKey(standInSources);
     const make = (ctx: MakeContext) =>
         cached(name, key, async (dir) => {
             const progress = ctx.report.start(
-                "stand-ins for the Node.js language host and the provider plugins",
+                "stand-ins for the Node.js language host and the plugin command",
             );
             try {
-                await buildPlugins(dir);
+                await buildStandIns(dir);
                 progress.done();
             } catch (error) {
                 progress.fail("the bundler failed");
@@ -57,14 +58,14 @@ async function plugins(): Promise<Entry> {
 
 /** The engine looks for the language host in the folder of the CLI itself. */
 async function pulumi(): Promise<Entry> {
-    const standIns = await plugins();
+    const host = await standIns();
     const name = "pulumi";
-    const key = `${await recipeKey(RECIPES.pulumi)}-${standIns.key}`;
+    const key = `${await recipeKey(RECIPES.pulumi)}-${host.key}`;
     const make = (ctx: MakeContext) =>
         cached(name, key, async (dir) => {
             await fs.link(path.join(await built("pulumi", ctx), "pulumi"), path.join(dir, "pulumi"));
-            const host = "pulumi-language-nodejs";
-            await fs.copyFile(path.join(await standIns.make(ctx), host), path.join(dir, host));
+            const program = "pulumi-language-nodejs";
+            await fs.copyFile(path.join(await host.make(ctx), program), path.join(dir, program));
         });
     return { name, key, make };
 }
@@ -73,9 +74,10 @@ async function entry(tool: AirgapTool): Promise<Entry> {
     switch (tool) {
         case "pulumi":
             return pulumi();
-        case "pulumi-plugins":
         case "pulumi-resource-command":
-            return plugins();
+            return standIns();
+        case "pulumi-resource-docker":
+        case "pulumi-resource-kubernetes":
         case "kind":
         case "kubectl":
             return goEntry(tool, await recipeKey(RECIPES[tool]));

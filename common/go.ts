@@ -14,6 +14,8 @@ export interface GoBuild {
     /** -X flags: variable to its value. */
     variables?: Readonly<Record<string, string>>;
     tags?: readonly string[];
+    /** A go.mod that is used in place of the folder's own, its go.sum beside it. */
+    modFile?: string;
 }
 
 /** Go that the modules here need: the oldest that the newest of them (Kubernetes) accepts. */
@@ -37,6 +39,7 @@ export function goBuildArguments(build: GoBuild, output: string): string[] {
         "-trimpath",
         "-buildvcs=false",
         "-pgo=off",
+        ...(build.modFile === undefined ? [] : [`-modfile=${build.modFile}`]),
         ...(build.tags?.length ? [`-tags=${build.tags.join(",")}`] : []),
         `-ldflags=${flags.join(" ")}`,
         "-o",

@@ -22,7 +22,7 @@ export const PULUMI_SHA256: Checksums = {
 /** Pulumi provider plugins by name. Must be the versions of the npm packages @pulumi/<name>. None is pinned yet. */
 export const PLUGINS = {
     command: { version: "v1.2.1", sha256: {} as Checksums },
-    kubernetes: { version: "v4.34.2", sha256: {} as Checksums },
+    kubernetes: { version: "v4.25.0", sha256: {} as Checksums },
     docker: { version: "v5.0.0", sha256: {} as Checksums },
 } as const;
 export type PluginName = keyof typeof PLUGINS;

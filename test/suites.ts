@@ -1,4 +1,6 @@
 import * as path from "node:path";
+import { RECIPES } from "../airgap/go/recipes";
+import { GO_ENVIRONMENT, type GoBuild } from "../common/go";
 import type { Reporter } from "../common/report";
 import { WORKSPACE } from "../tools/sources/agent";
 import { cargoTargetDir } from "../tools/sources/cargoTarget";
@@ -157,24 +159,38 @@ async function workloadTests(context: SuiteContext): Promise<Counts> {
     return cargoCounts(output, exitCode);
 }
 
+/** Go's tests in a folder; of what airgap/ builds, with the build's own flags, so that what is compiled already serves. */
+async function goTests(context: SuiteContext, folder: string, build?: GoBuild): Promise<Counts> {
+    const flags = build
+        ? ["-trimpath", "-pgo=off", "-vet=off", `-tags=${build.tags?.join(",")}`, "-ldflags=-s -w"]
+        : [];
+    const go = await stream(["go", "test", "-v", ...flags, ...(build?.packages ?? ["./..."])], {
+        cwd: path.join(context.root, folder),
+        env: { ...context.env, ...(build ? GO_ENVIRONMENT : {}) },
+        timeoutMinutes: 10,
+    });
+    return goCounts(go.output, go.exitCode);
+}
+
 const plugins: Suite = {
     name: "plugins",
-    title: "the air-gapped stand-ins against a real cluster and a real Docker",
+    title: "the air-gapped stand-ins and plugins against a real cluster and a real Docker",
     airgapOnly: true,
     run: (context) =>
         withTestCluster(context, "krustlet-plugins-test", async ({ kubeconfigFile }) => {
-            const go = await stream(["go", "test", "-v", "./..."], {
-                cwd: path.join(context.root, "airgap/docker/oci-runtime"),
-                env: context.env,
-                timeoutMinutes: 10,
-            });
-            const node = await testsIn(context, ["airgap/standins"], {
+            const runtime = await goTests(context, "airgap/docker/oci-runtime");
+            const docker = await goTests(
+                context,
+                "airgap/go/pulumi",
+                RECIPES["pulumi-resource-docker"].build,
+            );
+            const node = await testsIn(context, ["airgap/standins", "airgap/go/pulumi"], {
                 env: { KRUSTLET_TEST_KUBECONFIG: kubeconfigFile },
                 timeoutMinutes: 15,
                 // They have namespaces and names of their own, and wait half of the time.
                 concurrency: 2,
             });
-            return add(goCounts(go.output, go.exitCode), node);
+            return add(add(runtime, docker), node);
         }),
 };
 

@@ -1,17 +1,21 @@
 // What is built with Go, from which module at which version. The modules are pinned in the go.mod and go.sum of go/<module>.
+import { existsSync } from "node:fs";
 import * as fs from "node:fs/promises";
+import * as os from "node:os";
 import * as path from "node:path";
-import { cached, cacheKey } from "../../common/cache";
+import { cached, cacheKey, sha256File } from "../../common/cache";
 import { ROOT } from "../../common/root";
 import {
     DISTRIBUTION_VERSION,
     ETCD_VERSION,
     KIND_VERSION,
     KUBERNETES_VERSION,
+    PLUGINS,
     PULUMI_VERSION,
 } from "../../common/versions";
-import { building, type MakeContext } from "../../common/building";
+import { building, type Build, type MakeContext } from "../../common/building";
 import { goBuild, goBuildArguments, GO_ENVIRONMENT, type GoBuild } from "../../common/go";
+import { KUBERNETES_PROVIDER, kubernetesProvider } from "./kubernetesProvider";
 
 /** One entry of the cache: one or several programs from one module. */
 export interface Recipe {
@@ -21,6 +25,11 @@ export interface Recipe {
     build: GoBuild;
     /** Program as `go build` names it → as it is called, where these differ. */
     rename?: Readonly<Record<string, string>>;
+    /** What is done before the build, in a folder of its own, and the file that says so. */
+    prepare?: {
+        by: string;
+        make(build: Build, what: GoBuild, workDir: string): Promise<GoBuild>;
+    };
 }
 
 const moduleDir = (name: string) => path.join(ROOT, "airgap", "go", name);
@@ -59,6 +68,30 @@ export const RECIPES = {
             moduleDir: moduleDir("pulumi"),
             packages: ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
             variables: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": PULUMI_VERSION },
+        },
+    },
+    // The plugins and the CLI are of one module: what they have in common is compiled once.
+    "pulumi-resource-kubernetes": {
+        name: "pulumi-resource-kubernetes",
+        version: PLUGINS.kubernetes.version,
+        build: {
+            moduleDir: moduleDir("pulumi"),
+            packages: [`${KUBERNETES_PROVIDER}/cmd/pulumi-resource-kubernetes`],
+            variables: {
+                [`${KUBERNETES_PROVIDER}/pkg/version.Version`]: PLUGINS.kubernetes.version.slice(1),
+            },
+        },
+        prepare: { by: "kubernetesProvider.ts", make: kubernetesProvider },
+    },
+    "pulumi-resource-docker": {
+        name: "pulumi-resource-docker",
+        version: PLUGINS.docker.version,
+        build: {
+            moduleDir: moduleDir("pulumi"),
+            packages: ["./pulumi-resource-docker"],
+            variables: { "main.version": PLUGINS.docker.version.slice(1) },
+            // Its resources of Docker Compose, which we do not use, are 180 packages more.
+            tags: ["no_compose"],
         },
     },
     kind: {
@@ -105,24 +138,43 @@ export const RECIPES = {
 
 export type RecipeName = keyof typeof RECIPES;
 
-/** Files of a module folder that decide what is built from it. */
-async function sources(dir: string): Promise<string[]> {
-    const names = await fs.readdir(dir);
-    return names.filter((name) => /^go\.(mod|sum)$|\.go$/.test(name) && !name.endsWith("_test.go"));
+/** Files of a module folder that decide what is built: its pins, and the sources of those packages that lie in it. */
+async function sources({ moduleDir, packages }: GoBuild): Promise<string[]> {
+    const own = packages.filter((name) => name.startsWith("."));
+    const folders = await Promise.all(
+        own.map(async (dir) =>
+            (await fs.readdir(path.join(moduleDir, dir)))
+                .filter((name) => name.endsWith(".go") && !name.endsWith("_test.go"))
+                .map((name) => path.join(dir, name)),
+        ),
+    );
+    const pins = ["go.mod", "go.sum"].filter((name) => existsSync(path.join(moduleDir, name)));
+    return [...pins, ...folders.flat()];
 }
 
 /** What the result depends on: version, flags, pinned modules, own sources. */
 export async function recipeKey(recipe: Recipe): Promise<string> {
     const values = [recipe.version, process.platform, process.arch, ...goBuildArguments(recipe.build, "")];
+    if (recipe.prepare) values.push(await sha256File(path.join(ROOT, "airgap", "go", recipe.prepare.by)));
     return cacheKey(
         [...values, JSON.stringify(GO_ENVIRONMENT)],
         recipe.build.moduleDir,
-        await sources(recipe.build.moduleDir),
+        await sources(recipe.build),
     );
 }
 
 /** Name of its entries in the cache. */
 export const cacheName = (recipe: Recipe) => `built-${recipe.name}`;
+
+async function goBuildPrepared(build: Build, recipe: Recipe, outDir: string): Promise<void> {
+    if (!recipe.prepare) return goBuild(build, recipe.build, outDir);
+    const workDir = await fs.mkdtemp(path.join(os.tmpdir(), `krustlet-stack-${recipe.name}-`));
+    try {
+        await goBuild(build, await recipe.prepare.make(build, recipe.build, workDir), outDir);
+    } finally {
+        await fs.rm(workDir, { recursive: true, force: true });
+    }
+}
 
 /** Folder with the programs, from the cache or built now. */
 export async function built(name: RecipeName, ctx: MakeContext): Promise<string> {
@@ -133,7 +185,7 @@ export async function built(name: RecipeName, ctx: MakeContext): Promise<string>
             `build-${name}`,
             `${name} ${recipe.version}, built from its Go module`,
             async (build) => {
-                await goBuild(build, recipe.build, outDir);
+                await goBuildPrepared(build, recipe, outDir);
                 for (const [from, to] of Object.entries(recipe.rename ?? {})) {
                     await fs.rename(path.join(outDir, from), path.join(outDir, to));
                 }

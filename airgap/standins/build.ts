@@ -11,8 +11,6 @@ interface StandIn {
     entryPoint: string;
     /** The npm package whose version the stand-in takes: the engine asks for the plugin of just that version. */
     sdk: string;
-    /** The folder below PULUMI_HOME/plugins without the version; none for the language host, which lies beside `pulumi`. */
-    pluginFolder?: string;
 }
 
 const standIns: readonly StandIn[] = [
@@ -25,31 +23,18 @@ const standIns: readonly StandIn[] = [
         executable: "pulumi-resource-command",
         entryPoint: "airgap/standins/command/main.ts",
         sdk: "@pulumi/command",
-        pluginFolder: "resource-command",
-    },
-    {
-        executable: "pulumi-resource-kubernetes",
-        entryPoint: "airgap/standins/kubernetes/main.ts",
-        sdk: "@pulumi/kubernetes",
-        pluginFolder: "resource-kubernetes",
-    },
-    {
-        executable: "pulumi-resource-docker",
-        entryPoint: "airgap/standins/docker/main.ts",
-        sdk: "@pulumi/docker",
-        pluginFolder: "resource-docker",
     },
 ];
 
-/** Files and folders, relative to the project's ROOT, that the built executables depend on. */
-export const pluginSources: readonly string[] = [
+/** Files and folders, relative to the project's root, that the built executables depend on. */
+export const standInSources: readonly string[] = [
     "airgap/standins/language-host",
-    ...["build.ts", "lib", "kubernetes", "docker", "command"].map((name) => `airgap/standins/${name}`),
+    ...["build.ts", "lib", "command"].map((name) => `airgap/standins/${name}`),
     "package-lock.json",
 ];
 
-/** Writes the executables `pulumi-language-nodejs`, `pulumi-resource-kubernetes` and `pulumi-resource-docker` into the folder. */
-export async function buildPlugins(outDir: string): Promise<void> {
+/** Writes the executables `pulumi-language-nodejs` and `pulumi-resource-command` into the folder. */
+export async function buildStandIns(outDir: string): Promise<void> {
     await fs.mkdir(outDir, { recursive: true });
     await Promise.all(standIns.map((standIn) => buildOne(standIn, outDir)));
 }
@@ -77,29 +62,9 @@ async function buildOne(standIn: StandIn, outDir: string): Promise<void> {
 }
 
 /** The version of an npm package that is installed here, without a leading v. */
-export async function sdkVersion(name: string): Promise<string> {
+async function sdkVersion(name: string): Promise<string> {
     const manifest = JSON.parse(
         await fs.readFile(path.join(ROOT, "node_modules", ...name.split("/"), "package.json"), "utf8"),
     ) as { version: string };
     return manifest.version;
-}
-
-/**
- * Puts the resource plugins that `buildPlugins` wrote into `builtDir` where the engine looks for installed plugins, so that it
- * finds them without a warning: PULUMI_HOME/plugins/resource-<name>-v<version>/pulumi-resource-<name>. The language host has
- * to lie in the folder of the `pulumi` executable itself. Copies, so that `builtDir` may go; safe to run again.
- */
-export async function installPlugins(builtDir: string, pulumiHome: string): Promise<void> {
-    for (const standIn of standIns) {
-        if (standIn.pluginFolder === undefined) {
-            continue;
-        }
-        const version = await sdkVersion(standIn.sdk);
-        const folder = path.join(pulumiHome, "plugins", `${standIn.pluginFolder}-v${version}`);
-        await fs.mkdir(folder, { recursive: true });
-        const target = path.join(folder, standIn.executable);
-        // A rename, so that a process that runs the old file keeps it.
-        await fs.copyFile(path.join(builtDir, standIn.executable), `${target}.partial`);
-        await fs.rename(`${target}.partial`, target);
-    }
 }

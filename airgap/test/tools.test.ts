@@ -11,6 +11,7 @@ import {
 } from "../../common/versions";
 import { ROOT } from "../../common/root";
 import { goBuildArguments, goFault, GO_NEEDED } from "../../common/go";
+import { embeddedSchema, withoutComponents } from "../go/kubernetesProvider";
 import { RECIPES, recipeKey, type Recipe } from "../go/recipes";
 
 const recipes: Recipe[] = Object.values(RECIPES);
@@ -109,5 +110,39 @@ describe("the key of a build", () => {
     it("differs from recipe to recipe", async () => {
         const keys = await Promise.all(recipes.map(recipeKey));
         assert.equal(new Set(keys).size, recipes.length);
+    });
+});
+
+describe("the plugin kubernetes", () => {
+    const source = [
+        "import (",
+        '\t"fmt"',
+        '\tproviderhelmv4 "example.org/helm/v4"',
+        '\tproviderkustomizev2 "example.org/kustomize/v2"',
+        '\tprovideryamlv2 "example.org/yaml/v2"',
+        ")",
+        "var resourceProviders = map[string]Factory{",
+        '\t"kubernetes:yaml/v2:ConfigFile":     provideryamlv2.NewConfigFileProvider,',
+        '\t"kubernetes:yaml/v2:ConfigGroup":    provideryamlv2.NewConfigGroupProvider,',
+        '\t"kubernetes:helm.sh/v4:Chart":       providerhelmv4.NewChartProvider,',
+        '\t"kubernetes:kustomize/v2:Directory": providerkustomizev2.NewDirectoryProvider,',
+        "}",
+        "",
+    ].join("\n");
+
+    it("is built without its components", () => {
+        assert.equal(
+            withoutComponents(source),
+            'import (\n\t"fmt"\n)\nvar resourceProviders = map[string]Factory{\n}\n',
+        );
+    });
+
+    it("is not built from a source whose components are others", () => {
+        const other = source.replace("provideryamlv2.NewConfigFileProvider", "other.New");
+        assert.throws(() => withoutComponents(other), /4 by 3 are known/);
+    });
+
+    it("tells its version", () => {
+        assert.equal(embeddedSchema('{ "name": "kubernetes" }'), '{"name":"kubernetes","version":"4.25.0"}');
     });
 });

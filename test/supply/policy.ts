@@ -38,6 +38,11 @@ export const NPM_DEPRECATED: readonly string[] = [];
 export const GO_REPLACEMENTS: Readonly<Record<string, string>> = {
     // Pulumi's own replacement, which a module that uses it has to repeat.
     "github.com/atotto/clipboard": "github.com/tgummerer/clipboard",
+    // Pulumi's own again: its bridge is made for this fork.
+    "github.com/hashicorp/terraform-plugin-sdk/v2": "github.com/pulumi/terraform-plugin-sdk/v2",
+    // The provider's module still bears the name of its first home.
+    "github.com/terraform-providers/terraform-provider-docker":
+        "github.com/kreuzwerker/terraform-provider-docker",
 };
 
 /**

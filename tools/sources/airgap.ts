@@ -15,9 +15,9 @@ export {
 /** What airgap/ calls the thing that holds a tool. */
 export const AIRGAP_NAME: Record<ToolName, AirgapTool> = {
     pulumi: "pulumi",
-    "plugin-command": "pulumi-plugins",
-    "plugin-kubernetes": "pulumi-plugins",
-    "plugin-docker": "pulumi-plugins",
+    "plugin-command": "pulumi-resource-command",
+    "plugin-kubernetes": "pulumi-resource-kubernetes",
+    "plugin-docker": "pulumi-resource-docker",
     kind: "kind",
     kubectl: "kubectl",
 };

@@ -119,7 +119,7 @@ async function tellAirgap(plan: Plan, tools: Record<ToolName, ReadyTool>): Promi
     const { because } = plan.choice.made ? await plan.choice.get() : { because: undefined };
     plan.report.warn(
         `Air-gapped builds are in use${because ? ` (${because})` : ""}: ${names.join(", ")}. They are made from package ` +
-            "registries; the plugins are stand-ins for Pulumi's own (airgap/README.md).",
+            "registries; the Node.js language host and the plugin command are stand-ins for Pulumi's own (airgap/README.md).",
     );
 }
 

@@ -1,7 +1,7 @@
 // Runs one command of a `local.Command` or `local.run` to its end.
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
-import { isProps, type Props, type Value } from "../lib/values";
+import { isProps, type Props, type Value } from "./values";
 
 /** What the last run left in the state; empty before the first one. */
 export interface Output {

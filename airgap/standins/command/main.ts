@@ -1,5 +1,5 @@
-import { serveProvider } from "../lib/provider";
 import { CommandProvider } from "./provider";
+import { serveProvider } from "./service";
 
 declare const STANDIN_VERSION: string;
 

@@ -1,20 +1,16 @@
 // The command plugin's `local.Command` and `local.run`, as release 1.2.1 serves them.
 import { randomBytes } from "node:crypto";
 import { standInNotice, type EngineLog } from "../lib/engine";
+import { execute, killAll, type Output } from "./execute";
 import type {
-    CheckInput,
-    CheckResult,
+    CheckFailure,
     CreateInput,
     DeleteInput,
     DiffInput,
-    DiffResult,
     PropertyChange,
     Provider,
-    ReadInput,
-    ReadResult,
     UpdateInput,
-} from "../lib/provider";
-import { nameOf, typeOf } from "../lib/urn";
+} from "./service";
 import {
     containsSecret,
     equal,
@@ -23,8 +19,7 @@ import {
     unwrapProps,
     type Props,
     type Value,
-} from "../lib/values";
-import { execute, killAll, type Output } from "./execute";
+} from "./values";
 
 const commandToken = "command:local:Command";
 const runToken = "command:local:run";
@@ -35,7 +30,7 @@ const runInputs = [...baseInputs, "command"];
 /** Arguments of the official plugin that return files: nothing here uses them. */
 const unserved = ["archivePaths", "assetPaths"];
 
-function unknownInputs(inputs: Props, known: string[]): { property: string; reason: string }[] {
+function unknownInputs(inputs: Props, known: string[]): CheckFailure[] {
     return Object.keys(inputs)
         .filter((property) => !known.includes(property) && !property.startsWith("__"))
         .map((property) => ({
@@ -50,6 +45,12 @@ function text(value: Value | undefined): string {
     return typeof value === "string" ? value : "";
 }
 
+/** Of urn:pulumi:stack::project::parentType$type::name. */
+function partsOf(urn: string): { type: string; name: string } {
+    const [, , qualified = "", ...name] = urn.split("::");
+    return { type: qualified.slice(qualified.lastIndexOf("$") + 1), name: name.join("::") };
+}
+
 export class CommandProvider implements Provider {
     constructor(
         readonly version: string,
@@ -60,47 +61,34 @@ export class CommandProvider implements Provider {
         this.log.attach(engineAddress);
     }
 
-    checkConfig(_urn: string, news: Props): Promise<CheckResult> {
-        return Promise.resolve({ inputs: news });
-    }
-
-    diffConfig(): Promise<DiffResult> {
-        return Promise.resolve({ changed: false });
-    }
-
     async configure(): Promise<void> {
         await standInNotice(this.log, `pulumi-resource-command ${this.version}`);
     }
 
-    check({ urn, news }: CheckInput): Promise<CheckResult> {
-        const type = typeOf(urn);
+    check(urn: string, news: Props): CheckFailure[] {
+        const { type } = partsOf(urn);
         if (type !== commandToken) {
             throw new Error(
                 `the air-gapped stand-in of the command plugin serves ${commandToken} only, not ${type}`,
             );
         }
-        return Promise.resolve({ inputs: news, failures: unknownInputs(news, commandInputs) });
+        return unknownInputs(news, commandInputs);
     }
 
-    diff({ oldInputs, news, ignoreChanges }: DiffInput): Promise<DiffResult> {
-        const details = new Map<string, PropertyChange>();
+    diff({ oldInputs, news, ignoreChanges }: DiffInput): Map<string, PropertyChange> {
+        const changes = new Map<string, PropertyChange>();
         for (const property of commandInputs) {
             const before = oldInputs[property];
             const after = news[property];
             if (ignoreChanges.includes(property) || equal(before, after)) continue;
             const kind = before === undefined ? "add" : after === undefined ? "delete" : "update";
-            details.set(property, { kind, replace: property === "triggers", inputDiff: true });
+            changes.set(property, { kind, replace: property === "triggers" });
         }
-        return Promise.resolve({
-            changed: details.size > 0,
-            details,
-            replaces: details.has("triggers") ? ["triggers"] : [],
-        });
+        return changes;
     }
 
     async create({ urn, inputs, preview }: CreateInput): Promise<{ id: string; outputs: Props }> {
-        const name = nameOf(urn);
-        const id = `${name}${randomBytes(4).toString("hex")}`;
+        const id = `${partsOf(urn).name}${randomBytes(4).toString("hex")}`;
         return { id, outputs: await this.run(urn, "create", inputs, { stdout: "", stderr: "" }, preview) };
     }
 
@@ -118,11 +106,6 @@ export class CommandProvider implements Provider {
         if (state.delete === undefined) return;
         const plain = unwrapProps(state);
         await execute(text(plain.delete), plain, this.output(state), this.toStatus(urn));
-    }
-
-    read({ id, state, inputs }: ReadInput): Promise<ReadResult> {
-        // A command has no state of its own to look at.
-        return Promise.resolve({ id, state, inputs });
     }
 
     async invoke(token: string, args: Props): Promise<Props> {
@@ -178,6 +161,6 @@ export class CommandProvider implements Provider {
     }
 
     private toStatus(urn: string): (line: string) => void {
-        return (line) => void this.log.status("info", urn, line);
+        return (line) => void this.log.status(urn, line);
     }
 }

@@ -4,15 +4,6 @@ import { EngineClient } from "@pulumi/pulumi/proto/engine_grpc_pb";
 import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb";
 import { maxMessageBytes } from "./serve";
 
-export type Severity = "debug" | "info" | "warning" | "error";
-
-const severities = {
-    debug: LogSeverity.DEBUG,
-    info: LogSeverity.INFO,
-    warning: LogSeverity.WARNING,
-    error: LogSeverity.ERROR,
-};
-
 export class EngineLog {
     private client: EngineClient | undefined;
 
@@ -29,23 +20,23 @@ export class EngineLog {
         });
     }
 
-    /** A line that stays under the resource's diagnostics (the stack's own, for an empty `urn`). */
-    log(severity: Severity, urn: string, message: string): Promise<void> {
-        return this.send(severity, urn, message, false);
+    /** A line (all are of severity info) that stays under the resource's diagnostics (the stack's own, for an empty `urn`). */
+    log(urn: string, message: string): Promise<void> {
+        return this.send(urn, message, false);
     }
 
     /** The text beside the resource in the progress display; an empty message clears it. */
-    status(severity: Severity, urn: string, message: string): Promise<void> {
-        return this.send(severity, urn, message, true);
+    status(urn: string, message: string): Promise<void> {
+        return this.send(urn, message, true);
     }
 
-    private send(severity: Severity, urn: string, message: string, ephemeral: boolean): Promise<void> {
+    private send(urn: string, message: string, ephemeral: boolean): Promise<void> {
         const client = this.client;
         if (client === undefined) {
             return Promise.resolve();
         }
         const request = new LogRequest();
-        request.setSeverity(severities[severity]);
+        request.setSeverity(LogSeverity.INFO);
         request.setUrn(urn);
         request.setMessage(message);
         request.setEphemeral(ephemeral);
@@ -55,12 +46,12 @@ export class EngineLog {
 }
 
 /** Set to `off` by whoever has already told the user that stand-ins are in use. */
-export const noticeVariable = "KRUSTLET_STACK_STANDIN_NOTICE";
+const noticeVariable = "KRUSTLET_STACK_STANDIN_NOTICE";
 
 /** Says once for this process that it is not the official plugin. */
 export function standInNotice(log: EngineLog, what: string): Promise<void> {
     if (process.env[noticeVariable] === "off") {
         return Promise.resolve();
     }
-    return log.log("info", "", `${what}: air-gapped stand-in in use, not the official plugin`);
+    return log.log("", `${what}: air-gapped stand-in in use, not the official plugin`);
 }

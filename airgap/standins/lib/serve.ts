@@ -52,29 +52,11 @@ export function unary<Req, Res>(
             .then(handler)
             .then(
                 (response) => callback(null, response),
-                (err: unknown) => callback(toServiceError(err)),
+                (err: unknown) =>
+                    callback({
+                        code: grpc.status.UNKNOWN,
+                        details: err instanceof Error ? err.message : String(err),
+                    }),
             );
     };
-}
-
-/** An error of the protocol with a status code and, where there is one, a packed `google.rpc.Status` (see errors.ts). */
-export class RpcError extends Error {
-    constructor(
-        readonly code: grpc.status,
-        message: string,
-        readonly statusDetails?: Uint8Array,
-    ) {
-        super(message);
-    }
-}
-
-function toServiceError(err: unknown): Partial<grpc.ServiceError> {
-    if (!(err instanceof RpcError)) {
-        return { code: grpc.status.UNKNOWN, details: err instanceof Error ? err.message : String(err) };
-    }
-    const metadata = new grpc.Metadata();
-    if (err.statusDetails !== undefined) {
-        metadata.add("grpc-status-details-bin", Buffer.from(err.statusDetails));
-    }
-    return { code: err.code, details: err.message, metadata };
 }

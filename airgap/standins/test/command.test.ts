@@ -2,17 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CommandProvider } from "../command/provider";
 import { EngineLog } from "../lib/engine";
-import { isSecret, secret, unknownSentinel, unwrapProps, type Props } from "../lib/values";
+import { isSecret, secret, unknownSentinel, unwrapProps, type Props } from "../command/values";
 
 const urn = "urn:pulumi:dev::project::krustlet-stack:index:X$command:local:Command::thing";
-const operation = { urn, timeoutSeconds: 0 };
 
 function provider(): CommandProvider {
     return new CommandProvider("1.2.1", new EngineLog(undefined));
 }
 
 async function create(inputs: Props, preview = false): Promise<Props> {
-    return (await provider().create({ ...operation, inputs, preview })).outputs;
+    return (await provider().create({ urn, inputs, preview })).outputs;
 }
 
 void test("create runs the command with its interpreter, environment and standard input", async () => {
@@ -28,7 +27,7 @@ void test("create runs the command with its interpreter, environment and standar
 });
 
 void test("the id is the resource's name and eight random hexadecimal digits", async () => {
-    const { id } = await provider().create({ ...operation, inputs: { create: "true" }, preview: false });
+    const { id } = await provider().create({ urn, inputs: { create: "true" }, preview: false });
     assert.match(id, /^thing[0-9a-f]{8}$/);
 });
 
@@ -54,7 +53,7 @@ void test("a failure tells the exit status, the command and its output", async (
 void test("an update without an update command runs create, with the former output in its environment", async () => {
     const olds = { create: "echo one", stdout: "one", stderr: "" };
     const news = { create: 'echo "$PULUMI_COMMAND_STDOUT two"' };
-    const input = { ...operation, id: "thing1", olds, news, ignoreChanges: [], preview: false };
+    const input = { urn, olds, news, preview: false };
     assert.equal((await provider().update(input)).stdout, "one two");
     const without = { ...input, news: { ...news, addPreviousOutputInEnv: false } };
     assert.equal((await provider().update(without)).stdout, " two");
@@ -62,43 +61,39 @@ void test("an update without an update command runs create, with the former outp
     assert.equal((await provider().update(update)).stdout, "three");
 });
 
-void test("only a change of triggers replaces", async () => {
+void test("only a change of triggers replaces", () => {
     const oldInputs = { create: "true", triggers: ["a"], stdin: "1" };
-    const diff = (news: Props) =>
-        provider().diff({ id: "thing1", urn, olds: oldInputs, oldInputs, news, ignoreChanges: [] });
-    assert.deepEqual(await diff({ ...oldInputs }), { changed: false, details: new Map(), replaces: [] });
-    const changed = await diff({ create: "true", triggers: ["a"], delete: "true" });
-    assert.equal(changed.changed, true);
-    assert.deepEqual(changed.replaces, []);
+    const diff = (news: Props) => provider().diff({ oldInputs, news, ignoreChanges: [] });
+    assert.deepEqual(diff({ ...oldInputs }), new Map());
     assert.deepEqual(
-        changed.details,
+        diff({ create: "true", triggers: ["a"], delete: "true" }),
         new Map([
-            ["delete", { kind: "add", replace: false, inputDiff: true }],
-            ["stdin", { kind: "delete", replace: false, inputDiff: true }],
+            ["delete", { kind: "add", replace: false }],
+            ["stdin", { kind: "delete", replace: false }],
         ]),
     );
-    const replaced = await diff({ ...oldInputs, triggers: ["b"] });
-    assert.deepEqual(replaced.replaces, ["triggers"]);
+    assert.deepEqual(
+        diff({ ...oldInputs, triggers: ["b"] }),
+        new Map([["triggers", { kind: "update", replace: true }]]),
+    );
 });
 
 void test("delete runs the stored command and fails with it", async () => {
     const state = { delete: "exit 7", stdout: "", stderr: "" };
-    await assert.rejects(
-        provider().delete({ ...operation, id: "thing1", state }),
-        /^Error: exit status 7: running/,
-    );
-    await provider().delete({ ...operation, id: "thing1", state: { stdout: "", stderr: "" } });
+    await assert.rejects(provider().delete({ urn, state }), /^Error: exit status 7: running/);
+    await provider().delete({ urn, state: { stdout: "", stderr: "" } });
 });
 
-void test("an unknown argument and one that is not served are refused", async () => {
+void test("an unknown argument and one that is not served are refused", () => {
     const news = { create: "true", crate: "x", assetPaths: ["*"] };
-    const { failures } = await provider().check({ urn, olds: {}, news, randomSeed: new Uint8Array() });
     assert.deepEqual(
-        failures?.map((failure) => failure.property),
+        provider()
+            .check(urn, news)
+            .map((failure) => failure.property),
         ["crate", "assetPaths"],
     );
     const remote = "urn:pulumi:dev::project::command:remote:Command::thing";
-    assert.throws(() => provider().check({ urn: remote, olds: {}, news, randomSeed: new Uint8Array() }), {
+    assert.throws(() => provider().check(remote, news), {
         message: /serves command:local:Command only, not command:remote:Command/,
     });
 });

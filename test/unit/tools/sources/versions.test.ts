@@ -52,7 +52,7 @@ it("knows the address of each official release", () => {
     );
     assert.equal(
         url("plugin-kubernetes", "linux-amd64"),
-        "https://github.com/pulumi/pulumi-kubernetes/releases/download/v4.34.2/pulumi-resource-kubernetes-v4.34.2-linux-amd64.tar.gz",
+        "https://github.com/pulumi/pulumi-kubernetes/releases/download/v4.25.0/pulumi-resource-kubernetes-v4.25.0-linux-amd64.tar.gz",
     );
     assert.equal(
         releaseOf("plugin-docker", "linux-amd64").checksumsUrl,

@@ -250,7 +250,7 @@ describe("npm run doctor", () => {
         assert.match(stdout, /✓ {2}pulumi +v3\.246\.0 +PATH: .*\/bin\/pulumi\n/);
         assert.match(
             stdout,
-            /✓ {2}plugin kubernetes +v4\.34\.2 +not here; will be downloaded \(verified with the publisher's checksum file: none is pinned\)\n/,
+            /✓ {2}plugin kubernetes +v4\.25\.0 +not here; will be downloaded \(verified with the publisher's checksum file: none is pinned\)\n/,
         );
         assert.match(stdout, /✓ {2}image registry +3\.1\.2 +in Docker, by its pinned digest\n/);
         assert.match(stdout, /✓ {2}rust wasm32-wasip1 +not here; will be added with rustup\n/);

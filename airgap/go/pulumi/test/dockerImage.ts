@@ -17,7 +17,7 @@ fn main() {
 
 /** Makes the image under that name, with `prog sleep` as its command. */
 export function makeImage(name: string): void {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "standin-image-"));
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "plugins-image-"));
     try {
         fs.writeFileSync(path.join(folder, "prog.rs"), source);
         const options = ["-O", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o", "prog"];

@@ -14,10 +14,6 @@ export function isProps(value: Value | undefined): value is Props {
     return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export function isUnknown(value: Value | undefined): boolean {
-    return value === unknownSentinel;
-}
-
 export function isSecret(value: Value | undefined): value is { value: Value; [key: string]: Value } {
     return isProps(value) && value[signatureKey] === secretSignature;
 }
@@ -28,7 +24,7 @@ export function secret(value: Value): Value {
 }
 
 /** The value without any secret marks in it; unknowns stay. */
-export function unwrap(value: Value): Value {
+function unwrap(value: Value): Value {
     if (isSecret(value)) {
         return unwrap(value.value);
     }
@@ -42,12 +38,8 @@ export function unwrapProps(props: Props): Props {
     return mapProps(props, unwrap);
 }
 
-export function mapProps(props: Props, f: (value: Value, key: string) => Value): Props {
+function mapProps(props: Props, f: (value: Value, key: string) => Value): Props {
     return Object.fromEntries(Object.entries(props).map(([key, value]) => [key, f(value, key)]));
-}
-
-export function containsUnknown(value: Value | undefined): boolean {
-    return some(value, isUnknown);
 }
 
 export function containsSecret(value: Value | undefined): boolean {
@@ -82,64 +74,4 @@ export function equal(a: Value | undefined, b: Value | undefined): boolean {
         );
     }
     return false;
-}
-
-export function clone<T extends Value>(value: T): T {
-    return structuredClone(value);
-}
-
-/** The value at a path of keys and indices, or undefined where the path leaves the value. */
-export function at(value: Value | undefined, ...path: (string | number)[]): Value | undefined {
-    let here = value;
-    for (const step of path) {
-        if (typeof step === "number" && Array.isArray(here)) {
-            here = here[step];
-        } else if (typeof step === "string" && isProps(here)) {
-            here = here[step];
-        } else {
-            return undefined;
-        }
-    }
-    return here;
-}
-
-/** The text at a path, or "" where there is none. */
-export function textAt(value: Value | undefined, ...path: (string | number)[]): string {
-    const found = at(value, ...path);
-    return typeof found === "string" ? found : "";
-}
-
-/** The number at a path, or undefined where there is none. */
-export function numberAt(value: Value | undefined, ...path: (string | number)[]): number | undefined {
-    const found = at(value, ...path);
-    return typeof found === "number" ? found : undefined;
-}
-
-/** A scalar as text; JSON for anything else. */
-export function textOf(value: Value): string {
-    return typeof value === "object" ? JSON.stringify(value) : String(value);
-}
-
-/** The elements of the list at a path, or none. */
-export function listAt(value: Value | undefined, ...path: (string | number)[]): Value[] {
-    const found = at(value, ...path);
-    return Array.isArray(found) ? found : [];
-}
-
-/** Removes the value at a path of keys, if it is there. */
-export function removeAt(props: Props, ...path: string[]): void {
-    const parent = at(props, ...path.slice(0, -1));
-    if (isProps(parent)) {
-        delete parent[path[path.length - 1]];
-    }
-}
-
-/** Sets the value at a path of keys, making the objects on the way. */
-export function setAt(props: Props, value: Value, ...path: string[]): void {
-    let here = props;
-    for (const key of path.slice(0, -1)) {
-        const next = here[key];
-        here = isProps(next) ? next : (here[key] = {} as Props);
-    }
-    here[path[path.length - 1]] = value;
 }

@@ -1,7 +1,7 @@
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { local, types } from "@pulumi/command";
-import { stepPath, type Steps } from "../steps/contract";
+import { stepPath, type LookAnswer, type LookInput, type LookingStep, type Steps } from "../steps/contract";
 
 /** A step's input, each property of it possibly still to come. */
 export type StepInput<S extends keyof Steps> = {
@@ -56,32 +56,70 @@ export function stepResource<S extends keyof Steps>(
     return { command, output: pulumi.unsecret(output) as Result };
 }
 
-/** Runs a step that only looks, at each preview and each update. */
-export function stepInvoke<S extends keyof Steps>(
+/** Runs a step that only looks, at each preview and each update, together with the others that are asked for meanwhile. */
+export function stepInvoke<S extends LookingStep>(
     step: S,
     input: StepInput<S>,
     opts: pulumi.InvokeOptions,
 ): pulumi.Output<Steps[S]["output"]> {
-    const output = pulumi.jsonStringify(input).apply(async (stdin) => {
+    const known: pulumi.Output<unknown> = pulumi.output(input);
+    return known.apply(async (input) => {
+        const { error, notes, output } = await ask({ step, input: input as object }, opts);
+        if (error !== undefined) throw new StepFailure(error);
+        for (const note of notes) await pulumi.log.info(note, opts.parent);
+        return output as Steps[S]["output"];
+    });
+}
+
+/** A look that is still to be made, and who waits for what it sees. */
+interface Question {
+    look: LookInput["looks"][number];
+    answer: (answer: LookAnswer) => void;
+    fail: (error: Error) => void;
+}
+
+/** The questions of each stack: a process may run the programs of several at once. */
+const questions = new WeakMap<object, Question[]>();
+const noStack = {};
+
+/** Has a look made by the next process for such. */
+function ask(look: Question["look"], opts: pulumi.InvokeOptions): Promise<LookAnswer> {
+    const stack = pulumi.runtime.getStackResource() ?? noStack;
+    return new Promise((answer, fail) => {
+        const asked = questions.get(stack) ?? [];
+        asked.push({ look, answer, fail });
+        if (asked.length > 1) return;
+        questions.set(stack, asked);
+        // Whatever is known by now is asked by then: inputs that wait for nothing else take no turn of the event loop.
+        setImmediate(() => {
+            questions.delete(stack);
+            void lookNow(asked, opts);
+        });
+    });
+}
+
+/** Makes looks in one process. */
+async function lookNow(asked: Question[], opts: pulumi.InvokeOptions): Promise<void> {
+    try {
         const args = {
-            ...stepCommand(step).how,
-            command: stepCommand(step).program,
-            stdin,
+            ...stepCommand("look").how,
+            command: stepCommand("look").program,
+            stdin: JSON.stringify({ looks: asked.map(({ look }) => look) } satisfies LookInput),
             logging: types.enums.local.Logging.None,
         };
-        const { stdout } = await local.run(args, opts).catch((error: Error) => {
-            throw new StepFailure(error.message);
-        });
-        return parseOutput(step, stdout);
-    });
-    return output;
+        const { stdout } = await local.run(args, opts);
+        const { answers } = parseOutput("look", stdout);
+        asked.forEach(({ answer }, index) => answer(answers[index]));
+    } catch (error) {
+        for (const { fail } of asked) fail(new StepFailure((error as Error).message));
+    }
 }
 
 /** What a failed step said, and nothing else: neither the call that ran it nor its stack would tell the user anything. */
 export class StepFailure extends pulumi.RunError {
-    constructor(invokeMessage: string) {
-        // `invocation of command:local:run returned an error: exit status 1: running "host/preflight":` and a line break go before it.
-        const said = /running "[^"]*":\n([^]*)$/.exec(invokeMessage)?.[1] ?? invokeMessage;
+    constructor(message: string) {
+        // `invocation of command:local:run returned an error: exit status 1: running "host/look":` and a line break go before it.
+        const said = /running "[^"]*":\n([^]*)$/.exec(message)?.[1] ?? message;
         super(said.trim());
         // The SDK would put the name of every property that it was on its way to in front of it.
         Object.defineProperty(this, "message", { get: () => said.trim(), set: () => undefined });

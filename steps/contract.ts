@@ -18,7 +18,7 @@ import type {
     KubeletApprovalOutput,
     LocalClusterInput,
 } from "./cluster/contract";
-import type { PreflightInput, PreflightOutput } from "./host/contract";
+import type { LookInput, LookOutput, PreflightInput, PreflightOutput } from "./host/contract";
 import type {
     ApproverInput,
     ApproverOutput,
@@ -64,6 +64,7 @@ export type * from "./workload/contract";
 /** Every step: its input and its output. */
 export interface Steps {
     preflight: { input: PreflightInput; output: PreflightOutput };
+    look: { input: LookInput; output: LookOutput };
     createKindCluster: { input: KindClusterInput; output: ClusterOutput };
     deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
     keepKubeconfig: { input: KeepKubeconfigInput; output: KeepKubeconfigOutput };
@@ -101,6 +102,7 @@ export interface Steps {
 /** The folder of steps/ that each one is in; its file bears its name. */
 export const stepFolders = {
     preflight: "host",
+    look: "host",
     createKindCluster: "cluster",
     deleteKindCluster: "cluster",
     keepKubeconfig: "cluster",
@@ -134,6 +136,20 @@ export const stepFolders = {
     resolveArtifact: "workload",
     awaitWorkload: "workload",
 } as const satisfies Record<keyof Steps, string>;
+
+/** The steps that only look: they run at each preview and each update, all that are asked for together in one process. */
+export const lookingSteps = [
+    "preflight",
+    "keepKubeconfig",
+    "findCluster",
+    "copyKubeconfig",
+    "keepLocalKubeconfig",
+    "describeLogin",
+    "describeModule",
+    "resolveArtifact",
+] as const satisfies (keyof Steps)[];
+
+export type LookingStep = (typeof lookingSteps)[number];
 
 /** The folder and the name of a step: `node/launchNode`. */
 export function stepPath(step: keyof Steps): string {

@@ -1,6 +1,7 @@
 /** The part of the contract that is about the host. */
 import type { PreflightCluster } from "../cluster/contract";
 import type { DescribeModuleInput } from "../workload/contract";
+import type { LookingStep } from "../contract";
 
 /** preflight: reads only, so that each preview can run it. All problems come in one message. */
 export interface PreflightInput {
@@ -31,4 +32,21 @@ export interface PreflightInput {
 export interface PreflightOutput {
     /** Version of the Docker daemon; empty where nothing needs one. */
     dockerVersion: string;
+}
+
+/** look: what several steps see that only look, each on its own. */
+export interface LookInput {
+    looks: { step: LookingStep; input: object }[];
+}
+
+/** look: in the order of the questions. */
+export interface LookOutput {
+    answers: LookAnswer[];
+}
+
+/** What one step saw, or why it could not. `notes` are its lines of progress. */
+export interface LookAnswer {
+    output?: unknown;
+    error?: string;
+    notes: string[];
 }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Steps } from "../contract";
 import { StepError, messageOf } from "./errors";
 import { endRunning } from "./run";
@@ -9,9 +10,35 @@ const ending = new AbortController();
 /** Comes when this step is told to end. */
 export const endingSignal: AbortSignal = ending.signal;
 
+/** Lines of progress of one of several steps in this process. */
+const notes = new AsyncLocalStorage<string[]>();
+
 /** A line of progress for whoever watches: standard output is for the result alone. */
 export function progress(line: string): void {
-    process.stderr.write(`${line}\n`);
+    const own = notes.getStore();
+    if (own) own.push(line);
+    else process.stderr.write(`${line}\n`);
+}
+
+/** Runs one of several steps, and gives back its lines of progress with what it returns. */
+export async function notesOf<T extends object>(act: () => Promise<T>): Promise<T & { notes: string[] }> {
+    const own: string[] = [];
+    return { ...(await notes.run(own, act)), notes: own };
+}
+
+/** A step's input and what it does. */
+interface Body {
+    input: Input<object>;
+    body: (input: object) => Promise<unknown>;
+}
+
+const bodies = new Map<string, Body>();
+
+/** The step of that name; its file has been loaded. */
+export function bodyOf(name: string): Body {
+    const found = bodies.get(name);
+    if (!found) throw new Error(`step ${name} is not loaded`);
+    return found;
 }
 
 /** Waits; a step that is told to end stops waiting at once. */
@@ -51,8 +78,8 @@ export async function orUndo<T>(act: () => Promise<T>, undo: () => Promise<void>
 }
 
 /**
- * A step's program: reads the input from standard input, checks it, runs, and prints the output. Does nothing when the
- * file was imported rather than started.
+ * A step's program: reads the input from standard input, checks it, runs, and prints the output. Where the file was imported
+ * rather than started, it is only known by its name.
  */
 export function step<N extends keyof Steps, I extends object>(
     module: NodeJS.Module,
@@ -61,6 +88,7 @@ export function step<N extends keyof Steps, I extends object>(
     input: Steps[N]["input"] extends I ? Input<I> : never,
     body: (input: I) => Promise<Steps[N]["output"]>,
 ): void {
+    bodies.set(name, { input, body } as unknown as Body);
     if (require.main !== module) return;
     const end = (signal: NodeJS.Signals) => {
         // A second signal changes nothing: undoing has begun, and its commands must not be cut off.

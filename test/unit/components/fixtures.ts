@@ -13,6 +13,7 @@ export const adminFile = "/home/me/admin/kubeconfig";
 /** What every step prints in the tests, when a test does not say otherwise. */
 export const steps: Required<StepOutputs> = {
     preflight: { dockerVersion: "20.10.24" },
+    look: { answers: [] },
     createKindCluster: {
         name: "demo",
         kubeconfigFile: adminFile,

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 import { stepCommand } from "../../../components/step";
-import type { Steps } from "../../../steps/contract";
+import { stepPath, type LookInput, type Steps } from "../../../steps/contract";
 
 /** One resource as a program registered it. Other resources are given by `type::name`, shortened as in `type`. */
 export interface Registered {
@@ -34,6 +34,8 @@ export interface Invoked {
 export interface Recording {
     resources: Record<string, Registered>;
     invokes: Invoked[];
+    /** How many processes the looks took. */
+    looks: number;
 }
 
 /** What each step prints. A step that is not here fails the test that runs it. */
@@ -117,17 +119,22 @@ export async function record<T>(
     options: MockOptions,
     program: () => T,
 ): Promise<Recording & { result: pulumi.Unwrap<T> }> {
-    const recording: Recording = { resources: {}, invokes: [] };
+    const recording: Recording = { resources: {}, invokes: [], looks: 0 };
     const mocks: pulumi.runtime.Mocks = {
         async call({ token, inputs }) {
             if (token !== "command:local:run") throw new Error(`function ${token} is not stubbed`);
             const { command, stdin, ...rest } = inputs as Record<string, unknown>;
-            const step = path.basename(String(command)) as keyof Steps;
-            assert.deepEqual(rest, { ...stepCommand(step).how, logging: "none" });
-            recording.invokes.push({ command, input: JSON.parse(String(stdin)) as unknown });
+            const { program, how } = stepCommand("look");
+            assert.deepEqual({ command, ...rest }, { command: program, ...how, logging: "none" });
+            const { looks } = JSON.parse(String(stdin)) as LookInput;
+            recording.looks += 1;
+            recording.invokes.push(...looks.map(({ step, input }) => ({ command: stepPath(step), input })));
             await options.beforeInvoke?.();
-            if (options.steps[step] === undefined) throw new Error(`step ${String(command)} is not stubbed`);
-            return { stdout: JSON.stringify(options.steps[step]) };
+            const answers = looks.map(({ step }) => {
+                if (options.steps[step] === undefined) throw new Error(`step ${step} is not stubbed`);
+                return { output: options.steps[step], notes: [] };
+            });
+            return { stdout: JSON.stringify({ answers }) };
         },
         newResource({ type, name, inputs }) {
             const plain = readable(inputs) as Record<string, unknown>;

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { WasmStack } from "./components";
-import { stackArgs } from "./components/stackConfig";
+import { stackArgs } from "./components/stack/stackConfig";
 
 const project = `${pulumi.getProject()}:`;
 const config = Object.entries(pulumi.runtime.allConfig())

@@ -37,10 +37,10 @@ export { WasmDeployment, type WasmDeploymentArgs } from "./workload/wasmDeployme
 export { WasmJob, type WasmJobArgs } from "./workload/wasmJob";
 export { WasmPod, type WasmPodArgs } from "./workload/wasmPod";
 export { WasmRuntimeClass, type WasmRuntimeClassArgs } from "./workload/wasmRuntimeClass";
-export { WasmStack, type WasmStackWorkload } from "./wasmStack";
+export { WasmStack, type WasmStackWorkload } from "./stack/wasmStack";
 export type {
     WasmStackArgs,
     WasmStackNodeArgs,
     WasmStackRegistryArgs,
     WasmStackWorkloadArgs,
-} from "./wasmStackArgs";
+} from "./stack/wasmStackArgs";

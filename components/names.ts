@@ -1,10 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** Whose things these are: `<project>/<stack>`. Written on what a stack makes outside Pulumi, so that no other takes it. */
-export function owner(): string {
-    return `${pulumi.getProject()}/${pulumi.getStack()}`;
-}
-
 /** A name of this stack's own for `part`, unique on a machine as long as the stack's name is: `<project>-<stack>-<part>`. */
 export function ownName(part: string): string {
     return `${pulumi.getProject()}-${pulumi.getStack()}-${part}`;

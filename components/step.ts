@@ -1,7 +1,8 @@
-import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { local, types } from "@pulumi/command";
-import { stepPath, type LookAnswer, type LookInput, type LookingStep, type Steps } from "../steps/contract";
+import type { Claim, LookAnswer, LookInput, LookingStep, StepClaim, Steps } from "../steps/contract";
+import { claim, claimForLooks, isKnown } from "./claim";
+import { parseOutput, stepCommand } from "./stepCommand";
 
 /** A step's input, each property of it possibly still to come. */
 export type StepInput<S extends keyof Steps> = {
@@ -17,6 +18,11 @@ export interface StepArgs<S extends keyof Steps> {
     input: StepInput<S>;
     /** A change of any of these replaces the resource: `delete` with the old input, then `create`. */
     triggers?: pulumi.Input<unknown>[];
+    /**
+     * What the step told last, if it is about to tell the same: then a preview of a change that only makes it run again tells as much, and
+     * what depends on it is not shown as if it changed too.
+     */
+    stands?: pulumi.Output<Steps[S]["output"] | undefined>;
 }
 
 /** A step's resource and what the step printed. */
@@ -41,7 +47,13 @@ export function stepResource<S extends keyof Steps>(
             ...stepCommand(args.create).how,
             create: stepCommand(args.create).program,
             delete: args.delete && stepCommand(args.delete).program,
-            stdin: pulumi.jsonStringify(args.input),
+            // Whose it is, and how to undo what a run began that never came to its end.
+            stdin: pulumi.all([pulumi.output<unknown>(args.input), claim()]).apply(([input, known]) =>
+                JSON.stringify({
+                    ...(input as object),
+                    claim: { ...known, resource: name, undo: args.delete },
+                }),
+            ),
             triggers: args.triggers,
             // Progress is on standard error; standard output is data.
             logging: "stderr",
@@ -52,8 +64,16 @@ export function stepResource<S extends keyof Steps>(
     );
     type Result = pulumi.Output<Steps[S]["output"]>;
     const output: pulumi.Output<unknown> = command.stdout.apply((text) => parseOutput(args.create, text));
+    const told = args.stands && pulumi.runtime.isDryRun() ? knownOr(output, args.stands) : output;
     // The plugin takes every output of a Command with a secret input for a secret. No step prints one: see its contract.
-    return { command, output: pulumi.unsecret(output) as Result };
+    return { command, output: pulumi.unsecret(told) as Result };
+}
+
+/** What is known of an output in a preview: it, or else what stands. */
+function knownOr(output: pulumi.Output<unknown>, stands: pulumi.Output<unknown>): pulumi.Output<unknown> {
+    return pulumi.output(
+        isKnown(output).then((known) => (known ? output : stands.apply((last) => last ?? output))),
+    );
 }
 
 /** Runs a step that only looks, at each preview and each update, together with the others that are asked for meanwhile. */
@@ -63,10 +83,11 @@ export function stepInvoke<S extends LookingStep>(
     opts: pulumi.InvokeOptions,
 ): pulumi.Output<Steps[S]["output"]> {
     const known: pulumi.Output<unknown> = pulumi.output(input);
-    return known.apply(async (input) => {
-        const { error, notes, output } = await ask({ step, input: input as object }, opts);
+    return pulumi.all([known, claimForLooks()]).apply(async ([input, claim]) => {
+        const { error, notes, output } = await ask({ step, input: input }, claim, opts);
         if (error !== undefined) throw new StepFailure(error);
-        for (const note of notes) await pulumi.log.info(note, opts.parent);
+        // Not of the component: the SDK's log is one queue, which would stand still until that is registered, and it may wait for this.
+        for (const note of notes) void pulumi.log.info(note);
         return output as Steps[S]["output"];
     });
 }
@@ -78,38 +99,56 @@ interface Question {
     fail: (error: Error) => void;
 }
 
+/** How long a look waits for others. */
+const togetherMilliseconds = 10;
+
 /** The questions of each stack: a process may run the programs of several at once. */
 const questions = new WeakMap<object, Question[]>();
 const noStack = {};
 
 /** Has a look made by the next process for such. */
-function ask(look: Question["look"], opts: pulumi.InvokeOptions): Promise<LookAnswer> {
+function ask(
+    look: Question["look"],
+    claim: Claim | undefined,
+    opts: pulumi.InvokeOptions,
+): Promise<LookAnswer> {
     const stack = pulumi.runtime.getStackResource() ?? noStack;
     return new Promise((answer, fail) => {
         const asked = questions.get(stack) ?? [];
         asked.push({ look, answer, fail });
         if (asked.length > 1) return;
         questions.set(stack, asked);
-        // Whatever is known by now is asked by then: inputs that wait for nothing else take no turn of the event loop.
-        setImmediate(() => {
+        // What is known by now is asked within a few turns of the event loop, one after the other.
+        setTimeout(() => {
             questions.delete(stack);
-            void lookNow(asked, opts);
-        });
+            void lookNow(asked, claim, opts);
+        }, togetherMilliseconds);
     });
 }
 
 /** Makes looks in one process. */
-async function lookNow(asked: Question[], opts: pulumi.InvokeOptions): Promise<void> {
+async function lookNow(
+    asked: Question[],
+    claim: Claim | undefined,
+    opts: pulumi.InvokeOptions,
+): Promise<void> {
     try {
         const args = {
             ...stepCommand("look").how,
             command: stepCommand("look").program,
-            stdin: JSON.stringify({ looks: asked.map(({ look }) => look) } satisfies LookInput),
+            stdin: JSON.stringify({
+                looks: asked.map(({ look }) => look),
+                claim: claim && { ...claim, looks: true },
+            } satisfies LookInput & { claim?: StepClaim }),
             logging: types.enums.local.Logging.None,
         };
         const { stdout } = await local.run(args, opts);
         const { answers } = parseOutput("look", stdout);
-        asked.forEach(({ answer }, index) => answer(answers[index]));
+        // Where the host cannot carry the stack, what else goes wrong there follows from it.
+        const refused = answers.find(({ error }, index) => error && asked[index].look.step === "preflight");
+        asked.forEach(({ answer }, index) =>
+            answer(answers[index].error && refused ? refused : answers[index]),
+        );
     } catch (error) {
         for (const { fail } of asked) fail(new StepFailure((error as Error).message));
     }
@@ -127,58 +166,4 @@ export class StepFailure extends pulumi.RunError {
         // a minute's work. Without a stack it takes the message.
         Object.defineProperty(this, "stack", { get: () => undefined, set: () => undefined });
     }
-}
-
-/** What a step printed. */
-export function parseOutput<S extends keyof Steps>(step: S, stdout: string): Steps[S]["output"] {
-    try {
-        return JSON.parse(stdout) as Steps[S]["output"];
-    } catch {
-        // Not the text itself: nobody knows what it holds.
-        throw new Error(`step ${step}: its standard output is not JSON (${stdout.length} characters)`);
-    }
-}
-
-/** Name of the variable with this package's folder: what Pulumi is started from this process finds the steps by it. */
-export const packageVariable = "KRUSTLET_STACK_PACKAGE";
-process.env[packageVariable] = packageFolder();
-
-/**
- * The program that finds a step and runs it. It is stored in the state, and is the same for every folder, version and package
- * manager: it looks for the package from the folder that the variable names, then from the plugin's own, which is the project's.
- */
-const runStep = `
-let step;
-for (const folder of [process.env.${packageVariable}, process.cwd()]) {
-    try { step ??= require("module").createRequire(folder + "/").resolve("krustlet-stack/step"); } catch {}
-}
-if (!step) {
-    console.error("krustlet-stack: the package is not found from " + process.cwd() + ": install it there (npm install krustlet-stack), " +
-        "or name its folder in the variable ${packageVariable}");
-    process.exit(1);
-}
-process.argv.splice(1, 0, step);
-require(step);
-`;
-
-/** How a step is run: the arguments that Command and `local.run` share, and the step's name as the text to run. */
-export function stepCommand(step: keyof Steps): {
-    program: string;
-    how: { interpreter: string[]; environment: Record<string, string>; addPreviousOutputInEnv: boolean };
-} {
-    return {
-        program: stepPath(step),
-        how: {
-            interpreter: ["node", "--eval", runStep],
-            // What is meant for the user's own programs may print, and standard output is the step's result.
-            environment: { NODE_OPTIONS: "" },
-            addPreviousOutputInEnv: false,
-        },
-    };
-}
-
-/** The folder with this package's package.json, above this file: one level up in the sources, two in dist/. */
-function packageFolder(): string {
-    const parent = path.dirname(__dirname);
-    return path.basename(parent) === "dist" ? path.dirname(parent) : parent;
 }

@@ -7,8 +7,8 @@ import * as path from "node:path";
 import { load } from "js-yaml";
 import * as ts from "typescript";
 import type { Rule } from "../steps/rules";
-import { configKeys } from "../components/stackConfig";
-import { nodeRules, workloadRulesOfAll } from "../components/wasmStackArgs";
+import { configKeys } from "../components/stack/stackConfig";
+import { nodeRules, workloadRulesOfAll } from "../components/stack/wasmStackArgs";
 
 const root = path.dirname(__dirname);
 
@@ -43,10 +43,10 @@ export function configurationPage(): string {
         ...keys,
         "## Each of nodes",
         "",
-        ...items(nodeRules, comments("components/wasmStackArgs.ts", "WasmStackNodeArgs")),
+        ...items(nodeRules, comments("components/stack/wasmStackArgs.ts", "WasmStackNodeArgs")),
         "## Each of workloads",
         "",
-        ...items(workloadRulesOfAll, comments("components/wasmStackArgs.ts", "WasmStackWorkloadArgs")),
+        ...items(workloadRulesOfAll, comments("components/stack/wasmStackArgs.ts", "WasmStackWorkloadArgs")),
     ]
         .join("\n")
         .trimEnd()
@@ -65,7 +65,7 @@ function items(rules: Record<string, Rule>, comments: Record<string, string>): s
 
 /** The doc comments of an interface's properties, inherited ones among them. */
 function docComments(): (file: string, name: string) => Record<string, string> {
-    const entry = path.join(root, "components/wasmStackArgs.ts");
+    const entry = path.join(root, "components/stack/wasmStackArgs.ts");
     const program = ts.createProgram([entry], { skipLibCheck: true, noLib: true, types: [] });
     const checker = program.getTypeChecker();
     return (file, name) => {

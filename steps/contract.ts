@@ -3,6 +3,7 @@
  * build the inputs and read the outputs; the steps do the reverse. This file is all that the two sides share.
  *
  * A step that undoes another one gets the same input as the one that it undoes, for that is what Pulumi stores.
+ * Beside its input each step may get `claim` (see StepClaim), which says whose stack it works for.
  * Paths may begin with `~/`, which the step expands: the state stays the same for another user's home folder.
  */
 
@@ -11,14 +12,22 @@ import type {
     CopyKubeconfigInput,
     FindClusterInput,
     FindClusterOutput,
-    KeepKubeconfigInput,
     KeepKubeconfigOutput,
     KindClusterInput,
     KubeletApprovalInput,
     KubeletApprovalOutput,
     LocalClusterInput,
+    ObserveKindClusterInput,
+    ObserveKindClusterOutput,
 } from "./cluster/contract";
-import type { LookInput, LookOutput, PreflightInput, PreflightOutput } from "./host/contract";
+import type {
+    Claim,
+    LookInput,
+    LookOutput,
+    MakeClaimInput,
+    PreflightInput,
+    PreflightOutput,
+} from "./host/contract";
 import type {
     ApproverInput,
     ApproverOutput,
@@ -29,6 +38,9 @@ import type {
     CertificateApprovalInput,
     CertificateApprovalOutput,
     NodeInput,
+    ObserveApproverInput,
+    ObserveNodeInput,
+    ObserveOutput,
     NodeOutput,
 } from "./node/contract";
 import type {
@@ -39,6 +51,7 @@ import type {
     ConnectRegistryOutput,
     DescribeLoginInput,
     DescribeLoginOutput,
+    ObserveConnectionInput,
     PullSecretInput,
     PullSecretOutput,
 } from "./registry/contract";
@@ -65,9 +78,11 @@ export type * from "./workload/contract";
 export interface Steps {
     preflight: { input: PreflightInput; output: PreflightOutput };
     look: { input: LookInput; output: LookOutput };
+    makeClaim: { input: MakeClaimInput; output: Claim };
+    releaseClaim: { input: MakeClaimInput; output: Record<string, never> };
     createKindCluster: { input: KindClusterInput; output: ClusterOutput };
     deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
-    keepKubeconfig: { input: KeepKubeconfigInput; output: KeepKubeconfigOutput };
+    observeKindCluster: { input: ObserveKindClusterInput; output: ObserveKindClusterOutput };
     approveKubeletCertificates: { input: KubeletApprovalInput; output: KubeletApprovalOutput };
     findCluster: { input: FindClusterInput; output: FindClusterOutput };
     copyKubeconfig: { input: CopyKubeconfigInput; output: ClusterOutput };
@@ -79,10 +94,12 @@ export interface Steps {
     deleteBootstrapToken: { input: BootstrapTokenInput; output: Record<string, never> };
     launchNode: { input: NodeInput; output: NodeOutput };
     stopNode: { input: NodeInput; output: Record<string, never> };
+    observeNode: { input: ObserveNodeInput; output: ObserveOutput };
     approveCertificates: { input: CertificateApprovalInput; output: CertificateApprovalOutput };
     deleteCertificateRequests: { input: CertificateApprovalInput; output: Record<string, never> };
     launchApprover: { input: ApproverInput; output: ApproverOutput };
     stopApprover: { input: ApproverInput; output: Record<string, never> };
+    observeApprover: { input: ObserveApproverInput; output: ObserveOutput };
     awaitNode: { input: AwaitNodeInput; output: AwaitNodeOutput };
     describeModule: { input: DescribeModuleInput; output: DescribeModuleOutput };
     buildModule: { input: BuildModuleInput; output: BuildModuleOutput };
@@ -93,6 +110,7 @@ export interface Steps {
     deleteTag: { input: ArtifactTagInput; output: Record<string, never> };
     connectRegistry: { input: ConnectRegistryInput; output: ConnectRegistryOutput };
     disconnectRegistry: { input: ConnectRegistryInput; output: Record<string, never> };
+    observeConnection: { input: ObserveConnectionInput; output: ObserveOutput };
     describeLogin: { input: DescribeLoginInput; output: DescribeLoginOutput };
     createPullSecret: { input: PullSecretInput; output: PullSecretOutput };
     deletePullSecret: { input: PullSecretInput; output: Record<string, never> };
@@ -103,9 +121,11 @@ export interface Steps {
 export const stepFolders = {
     preflight: "host",
     look: "host",
+    makeClaim: "host",
+    releaseClaim: "host",
     createKindCluster: "cluster",
     deleteKindCluster: "cluster",
-    keepKubeconfig: "cluster",
+    observeKindCluster: "cluster",
     approveKubeletCertificates: "cluster",
     findCluster: "cluster/existing",
     copyKubeconfig: "cluster/existing",
@@ -117,16 +137,19 @@ export const stepFolders = {
     deleteBootstrapToken: "node",
     launchNode: "node",
     stopNode: "node",
+    observeNode: "node",
     awaitNode: "node",
     approveCertificates: "node/certificates",
     deleteCertificateRequests: "node/certificates",
     launchApprover: "node/certificates",
     stopApprover: "node/certificates",
+    observeApprover: "node/certificates",
     awaitRegistry: "registry",
     claimTag: "registry",
     deleteTag: "registry",
     connectRegistry: "registry",
     disconnectRegistry: "registry",
+    observeConnection: "registry",
     describeLogin: "registry",
     createPullSecret: "registry",
     deletePullSecret: "registry",
@@ -140,7 +163,10 @@ export const stepFolders = {
 /** The steps that only look: they run at each preview and each update, all that are asked for together in one process. */
 export const lookingSteps = [
     "preflight",
-    "keepKubeconfig",
+    "observeKindCluster",
+    "observeNode",
+    "observeApprover",
+    "observeConnection",
     "findCluster",
     "copyKubeconfig",
     "keepLocalKubeconfig",

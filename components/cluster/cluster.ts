@@ -9,6 +9,8 @@ export interface HostedRegistry {
     address: pulumi.Input<string>;
     /** Name of its container. */
     containerName: pulumi.Input<string>;
+    /** The container itself, where it may become another one of that name. */
+    containerId?: pulumi.Input<string>;
 }
 
 /** What a stack knows of its cluster, whichever kind it is of: whatever differs stands behind this, in a file for each kind. */

@@ -4,7 +4,8 @@ import type * as kubernetes from "@pulumi/kubernetes";
 import { Children } from "../children";
 import { KindNodeRole, type PortProtocol } from "../../steps/contract";
 import { CLUSTER_NAME, NODE_IMAGE } from "../defaults";
-import { defaultKubeconfigFile, owner } from "../names";
+import { owner, ownerForLooks } from "../claim";
+import { defaultKubeconfigFile } from "../names";
 import { RegistryHosting } from "../registry/registryHosting";
 import * as rules from "../rules";
 import { stepInvoke, stepResource } from "../step";
@@ -162,43 +163,45 @@ export class KindCluster extends pulumi.ComponentResource implements Cluster {
         const nodes = pulumi.output(checked.nodes ?? [{ role: KindNodeRole.ControlPlane }]);
         const portMappings = portMappingsOf(checked.portMappings);
 
+        // What cannot be changed in a cluster that stands.
+        const wanted = {
+            name: clusterName,
+            image,
+            kubeadmConfigPatches,
+            containerdConfigPatches,
+            verifyKubelets,
+            nodes,
+            portMappings,
+        };
+        const observed = stepInvoke(
+            "observeKindCluster",
+            {
+                resource: `${name}-kind`,
+                owner: ownerForLooks(),
+                kubeconfigFile,
+                wanted: pulumi.output(wanted),
+            },
+            { parent: this },
+        );
         const cluster = stepResource(
             `${name}-kind`,
             {
                 create: "createKindCluster",
                 delete: "deleteKindCluster",
                 input: {
-                    name: clusterName,
                     owner: owner(),
-                    image,
                     waitSeconds: checked.waitSeconds ?? 180,
                     kubeconfigFile,
                     mergeKubeconfigFile: checked.mergeKubeconfigFile,
-                    kubeadmConfigPatches,
-                    containerdConfigPatches,
-                    verifyKubelets,
-                    nodes,
-                    portMappings,
+                    ...wanted,
+                    because: observed.because,
                 },
-                // What cannot be changed in a cluster that stands.
-                triggers: [
-                    clusterName,
-                    image,
-                    kubeadmConfigPatches,
-                    containerdConfigPatches,
-                    verifyKubelets,
-                    nodes,
-                    portMappings,
-                ],
+                triggers: Object.values(wanted),
+                stands: observed.last,
             },
             { parent: this },
         );
-        const kept = stepInvoke(
-            "keepKubeconfig",
-            { clusterName, owner: owner(), kubeconfigFile },
-            { parent: this },
-        );
-        const outputs = clusterOutputs(cluster.output, kept);
+        const outputs = clusterOutputs(cluster.output, observed);
         this.name = outputs.name;
         this.kubeconfigFile = outputs.kubeconfigFile;
         this.context = outputs.context;

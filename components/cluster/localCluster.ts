@@ -2,7 +2,8 @@
 import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { PortProtocol, type LocalClusterInput } from "../../steps/cluster/contract";
-import { defaultKubeconfigFile, owner } from "../names";
+import { owner, ownerForLooks } from "../claim";
+import { defaultKubeconfigFile } from "../names";
 import { stepInvoke, stepResource, type StepInput } from "../step";
 import { clusterOutputs, type ClusterOutputs } from "./cluster";
 import type { KindPortMappingArgs } from "./kindCluster";
@@ -41,7 +42,7 @@ export function localCluster(
         },
         { parent },
     );
-    const kept = stepInvoke("keepLocalKubeconfig", input, { parent });
+    const kept = stepInvoke("keepLocalKubeconfig", { ...input, owner: ownerForLooks() }, { parent });
     return { outputs: clusterOutputs(cluster.output, kept), command: cluster.command };
 }
 

@@ -5,7 +5,7 @@ import { WorkloadKind } from "../../steps/workload/contract";
 import { CLUSTER_NAME, NODE_IMAGE } from "../defaults";
 import type { Checked } from "../registry/stackRegistry";
 import { object, type Problem, type Rules } from "../validation";
-import type { WasmStackArgs } from "../wasmStackArgs";
+import type { WasmStackArgs } from "../stack/wasmStackArgs";
 import type { Cluster } from "./cluster";
 import {
     ExistingCluster,
@@ -119,10 +119,11 @@ function kind(cluster: KindClusterArgs): ChosenCluster {
     const name = cluster.name ?? CLUSTER_NAME;
     return {
         preflight: pulumi.output({ kind: { name, mergeKubeconfigFile: cluster.mergeKubeconfigFile } }),
-        make: (resource, checked, parent) =>
+        make: (resource, _checked, parent) =>
             new KindCluster(
                 resource,
-                { ...cluster, name: checked(name), image: cluster.image ?? NODE_IMAGE },
+                // Not to wait for the preflight: it is looked at together with it, and made after it all the same.
+                { ...cluster, name, image: cluster.image ?? NODE_IMAGE },
                 { parent },
             ),
     };

@@ -2,10 +2,10 @@ import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
-import { owner } from "../names";
+import { owner } from "../claim";
 import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
-import { stepResource } from "../step";
+import { stepInvoke, stepResource } from "../step";
 import { checkArgs, integer, required, text } from "../validation";
 
 export interface CertificateApprovalArgs {
@@ -115,6 +115,11 @@ export class CertificateApproval extends pulumi.ComponentResource {
         const inCluster = clusterObjectOptions(this, "CertificateApproval", name, opts);
         const account = approverAccount(name, checked.nodeName, inCluster);
         const { approverAccount: serviceAccount, approverRoleBinding, approverTokenRoleBinding } = account;
+        const observed = stepInvoke(
+            "observeApprover",
+            { resource: `${name}-approver`, nodeName: checked.nodeName, stateDir: checked.stateDir },
+            { parent: this },
+        );
         const approver = stepResource(
             `${name}-approver`,
             {
@@ -132,6 +137,7 @@ export class CertificateApproval extends pulumi.ComponentResource {
                         ])
                         .apply(([account]) => account),
                     tokenSeconds: TOKEN_SECONDS,
+                    because: observed.because,
                 },
                 triggers: [checked.clusterIdentity, checked.nodeName, checked.stateDir],
             },

@@ -2,10 +2,11 @@ import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import { NODE_NAME, NODE_PORT, NODE_PROGRAM } from "../defaults";
-import { defaultStateDir, owner } from "../names";
+import { owner } from "../claim";
+import { defaultStateDir } from "../names";
 import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
-import { stepResource } from "../step";
+import { stepInvoke, stepResource } from "../step";
 import { checkArgs, required, text } from "../validation";
 import { nodeSettingsRules, type NodeSettings } from "./nodeSettings";
 import { CertificateApproval } from "./certificateApproval";
@@ -85,6 +86,12 @@ export class KrustletNode extends pulumi.ComponentResource {
             },
             { parent: this, deletedWith: opts?.deletedWith },
         );
+        const program = checked.program ?? NODE_PROGRAM;
+        const observed = stepInvoke(
+            "observeNode",
+            { resource: `${name}-agent`, program, nodeName, stateDir: this.stateDir },
+            { parent: this },
+        );
         const agent = stepResource(
             `${name}-agent`,
             {
@@ -93,7 +100,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                 input: {
                     kubeconfigFile,
                     owner: owner(),
-                    program: checked.program ?? NODE_PROGRAM,
+                    program,
                     nodeName,
                     nodeIp,
                     port: checked.port ?? NODE_PORT,
@@ -109,6 +116,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                     tokenTtlSeconds,
                     certificateDurationSeconds,
                     certificateRenewalPercent: checked.certificateRenewalPercent,
+                    because: observed.because,
                 },
                 // What makes it another node. Anything else restarts the agent and keeps its identity.
                 triggers: [clusterIdentity, nodeName, this.stateDir],
@@ -146,8 +154,9 @@ export class KrustletNode extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        this.nodeName = ready.output.nodeName;
-        this.hostname = ready.output.hostname;
+        // The agent calls its host by the node's name. Known in a preview of what only starts it again: no pod is to be replaced for that.
+        this.nodeName = pulumi.all([nodeName, ready.command.id]).apply(([known]) => known);
+        this.hostname = this.nodeName;
         this.kubeletVersion = ready.output.kubeletVersion;
         this.logFile = agent.output.logFile;
         children.keep(this, { bootstrap, agent: agent.command, certificates, ready: ready.command });

@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "../cluster/cluster";
 import { NODE_NAME } from "../defaults";
 import type { StackRegistry } from "../registry/stackRegistry";
-import type { WasmStackArgs, WasmStackNodeArgs } from "../wasmStackArgs";
+import type { WasmStackArgs, WasmStackNodeArgs } from "../stack/wasmStackArgs";
 import { KrustletNode } from "./krustletNode";
 
 type NamedNode = WasmStackNodeArgs & { name: string };

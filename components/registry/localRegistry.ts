@@ -3,7 +3,8 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import { REGISTRY_ENVIRONMENT, REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults";
-import { owner, ownName } from "../names";
+import { owner, ownerName } from "../claim";
+import { ownName } from "../names";
 import * as rules from "../rules";
 import { stepResource } from "../step";
 import { boolean, checkArgs } from "../validation";
@@ -82,7 +83,7 @@ export class LocalRegistry extends pulumi.ComponentResource {
         const port = checked.port ?? REGISTRY_PORT;
         const address = pulumi.output(port).apply(localRegistryAddress);
         const containerName = pulumi.output(checked.containerName ?? defaultContainerName());
-        const labels = [{ label: "krustlet-stack.owner", value: owner() }];
+        const label = (value: pulumi.Input<string>) => [{ label: "krustlet-stack.owner", value }];
 
         const image = new docker.RemoteImage(
             `${name}-image`,
@@ -94,7 +95,12 @@ export class LocalRegistry extends pulumi.ComponentResource {
         const data = checked.keepData
             ? new docker.Volume(
                   `${name}-data`,
-                  { name: containerName.apply(dataVolumeName), labels },
+                  {
+                      // Not before the container may be made: this is data of the user's, and may be somebody else's.
+                      name: pulumi.all([containerName, owner()]).apply(([known]) => dataVolumeName(known)),
+                      // The stack by its name: the next one of that name finds the data of this one.
+                      labels: label(ownerName()),
+                  },
                   { parent: this, retainOnDelete: true },
               )
             : undefined;
@@ -105,7 +111,7 @@ export class LocalRegistry extends pulumi.ComponentResource {
                 image: image.imageId,
                 ports: [{ internal: CONTAINER_PORT, external: port, ip: "127.0.0.1", protocol: "tcp" }],
                 envs: REGISTRY_ENVIRONMENT,
-                labels,
+                labels: label(owner()),
                 networkMode: "bridge",
                 restart: "unless-stopped",
                 mustRun: true,

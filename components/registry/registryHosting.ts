@@ -2,10 +2,10 @@ import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
-import { owner } from "../names";
+import { owner } from "../claim";
 import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
-import { stepResource } from "../step";
+import { stepInvoke, stepResource } from "../step";
 import { checkArgs, required, text } from "../validation";
 import { CONTAINER_PORT } from "./localRegistry";
 
@@ -22,6 +22,10 @@ export interface RegistryHostingArgs {
     clusterIdentity: pulumi.Input<string>;
     /** Docker network of the cluster: `KindCluster.network`. Default: `kind`. */
     network?: pulumi.Input<string>;
+    /**
+     * The container itself, so that another one of its name is connected too: `LocalRegistry.container.id`. Default: it is not known.
+     */
+    containerId?: pulumi.Input<string>;
 }
 
 /** kind's page on registries like this one: what a tool shows to whoever asks how to use it. */
@@ -62,11 +66,17 @@ export class RegistryHosting extends pulumi.ComponentResource {
             clusterName: required(rules.clusterName, "cluster.name"),
             clusterIdentity: required(text, "cluster.identity"),
             network: text,
+            containerId: text,
         });
         const inCluster = clusterObjectOptions(this, "RegistryHosting", name, opts);
         const { address, containerName, clusterName } = checked;
         const network = checked.network ?? "kind";
 
+        const observed = stepInvoke(
+            "observeConnection",
+            { resource: `${name}-connection` },
+            { parent: this },
+        );
         const connection = stepResource(
             `${name}-connection`,
             {
@@ -79,6 +89,8 @@ export class RegistryHosting extends pulumi.ComponentResource {
                     containerName,
                     containerPort: checked.containerPort ?? CONTAINER_PORT,
                     address,
+                    containerId: checked.containerId,
+                    because: observed.because,
                 },
                 // The old names are taken out of the nodes before the new ones are written.
                 triggers: [checked.clusterIdentity, network, containerName, address],

@@ -1,7 +1,8 @@
 import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
-import { owner, ownName } from "../names";
+import { owner, ownerName } from "../claim";
+import { ownName } from "../names";
 import * as rules from "../rules";
 import { stepInvoke, stepResource } from "../step";
 import { checkArgs, required, text } from "../validation";
@@ -80,14 +81,14 @@ export class RegistryPullSecret extends pulumi.ComponentResource {
                 registry,
                 dockerConfigFile,
                 // It is no secret; it makes the same login another text in each stack.
-                salt: `krustlet-stack login of ${owner()}`,
+                salt: `krustlet-stack login of ${ownerName()}`,
                 mayBuild: !pulumi.runtime.isDryRun(),
             },
             { parent: this },
         );
         const fingerprint = login.apply(({ known, fingerprint }) => {
             if (known) return fingerprint;
-            void pulumi.log.info("wasm-oci is yet to be built: the update looks at the login", this);
+            void pulumi.log.info("wasm-oci is yet to be built: the update looks at the login");
             return pulumi.unknown as unknown as null;
         });
         const secret = stepResource(

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "../cluster/cluster";
 import { REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults";
 import { ownName } from "../names";
-import type { WasmStackRegistryArgs } from "../wasmStackArgs";
+import type { WasmStackRegistryArgs } from "../stack/wasmStackArgs";
 import { LocalRegistry, localRegistryAddress } from "./localRegistry";
 import { RegistryPullSecret, secretNameOf } from "./registryPullSecret";
 
@@ -75,7 +75,7 @@ export function hostRegistry(
     const { address, containerName } = registry;
     return cluster.hostRegistry?.(
         `${name}-registry-hosting`,
-        { address: address.apply(hostOf), containerName },
+        { address: address.apply(hostOf), containerName, containerId: registry.local?.container.id },
         { parent },
     );
 }

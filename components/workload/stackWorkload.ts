@@ -4,7 +4,7 @@ import type { Cluster } from "../cluster/cluster";
 import type { KrustletNode } from "../node/krustletNode";
 import type { RegistryPullSecret } from "../registry/registryPullSecret";
 import type { Checked, StackRegistry } from "../registry/stackRegistry";
-import type { WasmStackWorkloadArgs } from "../wasmStackArgs";
+import type { WasmStackWorkloadArgs } from "../stack/wasmStackArgs";
 import { programOf } from "./programRules";
 import { WasmArtifact } from "./wasmArtifact";
 import { WasmCronJob, type WasmCronJobArgs } from "./wasmCronJob";
@@ -39,8 +39,8 @@ export function stackArtifact(
     const origin =
         workload.reference === undefined
             ? {
-                  file: workload.file && checked(workload.file),
-                  source: workload.source && checked(workload.source),
+                  file: workload.file,
+                  source: workload.source,
                   registry: registry.address,
                   repository: workload.repository ?? workload.name,
                   tag: workload.tag,

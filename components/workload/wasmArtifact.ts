@@ -178,7 +178,7 @@ export class WasmArtifact extends pulumi.ComponentResource {
             `${name}-push`,
             {
                 create: "pushArtifact",
-                input: { file: module.file, sha256: module.sha256, format: args.format, ...access },
+                input: { file: module.file, sha256: module.sha256, source, format: args.format, ...access },
                 triggers: args.registryInstance === undefined ? undefined : [args.registryInstance],
             },
             { parent: this },

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { StepError } from "../lib/errors";
 import { expandHome, readOptional, targetOfLinks, writePrivate } from "../lib/files";
-import { isOnlyOf } from "../lib/kubeconfig";
+import { isOnlyOf } from "../lib/kube/kubeconfig";
 import { run } from "../lib/run";
 
 /** Whose file, and where. */

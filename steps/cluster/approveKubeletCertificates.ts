@@ -18,8 +18,8 @@ import {
     type KindNode,
     type KubeletFacts,
 } from "./kubelets";
-import { clusterOf, withKube, type Kube } from "../lib/kube";
-import { needTools } from "../lib/programs";
+import { clusterOf, withKube, type Kube } from "../lib/kube/kube";
+import { needTools } from "../lib/programs/programs";
 import { run } from "../lib/run";
 import { pause, progress, step } from "../lib/step";
 

@@ -33,6 +33,8 @@ export interface KindClusterInput {
         listenAddress: string;
         protocol: PortProtocol;
     }[];
+    /** See ObserveKindClusterOutput. */
+    because?: string;
 }
 
 /** What a node of a kind cluster is, in kind's own words. */
@@ -62,16 +64,35 @@ export interface ClusterOutput {
     identity: string;
 }
 
-/** keepKubeconfig: writes nothing but a lost file, so that each preview can run it. */
-export interface KeepKubeconfigInput {
-    /** Name of the kind cluster. */
-    clusterName: string;
+/** observeKindCluster: changes nothing but a lost kubeconfig file, so that each preview can run it. */
+export interface ObserveKindClusterInput {
+    /** Name of the cluster's resource. */
+    resource: string;
     /** See KindClusterInput. */
     owner: string;
     kubeconfigFile: string;
+    /** What makes it another cluster. */
+    wanted: Pick<
+        KindClusterInput,
+        | "name"
+        | "image"
+        | "kubeadmConfigPatches"
+        | "containerdConfigPatches"
+        | "verifyKubelets"
+        | "nodes"
+        | "portMappings"
+    >;
 }
 
-/** keepKubeconfig */
+/** observeKindCluster */
+export interface ObserveKindClusterOutput {
+    /** Why createKindCluster must run (again): it is in that step's input. Unset: it never had to run but for the first time. */
+    because?: string;
+    /** What it told of the cluster, if that stands and is not to be made anew. */
+    last?: ClusterOutput;
+}
+
+/** keepLocalKubeconfig */
 export interface KeepKubeconfigOutput {
     /** Whether the file is there; false: there is no whole cluster of this owner's yet that it could be got from. */
     kept: boolean;

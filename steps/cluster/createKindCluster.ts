@@ -8,20 +8,21 @@ import {
     kubeconfigOf,
     writeAdminKubeconfig,
 } from "./adminKubeconfig";
+import { knownToState } from "../lib/claim";
 import { containers, dockerHost, gatewayOf, network, type Container } from "../lib/docker";
-import { StepError } from "../lib/errors";
-import { needTools } from "../lib/programs";
+import { messageOf, StepError } from "../lib/errors";
+import { needTools } from "../lib/programs/programs";
 import { expandHome, readOptional, withPrivateFile } from "../lib/files";
 import { removeCluster } from "./kindCluster";
 import * as kind from "./kind";
 import { unready, type ClusterNode } from "./readiness";
-import { clusterOf, KubeError, withKube } from "../lib/kube";
+import { clusterOf, KubeError, withKube } from "../lib/kube/kube";
 import { run, RunError } from "../lib/run";
 import { orUndo, pause, progress, step } from "../lib/step";
 
 /**
- * A kind cluster that answers and whose node is Ready, and the file of its admin kubeconfig. One that this owner made before from the same input is adopted; one
- * that an ended run left half made, or that was made from another input, is made anew; anybody else's is refused.
+ * A kind cluster that answers and whose node is Ready, and the file of its admin kubeconfig. One that this owner made before is
+ * adopted, and started if it stands still; one that an ended run left half made is made anew; anybody else's is refused.
  */
 export async function createKindCluster(input: KindClusterInput): Promise<ClusterOutput> {
     await needTools("docker", "kind");
@@ -38,10 +39,13 @@ export async function createKindCluster(input: KindClusterInput): Promise<Cluste
     await checkAdminKubeconfig(kindFile(input.name, input.kubeconfigFile));
 
     if (existing.length > 0) {
-        const adopted = kind.mayAdopt(existing, config) ? await adopt(input, existing) : undefined;
-        if (adopted) return adopted;
+        const found = kind.controlPlane(existing);
+        const whole = found !== undefined && (await isWhole(found));
+        // What the state knows was made to its end, and is a user's: only its own deletion ends it.
+        if (whole && (kind.isMadeFrom(existing, config) || knownToState())) return adopt(input, existing);
+        if (knownToState()) throw new StepError(broken(input.name));
         progress(
-            `cluster "${input.name}" is not whole or was made from another configuration; making it anew`,
+            `a run that ended left cluster "${input.name}" half made, or made otherwise: making it anew`,
         );
         await removeCluster(input);
     }
@@ -51,38 +55,68 @@ export async function createKindCluster(input: KindClusterInput): Promise<Cluste
     );
 }
 
-/** How long a cluster that was whole may take to serve again, in seconds: its machine may just have been busy. */
-const serveAgainSeconds = 30;
-
-/**
- * The output of a cluster that was made before; undefined when it is not whole or serves no more. Any other failure, a tool
- * that is missing say, tells nothing of the cluster and is no reason to make it anew.
- */
-async function adopt(input: KindClusterInput, existing: Container[]): Promise<ClusterOutput | undefined> {
-    const controlPlane = controlPlaneOf(existing, input.name);
-    const mark = await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], {
-        timeoutSeconds: 15,
+/** Whether a cluster was made to its end, as its control plane tells, running or not. Anything else that keeps Docker from telling is an error. */
+async function isWhole({ Id, Name }: Container): Promise<boolean> {
+    const found = await run(["docker", "cp", `${Id}:${kind.completeMark}`, "-"], {
+        timeoutSeconds: 30,
         allowFailure: true,
     });
-    if (mark.exitCode !== 0) return undefined;
-    const kubeconfigFile = await keep(input, await kubeconfigOf(input.name));
-    const deadline = Date.now() + serveAgainSeconds * 1000;
+    if (found.exitCode === 0) return true;
+    if (/could not find the file|no such file|no such container:path/i.test(found.stderr)) return false;
+    throw new StepError(
+        `Docker: it does not tell what is in container ${Name.slice(1)}: ${found.stderr.trim()}`,
+    );
+}
+
+function broken(name: string): string {
+    return (
+        `KindCluster "${name}": its control plane is not one that was made to its end, though the stack knows the cluster; nothing was touched. ` +
+        "Look at it with `docker ps` and `docker logs`; `npm run down`, or `pulumi destroy`, removes it"
+    );
+}
+
+/**
+ * The output of a cluster that was made before. What stands still is started, and it may take as long to serve again as a new one. One
+ * that does not is left as it is: what is in it is its users'.
+ */
+async function adopt(input: KindClusterInput, found: Container[]): Promise<ClusterOutput> {
+    const started = await startAll(found);
+    const existing = started ? await containers(`label=${kind.clusterLabel}=${input.name}`) : found;
+    const deadline = Date.now() + input.waitSeconds * 1000;
     for (;;) {
         try {
+            const kubeconfigFile = await keep(input, await kubeconfigOf(input.name));
             const output = await describe(input.name, kubeconfigFile, existing);
             await merge(input);
             progress(`cluster "${input.name}" is there already`);
             return output;
         } catch (error) {
-            const serves = !(error instanceof NotReady || (error instanceof KubeError && error.unanswered));
-            if (serves) throw error;
+            // One that has just been started answers before it knows who may do what.
+            const later =
+                error instanceof NotReady ||
+                error instanceof RunError ||
+                (error instanceof KubeError && (error.unanswered || error.reason === "Forbidden"));
+            if (!later) throw error;
             if (Date.now() > deadline) {
-                progress(error.message);
-                return undefined;
+                throw new StepError(
+                    `KindCluster "${input.name}": it did not serve within ${input.waitSeconds} s (${messageOf(error)}); nothing in it was touched. ` +
+                        `Look at \`docker logs ${kind.nodeNameOf(controlPlaneOf(existing, input.name))}\`, or raise waitSeconds if the machine is slow`,
+                    { cause: error },
+                );
             }
             await pause(500);
         }
     }
+}
+
+/** Starts the containers that stand still; tells whether there were any. */
+async function startAll(cluster: Container[]): Promise<boolean> {
+    const stopped = cluster.filter(({ State }) => !State.Running || State.Paused);
+    for (const { Id, Name, State } of stopped) {
+        progress(`container ${Name.slice(1)} stands still: started again`);
+        await run(["docker", State.Paused ? "unpause" : "start", Id], { timeoutSeconds: 60 });
+    }
+    return stopped.length > 0;
 }
 
 /** A node of the cluster is not Ready. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { KindNodeRole, PortProtocol } from "../contract";
-import type { KeepKubeconfigInput, KindClusterInput } from "../contract";
+import type { KindClusterInput, ObserveKindClusterInput } from "../contract";
+import { describeOwner, isOf, nameOf } from "../lib/claim";
 import type { Container, DockerHost, Network } from "../lib/docker";
 import {
     boolean,
@@ -27,9 +28,6 @@ export const portMappings = list(
     }),
 );
 
-/** Input of keepKubeconfig. */
-export const keepKubeconfigInput = object<KeepKubeconfigInput>({ clusterName, owner, kubeconfigFile: text });
-
 /** Input of createKindCluster and deleteKindCluster. */
 export const kindClusterInput = object<KindClusterInput>({
     name: clusterName,
@@ -49,6 +47,25 @@ export const kindClusterInput = object<KindClusterInput>({
         ),
     ),
     portMappings: optional(portMappings),
+    because: optional(text),
+});
+
+const { fields } = kindClusterInput;
+
+/** Input of observeKindCluster. */
+export const observeKindClusterInput = object<ObserveKindClusterInput>({
+    resource: text,
+    owner,
+    kubeconfigFile: kubeconfigPath,
+    wanted: object<ObserveKindClusterInput["wanted"]>({
+        name: fields.name,
+        image: fields.image,
+        kubeadmConfigPatches: fields.kubeadmConfigPatches,
+        containerdConfigPatches: fields.containerdConfigPatches,
+        verifyKubelets: fields.verifyKubelets,
+        nodes: fields.nodes,
+        portMappings: fields.portMappings,
+    }),
 });
 
 /** Label that kind gives each of a cluster's containers; its value is the cluster's name. */
@@ -201,7 +218,7 @@ export function controlPlane(cluster: Container[]): Container | undefined {
 export function isOurs(cluster: Container[], whose: string): boolean {
     const nodes = nodeContainers(cluster);
     return (
-        cluster.length === 0 || (nodes.length > 0 && nodes.every((one) => ownerOfContainer(one) === whose))
+        cluster.length === 0 || (nodes.length > 0 && nodes.every((one) => isOf(ownerOfContainer(one), whose)))
     );
 }
 
@@ -209,21 +226,20 @@ export function isOurs(cluster: Container[], whose: string): boolean {
 export function notOurs(name: string, cluster: Container[], whose: string): string {
     const others = nodeContainers(cluster)
         .map(ownerOfContainer)
-        .find((found) => found !== whose);
-    const by = others === undefined ? "was not made by this stack" : `belongs to ${others}`;
+        .find((found) => !isOf(found, whose));
+    const by = others === undefined ? "was not made by this stack" : `belongs to ${describeOwner(others)}`;
     return (
-        `KindCluster.name: a kind cluster "${name}" exists and ${by}, so ${whose} does not touch it; choose another name, or ` +
+        `KindCluster.name: a kind cluster "${name}" exists and ${by}, so ${nameOf(whose)} does not touch it; choose another name, or ` +
         `remove it with \`kind delete cluster --name ${name}\` if nobody needs it`
     );
 }
 
-/** Whether the containers were made from this config and run, so that the cluster may be adopted if it is healthy. */
-export function mayAdopt(cluster: Container[], config: string): boolean {
+/** Whether the containers were made from this config. */
+export function isMadeFrom(cluster: Container[], config: string): boolean {
     const marks = (JSON.parse(config) as { nodes: { extraMounts: { containerPath: string }[] }[] }).nodes[0]
         .extraMounts;
     return (
         cluster.length > 0 &&
-        cluster.every(({ State }) => State.Running) &&
         nodeContainers(cluster).every(({ Mounts }) =>
             marks.every(({ containerPath }) =>
                 Mounts.some(({ Destination }) => Destination === containerPath),

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { KindClusterInput } from "../contract";
 import { kindEnvironment, kindFile, removeAdminKubeconfig } from "./adminKubeconfig";
+import { describeOwner } from "../lib/claim";
 import { containers, containersOn, network } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { expandHome, isPrivateFile, withPrivateFile } from "../lib/files";
@@ -19,7 +20,7 @@ type Removed = Pick<KindClusterInput, "name" | "owner" | "kubeconfigFile" | "mer
 export async function removeCluster(input: Removed): Promise<void> {
     const existing = await containers(`label=${clusterLabel}=${input.name}`);
     if (!isOurs(existing, input.owner)) {
-        progress(`cluster "${input.name}" is not of ${input.owner}: left alone`);
+        progress(`cluster "${input.name}" is not of ${describeOwner(input.owner)}: left alone`);
         return;
     }
     const left: string[] = [];

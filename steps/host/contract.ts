@@ -1,7 +1,7 @@
 /** The part of the contract that is about the host. */
 import type { PreflightCluster } from "../cluster/contract";
 import type { DescribeModuleInput } from "../workload/contract";
-import type { LookingStep } from "../contract";
+import type { LookingStep, Steps } from "../contract";
 
 /** preflight: reads only, so that each preview can run it. All problems come in one message. */
 export interface PreflightInput {
@@ -49,4 +49,39 @@ export interface LookAnswer {
     output?: unknown;
     error?: string;
     notes: string[];
+}
+
+/** A machine, and a user of it: what a stack makes beside Docker is that user's. */
+export interface ClaimHost {
+    /** The same for the same machine and user; tells nobody which. */
+    id: string;
+    name: string;
+    user: string;
+}
+
+/** makeClaim */
+export interface MakeClaimInput {
+    /** `<project>/<stack>` */
+    owner: string;
+}
+
+/** makeClaim: whose things a stack's are. It comes before all else of the stack and goes after it. */
+export interface Claim {
+    /** 16 hexadecimal digits, another one for each stack that was ever made. */
+    id: string;
+    /** `<project>/<stack>/<id>`: what is made outside Pulumi bears it. */
+    owner: string;
+    /** Folder of the claim on its host. */
+    folder: string;
+    host: ClaimHost;
+}
+
+/** What each step is told beside its input, as `claim`. */
+export interface StepClaim extends Claim {
+    /** Name of the step's resource. */
+    resource?: string;
+    /** The step that undoes it. */
+    undo?: keyof Steps;
+    /** Set for steps that only look. */
+    looks?: true;
 }

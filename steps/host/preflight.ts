@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { PreflightInput, PreflightOutput } from "../contract";
-import { agentFiles, readRecord } from "../node/agent";
+import { agentsOn } from "../node/agent";
 import * as dockerLib from "../lib/docker";
 import { containerNamed, volume } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
@@ -9,8 +8,7 @@ import { describe } from "../workload/modules";
 import { mergeFileFaults } from "./mergeFile";
 import { listeners } from "./ports";
 import * as preflightLib from "./preflightProblems";
-import { findProgram, isBuilt, missingTools, programFault } from "../lib/programs";
-import { isAlive } from "../lib/processes";
+import { findProgram, isBuilt, missingTools, programFault } from "../lib/programs/programs";
 import { step } from "../lib/step";
 import { wasmOci, WasmOciError } from "../lib/wasmOci";
 
@@ -69,7 +67,7 @@ async function clusterAndDocker(
                 : []),
             ...(dataVolume ? preflightLib.volumeFaults(dataVolume, input.owner) : []),
             ...preflightLib.nodePortFaults(
-                await Promise.all(input.nodes.map(nodePort)),
+                await Promise.all(input.nodes.map((node) => nodePort(node, input.owner))),
                 look.nodeAddress,
                 listening,
             ),
@@ -84,16 +82,12 @@ async function daemons(id: string): Promise<preflightLib.Daemons | undefined> {
     return { context, id, plugins: await dockerLib.daemonAt(preflightLib.pluginEndpoint) };
 }
 
-async function nodePort({
-    name,
-    ip,
-    port,
-    stateDir,
-}: PreflightInput["nodes"][number]): Promise<preflightLib.NodePort> {
-    const record = await readRecord(agentFiles(stateDir));
-    const argv =
-        record && isAlive(record) ? readFileSync(`/proc/${record.pid}/cmdline`, "utf8").split("\0") : [];
-    return { name, ip, port, heldByItsAgent: argv.includes(`--port=${port}`) };
+async function nodePort(
+    { name, ip, port }: PreflightInput["nodes"][number],
+    owner: string,
+): Promise<preflightLib.NodePort> {
+    // Any of the stack's own agents gives its port up to the one that is to have it.
+    return { name, ip, port, heldByItsAgent: (await agentsOn(owner, ip, port)).length > 0 };
 }
 
 async function tools(input: PreflightInput, cluster: ClusterLook): Promise<string[]> {

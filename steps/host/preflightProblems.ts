@@ -1,3 +1,4 @@
+import { describeOwner, isOf, nameOf } from "../lib/claim";
 import { LocalClusterTool, type PreflightInput } from "../contract";
 import { findClusterInput } from "../cluster/existing/existing";
 import { describeModuleInput } from "../workload/modules";
@@ -105,9 +106,9 @@ export function registryFaults(
     listening: Listener[],
 ): string[] {
     const found = named?.Config.Labels?.[ownerLabel];
-    if (named && found !== whose) {
+    if (named && !isOf(found, whose)) {
         return [
-            `LocalRegistry.containerName: a container "${containerName}" exists and ${found ? `belongs to ${found}` : "was not made by this stack"}; ` +
+            `LocalRegistry.containerName: a container "${containerName}" exists and ${found ? `belongs to ${describeOwner(found)}` : "was not made by this stack"}; ` +
                 `choose another name, or remove it with \`docker rm --force ${containerName}\` if nobody needs it`,
         ];
     }
@@ -125,9 +126,10 @@ export function registryFaults(
 /** What keeps the local registry from the volume of its data: whoever else made it. Docker would hand it over unasked. */
 export function volumeFaults({ Name, Labels }: Volume, whose: string): string[] {
     const found = Labels?.[ownerLabel];
-    if (found === whose) return [];
+    // It outlives the claim that made it: the next one of that name finds its data.
+    if (found === nameOf(whose)) return [];
     return [
-        `LocalRegistry.keepData: a volume "${Name}" exists and ${found ? `belongs to ${found}` : "was not made by this stack"}; ` +
+        `LocalRegistry.keepData: a volume "${Name}" exists and ${found ? `belongs to ${describeOwner(found)}` : "was not made by this stack"}; ` +
             `choose another containerName, or remove it with \`docker volume rm ${Name}\` if nobody needs it`,
     ];
 }

@@ -1,4 +1,8 @@
+import { join } from "node:path";
+import type { Claim } from "../contract";
+import { claimFolderOf, currentClaim } from "./claim";
 import { StepError, isMissing } from "./errors";
+import { readOptional, writePrivate } from "./files";
 import { run, RunError } from "./run";
 
 /** What the Docker daemon tells about its host. */
@@ -18,7 +22,8 @@ export interface Container {
     Id: string;
     Name: string;
     Config: { Image: string; Labels: Record<string, string> | null };
-    State: { Running: boolean };
+    /** A container that is paused runs, too. */
+    State: { Running: boolean; Paused?: boolean; FinishedAt?: string; ExitCode?: number };
     /** `NetworkMode`: name of the network that it was made on; it may have been connected to others since. */
     HostConfig: { NetworkMode: string };
     Mounts: { Type: string; Name?: string; Destination: string }[];
@@ -46,6 +51,7 @@ export interface Volume {
 export async function dockerHost(): Promise<DockerHost> {
     const info = await dockerInfo();
     if (!info.ServerVersion) throw new StepError(dockerDown(info.ServerErrors?.join("; ") ?? "no answer"));
+    await checkDaemon(info.ID ?? "");
     return {
         id: info.ID ?? "",
         serverVersion: info.ServerVersion,
@@ -53,6 +59,25 @@ export async function dockerHost(): Promise<DockerHost> {
         name: info.Name ?? "",
         kernelVersion: info.KernelVersion ?? "",
     };
+}
+
+/** Remembers which daemon a stack's containers are in, and fails where another one answers: they are not there, and not gone. */
+async function checkDaemon(id: string): Promise<void> {
+    const claim = currentClaim();
+    if (claim === undefined || id === "") return;
+    const file = daemonFile(claim);
+    const known = (await readOptional(file))?.trim();
+    if (known === undefined) await writePrivate(file, `${id}\n`);
+    if (known === undefined || known === id) return;
+    throw new StepError(
+        `Docker: this stack (${claim.owner}) is in the daemon with the id ${known}, and the one with the id ${id} answers; set DOCKER_HOST, or ` +
+            "`docker context use`, to the first one (`docker info` shows the id)",
+    );
+}
+
+/** Holds the id of the daemon that a stack's containers are in; not there before one was needed. */
+export function daemonFile(claim: Pick<Claim, "folder">): string {
+    return join(claimFolderOf(claim), "docker");
 }
 
 type DockerInfo = Partial<
@@ -195,4 +220,9 @@ export function gatewayOf({ Name, IPAM }: Pick<Network, "Name" | "IPAM">): strin
     throw new StepError(
         `Docker: network ${Name} has no IPv4 address of the host; remove the network, and kind makes it anew`,
     );
+}
+
+/** Removes containers, running or not, with their anonymous volumes. */
+export async function removeContainers(ids: string[]): Promise<void> {
+    if (ids.length > 0) await run(["docker", "rm", "--force", "--volumes", ...ids], { timeoutSeconds: 120 });
 }

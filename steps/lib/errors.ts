@@ -1,4 +1,4 @@
-import { howToGet } from "./package";
+import { howToGet } from "./programs/package";
 import { RunError } from "./run";
 
 /** What went wrong and what to do about it, for the person who runs the stack. Shown without a stack trace. */

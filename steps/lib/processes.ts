@@ -31,12 +31,12 @@ export function processesWith(...wanted: string[]): ProcessId[] {
 }
 
 /** Every process whose command line is as wanted, this one excepted. */
-export function processesThat(isWanted: (argv: string[]) => boolean): ProcessId[] {
+export function processesThat(isWanted: (argv: string[], pid: number) => boolean): ProcessId[] {
     const pids = existsSync("/proc") ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : [];
     return pids.flatMap((pid) => {
         try {
             const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-            const found = isWanted(argv) ? processOf(Number(pid)) : undefined;
+            const found = isWanted(argv, Number(pid)) ? processOf(Number(pid)) : undefined;
             return found && Number(pid) !== process.pid ? [found] : [];
         } catch {
             return [];

@@ -1,30 +1,18 @@
-import { AsyncLocalStorage } from "node:async_hooks";
-import type { Steps } from "../contract";
+import type { StepClaim, Steps } from "../contract";
+import { enterClaim, isAbandoned } from "./claim";
 import { StepError, messageOf } from "./errors";
+import { entryOf, forgetEntry, writeEntry } from "./journal";
+import { progress } from "./progress";
 import { endRunning } from "./run";
-import { describe, type Input, type Problem } from "./schema";
+import { describe, isObject, type Input, type Problem } from "./schema";
+
+export { notesOf, progress } from "./progress";
 
 /** Set once this step was told to end (SIGINT, SIGTERM). Waiting stops and what was begun is undone. */
 const ending = new AbortController();
 
 /** Comes when this step is told to end. */
 export const endingSignal: AbortSignal = ending.signal;
-
-/** Lines of progress of one of several steps in this process. */
-const notes = new AsyncLocalStorage<string[]>();
-
-/** A line of progress for whoever watches: standard output is for the result alone. */
-export function progress(line: string): void {
-    const own = notes.getStore();
-    if (own) own.push(line);
-    else process.stderr.write(`${line}\n`);
-}
-
-/** Runs one of several steps, and gives back its lines of progress with what it returns. */
-export async function notesOf<T extends object>(act: () => Promise<T>): Promise<T & { notes: string[] }> {
-    const own: string[] = [];
-    return { ...(await notes.run(own, act)), notes: own };
-}
 
 /** A step's input and what it does. */
 interface Body {
@@ -103,7 +91,7 @@ export function step<N extends keyof Steps, I extends object>(
     process.stderr.on("error", () => undefined);
     process.stdout.on("error", () => undefined);
 
-    main(input, body).then(
+    main(name, input, body).then(
         () => undefined,
         (error: unknown) => {
             process.exitCode = 1;
@@ -112,25 +100,65 @@ export function step<N extends keyof Steps, I extends object>(
     );
 }
 
-async function main<I extends object>(input: Input<I>, body: (input: I) => Promise<unknown>): Promise<void> {
+async function main<I extends object>(
+    name: keyof Steps,
+    input: Input<I>,
+    body: (input: I) => Promise<unknown>,
+): Promise<void> {
     if (process.stdin.isTTY || process.argv.includes("--help")) {
         throw new StepError(`reads one JSON object from standard input:\n${describe(input)}`);
     }
     const chunks: Buffer[] = [];
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-    const result = await body(parseInput(Buffer.concat(chunks).toString("utf8"), input));
+    const given = parseJson(Buffer.concat(chunks).toString("utf8"), input);
+    const { claim, ...source } = isObject(given) ? given : { claim: undefined };
+    const result = await inClaim(name, claim as StepClaim | undefined, source, () =>
+        body(checkInput(isObject(given) ? source : given, input)),
+    );
     process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+/** Runs a step for a claim: on its host alone, and with what it makes written down from before it does until it is undone. */
+async function inClaim(
+    name: keyof Steps,
+    claim: StepClaim | undefined,
+    input: object,
+    act: () => Promise<unknown>,
+): Promise<unknown> {
+    const undoes = claim?.undo === name;
+    if (undoes && (await isAbandoned(claim))) return {};
+    await enterClaim(claim);
+    const entry = claim?.resource !== undefined &&
+        claim.undo && { resource: claim.resource, undo: claim.undo };
+    if (!entry) return act();
+    if (undoes) {
+        const result = await act();
+        await forgetEntry(claim, entry.resource);
+        return result;
+    }
+    const last = (await entryOf(entry.resource))?.output;
+    const begun = { ...entry, input, output: last, done: false, at: Date.now() };
+    await writeEntry(claim, begun);
+    const output = await act();
+    await writeEntry(claim, { ...begun, output, done: true });
+    return output;
 }
 
 /** The input that a text holds; an error names every fault of it. Never shows the text: it may hold secrets. */
 export function parseInput<T extends object>(source: string, input: Input<T>): T {
-    let value: unknown;
+    return checkInput(parseJson(source, input), input);
+}
+
+function parseJson(source: string, input: { fields: object }): unknown {
     try {
-        value = JSON.parse(source);
+        return JSON.parse(source) as unknown;
     } catch {
         const what = source.trim() === "" ? "is empty" : "is no JSON";
         throw new StepError(`standard input ${what}; it must be one JSON object:\n${describe(input)}`);
     }
+}
+
+function checkInput<T extends object>(value: unknown, input: Input<T>): T {
     const line = ({ path, message }: Problem) => `${path}: ${message}`;
     const wrong = input(value, "input");
     if (wrong.length > 0) throw new StepError(wrong.map(line).join("\n"));

@@ -1,7 +1,7 @@
 import type { RegistryAccess } from "../contract";
 import { isMissing, StepError } from "./errors";
 import { expandHome } from "./files";
-import { needProgram } from "./programs";
+import { needProgram } from "./programs/programs";
 import { run, RunError } from "./run";
 import { optional, registries, text, type Fields } from "./schema";
 import { progress } from "./step";

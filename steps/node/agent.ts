@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { NodeInput } from "../contract";
 import { endDaemons, logOf, readRecordOf, writeRecordTo, type DaemonRecord } from "./daemon";
 import { StepError } from "../lib/errors";
 import { expandHome } from "../lib/files";
-import { isAlive, processesWith, type ProcessId } from "../lib/processes";
+import { isOf } from "../lib/claim";
+import { isAlive, processesThat, processesWith, type ProcessId } from "../lib/processes";
+import { ownerOf } from "./folder";
 import {
     bootstrapGroup,
     certificateSeconds,
@@ -46,6 +48,7 @@ export const nodeInput = object<NodeInput>({
     tokenTtlSeconds: tokenSeconds,
     certificateDurationSeconds: optional(certificateSeconds),
     certificateRenewalPercent: optional(renewalPercent),
+    because: optional(text),
 });
 
 /** Where everything of a node is. */
@@ -77,6 +80,9 @@ export function agentFiles(stateDir: string): AgentFiles {
     };
 }
 
+/** By this argument an agent is known to be of a folder. */
+const dataDirFlag = "--data-dir=";
+
 /** The agent's command line. */
 export function agentArgv(program: string, input: NodeInput): string[] {
     const labels = Object.entries(input.labels).map(([key, value]) => `${key}=${value}`);
@@ -89,7 +95,7 @@ export function agentArgv(program: string, input: NodeInput): string[] {
         `--addr=${input.nodeIp}`,
         `--port=${input.port}`,
         `--max-pods=${input.maxPods}`,
-        `--data-dir=${agentFiles(input.stateDir).dataDir}`,
+        `${dataDirFlag}${agentFiles(input.stateDir).dataDir}`,
         `--bootstrap-file=${expandHome(input.bootstrapFile)}`,
         ...(labels.length > 0 ? [`--node-labels=${labels.join(",")}`] : []),
         ...(input.insecureRegistries.length > 0
@@ -180,7 +186,24 @@ export function writeRecord(files: AgentFiles, record: AgentRecord): Promise<voi
 
 /** The running agents of a node's folder: the recorded one, and one that an ended run started but did not record. */
 export function runningAgents(files: AgentFiles): ProcessId[] {
-    return processesWith(`--data-dir=${files.dataDir}`);
+    return processesWith(`${dataDirFlag}${files.dataDir}`);
+}
+
+/** The running agents of any of the owner's nodes that were started for a port of an address; of any address where it is not given. */
+export async function agentsOn(owner: string, ip: string | undefined, port: number): Promise<ProcessId[]> {
+    const folders = new Map<number, string>();
+    const found = processesThat((argv, pid) => {
+        const folder = argv.find((argument) => argument.startsWith(dataDirFlag))?.slice(dataDirFlag.length);
+        if (folder === undefined || !argv.includes(`--port=${port}`)) return false;
+        folders.set(pid, dirname(folder));
+        return ip === undefined || argv.includes(`--node-ip=${ip}`);
+    });
+    const ours = await Promise.all(
+        found.map(async ({ pid }) =>
+            isOf((await ownerOf(folders.get(pid) ?? "").catch(() => undefined))?.owner, owner),
+        ),
+    );
+    return found.filter((_, index) => ours[index]);
 }
 
 /** Ends every agent of a node's folder. */

@@ -1,7 +1,7 @@
 import type { AwaitNodeInput, AwaitNodeOutput } from "../contract";
 import { agentFiles, checkAgent, logOf, whileAgentLives } from "./agent";
 import { StepError } from "../lib/errors";
-import { withKube } from "../lib/kube";
+import { withKube } from "../lib/kube/kube";
 import { describeConditions, isReady, type KubeNode } from "./nodeReady";
 import { nodeName, object, optional, processId, seconds, text } from "../lib/schema";
 import { progress, step } from "../lib/step";

@@ -1,10 +1,12 @@
+import { isOf, keyOf } from "../lib/claim";
 import { randomInt } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { BootstrapTokenInput, BootstrapTokenOutput } from "../contract";
-import { claimFolder, expandHome, ownerOf, readOptional, writePrivate } from "../lib/files";
-import { clusterOf, labelHash, withKube, type ClusterEntry, type Kube } from "../lib/kube";
-import { newKubeconfig, userField } from "../lib/kubeconfig";
+import { expandHome, readOptional, writePrivate } from "../lib/files";
+import { claimFolder, ownerOf } from "./folder";
+import { clusterOf, labelHash, withKube, type ClusterEntry, type Kube } from "../lib/kube/kube";
+import { newKubeconfig, userField } from "../lib/kube/kubeconfig";
 import { bootstrapGroup, nodeName, object, owner, text, tokenSeconds } from "../lib/schema";
 import { orUndo } from "../lib/step";
 
@@ -55,7 +57,7 @@ export function tokenSecret(
         metadata: {
             name: `bootstrap-token-${token.id}`,
             namespace: "kube-system",
-            labels: { [tokenLabel]: labelHash(input.owner, input.nodeName) },
+            labels: { [tokenLabel]: labelHash(keyOf(input.owner), input.nodeName) },
         },
         stringData: {
             description: `Lets Krustlet node ${input.nodeName} of ${input.owner} ask for its certificate`,
@@ -115,7 +117,7 @@ export function revokeTokens(
     { owner, nodeName }: { owner: string; nodeName: string },
 ): Promise<void> {
     return kube.delete(
-        `${secrets}?labelSelector=${encodeURIComponent(`${tokenLabel}=${labelHash(owner, nodeName)}`)}`,
+        `${secrets}?labelSelector=${encodeURIComponent(`${tokenLabel}=${labelHash(keyOf(owner), nodeName)}`)}`,
     );
 }
 
@@ -132,7 +134,8 @@ export async function endBootstrap(
     if (bootstrapFile === undefined) return;
     const file = expandHome(bootstrapFile);
     const found = await ownerOf(dirname(file));
-    if (found?.owner === whose.owner && found.nodeName === whose.nodeName) await rm(file, { force: true });
+    if (isOf(found?.owner, whose.owner) && found?.nodeName === whose.nodeName)
+        await rm(file, { force: true });
 }
 
 /** Removes a node's folder when it holds the owner's mark alone. */

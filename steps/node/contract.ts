@@ -56,6 +56,8 @@ export interface NodeInput {
     certificateDurationSeconds?: number;
     /** After which share of a certificate's life the agent renews it, from 1 to 95 percent; unset: the agent's own default. */
     certificateRenewalPercent?: number;
+    /** See ObserveOutput. */
+    because?: string;
 }
 
 /** launchNode */
@@ -121,6 +123,8 @@ export interface ApproverInput {
     certificateDurationSeconds?: number;
     /** See CertificateApprovalInput.agentPid: where that was started anew, the approver may have ended with it. */
     agentPid?: number;
+    /** See ObserveOutput. */
+    because?: string;
 }
 
 /** launchApprover */
@@ -150,4 +154,27 @@ export interface AwaitNodeOutput {
     hostname: string;
     /** The agent's version as the Node object tells it. */
     kubeletVersion: string;
+}
+
+/** observeNode: sees whether the agent still runs as launchNode left it. */
+export interface ObserveNodeInput {
+    /** Name of launchNode's resource. */
+    resource: string;
+    program: string;
+    nodeName: string;
+    stateDir: string;
+}
+
+/** observeApprover: sees whether the approver still runs as launchApprover left it. */
+export interface ObserveApproverInput {
+    /** Name of launchApprover's resource. */
+    resource: string;
+    nodeName: string;
+    stateDir: string;
+}
+
+/** observeNode, observeApprover */
+export interface ObserveOutput {
+    /** Why the step must run (again): it is in its input. Unset: it never had to run but for the first time. */
+    because?: string;
 }

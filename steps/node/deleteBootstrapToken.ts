@@ -1,9 +1,11 @@
+import { isOf } from "../lib/claim";
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { agentFiles, runningAgents } from "./agent";
 import { bootstrapTokenInput, revokeTokens } from "./bootstrap";
-import { expandHome, ownerOf } from "../lib/files";
-import { ifClusterAnswers } from "../lib/kube";
+import { expandHome } from "../lib/files";
+import { ownerOf } from "./folder";
+import { ifClusterAnswers } from "../lib/kube/kube";
 import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
@@ -15,7 +17,7 @@ export async function deleteBootstrapToken(input: Of<typeof needed>): Promise<Re
     // The file goes though the cluster may not have answered.
     const file = expandHome(input.file);
     const whose = await ownerOf(dirname(file));
-    if (whose !== undefined && whose.owner === input.owner && whose.nodeName === input.nodeName) {
+    if (whose !== undefined && isOf(whose.owner, input.owner) && whose.nodeName === input.nodeName) {
         await rm(file, { force: true });
         // A node that never came to run left its log, and nobody else would remove it.
         if (runningAgents(agentFiles(dirname(file))).length === 0)

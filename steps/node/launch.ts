@@ -11,7 +11,7 @@ import { makeBootstrapToken, tokenServes } from "./bootstrap";
 import { forgetRequests } from "./certificates/certificateRequests";
 import { startDaemon } from "./daemon";
 import { expandHome } from "../lib/files";
-import { withKube, type Kube } from "../lib/kube";
+import { withKube, type Kube } from "../lib/kube/kube";
 import { blocking, listeners } from "../host/ports";
 import { progress } from "../lib/step";
 

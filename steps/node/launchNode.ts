@@ -5,13 +5,15 @@ import * as agent from "./agent";
 import { endBootstrap, tokenServes } from "./bootstrap";
 import { forgetRequests } from "./certificates/certificateRequests";
 import { hasCertificate } from "./certificates/certificates";
-import { StepError } from "../lib/errors";
-import { claimFolder, expandHome, readOptional, sha256OfFile } from "../lib/files";
-import { clusterOf, ifClusterAnswers, withKube } from "../lib/kube";
+import { messageOf, StepError } from "../lib/errors";
+import { expandHome, readOptional, sha256OfFile } from "../lib/files";
+import { claimFolder } from "./folder";
+import { clusterOf, ifClusterAnswers, withKube } from "../lib/kube/kube";
 import { ensureToken, startAgent } from "./launch";
 import { blocking, listeners } from "../host/ports";
+import { endDaemons } from "./daemon";
 import { isAlive } from "../lib/processes";
-import { needProgram } from "../lib/programs";
+import { needProgram } from "../lib/programs/programs";
 import { orUndo, progress, step } from "../lib/step";
 
 /**
@@ -58,20 +60,23 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     );
     const mayGoOn = () =>
         certified || withKube(input.kubeconfigFile, (kube) => tokenServes(kube, bootstrapFile));
-    if (record && isAlive(record) && asWanted && (await mayGoOn())) {
+    if (record && isAlive(record) && asWanted && (await mayGoOn()) && !(await hasLeft(input, record))) {
         progress(`agent ${record.pid} of node "${input.nodeName}" runs already`);
         if (certified) await endToken(input);
         return output(record.pid);
     }
+    // Whatever can be wrong is looked for while the old one still runs.
+    const running = record !== undefined && isAlive(record);
+    const onPort = await agent.agentsOn(input.owner, input.nodeIp, input.port);
+    checkAddress(input, onPort.length > 0);
+    if (!certified) await withKube(input.kubeconfigFile, (kube) => ensureToken(kube, input));
+    // A node that was renamed, or gave its port to this one, is stopped or started elsewhere by its own resource, and only after this.
+    await endDaemons("agent", onPort, progress);
     await agent.endAgents(files, progress);
-    checkAddress(input);
     await forgetRequests(input.kubeconfigFile, files);
-    if (!certified) {
-        // What an earlier cluster signed is of no use in this one.
-        await rm(files.kubeconfigFile, { force: true });
-        await withKube(input.kubeconfigFile, (kube) => ensureToken(kube, input));
-    }
-    const started = await startAgent(files, input.nodeName, {
+    // What an earlier cluster signed is of no use in this one.
+    if (!certified) await rm(files.kubeconfigFile, { force: true });
+    const launch = {
         ...wanted,
         argv,
         nodeIp: input.nodeIp,
@@ -79,13 +84,40 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
         bootstrapFile,
         tokenTtlSeconds: input.tokenTtlSeconds,
         joined: certified || (record?.joined === true && record.clusterHash === wanted.clusterHash),
+    };
+    const started = await startAgent(files, input.nodeName, launch).catch(async (error: unknown) => {
+        if (running) await startOldAgain(files, input.nodeName, record);
+        throw error;
     });
     if (certified) await endToken(input);
     return output(started.pid);
 }
 
+/** A change that fails leaves what ran running: the pods of the node are not to pay for it. */
+async function startOldAgain(
+    files: agent.AgentFiles,
+    name: string,
+    record: agent.AgentRecord,
+): Promise<void> {
+    try {
+        const { pid } = await startAgent(files, name, record);
+        progress(`the agent of before runs again (${pid})`);
+    } catch (error) {
+        progress(`the agent of before could not be started again: ${messageOf(error)}`);
+    }
+}
+
+/** Whether a node that had joined is in the cluster no more: its agent registers when it starts, and not again. */
+async function hasLeft(
+    { kubeconfigFile, nodeName }: NodeInput,
+    { joined }: agent.AgentRecord,
+): Promise<boolean> {
+    if (!joined) return false;
+    return (await withKube(kubeconfigFile, (kube) => kube.find(`/api/v1/nodes/${nodeName}`))) === undefined;
+}
+
 /** The agent would fail on these too, but less clearly. */
-function checkAddress(input: NodeInput): void {
+function checkAddress(input: NodeInput, isOurs: boolean): void {
     const own = Object.values(networkInterfaces()).flatMap(
         (addresses) => addresses?.map(({ address }) => address) ?? [],
     );
@@ -95,7 +127,7 @@ function checkAddress(input: NodeInput): void {
                 "the gateway address of the cluster's Docker network is the one to give",
         );
     }
-    const other = blocking(listeners(), input.nodeIp, input.port);
+    const other = isOurs ? undefined : blocking(listeners(), input.nodeIp, input.port);
     if (other) {
         throw new StepError(
             `KrustletNode "${input.nodeName}": port ${input.port} of ${input.nodeIp} is in use: something listens on ` +

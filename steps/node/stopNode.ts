@@ -1,8 +1,9 @@
+import { describeOwner, isOf } from "../lib/claim";
 import { rm } from "node:fs/promises";
 import { agentFiles, endAgents, nodeInput } from "./agent";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
-import { ownerOf } from "../lib/files";
-import { ifClusterAnswers, type Kube } from "../lib/kube";
+import { ownerOf } from "./folder";
+import { ifClusterAnswers, type Kube } from "../lib/kube/kube";
 import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
@@ -12,8 +13,10 @@ const needed = stored(nodeInput, "kubeconfigFile", "owner", "nodeName", "stateDi
 export async function stopNode(input: Of<typeof needed>): Promise<Record<string, never>> {
     const files = agentFiles(input.stateDir);
     const whose = await ownerOf(files.stateDir);
-    if (whose !== undefined && (whose.owner !== input.owner || whose.nodeName !== input.nodeName)) {
-        progress(`${files.stateDir} is of node "${whose.nodeName}" of ${whose.owner}: left alone`);
+    if (whose !== undefined && (!isOf(whose.owner, input.owner) || whose.nodeName !== input.nodeName)) {
+        progress(
+            `${files.stateDir} is of node "${whose.nodeName}" of ${describeOwner(whose.owner)}: left alone`,
+        );
         return {};
     }
     // First the agent, or it would make its Node anew.

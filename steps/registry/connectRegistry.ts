@@ -4,7 +4,7 @@ import { containerNamed, containers, type Container } from "../lib/docker";
 import { StepError } from "../lib/errors";
 import { connectRegistryInput, connectedByUs, hostsFiles, inClusterAddress } from "./hosting";
 import { clusterLabel, isOurs, nodeContainers, nodeNameOf, notOurs } from "../cluster/kind";
-import { needTools } from "../lib/programs";
+import { needTools } from "../lib/programs/programs";
 import { run } from "../lib/run";
 import { progress, step } from "../lib/step";
 

@@ -31,6 +31,16 @@ export interface ConnectRegistryInput {
     containerPort: number;
     /** The registry as this host names it: host:port. */
     address: string;
+    /** The container itself: another one of that name is to be connected too. Unset: it is not known. */
+    containerId?: string;
+    /** See ObserveOutput. */
+    because?: string;
+}
+
+/** observeConnection: sees whether the registry is still on the cluster's network. */
+export interface ObserveConnectionInput {
+    /** Name of connectRegistry's resource. */
+    resource: string;
 }
 
 /** connectRegistry */

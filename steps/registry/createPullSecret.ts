@@ -1,6 +1,6 @@
 import type { PullSecretInput, PullSecretOutput } from "../contract";
 import { StepError } from "../lib/errors";
-import { KubeError, withKube, type Kube } from "../lib/kube";
+import { KubeError, withKube, type Kube } from "../lib/kube/kube";
 import { loginsOf, type Logins } from "./logins";
 import { isOwn, pullSecret, pullSecretInput, secretsPath, type FoundSecret } from "./pullSecret";
 import { progress, step } from "../lib/step";

@@ -1,4 +1,4 @@
-import { ifClusterAnswers } from "../lib/kube";
+import { ifClusterAnswers } from "../lib/kube/kube";
 import { isOwn, pullSecretInput, secretsPath, type FoundSecret } from "./pullSecret";
 import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";

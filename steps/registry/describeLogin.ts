@@ -1,6 +1,6 @@
 import type { DescribeLoginInput, DescribeLoginOutput } from "../contract";
 import { fingerprintOf, loginsOf } from "./logins";
-import { isBuilt } from "../lib/programs";
+import { isBuilt } from "../lib/programs/programs";
 import { boolean, object, optional, registry, text } from "../lib/schema";
 import { step } from "../lib/step";
 

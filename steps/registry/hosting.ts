@@ -1,7 +1,7 @@
 import type { ConnectRegistryInput } from "../contract";
 import type { Container } from "../lib/docker";
 import { clusterLabel } from "../cluster/kind";
-import { clusterName, containerName, object, owner, port, registry, text } from "../lib/schema";
+import { clusterName, containerName, object, optional, owner, port, registry, text } from "../lib/schema";
 
 /** Input of connectRegistry and disconnectRegistry. */
 export const connectRegistryInput = object<ConnectRegistryInput>({
@@ -11,6 +11,8 @@ export const connectRegistryInput = object<ConnectRegistryInput>({
     containerName,
     containerPort: port,
     address: registry,
+    containerId: optional(text),
+    because: optional(text),
 });
 
 /**

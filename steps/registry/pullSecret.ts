@@ -1,6 +1,7 @@
+import { isOf, keyOf } from "../lib/claim";
 import type { PullSecretInput } from "../contract";
 import type { Logins } from "./logins";
-import { labelHash } from "../lib/kube";
+import { labelHash } from "../lib/kube/kube";
 import {
     dnsLabel,
     nullable,
@@ -26,11 +27,12 @@ export const pullSecretInput = object<PullSecretInput>({
 });
 
 const ownerLabel = "krustlet-stack/pull-secret-of";
+const ownerAnnotation = "krustlet-stack/owner";
 
 /** A Secret of the API server: the parts that say whose it is. */
 export interface FoundSecret {
     type?: string;
-    metadata: { labels?: Record<string, string> };
+    metadata: { annotations?: Record<string, string> };
 }
 
 /** Where the API server has the Secrets of a namespace. */
@@ -48,8 +50,8 @@ export function pullSecret({ name, namespace, owner, registry }: PullSecretInput
         metadata: {
             name,
             namespace,
-            labels: { [ownerLabel]: labelHash(owner) },
-            annotations: { "krustlet-stack/owner": owner, "krustlet-stack/registry": registry },
+            labels: { [ownerLabel]: labelHash(keyOf(owner)) },
+            annotations: { [ownerAnnotation]: owner, "krustlet-stack/registry": registry },
         },
         data: { ".dockerconfigjson": config },
     };
@@ -59,6 +61,6 @@ export function pullSecret({ name, namespace, owner, registry }: PullSecretInput
 export function isOwn(secret: FoundSecret, { owner }: Pick<PullSecretInput, "owner">): boolean {
     return (
         secret.type === "kubernetes.io/dockerconfigjson" &&
-        secret.metadata.labels?.[ownerLabel] === labelHash(owner)
+        isOf(secret.metadata.annotations?.[ownerAnnotation], owner)
     );
 }

@@ -1,7 +1,7 @@
 import type { AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
 import { StepError } from "../lib/errors";
-import { Kube, KubeError } from "../lib/kube";
-import { accessOf } from "../lib/kubeAccess";
+import { Kube, KubeError } from "../lib/kube/kube";
+import { accessOf } from "../lib/kube/access";
 import { dnsLabel, integer, object, objectName, oneOf, text } from "../lib/schema";
 import { pause, progress, step } from "../lib/step";
 import { WorkloadKind } from "./contract";

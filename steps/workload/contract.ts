@@ -49,6 +49,8 @@ export interface PushArtifactInput extends RegistryAccess {
     file: string;
     /** SHA-256 (hex) that the file must have. */
     sha256: string;
+    /** What it was built from: where the file has gone with the cache, it is built again. Unset: the file is the user's. */
+    source?: string;
     /** `registry/repository:tag` */
     reference: string;
     /** Form of the artifact: `wasm` (the agreed one) or `wasm-to-oci`; unset: `wasm`. */

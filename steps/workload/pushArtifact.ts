@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import type { PushArtifactInput, PushArtifactOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { expandHome, sha256OfFile } from "../lib/files";
+import { buildModule } from "./buildModule";
 import { checkModule } from "./modules";
 import { artifactFormat, object, optional, sha256Hex, taggedReference, text } from "../lib/schema";
 import { step } from "../lib/step";
@@ -9,6 +11,7 @@ import { accessFields, byDigest, digestOf, wasmOci } from "../lib/wasmOci";
 const input = object<PushArtifactInput>({
     file: text,
     sha256: sha256Hex,
+    source: optional(text),
     reference: taggedReference,
     format: optional(artifactFormat),
     ...accessFields,
@@ -18,11 +21,14 @@ const input = object<PushArtifactInput>({
 export async function pushArtifact({
     file: path,
     sha256,
+    source,
     reference,
     format,
     ...access
 }: PushArtifactInput): Promise<PushArtifactOutput> {
-    const file = expandHome(path);
+    const given = expandHome(path);
+    // Builds are kept in a cache, which may be deleted at any time.
+    const file = source !== undefined && !existsSync(given) ? (await buildModule({ source })).file : given;
     await checkModule(file);
     const actual = await sha256OfFile(file);
     if (actual !== sha256) {

@@ -1,5 +1,5 @@
 // Looks into the cluster: a workload, the pods that it runs now, and what tells why they do not.
-import { KubeError, type Kube } from "../lib/kube";
+import { KubeError, type Kube } from "../lib/kube/kube";
 import { messageOf } from "../lib/errors";
 import type { WorkloadKind } from "./contract";
 import { containersOf, type OwnerReference, type WorkloadObject, type WorkloadPod } from "./workload";

@@ -5,9 +5,9 @@ import type { IncomingMessage } from "node:http";
 import * as https from "node:https";
 import * as os from "node:os";
 import { after, before, describe, it } from "node:test";
-import { statusOf, type Pod } from "./pod";
+import { statusOf, type Pod } from "./lib/pod";
 import { underTest } from "./underTest";
-import { timeOf, World } from "./world";
+import { timeOf, World } from "./lib/world";
 
 interface Node {
     metadata: { labels: Record<string, string> };

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { residentBytes, restart } from "./agent";
-import { podOf, type Pod } from "./pod";
+import { residentBytes, restart } from "./lib/agent";
+import { podOf, type Pod } from "./lib/pod";
 import { underTest } from "./underTest";
-import { timeOf, World } from "./world";
+import { timeOf, World } from "./lib/world";
 
 const MEBIBYTE = 2 ** 20;
 const inMebibytes = (bytes: number) => `${(bytes / MEBIBYTE).toFixed(2)} MiB`;

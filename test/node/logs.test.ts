@@ -5,9 +5,9 @@ import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { agentFiles } from "../../steps/node/agent";
 import { mounts } from "./cases/objects";
-import { statusOf, type Pod, type PodParts } from "./pod";
+import { statusOf, type Pod, type PodParts } from "./lib/pod";
 import { underTest } from "./underTest";
-import { timeOf, World } from "./world";
+import { timeOf, World } from "./lib/world";
 
 /** Numbers at the beginning of lines that `lines` of workloads/probe wrote. */
 const numbers = (log: string) =>

@@ -10,7 +10,7 @@ import { run } from "../../steps/lib/run";
 import { cacheRoot } from "../../common/cache";
 import { runStep, withTestCluster, withTestRegistry, type TestRegistry } from "../parts";
 import type { SuiteContext } from "../suites";
-import { pushArtifact } from "./scriptedRegistry";
+import { pushArtifact } from "./lib/scriptedRegistry";
 import type { NodeUnderTest, PushedModule } from "./underTest";
 
 const NAME = "krustlet-node-test";

@@ -13,8 +13,8 @@ import { serviceStories } from "./cases/services";
 import { volumeCases } from "./cases/volumes";
 import { volumeStories } from "./cases/volumeStories";
 import { runCase, type Case, type Story } from "./runCase";
-import { ScriptedRegistry } from "./scriptedRegistry";
-import { World } from "./world";
+import { ScriptedRegistry } from "./lib/scriptedRegistry";
+import { World } from "./lib/world";
 
 /** How many run at a time: they wait most of their lives. */
 const AT_A_TIME = 20;

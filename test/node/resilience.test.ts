@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
-import { agent, kill, launch, renewedAt } from "./agent";
+import { agent, kill, launch, renewedAt } from "./lib/agent";
 import { mounts } from "./cases/objects";
 import { becomes } from "./runCase";
-import { stateOf, statusOf, type Pod, type PodParts } from "./pod";
+import { stateOf, statusOf, type Pod, type PodParts } from "./lib/pod";
 import { underTest } from "./underTest";
-import { timeOf, World } from "./world";
+import { timeOf, World } from "./lib/world";
 
 const MANY = 20;
 

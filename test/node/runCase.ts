@@ -1,10 +1,10 @@
 // Runs one row of a table: makes the pod, waits until it is as it should be, and says what it is instead when it is not.
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import type { KubeObject } from "./api";
+import type { KubeObject } from "./lib/api";
 import { project, type Expected } from "./fit";
-import { summary, type Pod, type PodParts, type PodSummary } from "./pod";
-import type { World } from "./world";
+import { summary, type Pod, type PodParts, type PodSummary } from "./lib/pod";
+import type { World } from "./lib/world";
 
 /** What becomes of a pod. Fields that are not named may be anything, but no container may be left out. */
 export interface Outcome extends Expected<PodSummary> {

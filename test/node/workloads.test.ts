@@ -4,10 +4,10 @@ import { after, before, describe, it } from "node:test";
 import { wasmNodeSelector, wasmTolerations } from "../../components/workload/podTemplate";
 import type { AwaitWorkloadInput, WorkloadKind } from "../../steps/contract";
 import { fail, pass } from "../steps/runStep";
-import { pathOf, type KubeObject } from "./api";
-import { probe, type Container, type Pod, type PodSpec } from "./pod";
+import { pathOf, type KubeObject } from "./lib/api";
+import { probe, type Container, type Pod, type PodSpec } from "./lib/pod";
 import { underTest } from "./underTest";
-import { World } from "./world";
+import { World } from "./lib/world";
 
 interface Made extends KubeObject {
     metadata: KubeObject["metadata"] & { generation?: number };

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { agreed, pushIndex, wasmToOci } from "../node/scriptedRegistry";
+import { agreed, pushIndex, wasmToOci } from "../node/lib/scriptedRegistry";
 import type { TestRegistry } from "../parts";
 import { clients } from "./clients";
 import { startRegistry, stopRegistry } from "./started";

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { run } from "../../steps/lib/run";
-import { padded } from "../node/scriptedRegistry";
+import { padded } from "../node/lib/scriptedRegistry";
 
 /** `(module (func (export "_start")))` */
 const MODULE = Buffer.concat([

@@ -4,11 +4,11 @@ import { after, before, describe, it } from "node:test";
 import { agentFiles } from "../../steps/node/agent";
 import { tokenIdIn, usernameOf } from "../../steps/node/bootstrap";
 import { readOptional } from "../../steps/lib/files";
-import { Api, pathOf } from "../node/api";
+import { Api, pathOf } from "../node/lib/api";
 import { usedBootstrapFile } from "../node/make";
 import { mounts } from "../node/cases/objects";
 import { underTest } from "../node/underTest";
-import { World } from "../node/world";
+import { World } from "../node/lib/world";
 import { CN, makeCsr, newKey, O } from "../unit/steps/node/makeCsr";
 import { readKubeconfig } from "./wire";
 

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { agentFiles } from "../../steps/node/agent";
 import { listeners } from "../../steps/host/ports";
 import { underTest } from "../node/underTest";
-import { World } from "../node/world";
+import { World } from "../node/lib/world";
 import { makeCertificate } from "../unit/steps/node/makeCertificate";
 import { apiServersCredential, ask, readKubeconfig, type Credential, type Reply } from "./wire";
 

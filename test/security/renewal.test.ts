@@ -9,7 +9,7 @@ import type { NodeInput } from "../../steps/contract";
 import { agentFiles } from "../../steps/node/agent";
 import { join, usedBootstrapFile } from "../node/make";
 import { underTest } from "../node/underTest";
-import { World } from "../node/world";
+import { World } from "../node/lib/world";
 import { pass } from "../steps/runStep";
 import { isVerified, readKubeconfig, shownCertificate } from "./wire";
 

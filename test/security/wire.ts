@@ -5,7 +5,7 @@ import * as https from "node:https";
 import * as tls from "node:tls";
 import { load } from "js-yaml";
 import { run } from "../../steps/lib/run";
-import { answerOf } from "../node/api";
+import { answerOf } from "../node/lib/api";
 import { underTest } from "../node/underTest";
 
 /** A certificate and its key, both PEM. */

@@ -9,7 +9,7 @@ import type * as contract from "../../steps/contract";
 import { agentFiles } from "../../steps/node/agent";
 import { signers, type CertificateSigningRequest } from "../../steps/node/certificates/approval";
 import type { Purpose } from "../../steps/node/certificates/certificates";
-import { clusterOf } from "../../steps/lib/kube";
+import { clusterOf } from "../../steps/lib/kube/kube";
 import { run, type RunResult } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../common/versions";
 import { steps } from "../unit/components/fixtures";

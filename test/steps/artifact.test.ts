@@ -130,6 +130,14 @@ describe("from a source to a registry", () => {
         );
     });
 
+    it("pushArtifact builds the module again where it has gone with the cache", async () => {
+        const pushed = await pass("pushArtifact", push);
+        rmSync(path.join(folder, "cache"), { recursive: true });
+        assert.match(await fail("pushArtifact", push), /hello-world\.wasm does not exist/);
+        assert.deepEqual(await pass("pushArtifact", { ...push, source }), pushed);
+        assert.equal(existsSync(built.file), true);
+    });
+
     it("pushArtifact refuses a file that is not the described one", async () => {
         const message = await fail("pushArtifact", { ...push, sha256: "0".repeat(64) });
         assert.match(message, /has SHA-256 [0-9a-f]{64}, not 0{64} as described; it changed meanwhile/);

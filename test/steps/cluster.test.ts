@@ -115,12 +115,14 @@ describe("a cluster and its Wasm node, step by step", () => {
         assert.match(result.stderr, /cluster "krustlet-steps-test" is there already/);
     });
 
-    it("a lost kubeconfig is written again, by createKindCluster and by keepKubeconfig", async () => {
+    it("a lost kubeconfig is written again, by createKindCluster and by observeKindCluster", async () => {
         const content = readFileSync(adminFile, "utf8");
-        const lost = { clusterName: clusterInput.name, owner, kubeconfigFile: adminFile };
+        const { name, image, kubeadmConfigPatches, containerdConfigPatches } = clusterInput;
+        const wanted = { name, image, kubeadmConfigPatches, containerdConfigPatches };
+        const look = { resource: "c-kind", owner, kubeconfigFile: adminFile, wanted };
         for (const mend of [
             () => pass("createKindCluster", clusterInput),
-            () => pass("keepKubeconfig", lost),
+            () => pass("observeKindCluster", look),
         ]) {
             rmSync(path.dirname(adminFile), { recursive: true });
             await mend();
@@ -128,11 +130,28 @@ describe("a cluster and its Wasm node, step by step", () => {
             assert.equal(statSync(adminFile).mode & 0o777, 0o600);
             assert.equal(statSync(path.dirname(adminFile)).mode & 0o777, 0o700);
         }
-        // One that is there is not touched, and another owner gets none.
-        assert.deepEqual(await pass("keepKubeconfig", lost), { kept: true });
-        const other = { ...lost, owner: "krustlet-stack/other", kubeconfigFile: path.join(folder, "other") };
-        assert.deepEqual(await pass("keepKubeconfig", other), { kept: false });
+        // Another owner gets none.
+        const other = { ...look, owner: "krustlet-stack/other", kubeconfigFile: path.join(folder, "other") };
+        assert.deepEqual(await pass("observeKindCluster", other), {});
         assert.equal(existsSync(other.kubeconfigFile), false);
+    });
+
+    it("createKindCluster starts its cluster where it stands still: nothing in it is lost", async () => {
+        assert.equal((await kubectl(["create", "configmap", "mine", "--from-literal=a=b"])).exitCode, 0);
+        const ids = await containers();
+        for (const act of ["stop", "pause"]) {
+            await run(["docker", act, ...ids]);
+            const result = await start("createKindCluster", JSON.stringify(clusterInput));
+            assert.equal(result.exitCode, 0, result.stderr);
+            assert.match(
+                result.stderr,
+                /container krustlet-steps-test-control-plane stands still: started again/,
+            );
+            assert.equal((JSON.parse(result.stdout) as contract.ClusterOutput).identity, cluster.identity);
+            assert.deepEqual(await containers(), ids);
+        }
+        assert.equal((await kubectl(["get", "configmap", "mine"])).exitCode, 0);
+        assert.equal((await kubectl(["delete", "configmap", "mine"])).exitCode, 0);
     });
 
     it("createKindCluster writes the kubeconfig to another place, and over nothing else", async () => {

@@ -1,7 +1,7 @@
 import type { ClusterOutput, CopyKubeconfigInput } from "../../contract";
 import { StepError } from "../../lib/errors";
 import { expandHome, readOptional } from "../../lib/files";
-import { readKubeconfig } from "../../lib/kubeconfig";
+import { readKubeconfig } from "../../lib/kube/kubeconfig";
 import { progress, step } from "../../lib/step";
 import { writeAdminKubeconfig } from "../adminKubeconfig";
 import { copyKubeconfigInput, ownFile } from "./existing";

@@ -1,9 +1,9 @@
 import type { FindClusterInput, FindClusterOutput } from "../../contract";
 import { StepError } from "../../lib/errors";
 import { expandHome } from "../../lib/files";
-import { Kube, KubeError } from "../../lib/kube";
-import { accessOf, clusterOf } from "../../lib/kubeAccess";
-import { readKubeconfig } from "../../lib/kubeconfig";
+import { Kube, KubeError } from "../../lib/kube/kube";
+import { accessOf, clusterOf } from "../../lib/kube/access";
+import { readKubeconfig } from "../../lib/kube/kubeconfig";
 import { step } from "../../lib/step";
 import { findNodePlace } from "../nodeAddress";
 import { findClusterInput } from "./existing";

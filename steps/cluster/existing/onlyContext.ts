@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { dirname, isAbsolute, resolve } from "node:path";
-import { pemOf } from "../../lib/kubeAccess";
-import { contextOf, type Kubeconfig } from "../../lib/kubeconfig";
+import { pemOf } from "../../lib/kube/access";
+import { contextOf, type Kubeconfig } from "../../lib/kube/kubeconfig";
 
 type Body = Record<string, unknown>;
 

@@ -1,6 +1,6 @@
 // What a stack must be allowed in a cluster that it did not make, and who it is there.
 import type { FindClusterInput, WorkloadKind } from "../../contract";
-import type { Kube } from "../../lib/kube";
+import type { Kube } from "../../lib/kube/kube";
 
 /** A right as an access review asks for it. */
 export interface Right {

@@ -1,10 +1,11 @@
 // What is done alike with every cluster that a tool of this machine makes.
+import { describeOwner, isOf } from "../../lib/claim";
 import { LocalClusterTool, type ClusterOutput, type LocalClusterInput } from "../../contract";
 import { messageOf, StepError } from "../../lib/errors";
-import { KubeError, withKube } from "../../lib/kube";
-import { clusterOf } from "../../lib/kubeAccess";
-import { parseKubeconfig } from "../../lib/kubeconfig";
-import { needTools } from "../../lib/programs";
+import { KubeError, withKube } from "../../lib/kube/kube";
+import { clusterOf } from "../../lib/kube/access";
+import { parseKubeconfig } from "../../lib/kube/kubeconfig";
+import { needTools } from "../../lib/programs/programs";
 import { RunError } from "../../lib/run";
 import { integer, localClusterName, object, oneOf, optional, owner, seconds, text } from "../../lib/schema";
 import { orUndo, pause, progress } from "../../lib/step";
@@ -46,8 +47,8 @@ export function foreign(
     { owner }: FoundCluster,
     whose: string,
 ): string | undefined {
-    if (owner === whose) return undefined;
-    const by = owner === undefined ? "was not made by this stack" : `belongs to ${owner}`;
+    if (isOf(owner, whose)) return undefined;
+    const by = owner === undefined ? "was not made by this stack" : `belongs to ${describeOwner(owner)}`;
     return (
         `${tool.component}.name: a cluster "${name}" exists and ${by}, so ${whose} does not touch it; choose another name, use it as ` +
         `an existing cluster, or remove it with \`${tool.removal(name)}\` if nobody needs it`

@@ -28,7 +28,7 @@ import {
 import { expectationsOf, sendDecision } from "./deciding";
 import { StepError } from "../../lib/errors";
 import { readOptional } from "../../lib/files";
-import { clusterOf, KubeError, withKube, type Kube } from "../../lib/kube";
+import { clusterOf, KubeError, withKube, type Kube } from "../../lib/kube/kube";
 import { noteJoined, relaunch } from "../launch";
 import { isAlive } from "../../lib/processes";
 import { orUndo, pause, progress, step } from "../../lib/step";

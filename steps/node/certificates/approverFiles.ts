@@ -6,7 +6,7 @@ import { endDaemons } from "../daemon";
 import type { NodeFacts } from "./deciding";
 import { StepError } from "../../lib/errors";
 import { expandHome, readOptional, writePrivate } from "../../lib/files";
-import { newKubeconfig } from "../../lib/kubeconfig";
+import { newKubeconfig } from "../../lib/kube/kubeconfig";
 import { processesWith, type ProcessId } from "../../lib/processes";
 import {
     bootstrapGroup,
@@ -36,6 +36,7 @@ export const approverInput = object<ApproverInput>({
     tokenSeconds: integer(600, 86_400),
     certificateDurationSeconds: optional(certificateSeconds),
     agentPid: optional(processId),
+    because: optional(text),
 });
 
 /** Where everything of a node's approver is. */

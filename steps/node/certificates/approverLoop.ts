@@ -7,7 +7,7 @@ import { readRecordOf } from "../daemon";
 import { expectationsOf, sendDecision } from "./deciding";
 import { messageOf } from "../../lib/errors";
 import { writePrivate } from "../../lib/files";
-import { Kube, KubeError } from "../../lib/kube";
+import { Kube, KubeError } from "../../lib/kube/kube";
 
 /** How long things take, in milliseconds. */
 export interface Pace {

@@ -4,7 +4,7 @@ import type { AgentFiles } from "../agent";
 import type { CertificateSigningRequest } from "./approval";
 import { parseRequest, publicKeyOf, type ParsedRequest } from "./csr";
 import { readOptional } from "../../lib/files";
-import { ifClusterAnswers, type Kube } from "../../lib/kube";
+import { ifClusterAnswers, type Kube } from "../../lib/kube/kube";
 import {
     bootstrapGroup,
     certificateSeconds,

@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { AgentFiles } from "../agent";
 import { readOptional } from "../../lib/files";
-import { userField } from "../../lib/kubeconfig";
+import { userField } from "../../lib/kube/kubeconfig";
 
 /** Which of a node's two certificates. */
 export type Purpose = "client" | "serving";

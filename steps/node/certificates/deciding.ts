@@ -11,7 +11,7 @@ import { tokenIdIn, usernameOf } from "../bootstrap";
 import { certificateRequests } from "./certificateRequests";
 import { publicKeyOf } from "./csr";
 import { readOptional } from "../../lib/files";
-import { KubeError } from "../../lib/kube";
+import { KubeError } from "../../lib/kube/kube";
 
 /** What approveCertificates and the approver know of a node before they look at any request. */
 export interface NodeFacts {

@@ -1,6 +1,6 @@
 import { bearsName, type CertificateSigningRequest } from "./approval";
 import { certificateApprovalInput, certificateRequests, readRequest } from "./certificateRequests";
-import { ifClusterAnswers, type Kube } from "../../lib/kube";
+import { ifClusterAnswers, type Kube } from "../../lib/kube/kube";
 import { stored, type Of } from "../../lib/schema";
 import { progress, step } from "../../lib/step";
 

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import type { ApproverInput, ApproverOutput } from "../../contract";
 import * as own from "./approverFiles";
 import { startDaemon } from "../daemon";
-import { claimFolder, writePrivate } from "../../lib/files";
+import { writePrivate } from "../../lib/files";
+import { claimFolder } from "../folder";
 import { removeIfOnlyClaimed } from "../bootstrap";
-import { clusterOf, withKube } from "../../lib/kube";
+import { clusterOf, withKube } from "../../lib/kube/kube";
 import { orUndo, progress, step } from "../../lib/step";
 
 /** How long the approver may take to hear from the API server, in milliseconds. */

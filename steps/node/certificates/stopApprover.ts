@@ -1,6 +1,7 @@
+import { describeOwner, isOf } from "../../lib/claim";
 import * as own from "./approverFiles";
 import { removeIfOnlyClaimed } from "../bootstrap";
-import { ownerOf } from "../../lib/files";
+import { ownerOf } from "../folder";
 import { stored, type Of } from "../../lib/schema";
 import { progress, step } from "../../lib/step";
 
@@ -11,8 +12,10 @@ export async function stopApprover(input: Of<typeof needed>): Promise<Record<str
     const files = own.approverFiles(input.stateDir);
     const whose = await ownerOf(files.stateDir);
     if (whose === undefined) return {};
-    if (whose.owner !== input.owner || whose.nodeName !== input.nodeName) {
-        progress(`${files.stateDir} is of node "${whose.nodeName}" of ${whose.owner}: left alone`);
+    if (!isOf(whose.owner, input.owner) || whose.nodeName !== input.nodeName) {
+        progress(
+            `${files.stateDir} is of node "${whose.nodeName}" of ${describeOwner(whose.owner)}: left alone`,
+        );
         return {};
     }
     await own.endApprovers(files, progress);

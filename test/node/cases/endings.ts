@@ -11,11 +11,11 @@ import {
     type ContainerStatus,
     type Pod,
     type PodSpec,
-} from "../pod";
+} from "../lib/pod";
 import { slug, type Story } from "../runCase";
-import { scripted } from "../scriptedRegistry";
+import { scripted } from "../lib/scriptedRegistry";
 import { underTest } from "../underTest";
-import { terminationOf, timeOf, type World } from "../world";
+import { terminationOf, timeOf, type World } from "../lib/world";
 
 const seconds = (from: string | undefined, to: string | undefined) => (timeOf(to) - timeOf(from)) / 1000;
 

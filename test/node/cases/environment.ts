@@ -1,7 +1,7 @@
 // Where a container's environment comes from, and what happens while something of it is missing.
 import { availableParallelism } from "node:os";
-import type { KubeObject } from "../api";
-import type { Container } from "../pod";
+import type { KubeObject } from "../lib/api";
+import type { Container } from "../lib/pod";
 import type { Case } from "../runCase";
 import { underTest } from "../underTest";
 import { configMap, secret } from "./objects";

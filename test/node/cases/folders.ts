@@ -1,5 +1,5 @@
 // Volumes that are folders of the node: emptyDir and hostPath, and how a container may use them.
-import { probe } from "../pod";
+import { probe } from "../lib/pod";
 import type { Case } from "../runCase";
 import { underTest } from "../underTest";
 import { at, reads, volume } from "./mounting";

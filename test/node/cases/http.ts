@@ -1,9 +1,9 @@
 // Where a pod's containers may send HTTP requests: two annotations. The same for a module and a component.
 import assert from "node:assert/strict";
-import { withServer, type TestServer } from "../httpServer";
+import { withServer, type TestServer } from "../lib/httpServer";
 import { becomes, runCase, slug, type Outcome, type Story } from "../runCase";
 import { underTest } from "../underTest";
-import { timeOf, type World } from "../world";
+import { timeOf, type World } from "../lib/world";
 
 const ALLOWED = "alpha.wasi.krustlet.dev/allowed-domains";
 const MOST = "alpha.wasi.krustlet.dev/max-concurrent-requests";

@@ -1,11 +1,11 @@
 // What the image cases find in the registry, and what a table cannot tell: tags that move, and what the node says it has.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { stateOf, statusOf, type Container } from "../pod";
+import { stateOf, statusOf, type Container } from "../lib/pod";
 import type { Story } from "../runCase";
-import { padded, pushArtifact, pushIndex, wasmToOci, agreed } from "../scriptedRegistry";
+import { padded, pushArtifact, pushIndex, wasmToOci, agreed } from "../lib/scriptedRegistry";
 import { underTest } from "../underTest";
-import type { World } from "../world";
+import type { World } from "../lib/world";
 
 /** Puts what the cases of images.ts run into the registry. */
 export async function pushImages(): Promise<void> {

@@ -1,6 +1,6 @@
 // When a module is fetched, by whose leave, and what is said when it cannot be had.
-import { BUSY_WORDS, scripted } from "../scriptedRegistry";
-import type { Container } from "../pod";
+import { BUSY_WORDS, scripted } from "../lib/scriptedRegistry";
+import type { Container } from "../lib/pod";
 import type { Case, Outcome } from "../runCase";
 import { underTest } from "../underTest";
 import { registryLogin } from "./objects";

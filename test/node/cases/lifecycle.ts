@@ -1,5 +1,5 @@
 // How containers begin and end, and what becomes of their pod.
-import { probe } from "../pod";
+import { probe } from "../lib/pod";
 import type { Case } from "../runCase";
 import { mounts } from "./objects";
 

@@ -1,5 +1,5 @@
 // What the cases about volumes have in common.
-import type { Container, PodSpec } from "../pod";
+import type { Container, PodSpec } from "../lib/pod";
 import type { Case } from "../runCase";
 
 /** A pod's one volume, named `v`. */

@@ -1,6 +1,6 @@
 // Objects that the cases mount and refer to.
-import type { KubeObject } from "../api";
-import type { Container } from "../pod";
+import type { KubeObject } from "../lib/api";
+import type { Container } from "../lib/pod";
 
 export function configMap(
     name: string,

@@ -1,6 +1,6 @@
 // What a Wasm node cannot give is refused, and the pod's status and an event say what and why.
-import type { KubeObject } from "../api";
-import { podOf, probe, type Container, type Pod, type PodSpec } from "../pod";
+import type { KubeObject } from "../lib/api";
+import { podOf, probe, type Container, type Pod, type PodSpec } from "../lib/pod";
 import { becomes, type Case, type Story } from "../runCase";
 
 const REASON = "UnsupportedOnWasmNode";

@@ -1,6 +1,6 @@
 // What a program is given and what it is not: the same for a WASI preview 1 module and a WASI 0.2 component.
 import assert from "node:assert/strict";
-import type { Container } from "../pod";
+import type { Container } from "../lib/pod";
 import type { Case, Story } from "../runCase";
 import { underTest, type NodeUnderTest } from "../underTest";
 import { configMap } from "./objects";

@@ -1,6 +1,6 @@
 // What a pod is told of the services around it.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { KubeObject } from "../api";
+import type { KubeObject } from "../lib/api";
 import { becomes, type Story } from "../runCase";
 import { show, shown } from "./environment";
 

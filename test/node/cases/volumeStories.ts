@@ -4,9 +4,9 @@ import { readdirSync, statSync } from "node:fs";
 import * as path from "node:path";
 import { agentFiles } from "../../../steps/node/agent";
 import { becomes, type Story } from "../runCase";
-import { podOf, type Pod } from "../pod";
+import { podOf, type Pod } from "../lib/pod";
 import { underTest } from "../underTest";
-import { timeOf } from "../world";
+import { timeOf } from "../lib/world";
 import { configMap, secret } from "./objects";
 
 /** How long an update may take to reach a pod: a kubelet's sync period and its cache's, in seconds. */

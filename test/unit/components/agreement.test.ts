@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { test } from "node:test";
 import { NODE_PORT } from "../../../components/defaults";
 import { nodeSettingsRules } from "../../../components/node/nodeSettings";
-import { workloadRulesOfAll } from "../../../components/wasmStackArgs";
+import { workloadRulesOfAll } from "../../../components/stack/wasmStackArgs";
 import { configurationPage } from "../../../docs/configuration";
 import { nodeInput } from "../../../steps/node/agent";
 

@@ -1,8 +1,8 @@
 // A configuration value that is a secret is in no error message, whatever is wrong with it or with others beside it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { stackArgs } from "../../../components/stackConfig";
-import { workloadRulesOfAll } from "../../../components/wasmStackArgs";
+import { stackArgs } from "../../../components/stack/stackConfig";
+import { workloadRulesOfAll } from "../../../components/stack/wasmStackArgs";
 
 const hello = { name: "hello-wasm", source: "workloads/hello-world" };
 

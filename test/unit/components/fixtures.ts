@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import * as kubernetes from "@pulumi/kubernetes";
-import { stepCommand } from "../../../components/step";
+import { stepCommand } from "../../../components/stepCommand";
 import { stepPath, type Steps } from "../../../steps/contract";
 import type { StepOutputs } from "./mocks";
 
@@ -14,6 +14,13 @@ export const adminFile = "/home/me/admin/kubeconfig";
 export const steps: Required<StepOutputs> = {
     preflight: { dockerVersion: "20.10.24" },
     look: { answers: [] },
+    makeClaim: {
+        id: "0123456789abcdef",
+        owner: "project/stack/0123456789abcdef",
+        folder: "/home/me/claims/0123456789abcdef",
+        host: { id: "f".repeat(32), name: "desk", user: "me" },
+    },
+    releaseClaim: {},
     createKindCluster: {
         name: "demo",
         kubeconfigFile: adminFile,
@@ -25,7 +32,10 @@ export const steps: Required<StepOutputs> = {
         identity: "cluster-uid",
     },
     deleteKindCluster: {},
-    keepKubeconfig: { kept: true },
+    observeKindCluster: {},
+    observeNode: {},
+    observeApprover: {},
+    observeConnection: {},
     findCluster: {
         server: "https://192.0.2.1:6443",
         kubernetesVersion: "v1.36.4",

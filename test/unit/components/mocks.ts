@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
-import { stepCommand } from "../../../components/step";
+import { stepCommand } from "../../../components/stepCommand";
+import { steps as fixtures } from "./fixtures";
 import { stepPath, type LookInput, type Steps } from "../../../steps/contract";
 
 /** One resource as a program registered it. Other resources are given by `type::name`, shortened as in `type`. */
@@ -36,6 +37,8 @@ export interface Recording {
     invokes: Invoked[];
     /** How many processes the looks took. */
     looks: number;
+    /** The stack's claim, which is in each step's input too: checked there, and taken out of what is recorded. */
+    claim: Record<string, Registered>;
 }
 
 /** What each step prints. A step that is not here fails the test that runs it. */
@@ -119,7 +122,7 @@ export async function record<T>(
     options: MockOptions,
     program: () => T,
 ): Promise<Recording & { result: pulumi.Unwrap<T> }> {
-    const recording: Recording = { resources: {}, invokes: [], looks: 0 };
+    const recording: Recording = { resources: {}, invokes: [], looks: 0, claim: {} };
     const mocks: pulumi.runtime.Mocks = {
         async call({ token, inputs }) {
             if (token !== "command:local:run") throw new Error(`function ${token} is not stubbed`);
@@ -149,15 +152,47 @@ export async function record<T>(
     monitor.registerResource = (request, callback) => {
         const name = request.getName();
         if (name in recording.resources) throw new Error(`two resources are named ${name}`);
-        recording.resources[name] = registered(request);
+        if (name.startsWith("krustlet-stack")) {
+            recording.claim[name] = registered(request);
+            return register(request, callback);
+        }
+        recording.resources[name] = withoutClaim(name, registered(request));
         options.onResource?.(name, request.getType());
         return register(request, callback);
     };
 
     const result = program();
     await pulumi.runtime.disconnect();
+    const order = ["preflight", "describeLogin", "describeModule", "observeKindCluster"];
+    const place = ({ command }: Invoked) => {
+        const found = order.indexOf(path.basename(String(command)));
+        return found < 0 ? order.length : found;
+    };
+    recording.invokes.sort((one, other) => place(one) - place(other));
     const known = await new Promise<pulumi.Unwrap<T>>((resolve) => pulumi.output(result).apply(resolve));
     return { ...recording, result: known };
+}
+
+/** A step's resource as its component gave it: each of them is told whose it is, alike. */
+function withoutClaim(name: string, resource: Registered): Registered {
+    const { inputs, options } = resource;
+    if (resource.type !== "command:local:Command") return withoutDependency(resource);
+    const { stdin } = inputs;
+    const secret = typeof stdin === "object" ? (stdin as { secret: string }).secret : undefined;
+    const text = secret ?? String(stdin);
+    if (!text.startsWith("{")) return withoutDependency(resource);
+    const { claim, ...input } = JSON.parse(text) as { claim?: object };
+    const undo = inputs.delete === undefined ? {} : { undo: path.basename(inputs.delete as string) };
+    assert.deepEqual(claim, { ...(fixtures.makeClaim as object), resource: name, ...undo });
+    const plain = JSON.stringify(input);
+    const given = { ...inputs, stdin: secret === undefined ? plain : { secret: plain } };
+    return withoutDependency({ ...resource, inputs: given, options });
+}
+
+function withoutDependency({ options, ...resource }: Registered): Registered {
+    const { dependsOn = [], ...rest } = options;
+    const others = list(dependsOn.filter((one) => !one.endsWith("::krustlet-stack-claim")));
+    return { ...resource, options: others === undefined ? rest : { ...rest, dependsOn: others } };
 }
 
 function registered(request: RegisterResourceRequest): Registered {

@@ -12,7 +12,7 @@ import {
     REGISTRY_PORT,
 } from "../../../components/defaults";
 import { WasmStack } from "../../../components";
-import { configKeys, stackArgs } from "../../../components/stackConfig";
+import { configKeys, stackArgs } from "../../../components/stack/stackConfig";
 import * as versions from "../../../common/versions";
 import { imageReference, steps } from "./fixtures";
 import { areSecret, record } from "./mocks";

@@ -5,13 +5,8 @@ import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, beforeEach, describe, it, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import {
-    packageVariable,
-    parseOutput,
-    stepCommand,
-    StepFailure,
-    stepResource,
-} from "../../../components/step";
+import { StepFailure, stepResource } from "../../../components/step";
+import { packageVariable, parseOutput, stepCommand } from "../../../components/stepCommand";
 import { steps } from "./fixtures";
 import { areSecret, record } from "./mocks";
 

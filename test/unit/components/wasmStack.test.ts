@@ -32,7 +32,7 @@ function custom(resources: Record<string, Registered>): string[] {
 }
 
 test("the walk-through: every part, and what it tells", async () => {
-    const { resources, invokes, result } = await record({ steps }, () => {
+    const { resources, invokes, looks, result } = await record({ steps }, () => {
         const s = new WasmStack("s", { workloads: [hello] });
         const { kubeconfigFile, clusterName, nodeNames, registryAddress, artifacts, workloads } = s;
         return { kubeconfigFile, clusterName, nodeNames, registryAddress, artifacts, workloads };
@@ -81,13 +81,14 @@ test("the walk-through: every part, and what it tells", async () => {
         "s-runtime": "krustlet-stack:index:WasmRuntimeClass < s",
         "s-runtime-class": "kubernetes:node.k8s.io/v1:RuntimeClass < s-runtime",
     });
+    assert.equal(looks, 1, "one look at the machine");
     assert.deepEqual(
         invokes.map(({ command, input }) => [command, input]),
         [
             [
                 "host/preflight",
                 {
-                    owner: "project/stack",
+                    owner: "project/stack/0123456789abcdef",
                     cluster: { kind: { name: "krustlet" } },
                     localRegistry: { containerName: "project-stack-registry", port: 5001 },
                     nodes: [
@@ -103,11 +104,38 @@ test("the walk-through: every part, and what it tells", async () => {
             ],
             ["workload/describeModule", { source: "workloads/hello-world" }],
             [
-                "cluster/keepKubeconfig",
+                "cluster/observeKindCluster",
                 {
-                    clusterName: "krustlet",
-                    owner: "project/stack",
+                    resource: "s-cluster-kind",
+                    owner: "project/stack/0123456789abcdef",
                     kubeconfigFile: "~/.local/state/krustlet-stack/kubeconfig/project-stack-krustlet",
+                    wanted: {
+                        name: "krustlet",
+                        image: "kindest/node:v1.36.4",
+                        kubeadmConfigPatches: [],
+                        containerdConfigPatches: [],
+                        verifyKubelets: true,
+                        nodes: [{ role: "control-plane" }],
+                        portMappings: [],
+                    },
+                },
+            ],
+            ["registry/observeConnection", { resource: "s-registry-hosting-connection" }],
+            [
+                "node/observeNode",
+                {
+                    resource: "s-krustlet-agent",
+                    program: "krustlet-wasi",
+                    nodeName: "krustlet",
+                    stateDir: "~/.local/state/krustlet-stack/nodes/project-stack-krustlet",
+                },
+            ],
+            [
+                "node/certificates/observeApprover",
+                {
+                    resource: "s-krustlet-certificates-approver",
+                    nodeName: "krustlet",
+                    stateDir: "~/.local/state/krustlet-stack/nodes/project-stack-krustlet",
                 },
             ],
         ],
@@ -217,7 +245,14 @@ test("a preview, where nothing is known yet, registers what it can and runs no s
     assert.equal(custom(resources).length, 25);
     assert.deepEqual(
         invokes.map(({ command }) => command),
-        ["host/preflight", "workload/describeModule", "cluster/keepKubeconfig"],
+        [
+            "host/preflight",
+            "workload/describeModule",
+            "cluster/observeKindCluster",
+            "registry/observeConnection",
+            "node/observeNode",
+            "node/certificates/observeApprover",
+        ],
     );
     assert.equal(
         resources["s-krustlet-agent"].inputs.stdin,
@@ -259,10 +294,7 @@ test("two nodes and three workloads", async () => {
             { name: "ready", image: imageReference, namespace: "apps" },
         ],
     };
-    const { resources } = await record(
-        { steps: { ...steps, awaitNode: { nodeName: "n", hostname: "host-of-node", kubeletVersion: "v" } } },
-        () => new WasmStack("s", args).nodeNames,
-    );
+    const { resources } = await record({ steps }, () => new WasmStack("s", args).nodeNames);
     assert.equal(input(resources["s-cluster-kind"]).waitSeconds, 99);
     assert.deepEqual(
         ["s-one-agent", "s-two-agent"].map((name) => {
@@ -305,7 +337,7 @@ test("two nodes and three workloads", async () => {
         .spec;
     assert.deepEqual(nodeSelector, {
         "kubernetes.io/arch": "wasm32-wasi",
-        "kubernetes.io/hostname": "host-of-node",
+        "kubernetes.io/hostname": "two",
     });
     assert.ok(!job.options.dependsOn?.includes(command("s-one-agent")), "it waits for its own node alone");
     const deployment = resources["s-file-deployment"];
@@ -364,6 +396,7 @@ test("a registry elsewhere is used, not made; pods get its login, by namespace",
     assert.deepEqual(input(push), {
         file: "target/hello.wasm",
         sha256: "b".repeat(64),
+        source: "workloads/hello-world",
         reference: "ghcr.io/you/hello-wasm:latest",
         ...access,
     });

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { describe, it } from "node:test";
 import { project } from "../../node/fit";
-import { padded } from "../../node/scriptedRegistry";
-import { stateOf, summary, type Pod } from "../../node/pod";
+import { padded } from "../../node/lib/scriptedRegistry";
+import { stateOf, summary, type Pod } from "../../node/lib/pod";
 import { slug } from "../../node/runCase";
 
 const fits = (actual: unknown, expected: unknown, whole: string[] = []) =>

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { howToGet } from "../../../steps/lib/package";
-import { platformPackage } from "../../../steps/lib/programs";
+import { howToGet } from "../../../steps/lib/programs/package";
+import { platformPackage } from "../../../steps/lib/programs/programs";
 
 const root = path.resolve(__dirname, "../../..");
 
@@ -54,7 +54,7 @@ describe("krustlet-wasi and wasm-oci of an installed package", () => {
 
     /** What the package's `needProgram` finds, with these folders on PATH. */
     function need(program: string, folders: string[], env: Record<string, string> = {}) {
-        const code = `require(${JSON.stringify(path.join(installed, "dist/steps/lib/programs.js"))})
+        const code = `require(${JSON.stringify(path.join(installed, "dist/steps/lib/programs/programs.js"))})
             .needProgram(${JSON.stringify(program)}, "Node.program").then(console.log, (e) => { console.error("E " + e.message); process.exitCode = 1; });`;
         const child = spawn(process.execPath, ["--eval", code], {
             env: {

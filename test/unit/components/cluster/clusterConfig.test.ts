@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { stackArgs } from "../../../../components/stackConfig";
+import { stackArgs } from "../../../../components/stack/stackConfig";
 import { record } from "../mocks";
 import { steps } from "../fixtures";
 import { output, type Unwrap } from "@pulumi/pulumi";

@@ -110,7 +110,7 @@ for (const [tool, make, file, made] of local) {
         const { inputs, options } = resources[`c-${tool}`];
         const input = {
             ...made,
-            owner: "project/stack",
+            owner: "project/stack/0123456789abcdef",
             waitSeconds: 300,
             kubeconfigFile: kubeconfigOf(file),
         };

@@ -28,11 +28,11 @@ test("a cluster of defaults", async () => {
             inputs: {
                 ...commandInputs("createKindCluster", "deleteKindCluster"),
                 stdin: JSON.stringify({
-                    name: "krustlet",
-                    owner: "project/stack",
-                    image: "kindest/node:v1.36.4",
+                    owner: "project/stack/0123456789abcdef",
                     waitSeconds: 180,
                     kubeconfigFile: defaultFile,
+                    name: "krustlet",
+                    image: "kindest/node:v1.36.4",
                     kubeadmConfigPatches: [],
                     containerdConfigPatches: [],
                     verifyKubelets: true,
@@ -51,7 +51,7 @@ test("a cluster of defaults", async () => {
                 stdin: JSON.stringify({
                     kubeconfigFile: adminFile,
                     clusterName: "demo",
-                    owner: "project/stack",
+                    owner: "project/stack/0123456789abcdef",
                     verifyKubelets: true,
                     timeoutSeconds: 180,
                 }),
@@ -70,8 +70,21 @@ test("a cluster of defaults", async () => {
         invokes.map(({ command, input }) => [command, input]),
         [
             [
-                "cluster/keepKubeconfig",
-                { clusterName: "krustlet", owner: "project/stack", kubeconfigFile: defaultFile },
+                "cluster/observeKindCluster",
+                {
+                    resource: "c-kind",
+                    owner: "project/stack/0123456789abcdef",
+                    kubeconfigFile: defaultFile,
+                    wanted: {
+                        name: "krustlet",
+                        image: "kindest/node:v1.36.4",
+                        kubeadmConfigPatches: [],
+                        containerdConfigPatches: [],
+                        verifyKubelets: true,
+                        nodes: [{ role: "control-plane" }],
+                        portMappings: [],
+                    },
+                },
             ],
         ],
     );
@@ -103,12 +116,12 @@ test("every argument reaches the step; what cannot be changed in a cluster makes
     assert.deepEqual(resources["c-kind"].inputs, {
         ...commandInputs("createKindCluster", "deleteKindCluster"),
         stdin: JSON.stringify({
-            name: "demo",
-            owner: "project/stack",
-            image: "kindest/node:v1.35.4",
+            owner: "project/stack/0123456789abcdef",
             waitSeconds: 60,
             kubeconfigFile: "~/demo.kubeconfig",
             mergeKubeconfigFile: "~/.kube/config",
+            name: "demo",
+            image: "kindest/node:v1.35.4",
             kubeadmConfigPatches: ["kind: KubeletConfiguration"],
             containerdConfigPatches: ["[plugins]"],
             verifyKubelets: false,

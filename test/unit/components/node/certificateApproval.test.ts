@@ -57,7 +57,7 @@ test("bootstrap and approval, each on its own", async () => {
     assert.equal(resources["b-role"].options.deletedWith, provider);
     const given = {
         kubeconfigFile: adminFile,
-        owner: "project/stack",
+        owner: "project/stack/0123456789abcdef",
         nodeName: "krustlet",
         nodeIp: "172.18.0.1",
         bootstrapGroup: group,

@@ -84,7 +84,7 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
                 ...commandInputs("createBootstrapToken", "deleteBootstrapToken"),
                 stdin: JSON.stringify({
                     kubeconfigFile: adminFile,
-                    owner: "project/stack",
+                    owner: "project/stack/0123456789abcdef",
                     nodeName: "krustlet",
                     group,
                     tokenTtlSeconds: 600,
@@ -101,7 +101,7 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
                 ...commandInputs("launchNode", "stopNode"),
                 stdin: JSON.stringify({
                     kubeconfigFile: adminFile,
-                    owner: "project/stack",
+                    owner: "project/stack/0123456789abcdef",
                     program: "krustlet-wasi",
                     nodeName: "krustlet",
                     nodeIp: "172.18.0.1",
@@ -137,7 +137,7 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
                 ...commandInputs("approveCertificates", "deleteCertificateRequests"),
                 stdin: JSON.stringify({
                     kubeconfigFile: adminFile,
-                    owner: "project/stack",
+                    owner: "project/stack/0123456789abcdef",
                     nodeName: "krustlet",
                     nodeIp: "172.18.0.1",
                     bootstrapGroup: group,
@@ -157,7 +157,7 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
                 ...commandInputs("launchApprover", "stopApprover"),
                 stdin: JSON.stringify({
                     kubeconfigFile: adminFile,
-                    owner: "project/stack",
+                    owner: "project/stack/0123456789abcdef",
                     nodeName: "krustlet",
                     nodeIp: "172.18.0.1",
                     bootstrapGroup: group,
@@ -197,7 +197,10 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
             options: { ...notUndone, dependsOn: [command("n-agent"), command("n-certificates-approval")] },
         },
     });
-    assert.deepEqual(invokes, []);
+    assert.deepEqual(
+        invokes.map(({ command }) => command),
+        ["node/observeNode", "node/certificates/observeApprover"],
+    );
     assert.deepEqual(result, {
         nodeName: "krustlet",
         hostname: "krustlet",
@@ -227,7 +230,7 @@ test("every argument of a node reaches the steps", async () => {
     const stdin = (name: string) => JSON.parse(resources[name].inputs.stdin as string) as unknown;
     assert.deepEqual(stdin("n-bootstrap-token"), {
         kubeconfigFile: adminFile,
-        owner: "project/stack",
+        owner: "project/stack/0123456789abcdef",
         nodeName: "edge.one",
         group: "system:bootstrappers:krustlet-stack:edge:one",
         tokenTtlSeconds: 300,
@@ -235,7 +238,7 @@ test("every argument of a node reaches the steps", async () => {
     });
     assert.deepEqual(stdin("n-agent"), {
         kubeconfigFile: adminFile,
-        owner: "project/stack",
+        owner: "project/stack/0123456789abcdef",
         program: "/opt/krustlet-wasi",
         nodeName: "edge.one",
         nodeIp: "172.18.0.1",
@@ -253,7 +256,7 @@ test("every argument of a node reaches the steps", async () => {
     });
     const approved = {
         kubeconfigFile: adminFile,
-        owner: "project/stack",
+        owner: "project/stack/0123456789abcdef",
         nodeName: "edge.one",
         nodeIp: "172.18.0.1",
         bootstrapGroup: "system:bootstrappers:krustlet-stack:edge:one",

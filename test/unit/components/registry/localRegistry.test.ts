@@ -26,7 +26,7 @@ test("a registry of defaults, on the loopback address alone, known when it answe
                 image: "sha256:image",
                 ports: [{ internal: 5000, external: 5001, ip: "127.0.0.1", protocol: "tcp" }],
                 envs: ["OTEL_TRACES_EXPORTER=none", "REGISTRY_STORAGE_DELETE_ENABLED=true"],
-                labels: [{ label: "krustlet-stack.owner", value: "project/stack" }],
+                labels: [{ label: "krustlet-stack.owner", value: "project/stack/0123456789abcdef" }],
                 networkMode: "bridge",
                 restart: "unless-stopped",
                 mustRun: true,

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { test } from "node:test";
 import { load } from "js-yaml";
 import { WasmStack } from "../../../../components";
-import { configKeys, stackArgs } from "../../../../components/stackConfig";
+import { configKeys, stackArgs } from "../../../../components/stack/stackConfig";
 import { stepPath, type Steps } from "../../../../steps/contract";
 import { steps } from "../fixtures";
 import { record } from "../mocks";

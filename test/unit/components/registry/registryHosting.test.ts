@@ -36,7 +36,7 @@ test("a registry and a cluster: connected, then announced", async () => {
             ...commandInputs("connectRegistry", "disconnectRegistry"),
             stdin: JSON.stringify({
                 clusterName: "demo",
-                owner: "project/stack",
+                owner: "project/stack/0123456789abcdef",
                 network: "kind",
                 containerName: "project-stack-registry",
                 containerPort: 5000,

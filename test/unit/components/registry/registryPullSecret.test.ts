@@ -33,7 +33,7 @@ test("the login is looked at in every preview, and its fingerprint is secret", a
             stdin: {
                 secret: JSON.stringify({
                     kubeconfigFile: "~/kubeconfig",
-                    owner: "project/stack",
+                    owner: "project/stack/0123456789abcdef",
                     namespace: "default",
                     name: "project-stack-pull",
                     registry: "ghcr.io",

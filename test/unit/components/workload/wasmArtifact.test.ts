@@ -37,6 +37,7 @@ test("from sources: looked at, built when they change, pushed when the bytes cha
                 stdin: JSON.stringify({
                     file: "target/hello.wasm",
                     sha256: "b".repeat(64),
+                    source: "workloads/hello-world",
                     reference: "localhost:5001/hello-wasm:latest",
                     insecureRegistries: [],
                 }),

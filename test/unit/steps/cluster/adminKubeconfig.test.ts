@@ -16,8 +16,8 @@ import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, describe, it } from "node:test";
 import * as admin from "../../../../steps/cluster/adminKubeconfig";
-import { isOnlyOf } from "../../../../steps/lib/kubeconfig";
-import { clusterOf, ifClusterAnswers, NoKubeconfig, withKube } from "../../../../steps/lib/kube";
+import { isOnlyOf } from "../../../../steps/lib/kube/kubeconfig";
+import { clusterOf, ifClusterAnswers, NoKubeconfig, withKube } from "../../../../steps/lib/kube/kube";
 
 const folder = mkdtempSync(path.join(tmpdir(), "krustlet-admin-kubeconfig-"));
 after(() => {

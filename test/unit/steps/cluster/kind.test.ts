@@ -195,7 +195,7 @@ describe("whose cluster it is", () => {
         assert.equal(kind.isOurs([balancer, container(config)], "krustlet-stack/dev"), true);
         assert.equal(kind.isOurs([balancer, container(config)], "krustlet-stack/prod"), false);
         assert.equal(kind.isOurs([balancer], "krustlet-stack/dev"), false);
-        assert.equal(kind.mayAdopt([balancer, container(config)], config), true);
+        assert.equal(kind.isMadeFrom([balancer, container(config)], config), true);
         assert.deepEqual(kind.nodeContainers([balancer, container(config)]).map(kind.nodeNameOf), [
             "wasm-control-plane",
         ]);
@@ -219,7 +219,7 @@ describe("adoption", () => {
     const cases: [string, Container[], string, boolean][] = [
         ["one of the same config", [container(config)], config, true],
         ["none", [], config, false],
-        ["one that stands still", [container(config, { State: { Running: false } })], config, false],
+        ["one that stands still", [container(config, { State: { Running: false } })], config, true],
         [
             "one of another image",
             [container(config)],
@@ -248,7 +248,7 @@ describe("adoption", () => {
     ];
     for (const [what, cluster, wanted, adopts] of cases) {
         it(`${adopts ? "adopts" : "does not adopt"} ${what}`, () => {
-            assert.equal(kind.mayAdopt(cluster, wanted), adopts);
+            assert.equal(kind.isMadeFrom(cluster, wanted), adopts);
         });
     }
 });

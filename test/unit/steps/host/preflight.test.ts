@@ -13,7 +13,7 @@ import {
     nodePortFaults,
     registryFaults,
 } from "../../../../steps/host/preflightProblems";
-import { missingTools } from "../../../../steps/lib/programs";
+import { missingTools } from "../../../../steps/lib/programs/programs";
 import { isLoopback } from "../../../../steps/registry/registry";
 
 const input: PreflightInput = { owner: "p/s", cluster: { kind: { name: "wasm" } }, nodes: [], modules: [] };

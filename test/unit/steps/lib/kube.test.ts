@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { ifClusterAnswers, Kube, KubeError } from "../../../../steps/lib/kube";
-import type { ApiAccess } from "../../../../steps/lib/kubeAccess";
-import { unanswered } from "../../../../steps/lib/kubeTransport";
+import { ifClusterAnswers, Kube, KubeError } from "../../../../steps/lib/kube/kube";
+import type { ApiAccess } from "../../../../steps/lib/kube/access";
+import { unanswered } from "../../../../steps/lib/kube/transport";
 import { ApiServer, authority, client, foreignAuthority } from "./apiServer";
 
 let api: ApiServer;

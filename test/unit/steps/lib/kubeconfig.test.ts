@@ -3,9 +3,9 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, describe, it } from "node:test";
-import { accessOf } from "../../../../steps/lib/kubeAccess";
-import { clusterOf } from "../../../../steps/lib/kube";
-import { isOnlyOf, parseKubeconfig } from "../../../../steps/lib/kubeconfig";
+import { accessOf } from "../../../../steps/lib/kube/access";
+import { clusterOf } from "../../../../steps/lib/kube/kube";
+import { isOnlyOf, parseKubeconfig } from "../../../../steps/lib/kube/kubeconfig";
 
 const folder = mkdtempSync(path.join(tmpdir(), "krustlet-kubeconfig-"));
 after(() => {

@@ -15,17 +15,11 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import type { NodeInput } from "../../../../steps/contract";
 import * as agent from "../../../../steps/node/agent";
-import {
-    claimFolder,
-    expandHome,
-    logTail,
-    ownerOf,
-    withPrivateFile,
-    writePrivate,
-} from "../../../../steps/lib/files";
+import { expandHome, logTail, withPrivateFile, writePrivate } from "../../../../steps/lib/files";
+import { claimFolder, ownerOf } from "../../../../steps/node/folder";
 import { describeConditions, isReady } from "../../../../steps/node/nodeReady";
 import { blocking, listenersIn } from "../../../../steps/host/ports";
-import { findProgram } from "../../../../steps/lib/programs";
+import { findProgram } from "../../../../steps/lib/programs/programs";
 import { endProcess, isAlive, processesWith, processOf } from "../../../../steps/lib/processes";
 
 const folder = mkdtempSync(join(tmpdir(), "krustlet-stack-test-"));

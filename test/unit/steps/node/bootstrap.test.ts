@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as bootstrap from "../../../../steps/node/bootstrap";
-import { labelHash } from "../../../../steps/lib/kube";
+import { labelHash } from "../../../../steps/lib/kube/kube";
 
 const input = {
     owner: "p/s",

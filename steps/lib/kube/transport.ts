@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import * as http from "node:http";
 import * as https from "node:https";
 import { rootCertificates } from "node:tls";
-import { StepError } from "./errors";
-import type { ApiAccess } from "./kubeAccess";
-import { hostAuthorities, isLoopbackHost, proxyOf, TunnelAgent } from "./proxy";
+import { StepError } from "../errors";
+import type { ApiAccess } from "./access";
+import { hostAuthorities, isLoopbackHost, proxyOf, TunnelAgent } from "../proxy";
 
 /** An answer of the API server other than success, or none at all. */
 export class KubeError extends StepError {

@@ -1,9 +1,9 @@
 import { access, constants } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
-import { buildPrograms, builtFolder, canBuild, ownPrograms } from "./buildPrograms";
-import { StepError } from "./errors";
-import { expandHome } from "./files";
+import { buildPrograms, builtFolder, canBuild, ownPrograms } from "./build";
+import { StepError } from "../errors";
+import { expandHome } from "../files";
 import { howToGet, packageFolder } from "./package";
 
 /** The npm package with this package's own programs for the platform that this runs on. */
@@ -39,7 +39,7 @@ async function firstThatRuns(candidates: string[]): Promise<string | undefined> 
  * The file of a program, which may be one of this package's own (krustlet-wasi, wasm-oci): on PATH or in the place that is given,
  * else in the platform's package, else as it was built from the crates of this package. Undefined: it is in none of them.
  */
-async function presentProgram(program: string): Promise<string | undefined> {
+export async function presentProgram(program: string): Promise<string | undefined> {
     const found = await findProgram(program);
     if (found !== undefined || !ownPrograms.includes(program)) return found;
     return firstThatRuns([

@@ -1,7 +1,7 @@
 // What is in a kubeconfig file, read by a YAML parser. No error repeats anything that may be secret: a parser's own words would.
 import type { load } from "js-yaml";
-import { StepError } from "./errors";
-import { expandHome, readOptional } from "./files";
+import { StepError } from "../errors";
+import { expandHome, readOptional } from "../files";
 
 /** An entry of one of a kubeconfig's three lists: its name, and what stands under it. */
 interface Entry {

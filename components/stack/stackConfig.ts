@@ -1,8 +1,8 @@
-import { configuredCluster, type ConfiguredCluster } from "./cluster/clusterConfig";
+import { configuredCluster, type ConfiguredCluster } from "../cluster/clusterConfig";
 import { withoutSecrets, withSecrets } from "./configSecrets";
-import { NODE_NAME } from "./defaults";
-import { ownName } from "./names";
-import { object, throwProblems, unknownName, type Problem } from "./validation";
+import { NODE_NAME } from "../defaults";
+import { ownName } from "../names";
+import { object, throwProblems, unknownName, type Problem } from "../validation";
 import { stackRules, wasmStackProblems, type WasmStackArgs } from "./wasmStackArgs";
 
 /** Reads a configuration value: Pulumi keeps every one as a text, and lists as JSON. */

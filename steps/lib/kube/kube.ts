@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { accessOf, type AccessSource } from "./kubeAccess";
+import { accessOf, type AccessSource } from "./access";
 import { NoKubeconfig } from "./kubeconfig";
-import { KubeError, textOf, Transport, type ApiRequest } from "./kubeTransport";
-import { endingSignal, stopIfEnding } from "./step";
+import { KubeError, textOf, Transport, type ApiRequest } from "./transport";
+import { endingSignal, stopIfEnding } from "../step";
 
-export { clusterOf, type ClusterEntry } from "./kubeAccess";
+export { clusterOf, type ClusterEntry } from "./access";
 export { NoKubeconfig } from "./kubeconfig";
-export { KubeError } from "./kubeTransport";
+export { KubeError } from "./transport";
 
 /** One change that a watch tells of. */
 export interface WatchEvent<T> {

@@ -1,11 +1,11 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { WorkloadKind } from "../steps/workload/contract";
-import type { KindClusterArgs } from "./cluster/kindCluster";
-import { stackClusterProblems, stackClusterRules, type StackClusterArgs } from "./cluster/stackCluster";
-import { CLUSTER_NAME, NODE_NAME, NODE_PORT } from "./defaults";
-import { nodeSettingsRules, type NodeSettings } from "./node/nodeSettings";
-import type { LocalRegistryArgs } from "./registry/localRegistry";
-import * as rules from "./rules";
+import type { WorkloadKind } from "../../steps/workload/contract";
+import type { KindClusterArgs } from "../cluster/kindCluster";
+import { stackClusterProblems, stackClusterRules, type StackClusterArgs } from "../cluster/stackCluster";
+import { CLUSTER_NAME, NODE_NAME, NODE_PORT } from "../defaults";
+import { nodeSettingsRules, type NodeSettings } from "../node/nodeSettings";
+import type { LocalRegistryArgs } from "../registry/localRegistry";
+import * as rules from "../rules";
 import {
     argsProblems,
     boolean,
@@ -18,16 +18,16 @@ import {
     type Problem,
     type Rule,
     type Rules,
-} from "./validation";
-import { originProblems } from "./workload/wasmArtifact";
-import type { WasmAnyProgramArgs } from "./workload/programArgs";
+} from "../validation";
+import { originProblems } from "../workload/wasmArtifact";
+import type { WasmAnyProgramArgs } from "../workload/programArgs";
 import {
     hostPathProblems,
     kind as workloadKind,
     kindOf,
     programProblems,
     rulesOf,
-} from "./workload/programRules";
+} from "../workload/programRules";
 
 export interface WasmStackArgs extends StackClusterArgs {
     /** The registry that modules are pushed to. Default: a local one. */

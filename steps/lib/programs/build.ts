@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isErrno, StepError } from "./errors";
+import { isErrno, StepError } from "../errors";
 import { cacheFolder, packageFolder } from "./package";
-import { processOf } from "./processes";
-import { run, RunError } from "./run";
-import { pause, progress } from "./step";
+import { processOf } from "../processes";
+import { run, RunError } from "../run";
+import { pause, progress } from "../step";
 
 /** The programs that this package has the sources of. */
 export const ownPrograms: readonly string[] = ["krustlet-wasi", "wasm-oci"];

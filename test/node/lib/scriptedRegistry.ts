@@ -1,7 +1,7 @@
 // A registry of the tests' own, which answers as registries do on a bad day; and the means to put what they like into a real one.
 import { createHash } from "node:crypto";
 import * as http from "node:http";
-import { underTest } from "./underTest";
+import { underTest } from "../underTest";
 
 /** A name in the scripted registry. */
 export function scripted(repositoryAndTag: string): string {

@@ -1,6 +1,6 @@
 // What is done with configuration values that are secrets: programs get them as secrets, and no message shows them.
 import * as pulumi from "@pulumi/pulumi";
-import { withoutValue, type Problem, type Rule } from "./validation";
+import { withoutValue, type Problem, type Rule } from "../validation";
 import type { WasmStackWorkloadArgs } from "./wasmStackArgs";
 
 /**

@@ -1,10 +1,10 @@
 // How a kubeconfig lets a program in at the API server: address, authority and credential, as client-go understands them.
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { expandHome } from "./files";
+import { expandHome } from "../files";
 import { contextOf, readKubeconfig, type ContextParts, type Fields } from "./kubeconfig";
-import { proxyUrl } from "./proxy";
-import { run, RunError } from "./run";
+import { proxyUrl } from "../proxy";
+import { run, RunError } from "../run";
 
 /** How a program gets at the API server, and who it is there. All but `server` may be unset. Secret. */
 export interface ApiAccess {

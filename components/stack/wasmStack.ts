@@ -1,19 +1,19 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { WorkloadKind } from "../steps/workload/contract";
-import { Children } from "./children";
-import type { Cluster } from "./cluster/cluster";
-import { stackCluster } from "./cluster/stackCluster";
-import type { KrustletNode } from "./node/krustletNode";
-import { stackNode, stackNodes } from "./node/stackNode";
-import type { LocalRegistry } from "./registry/localRegistry";
-import type { RegistryPullSecret } from "./registry/registryPullSecret";
-import { hostRegistry, pullSecrets, stackRegistry } from "./registry/stackRegistry";
+import type { WorkloadKind } from "../../steps/workload/contract";
+import { Children } from "../children";
+import type { Cluster } from "../cluster/cluster";
+import { stackCluster } from "../cluster/stackCluster";
+import type { KrustletNode } from "../node/krustletNode";
+import { stackNode, stackNodes } from "../node/stackNode";
+import type { LocalRegistry } from "../registry/localRegistry";
+import type { RegistryPullSecret } from "../registry/registryPullSecret";
+import { hostRegistry, pullSecrets, stackRegistry } from "../registry/stackRegistry";
 import { stackPreflight } from "./stackPreflight";
-import { throwProblems } from "./validation";
+import { throwProblems } from "../validation";
 import { wasmStackProblems, type WasmStackArgs } from "./wasmStackArgs";
-import { stackArtifact, stackWorkload, type StackWorkload } from "./workload/stackWorkload";
-import type { WasmArtifact } from "./workload/wasmArtifact";
-import { WasmRuntimeClass } from "./workload/wasmRuntimeClass";
+import { stackArtifact, stackWorkload, type StackWorkload } from "../workload/stackWorkload";
+import type { WasmArtifact } from "../workload/wasmArtifact";
+import { WasmRuntimeClass } from "../workload/wasmRuntimeClass";
 
 /** What a stack tells of one of its workloads. */
 export interface WasmStackWorkload {

@@ -1,10 +1,10 @@
 // The agent's process: looked at from outside, ended, and started again as `launchNode` does it.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { agentFiles, readRecord, runningAgents } from "../../steps/node/agent";
-import { endProcess, isAlive, type ProcessId } from "../../steps/lib/processes";
-import { pass } from "../steps/runStep";
-import { underTest } from "./underTest";
+import { agentFiles, readRecord, runningAgents } from "../../../steps/node/agent";
+import { endProcess, isAlive, type ProcessId } from "../../../steps/lib/processes";
+import { pass } from "../../steps/runStep";
+import { underTest } from "../underTest";
 import { timeOf, type World } from "./world";
 
 const files = () => agentFiles(underTest().node.stateDir);

@@ -1,11 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
-import { chooseCluster } from "./cluster/stackCluster";
-import { NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "./defaults";
-import { defaultStateDir, owner } from "./names";
-import { stackNodes } from "./node/stackNode";
-import { dataVolumeName, defaultContainerName } from "./registry/localRegistry";
-import { hostOf, type Checked } from "./registry/stackRegistry";
-import { stepInvoke } from "./step";
+import { chooseCluster } from "../cluster/stackCluster";
+import { NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "../defaults";
+import { ownerForLooks, passFirst } from "../claim";
+import { defaultStateDir } from "../names";
+import { stackNodes } from "../node/stackNode";
+import { dataVolumeName, defaultContainerName } from "../registry/localRegistry";
+import { hostOf, type Checked } from "../registry/stackRegistry";
+import { stepInvoke } from "../step";
 import type { WasmStackArgs } from "./wasmStackArgs";
 
 /**
@@ -31,7 +32,7 @@ export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentReso
     const passed = stepInvoke(
         "preflight",
         {
-            owner: owner(),
+            owner: ownerForLooks(),
             cluster: chooseCluster(args).preflight,
             localRegistry: address === undefined ? pulumi.output(local) : undefined,
             remoteRegistry: remote || undefined,
@@ -40,5 +41,6 @@ export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentReso
         },
         { parent },
     );
+    passFirst(passed);
     return (value) => passed.apply(() => value) as never;
 }

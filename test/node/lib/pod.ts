@@ -1,7 +1,7 @@
 // Pods: how the tests write them, and what they look at in one.
 import type { types } from "@pulumi/kubernetes";
 import type { KubeObject } from "./api";
-import { underTest } from "./underTest";
+import { underTest } from "../underTest";
 
 export type PodSpec = types.input.core.v1.PodSpec;
 export type Container = types.input.core.v1.Container;

@@ -1,0 +1,97 @@
+import type { ClusterOutput, ObserveKindClusterInput, ObserveKindClusterOutput } from "../contract";
+import { kindFile, kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig";
+import { containers, type Container } from "../lib/docker";
+import { messageOf } from "../lib/errors";
+import { expandHome, readOptional } from "../lib/files";
+import { because, entryOf, madeAt, type JournalEntry } from "../lib/journal";
+import { withKube } from "../lib/kube/kube";
+import * as kind from "./kind";
+import { run } from "../lib/run";
+import { progress, step } from "../lib/step";
+
+/** How long the API server may take for a look, in seconds. */
+const lookSeconds = 5;
+
+/**
+ * Sees whether a cluster is still what its step left, and why that must run again if not. Writes the file of its admin kubeconfig again
+ * where that was lost, and changes nothing else.
+ */
+export async function observeKindCluster(input: ObserveKindClusterInput): Promise<ObserveKindClusterOutput> {
+    const [entry, cluster] = await Promise.all([
+        entryOf(input.resource),
+        containers(`label=${kind.clusterLabel}=${input.wanted.name}`),
+    ]);
+    const ours = cluster.length > 0 && kind.isOurs(cluster, input.owner);
+    const stays = ours && entry?.done === true && !replaced(entry, input);
+    if (ours) await keepFile(input, cluster);
+    const drift = entry?.output === undefined ? undefined : await driftOf(entry, input, ours ? cluster : []);
+    return {
+        because: because(entry, drift),
+        last: stays ? (entry.output as ClusterOutput) : undefined,
+    };
+}
+
+/** Whether the cluster is made anew for what is wanted of it by now. Said aloud: whatever is in it goes with it. */
+function replaced(entry: JournalEntry, { wanted }: ObserveKindClusterInput): boolean {
+    const made = entry.input as Record<string, unknown>;
+    const changed = Object.entries(wanted).filter(
+        ([key, value]) => JSON.stringify(made[key]) !== JSON.stringify(value),
+    );
+    if (changed.length === 0) return false;
+    const what = changed.map(
+        ([key, value]) => `${key}: ${JSON.stringify(made[key])} → ${JSON.stringify(value)}`,
+    );
+    progress(
+        `cluster "${String(made.name)}" will be made anew, and all that is in it is lost (${what.join(", ")})`,
+    );
+    return true;
+}
+
+/** What is wrong with a cluster that was made; undefined: nothing that its step could mend. */
+async function driftOf(
+    entry: JournalEntry,
+    { wanted: { name }, kubeconfigFile, owner }: ObserveKindClusterInput,
+    cluster: Container[],
+): Promise<string | undefined> {
+    const found = kind.controlPlane(cluster);
+    if (found === undefined) {
+        const other = await containers(`label=${kind.clusterLabel}=${name}`);
+        const gone = `cluster "${name}", made ${madeAt(entry)}, is gone`;
+        return other.length > 0 && !kind.isOurs(other, owner)
+            ? `${gone}, and another one of that name is there`
+            : `${gone}: it is made anew`;
+    }
+    const stopped = cluster.find(({ State }) => !State.Running || State.Paused);
+    if (stopped) {
+        const { State } = stopped;
+        const how = State.Paused
+            ? "is paused"
+            : `has stopped (exit code ${State.ExitCode}, ${State.FinishedAt?.replace(/\.\d+Z$/, "Z")})`;
+        return `container ${kind.nodeNameOf(stopped)} of cluster "${name}", made ${madeAt(entry)}, ${how}: it is started again`;
+    }
+    try {
+        await withKube(kubeconfigFile, (kube) => kube.get("/version"), lookSeconds);
+        return undefined;
+    } catch (error) {
+        return `cluster "${name}", made ${madeAt(entry)}, does not answer (${messageOf(error)}): it is waited for`;
+    }
+}
+
+/** Writes the file again where it was lost: nothing else of an unchanged stack would. */
+async function keepFile(
+    { wanted: { name }, kubeconfigFile }: ObserveKindClusterInput,
+    cluster: Container[],
+): Promise<void> {
+    if ((await readOptional(expandHome(kubeconfigFile))) !== undefined) return;
+    const controlPlane = kind.controlPlane(cluster);
+    if (!controlPlane?.State.Running || controlPlane.State.Paused) return;
+    const mark = await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], {
+        timeoutSeconds: 15,
+        allowFailure: true,
+    });
+    if (mark.exitCode !== 0) return;
+    const file = await writeAdminKubeconfig(kindFile(name, kubeconfigFile), await kubeconfigOf(name));
+    progress(`${file} was lost; it is written again`);
+}
+
+step(module, "observeKindCluster", kind.observeKindClusterInput, observeKindCluster);

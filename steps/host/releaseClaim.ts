@@ -1,0 +1,72 @@
+import { rm, rmdir } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { stepPath, type Claim } from "../contract";
+import { checkHost, claimFolderOf, idOf, isAbandoned, previousOutput, thisHost } from "../lib/claim";
+import { containers, daemonFile, removeContainers } from "../lib/docker";
+import { messageOf, StepError } from "../lib/errors";
+import { readOptional } from "../lib/files";
+import { entries, forgetEntry, type JournalEntry } from "../lib/journal";
+import { stored, type Of } from "../lib/schema";
+import { bodyOf, parseInput, progress, step } from "../lib/step";
+import { findProgram } from "../lib/programs/programs";
+import { claimInput } from "./makeClaim";
+import { ownerLabel } from "./preflightProblems";
+
+const needed = stored(claimInput, "owner");
+
+/**
+ * The end of a stack: undoes what is written down and not yet undone, for a step or Pulumi was ended before the state knew of it, then
+ * removes what else bears the claim.
+ */
+export async function releaseClaim({ owner }: Of<typeof needed>): Promise<Record<string, never>> {
+    const last = previousOutput();
+    // The claim itself was never recorded: then nothing was made in its name.
+    if (last === undefined) return {};
+    const claim = JSON.parse(last) as Claim;
+    if (await isAbandoned(claim)) return {};
+    checkHost(claim, await thisHost());
+    const left: string[] = [];
+    for (const entry of await entries(claim)) {
+        try {
+            await undo(entry);
+            await forgetEntry(claim, entry.resource);
+        } catch (error) {
+            left.push(`${entry.resource}: ${messageOf(error)}`);
+        }
+    }
+    const usedDocker = (await readOptional(daemonFile(claim))) !== undefined;
+    await sweepContainers(claim).catch((error: unknown) => {
+        // Where no daemon was ever needed, none has anything of this stack's.
+        if (usedDocker) left.push(`containers: ${messageOf(error)}`);
+    });
+    if (left.length > 0) {
+        throw new StepError(
+            `what an ended run of ${owner} left could not be removed; mend it and run \`pulumi destroy\` again:\n` +
+                left.map((line) => `- ${line}`).join("\n"),
+        );
+    }
+    const folder = claimFolderOf(claim);
+    await rm(folder, { recursive: true, force: true });
+    // Where it was the last one.
+    await rmdir(dirname(folder)).catch(() => undefined);
+    return {};
+}
+
+async function undo({ undo: name, input, resource }: JournalEntry): Promise<void> {
+    progress(`${resource} was begun by a run that ended: ${name}`);
+    createRequire(__filename)(`../${stepPath(name)}`);
+    const { input: rule, body } = bodyOf(name);
+    await body(parseInput(JSON.stringify(input), rule));
+}
+
+/** Containers that Pulumi's docker plugin had made and never recorded. */
+async function sweepContainers({ id }: Claim): Promise<void> {
+    if ((await findProgram("docker")) === undefined) return;
+    const labelled = await containers(`label=${ownerLabel}`);
+    const ours = labelled.filter(({ Config }) => idOf(Config.Labels?.[ownerLabel] ?? "") === id);
+    for (const { Name } of ours) progress(`container ${Name.slice(1)} was left by a run that ended: removed`);
+    await removeContainers(ours.map(({ Id }) => Id));
+}
+
+step(module, "releaseClaim", needed, releaseClaim);

@@ -1,0 +1,77 @@
+// What a stack has made, or begun to make, outside Pulumi: written down before it is made, so that whatever ends the step or Pulumi,
+// the claim's end knows what to undo.
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { StepClaim, Steps } from "../contract";
+import { currentClaim, journalFolder } from "./claim";
+import { readOptional, writePrivate } from "./files";
+import { progress } from "./progress";
+
+/** One thing, and how to undo it. */
+export interface JournalEntry {
+    /** Name of the resource. */
+    resource: string;
+    /** The step that undoes it, and its input. */
+    undo: keyof Steps;
+    input: { because?: string };
+    /** What the step told when it came to its end last; unset: it never did. */
+    output?: unknown;
+    /** Whether the run that was begun last came to its end. */
+    done: boolean;
+    /** When it was begun, in milliseconds since 1970. */
+    at: number;
+}
+
+/** Writes down what is about to be made. */
+export async function writeEntry(claim: Pick<StepClaim, "folder">, entry: JournalEntry): Promise<void> {
+    await mkdir(journalFolder(claim), { recursive: true, mode: 0o700 });
+    await writePrivate(fileOf(claim, entry.resource), `${JSON.stringify(entry)}\n`);
+}
+
+/** What is written down of a resource of this stack; undefined: it was never begun, or has been undone. */
+export async function entryOf(resource: string): Promise<JournalEntry | undefined> {
+    const claim = currentClaim();
+    const text = claim && (await readOptional(fileOf(claim, resource)));
+    return text === undefined ? undefined : (JSON.parse(text) as JournalEntry);
+}
+
+/**
+ * Why a step must run again that came to its end before: what was found to be otherwise, and else what it ran for last, so that nothing
+ * has changed where all is as it was left. `found` says when what is no more was made, or the same fault could not be told from the last.
+ */
+export function because(entry: JournalEntry | undefined, found: string | undefined): string | undefined {
+    if (entry?.output === undefined) return entry?.input.because;
+    const why =
+        found ??
+        (entry.done
+            ? undefined
+            : `the last run of ${entry.resource}, ${madeAt(entry)}, did not come to its end: it runs again`);
+    if (why === undefined) return entry.input.because;
+    progress(why);
+    return why;
+}
+
+/** When a resource was made last: `2026-11-28T12:00:00Z`. */
+export function madeAt({ at }: JournalEntry): string {
+    return new Date(at).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+/** Forgets what has been undone. */
+export async function forgetEntry(claim: Pick<StepClaim, "folder">, resource: string): Promise<void> {
+    await rm(fileOf(claim, resource), { force: true });
+}
+
+/** All that is written down, the last one first. */
+export async function entries(claim: Pick<StepClaim, "folder">): Promise<JournalEntry[]> {
+    const folder = journalFolder(claim);
+    const names = await readdir(folder).catch(() => []);
+    const texts = await Promise.all(
+        names.filter((name) => name.endsWith(".json")).map((name) => readOptional(join(folder, name))),
+    );
+    const found = texts.flatMap((text) => (text === undefined ? [] : [JSON.parse(text) as JournalEntry]));
+    return found.sort((one, other) => other.at - one.at);
+}
+
+function fileOf(claim: Pick<StepClaim, "folder">, resource: string): string {
+    return join(journalFolder(claim), `${encodeURIComponent(resource)}.json`);
+}

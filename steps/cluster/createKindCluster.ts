@@ -15,7 +15,8 @@ import { needTools } from "../lib/programs/programs";
 import { expandHome, readOptional, withPrivateFile } from "../lib/files";
 import { removeCluster } from "./kindCluster";
 import * as kind from "./kind";
-import { unready, type ClusterNode } from "./readiness";
+import { unready } from "./readiness";
+import { serverFacts } from "./serverFacts";
 import { clusterOf, KubeError, withKube } from "../lib/kube/kube";
 import { run, RunError } from "../lib/run";
 import { orUndo, pause, progress, step } from "../lib/step";
@@ -180,14 +181,7 @@ async function describe(name: string, kubeconfigFile: string, cluster: Container
     const networkName = kind.networkOf([controlPlaneOf(cluster, name)]);
     const [entry, facts, nodeAddress] = await Promise.all([
         clusterOf(kubeconfigFile),
-        withKube(kubeconfigFile, async (kube) => {
-            const [version, system, nodes] = await Promise.all([
-                kube.get<{ gitVersion: string }>("/version"),
-                kube.get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system"),
-                kube.get<{ items: ClusterNode[] }>("/api/v1/nodes"),
-            ]);
-            return { version: version.gitVersion, identity: system.metadata.uid, nodes: nodes.items };
-        }),
+        withKube(kubeconfigFile, serverFacts),
         gateway(networkName),
     ]);
     const fault = unready(facts.nodes, kind.nodeContainers(cluster).map(kind.nodeNameOf));
@@ -199,7 +193,7 @@ async function describe(name: string, kubeconfigFile: string, cluster: Container
         kubeconfigFile,
         context: `kind-${name}`,
         server: entry.server,
-        kubernetesVersion: facts.version,
+        kubernetesVersion: facts.kubernetesVersion,
         network: networkName,
         nodeAddress,
         identity: facts.identity,

@@ -1,7 +1,10 @@
 /** A node as the API server shows it. */
 export interface ClusterNode {
-    metadata: { name: string };
-    status?: { conditions?: { type: string; status: string; message?: string }[] };
+    metadata: { name: string; labels?: Record<string, string> };
+    status?: {
+        addresses?: { type: string; address: string }[];
+        conditions?: { type: string; status: string; message?: string }[];
+    };
 }
 
 /**

@@ -5,14 +5,11 @@ import { Kube, KubeError } from "../../lib/kube/kube";
 import { accessOf, clusterOf } from "../../lib/kube/access";
 import { readKubeconfig } from "../../lib/kube/kubeconfig";
 import { step } from "../../lib/step";
-import { findNodePlace } from "../nodeAddress";
+import { findNodePlace, type ClusterSight } from "../nodeAddress";
+import { serverFacts } from "../serverFacts";
 import { findClusterInput } from "./existing";
 import { fingerprintOf, onlyContext } from "./onlyContext";
 import { missingRights, nameOf, rightsFor } from "./rights";
-
-interface NodeList {
-    items: { status?: { addresses?: { type: string; address: string }[] } }[];
-}
 
 /**
  * A cluster that somebody else made: that it answers, which one it is, where it reaches this host, and that the kubeconfig allows all
@@ -23,9 +20,7 @@ export async function findCluster(input: FindClusterInput): Promise<FindClusterO
     const copy = await onlyContext(await readKubeconfig(file), file, input.context);
     const { server } = await clusterOf(file, input.context);
     const kube = new Kube(await accessOf(file, input.context));
-    const [version, missing] = await asking(input, server, () =>
-        Promise.all([kube.get<{ gitVersion: string }>("/version"), missingRights(kube, rightsFor(input))]),
-    );
+    const missing = await asking(input, server, () => missingRights(kube, rightsFor(input)));
     if (missing.length > 0) {
         const rights = missing.map((right) => `\n- ${nameOf(right)}`).join("");
         throw new StepError(
@@ -33,18 +28,14 @@ export async function findCluster(input: FindClusterInput): Promise<FindClusterO
                 `${server}; bind a ClusterRole with them, or give the context of an administrator:${rights}`,
         );
     }
-    const [system, nodes] = await asking(input, server, () =>
-        Promise.all([
-            kube.get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system"),
-            kube.get<NodeList>("/api/v1/nodes"),
-        ]),
+    const { kubernetesVersion, identity, nodeAddresses } = await asking(input, server, () =>
+        serverFacts(kube),
     );
-    const addresses = nodes.items.flatMap(({ status }) => status?.addresses ?? []);
     return {
         server,
-        kubernetesVersion: version.gitVersion,
-        ...(await placeOf(input, server, addresses)),
-        identity: system.metadata.uid,
+        kubernetesVersion,
+        ...(await placeOf(input, { server, nodeAddresses })),
+        identity,
         fingerprint: fingerprintOf(copy),
     };
 }
@@ -65,12 +56,10 @@ async function asking<T>(input: FindClusterInput, server: string, questions: () 
 
 async function placeOf(
     input: FindClusterInput,
-    server: string,
-    addresses: { type: string; address: string }[],
+    sight: ClusterSight,
 ): Promise<Pick<FindClusterOutput, "nodeAddress" | "network">> {
     if (input.nodeAddress !== undefined) return { nodeAddress: input.nodeAddress };
-    const nodeAddresses = addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address);
-    const place = await findNodePlace({ server, nodeAddresses });
+    const place = await findNodePlace(sight);
     if (typeof place !== "string") return place;
     throw new StepError(
         `${called(input)}: nodeAddress cannot be found: ${place}; give nodeAddress, the IPv4 address of this host by which the ` +

@@ -18,7 +18,8 @@ import {
 import { onlyContext } from "../existing/onlyContext";
 import { portMappings } from "../kind";
 import { findNodePlace } from "../nodeAddress";
-import { unready, type ClusterNode } from "../readiness";
+import { unready } from "../readiness";
+import { serverFacts, type ServerFacts } from "../serverFacts";
 import { k3d } from "./k3d";
 import { microk8s } from "./microk8s";
 import { minikube } from "./minikube";
@@ -125,9 +126,9 @@ async function describe(tool: LocalTool, input: LocalClusterInput): Promise<Clus
     const { server } = await clusterOf(kubeconfigFile);
     const deadline = Date.now() + input.waitSeconds * 1000;
     for (;;) {
-        const { fault, ...facts } = await look(kubeconfigFile);
-        if (fault === undefined && facts.version !== undefined) {
-            const place = await findNodePlace({ server, nodeAddresses: facts.addresses });
+        const { fault, facts } = await look(kubeconfigFile);
+        if (facts !== undefined) {
+            const place = await findNodePlace({ server, nodeAddresses: facts.nodeAddresses });
             if (typeof place === "string")
                 throw new StepError(`${called}: no address for a Wasm node: ${place}`);
             return {
@@ -135,7 +136,7 @@ async function describe(tool: LocalTool, input: LocalClusterInput): Promise<Clus
                 kubeconfigFile,
                 context: tool.contextOf(input.name),
                 server,
-                kubernetesVersion: facts.version,
+                kubernetesVersion: facts.kubernetesVersion,
                 ...place,
                 identity: facts.identity,
             };
@@ -149,42 +150,18 @@ async function describe(tool: LocalTool, input: LocalClusterInput): Promise<Clus
     }
 }
 
-type Node = ClusterNode & {
-    metadata: { labels?: Record<string, string> };
-    status?: { addresses?: { type: string; address: string }[] };
-};
-
-/** The cluster as it answers now. Wasm nodes have joined it and say nothing of it. */
-async function look(kubeconfigFile: string) {
+/** The cluster as it answers now, or why it does not serve yet. */
+async function look(
+    kubeconfigFile: string,
+): Promise<{ facts: ServerFacts; fault?: undefined } | { facts?: undefined; fault: string }> {
     try {
-        return await withKube(kubeconfigFile, async (kube) => {
-            const [version, system, { items }] = await Promise.all([
-                kube.get<{ gitVersion: string }>("/version"),
-                kube.get<{ metadata: { uid: string } }>("/api/v1/namespaces/kube-system"),
-                kube.get<{ items: Node[] }>("/api/v1/nodes"),
-            ]);
-            const own = items.filter(
-                ({ metadata }) => metadata.labels?.["kubernetes.io/arch"] !== "wasm32-wasi",
-            );
-            const addresses = own.flatMap(({ status }) => status?.addresses ?? []);
-            return {
-                version: version.gitVersion,
-                identity: system.metadata.uid,
-                addresses: addresses
-                    .filter(({ type }) => type === "InternalIP")
-                    .map(({ address }) => address),
-                fault:
-                    own.length === 0
-                        ? "no node has joined"
-                        : unready(
-                              items,
-                              own.map(({ metadata }) => metadata.name),
-                          ),
-            };
-        });
+        const facts = await withKube(kubeconfigFile, serverFacts);
+        const names = facts.nodes.map(({ metadata }) => metadata.name);
+        const fault = names.length === 0 ? "no node has joined" : unready(facts.nodes, names);
+        return fault === undefined ? { facts } : { fault };
     } catch (error) {
         if (!(error instanceof KubeError && error.unanswered)) throw error;
-        return { fault: error.message, version: undefined, identity: "", addresses: [] };
+        return { fault: error.message };
     }
 }
 

@@ -40,7 +40,12 @@ void describe("an existing cluster", () => {
                 "/version": { gitVersion: "v1.36.4" },
                 "/api/v1/namespaces/kube-system": { metadata: { uid: "cluster-uid" } },
                 "/api/v1/nodes": {
-                    items: [{ status: { addresses: [{ type: "InternalIP", address: ownAddress }] } }],
+                    items: [
+                        {
+                            metadata: { name: "main" },
+                            status: { addresses: [{ type: "InternalIP", address: ownAddress }] },
+                        },
+                    ],
                 },
             };
             const review = body === "" ? undefined : (JSON.parse(body) as Review);

@@ -141,7 +141,7 @@ export interface FindClusterInput {
 /** findCluster */
 export interface FindClusterOutput extends Omit<ClusterOutput, "name" | "context" | "kubeconfigFile"> {
     /** SHA-256 of all that leads to the cluster, its credential too: another one, another copy. */
-    fingerprint: string;
+    kubeconfigDigest: string;
 }
 
 /** copyKubeconfig, removeKubeconfig */

@@ -1,5 +1,5 @@
 import type { DescribeLoginInput, DescribeLoginOutput } from "../contract";
-import { fingerprintOf, loginsOf } from "./logins";
+import { loginFingerprint, loginsOf } from "./logins";
 import { isBuilt } from "../lib/programs/programs";
 import { boolean, object, optional, registry, text } from "../lib/schema";
 import { step } from "../lib/step";
@@ -15,7 +15,7 @@ const input = object<DescribeLoginInput>({
 export async function describeLogin(given: DescribeLoginInput): Promise<DescribeLoginOutput> {
     if (!given.mayBuild && !(await isBuilt("wasm-oci"))) return { known: false, fingerprint: null };
     const logins = await loginsOf(given.registry, given);
-    return { known: true, fingerprint: logins === undefined ? null : fingerprintOf(logins, given.salt) };
+    return { known: true, fingerprint: logins === undefined ? null : loginFingerprint(logins, given.salt) };
 }
 
 step(module, "describeLogin", input, describeLogin);

@@ -27,7 +27,7 @@ export async function loginsOf(
  * A text that changes with the logins. Slow to make on purpose: whoever comes by it can try no more than some ten passwords a
  * second against it. The salt makes it another one in each stack.
  */
-export function fingerprintOf(logins: Logins, salt: string): string {
+export function loginFingerprint(logins: Logins, salt: string): string {
     const sorted = Object.entries(logins)
         .map(([key, entry]) => [key, Object.entries(entry).sort()])
         .sort(([a], [b]) => (a < b ? -1 : 1));

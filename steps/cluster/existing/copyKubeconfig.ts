@@ -5,7 +5,7 @@ import { readKubeconfig } from "../../lib/kube/kubeconfig";
 import { progress, step } from "../../lib/step";
 import { writeAdminKubeconfig } from "../adminKubeconfig";
 import { copyKubeconfigInput, ownFile } from "./existing";
-import { fingerprintOf, onlyContext } from "./onlyContext";
+import { digestOfKubeconfig, onlyContext } from "./onlyContext";
 
 /**
  * Copies the context that leads to the cluster, and nothing else of its file, into a file of the stack's own. A copy that is there as
@@ -14,8 +14,8 @@ import { fingerprintOf, onlyContext } from "./onlyContext";
 export async function copyKubeconfig(input: CopyKubeconfigInput): Promise<ClusterOutput> {
     const source = expandHome(input.source);
     const copy = await onlyContext(await readKubeconfig(source), source, input.context);
-    const { fingerprint, ...found } = input.found;
-    if (fingerprintOf(copy) !== fingerprint) {
+    const { kubeconfigDigest, ...found } = input.found;
+    if (digestOfKubeconfig(copy) !== kubeconfigDigest) {
         throw new StepError(
             `ExistingCluster "${input.context}": ${source} has changed since it was looked at; run \`pulumi up\` again`,
         );

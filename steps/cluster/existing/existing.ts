@@ -25,7 +25,7 @@ export const copyKubeconfigInput = object<CopyKubeconfigInput>({
         network: optional(text),
         nodeAddress: ipv4,
         identity: text,
-        fingerprint: sha256Hex,
+        kubeconfigDigest: sha256Hex,
     }),
 });
 

@@ -8,7 +8,7 @@ import { step } from "../../lib/step";
 import { findNodePlace, type ClusterSight } from "../nodeAddress";
 import { serverFacts } from "../serverFacts";
 import { findClusterInput } from "./existing";
-import { fingerprintOf, onlyContext } from "./onlyContext";
+import { digestOfKubeconfig, onlyContext } from "./onlyContext";
 import { missingRights, nameOf, rightsFor } from "./rights";
 
 /**
@@ -36,7 +36,7 @@ export async function findCluster(input: FindClusterInput): Promise<FindClusterO
         kubernetesVersion,
         ...(await placeOf(input, { server, nodeAddresses })),
         identity,
-        fingerprint: fingerprintOf(copy),
+        kubeconfigDigest: digestOfKubeconfig(copy),
     };
 }
 

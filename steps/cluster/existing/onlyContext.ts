@@ -55,7 +55,7 @@ function bodyIn(entries: { name: string; body: Body }[], name: unknown): Body {
     return { ...entries.find((entry) => entry.name === name)?.body };
 }
 
-/** What tells a copy from one with another credential or server. */
-export function fingerprintOf(copy: string): string {
+/** SHA-256 of a copy: another credential or server, another digest. */
+export function digestOfKubeconfig(copy: string): string {
     return createHash("sha256").update(copy).digest("hex");
 }

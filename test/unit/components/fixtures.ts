@@ -41,7 +41,7 @@ export const steps: Required<StepOutputs> = {
         kubernetesVersion: "v1.36.4",
         nodeAddress: "192.0.2.9",
         identity: "cluster-uid",
-        fingerprint: "f".repeat(64),
+        kubeconfigDigest: "f".repeat(64),
     },
     copyKubeconfig: {
         name: "admin@prod",

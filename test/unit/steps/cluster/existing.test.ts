@@ -87,13 +87,13 @@ void describe("an existing cluster", () => {
     void it("is told by its named context, whichever is the current one", async () => {
         const found = await findCluster(input);
         assert.deepEqual(
-            { ...found, fingerprint: "" },
+            { ...found, kubeconfigDigest: "" },
             {
                 server: api.url,
                 kubernetesVersion: "v1.36.4",
                 nodeAddress: ownAddress,
                 identity: "cluster-uid",
-                fingerprint: "",
+                kubeconfigDigest: "",
             },
         );
         const reviews = api.calls.filter((call) => call.includes("selfsubjectaccessreviews"));
@@ -171,7 +171,7 @@ void describe("an existing cluster", () => {
     });
 
     void it("that has another credential than the one that was looked at is not copied", async () => {
-        const found = { ...copyInput.found, fingerprint: "0".repeat(64) };
+        const found = { ...copyInput.found, kubeconfigDigest: "0".repeat(64) };
         await assert.rejects(copyKubeconfig({ ...copyInput, found }), /has changed since it was looked at/);
         assert.equal(existsSync(copyInput.kubeconfigFile), false);
     });

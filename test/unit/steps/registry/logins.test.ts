@@ -52,7 +52,7 @@ describe("the logins for a registry", () => {
         answers({});
         assert.deepEqual(await describeLogin(question), { known: true, fingerprint: null });
         answers(auths);
-        const fingerprint = logins.fingerprintOf(auths, "p/s");
+        const fingerprint = logins.loginFingerprint(auths, "p/s");
         assert.deepEqual(await describeLogin(question), { known: true, fingerprint });
         process.env.PATH = process.env.XDG_CACHE_HOME = "/nowhere";
         try {
@@ -66,30 +66,30 @@ describe("the logins for a registry", () => {
 
 describe("the fingerprint of logins", () => {
     const one = { "ghcr.io": { username: "me", password: "password" } };
-    const print = logins.fingerprintOf(one, "p/s");
+    const print = logins.loginFingerprint(one, "p/s");
     it("is the same for the same logins, in any order", () => {
         const b = { "b.io": { auth: "x" } };
         assert.equal(
-            logins.fingerprintOf({ "ghcr.io": { password: "password", username: "me" } }, "p/s"),
+            logins.loginFingerprint({ "ghcr.io": { password: "password", username: "me" } }, "p/s"),
             print,
         );
         assert.equal(
-            logins.fingerprintOf({ ...one, ...b }, "p/s"),
-            logins.fingerprintOf({ ...b, ...one }, "p/s"),
+            logins.loginFingerprint({ ...one, ...b }, "p/s"),
+            logins.loginFingerprint({ ...b, ...one }, "p/s"),
         );
     });
     it("is another one for another password, registry or stack", () => {
         const others = [
-            logins.fingerprintOf({ "ghcr.io": { username: "me", password: "Password" } }, "p/s"),
-            logins.fingerprintOf({ "quay.io": { username: "me", password: "password" } }, "p/s"),
-            logins.fingerprintOf(one, "p/t"),
+            logins.loginFingerprint({ "ghcr.io": { username: "me", password: "Password" } }, "p/s"),
+            logins.loginFingerprint({ "quay.io": { username: "me", password: "password" } }, "p/s"),
+            logins.loginFingerprint(one, "p/t"),
         ];
         assert.equal(new Set([print, ...others]).size, 4);
     });
     it("holds nothing of them, and takes its time", () => {
         assert.match(print, /^[A-Za-z0-9+/]{43}=$/);
         const begun = process.hrtime.bigint();
-        logins.fingerprintOf(one, "other");
+        logins.loginFingerprint(one, "other");
         assert.ok(process.hrtime.bigint() - begun > 10_000_000n, "under 10 ms: a guess would cost nothing");
     });
 });

@@ -2,6 +2,7 @@ import type { local } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
 import * as kubernetes from "@pulumi/kubernetes";
 import type { ClusterOutput } from "../../steps/contract";
+import { Children } from "../children";
 
 /** A registry in a container on this host. */
 export interface HostedRegistry {
@@ -57,12 +58,6 @@ export interface InCluster {
     deletedWith?: pulumi.Resource;
 }
 
-/** Children of a cluster that a Command makes. */
-export interface ClusterChildren {
-    command: local.Command;
-    provider: kubernetes.Provider;
-}
-
 /** What every cluster's step tells of it, as outputs. */
 export type ClusterOutputs = {
     [K in keyof ClusterOutput]-?: pulumi.Output<ClusterOutput[K]>;
@@ -88,15 +83,29 @@ export function clusterOutputs(
     };
 }
 
-/** The provider of a cluster. It would else take a cluster that was made anew under the same name for the old one. */
-export function clusterProvider(
+/** Children of every cluster. */
+export const clusterChildren = new Children<{ command: local.Command; provider: kubernetes.Provider }>();
+
+/**
+ * Gives a cluster its outputs, as properties, and the provider of what is in it; gives the outputs to register. Each class declares the
+ * properties itself all the same, and has no other base: Pulumi's schema inference looks at nothing else.
+ */
+export function standsBy(
+    cluster: Cluster,
     name: string,
-    { kubeconfigFile, identity }: ClusterOutputs,
-    parent: pulumi.ComponentResource,
-): kubernetes.Provider {
-    return new kubernetes.Provider(
-        `${name}-provider`,
-        { kubeconfig: kubeconfigFile, clusterIdentifier: identity },
-        { parent },
-    );
+    command: local.Command,
+    outputs: ClusterOutputs,
+): ClusterOutputs {
+    Object.assign(cluster, outputs);
+    const { kubeconfigFile: kubeconfig, identity } = outputs;
+    // Else it would take a cluster that was made anew under the same name for the old one.
+    const args = { kubeconfig, clusterIdentifier: identity };
+    const provider = new kubernetes.Provider(`${name}-provider`, args, { parent: cluster });
+    clusterChildren.keep(cluster, { command, provider });
+    return { ...outputs };
+}
+
+/** Options of what goes with its cluster. */
+export function goesWith({ provider }: Cluster): InCluster {
+    return { provider, deletedWith: provider };
 }

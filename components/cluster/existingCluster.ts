@@ -1,19 +1,12 @@
 import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type * as kubernetes from "@pulumi/kubernetes";
-import { Children } from "../children";
 import { WorkloadKind } from "../../steps/workload/contract";
 import { defaultKubeconfigFile } from "../names";
 import * as rules from "../rules";
 import { stepInvoke, stepResource } from "../step";
 import { checkArgs, list, object, oneOf, required, text, type Rules } from "../validation";
-import {
-    clusterOutputs,
-    clusterProvider,
-    type Cluster,
-    type ClusterChildren,
-    type InCluster,
-} from "./cluster";
+import { clusterChildren, clusterOutputs, standsBy, type Cluster, type InCluster } from "./cluster";
 
 export interface ExistingClusterArgs {
     /** Name of the context that leads to the cluster. Required. Example: `admin@prod`. */
@@ -44,8 +37,6 @@ export interface WorkloadPlaceArgs {
     namespace: pulumi.Input<string>;
 }
 
-const children = new Children<ClusterChildren>();
-
 /** What each argument may be. */
 export const existingClusterRules: Rules<ExistingClusterArgs> = {
     context: required(text, '"admin@prod"'),
@@ -75,21 +66,21 @@ export const existingClusterRules: Rules<ExistingClusterArgs> = {
  */
 export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
     /** The context. */
-    readonly name: pulumi.Output<string>;
+    readonly name!: pulumi.Output<string>;
     /** Absolute path of the stack's own copy: of this context alone. */
-    readonly kubeconfigFile: pulumi.Output<string>;
+    readonly kubeconfigFile!: pulumi.Output<string>;
     /** The context. */
-    readonly context: pulumi.Output<string>;
+    readonly context!: pulumi.Output<string>;
     /** URL of the API server. */
-    readonly server: pulumi.Output<string>;
+    readonly server!: pulumi.Output<string>;
     /** Kubernetes version of the API server: `v1.36.4`. */
-    readonly kubernetesVersion: pulumi.Output<string>;
+    readonly kubernetesVersion!: pulumi.Output<string>;
     /** Docker network of the cluster's nodes, where they are on one of this host's. */
-    readonly network: pulumi.Output<string | undefined>;
+    readonly network!: pulumi.Output<string | undefined>;
     /** IPv4 address of this host by which the cluster reaches a Wasm node here. */
-    readonly nodeAddress: pulumi.Output<string>;
+    readonly nodeAddress!: pulumi.Output<string>;
     /** UID of the cluster's kube-system namespace. */
-    readonly identity: pulumi.Output<string>;
+    readonly identity!: pulumi.Output<string>;
 
     constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:ExistingCluster", name, {}, opts);
@@ -121,28 +112,17 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
             { ...input, kubeconfigFile: copy.output.kubeconfigFile },
             { parent: this },
         );
-        const outputs = clusterOutputs(copy.output, kept);
-        const { command } = copy;
-        this.name = outputs.name;
-        this.kubeconfigFile = outputs.kubeconfigFile;
-        this.context = outputs.context;
-        this.server = outputs.server;
-        this.kubernetesVersion = outputs.kubernetesVersion;
-        this.network = outputs.network;
-        this.nodeAddress = outputs.nodeAddress;
-        this.identity = outputs.identity;
-        children.keep(this, { command, provider: clusterProvider(name, outputs, this) });
-        this.registerOutputs({ ...outputs });
+        this.registerOutputs(standsBy(this, name, copy.command, clusterOutputs(copy.output, kept)));
     }
 
     /** The Command that copies the context: `<name>-kubeconfig`. */
     get command(): local.Command {
-        return children.of(this).command;
+        return clusterChildren.of(this).command;
     }
 
     /** Kubernetes provider for the objects in this cluster: `<name>-provider`. */
     get provider(): kubernetes.Provider {
-        return children.of(this).provider;
+        return clusterChildren.of(this).provider;
     }
 
     /** What is in the cluster is deleted by itself: the cluster stays. */

@@ -1,12 +1,11 @@
 import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type * as kubernetes from "@pulumi/kubernetes";
-import { Children } from "../children";
 import { LocalClusterTool } from "../../steps/cluster/contract";
 import { CLUSTER_NAME } from "../defaults";
 import * as rules from "../rules";
 import { checkArgs, integer, text, type Rules } from "../validation";
-import { clusterProvider, type Cluster, type ClusterChildren, type InCluster } from "./cluster";
+import { clusterChildren, goesWith, type Cluster, type InCluster } from "./cluster";
 import type { KindPortMappingArgs } from "./kindCluster";
 import { portMappingProblems, portMappingsRule } from "./kindRules";
 import { localCluster } from "./localCluster";
@@ -34,8 +33,6 @@ export interface K3dClusterArgs {
     kubeconfigFile?: pulumi.Input<string>;
 }
 
-const children = new Children<ClusterChildren>();
-
 /** What each argument may be. */
 export const k3dClusterRules: Rules<K3dClusterArgs> = {
     name: rules.localClusterName,
@@ -56,21 +53,21 @@ export const k3dClusterRules: Rules<K3dClusterArgs> = {
  */
 export class K3dCluster extends pulumi.ComponentResource implements Cluster {
     /** Name of the cluster. */
-    readonly name: pulumi.Output<string>;
+    readonly name!: pulumi.Output<string>;
     /** Absolute path of the file with the admin kubeconfig. */
-    readonly kubeconfigFile: pulumi.Output<string>;
+    readonly kubeconfigFile!: pulumi.Output<string>;
     /** The context in the kubeconfig: `k3d-<name>`. */
-    readonly context: pulumi.Output<string>;
+    readonly context!: pulumi.Output<string>;
     /** URL of the API server. */
-    readonly server: pulumi.Output<string>;
+    readonly server!: pulumi.Output<string>;
     /** Kubernetes version of the control plane. */
-    readonly kubernetesVersion: pulumi.Output<string>;
+    readonly kubernetesVersion!: pulumi.Output<string>;
     /** Docker network of the cluster's nodes, where they are on one of this host's. */
-    readonly network: pulumi.Output<string | undefined>;
+    readonly network!: pulumi.Output<string | undefined>;
     /** IPv4 address of this host by which the cluster reaches a Wasm node here. */
-    readonly nodeAddress: pulumi.Output<string>;
+    readonly nodeAddress!: pulumi.Output<string>;
     /** UID of the cluster's kube-system namespace. */
-    readonly identity: pulumi.Output<string>;
+    readonly identity!: pulumi.Output<string>;
 
     constructor(name: string, args: K3dClusterArgs = {}, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:K3dCluster", name, {}, opts);
@@ -81,44 +78,31 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
             k3dClusterRules,
             portMappingProblems(args.portMappings, "portMappings"),
         );
-        const { outputs, command } = localCluster(
-            name,
-            {
-                tool: LocalClusterTool.K3d,
-                name: checked.name ?? CLUSTER_NAME,
-                version: checked.image,
-                servers: checked.servers,
-                agents: checked.agents,
-                portMappings: checked.portMappings,
-                waitSeconds: checked.waitSeconds,
-                kubeconfigFile: checked.kubeconfigFile,
-            },
-            this,
-        );
-        this.name = outputs.name;
-        this.kubeconfigFile = outputs.kubeconfigFile;
-        this.context = outputs.context;
-        this.server = outputs.server;
-        this.kubernetesVersion = outputs.kubernetesVersion;
-        this.network = outputs.network;
-        this.nodeAddress = outputs.nodeAddress;
-        this.identity = outputs.identity;
-        children.keep(this, { command, provider: clusterProvider(name, outputs, this) });
-        this.registerOutputs({ ...outputs });
+        const outputs = localCluster(this, name, {
+            tool: LocalClusterTool.K3d,
+            name: checked.name ?? CLUSTER_NAME,
+            version: checked.image,
+            servers: checked.servers,
+            agents: checked.agents,
+            portMappings: checked.portMappings,
+            waitSeconds: checked.waitSeconds,
+            kubeconfigFile: checked.kubeconfigFile,
+        });
+        this.registerOutputs(outputs);
     }
 
     /** The Command that makes the cluster: `<name>-k3d`. */
     get command(): local.Command {
-        return children.of(this).command;
+        return clusterChildren.of(this).command;
     }
 
     /** Kubernetes provider for the objects in this cluster: `<name>-provider`. */
     get provider(): kubernetes.Provider {
-        return children.of(this).provider;
+        return clusterChildren.of(this).provider;
     }
 
     /** What is in the cluster goes with it. */
     inCluster(): InCluster {
-        return { provider: this.provider, deletedWith: this.provider };
+        return goesWith(this);
     }
 }

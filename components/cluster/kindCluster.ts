@@ -11,8 +11,10 @@ import * as rules from "../rules";
 import { stepInvoke, stepResource } from "../step";
 import { boolean, checkArgs, text, type Problem, type Rules } from "../validation";
 import {
+    clusterChildren,
     clusterOutputs,
-    clusterProvider,
+    goesWith,
+    standsBy,
     type Cluster,
     type HostedRegistry,
     type InCluster,
@@ -114,11 +116,7 @@ export function kindClusterProblems({ nodes, portMappings }: KindClusterArgs, pa
     ];
 }
 
-const children = new Children<{
-    command: local.Command;
-    kubelets: local.Command;
-    provider: kubernetes.Provider;
-}>();
+const children = new Children<{ kubelets: local.Command }>();
 
 /**
  * A Kubernetes cluster in Docker, made by kind.
@@ -131,24 +129,24 @@ const children = new Children<{
  */
 export class KindCluster extends pulumi.ComponentResource implements Cluster {
     /** Name of the cluster. */
-    readonly name: pulumi.Output<string>;
+    readonly name!: pulumi.Output<string>;
     /**
      * Absolute path of the file with the admin kubeconfig for this host. The path is no secret, and it alone travels: what is in
      * the file never passes through Pulumi. A file that was lost is written again by the next preview or update.
      */
-    readonly kubeconfigFile: pulumi.Output<string>;
+    readonly kubeconfigFile!: pulumi.Output<string>;
     /** The context in the kubeconfig: `kind-<name>`. */
-    readonly context: pulumi.Output<string>;
+    readonly context!: pulumi.Output<string>;
     /** URL of the API server, at a loopback port. */
-    readonly server: pulumi.Output<string>;
+    readonly server!: pulumi.Output<string>;
     /** Kubernetes version of the control plane: `v1.36.4`. */
-    readonly kubernetesVersion: pulumi.Output<string>;
+    readonly kubernetesVersion!: pulumi.Output<string>;
     /** Docker network of the cluster's containers: `kind`. */
-    readonly network: pulumi.Output<string | undefined>;
+    readonly network!: pulumi.Output<string | undefined>;
     /** IPv4 address of this host on that network: where the API server reaches a node that is a process on this host. */
-    readonly nodeAddress: pulumi.Output<string>;
+    readonly nodeAddress!: pulumi.Output<string>;
     /** Differs for each cluster that was ever made, the same name or not (UID of its kube-system namespace). */
-    readonly identity: pulumi.Output<string>;
+    readonly identity!: pulumi.Output<string>;
     constructor(name: string, args: KindClusterArgs = {}, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:KindCluster", name, {}, opts);
         const checked = checkArgs("KindCluster", name, args, kindClusterRules, kindClusterProblems(args));
@@ -201,16 +199,7 @@ export class KindCluster extends pulumi.ComponentResource implements Cluster {
             },
             { parent: this },
         );
-        const outputs = clusterOutputs(cluster.output, observed);
-        this.name = outputs.name;
-        this.kubeconfigFile = outputs.kubeconfigFile;
-        this.context = outputs.context;
-        this.server = outputs.server;
-        this.kubernetesVersion = outputs.kubernetesVersion;
-        this.network = outputs.network;
-        this.nodeAddress = outputs.nodeAddress;
-        this.identity = outputs.identity;
-        const provider = clusterProvider(name, outputs, this);
+        const outputs = standsBy(this, name, cluster.command, clusterOutputs(cluster.output, observed));
 
         // Nothing waits for it: only what reads the logs of kind's own nodes could.
         const kubelets = stepResource(
@@ -228,14 +217,14 @@ export class KindCluster extends pulumi.ComponentResource implements Cluster {
             },
             { parent: this },
         );
-        children.keep(this, { command: cluster.command, kubelets: kubelets.command, provider });
+        children.keep(this, { kubelets: kubelets.command });
 
-        this.registerOutputs({ ...outputs });
+        this.registerOutputs(outputs);
     }
 
     /** The Command that makes the cluster: `<name>-kind`. */
     get command(): local.Command {
-        return children.of(this).command;
+        return clusterChildren.of(this).command;
     }
 
     /** The Command that sees to the certificates of kind's own nodes: `<name>-kubelets`. */
@@ -250,12 +239,12 @@ export class KindCluster extends pulumi.ComponentResource implements Cluster {
      * provider, not of the cluster itself, in time to see that nothing need be deleted.)
      */
     get provider(): kubernetes.Provider {
-        return children.of(this).provider;
+        return clusterChildren.of(this).provider;
     }
 
     /** What is in the cluster goes with it. */
     inCluster(): InCluster {
-        return { provider: this.provider, deletedWith: this.provider };
+        return goesWith(this);
     }
 
     /** kind's nodes are containers of this host's Docker, which can be told of another one there. */

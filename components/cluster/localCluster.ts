@@ -1,11 +1,10 @@
 // What is alike in the clusters that a tool of this machine makes: minikube, MicroK8s, k3d.
-import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { PortProtocol, type LocalClusterInput } from "../../steps/cluster/contract";
 import { owner, ownerForLooks } from "../claim";
 import { defaultKubeconfigFile } from "../names";
 import { stepInvoke, stepResource, type StepInput } from "../step";
-import { clusterOutputs, type ClusterOutputs } from "./cluster";
+import { clusterOutputs, standsBy, type Cluster, type ClusterOutputs } from "./cluster";
 import type { KindPortMappingArgs } from "./kindCluster";
 
 /** What a component says of its cluster; the rest is defaults. */
@@ -15,12 +14,13 @@ export type LocalCluster = Pick<LocalClusterInput, "tool"> &
         portMappings?: pulumi.Input<pulumi.Input<KindPortMappingArgs>[]>;
     };
 
-/** The cluster's resource, and what sees to the file of its kubeconfig. */
+/** Makes the cluster's resource, and what sees to the file of its kubeconfig. Gives the outputs to register. */
 export function localCluster(
+    component: Cluster,
     name: string,
     { tool, waitSeconds, kubeconfigFile, portMappings, ...given }: LocalCluster,
-    parent: pulumi.ComponentResource,
-): { outputs: ClusterOutputs; command: local.Command } {
+): ClusterOutputs {
+    const parent = component;
     const made = { ...given, tool, portMappings: portMappingsOf(portMappings) };
     const input = {
         ...made,
@@ -43,7 +43,7 @@ export function localCluster(
         { parent },
     );
     const kept = stepInvoke("keepLocalKubeconfig", { ...input, owner: ownerForLooks() }, { parent });
-    return { outputs: clusterOutputs(cluster.output, kept), command: cluster.command };
+    return standsBy(component, name, cluster.command, clusterOutputs(cluster.output, kept));
 }
 
 /** Port mappings with their defaults. */

@@ -1,11 +1,10 @@
 import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type * as kubernetes from "@pulumi/kubernetes";
-import { Children } from "../children";
 import { LocalClusterTool } from "../../steps/cluster/contract";
 import * as rules from "../rules";
 import { checkArgs, text, type Rules } from "../validation";
-import { clusterProvider, type Cluster, type ClusterChildren, type InCluster } from "./cluster";
+import { clusterChildren, goesWith, type Cluster, type InCluster } from "./cluster";
 import { localCluster } from "./localCluster";
 
 export interface MicroK8sClusterArgs {
@@ -23,8 +22,6 @@ export interface MicroK8sClusterArgs {
 /** Channel of the snap where none is given. */
 export const MICROK8S_CHANNEL = "latest/stable";
 
-const children = new Children<ClusterChildren>();
-
 /** What each argument may be. */
 export const microK8sClusterRules: Rules<MicroK8sClusterArgs> = {
     channel: text,
@@ -41,60 +38,47 @@ export const microK8sClusterRules: Rules<MicroK8sClusterArgs> = {
  */
 export class MicroK8sCluster extends pulumi.ComponentResource implements Cluster {
     /** Name of the cluster. */
-    readonly name: pulumi.Output<string>;
+    readonly name!: pulumi.Output<string>;
     /** Absolute path of the file with the admin kubeconfig. */
-    readonly kubeconfigFile: pulumi.Output<string>;
+    readonly kubeconfigFile!: pulumi.Output<string>;
     /** The context in the kubeconfig: `microk8s`. */
-    readonly context: pulumi.Output<string>;
+    readonly context!: pulumi.Output<string>;
     /** URL of the API server. */
-    readonly server: pulumi.Output<string>;
+    readonly server!: pulumi.Output<string>;
     /** Kubernetes version of the control plane. */
-    readonly kubernetesVersion: pulumi.Output<string>;
+    readonly kubernetesVersion!: pulumi.Output<string>;
     /** Docker network of the cluster's nodes, where they are on one of this host's. */
-    readonly network: pulumi.Output<string | undefined>;
+    readonly network!: pulumi.Output<string | undefined>;
     /** IPv4 address of this host by which the cluster reaches a Wasm node here. */
-    readonly nodeAddress: pulumi.Output<string>;
+    readonly nodeAddress!: pulumi.Output<string>;
     /** UID of the cluster's kube-system namespace. */
-    readonly identity: pulumi.Output<string>;
+    readonly identity!: pulumi.Output<string>;
 
     constructor(name: string, args: MicroK8sClusterArgs = {}, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:MicroK8sCluster", name, {}, opts);
         const checked = checkArgs("MicroK8sCluster", name, args, microK8sClusterRules);
-        const { outputs, command } = localCluster(
-            name,
-            {
-                tool: LocalClusterTool.MicroK8s,
-                name: "microk8s",
-                version: checked.channel ?? MICROK8S_CHANNEL,
-                waitSeconds: checked.waitSeconds,
-                kubeconfigFile: checked.kubeconfigFile,
-            },
-            this,
-        );
-        this.name = outputs.name;
-        this.kubeconfigFile = outputs.kubeconfigFile;
-        this.context = outputs.context;
-        this.server = outputs.server;
-        this.kubernetesVersion = outputs.kubernetesVersion;
-        this.network = outputs.network;
-        this.nodeAddress = outputs.nodeAddress;
-        this.identity = outputs.identity;
-        children.keep(this, { command, provider: clusterProvider(name, outputs, this) });
-        this.registerOutputs({ ...outputs });
+        const outputs = localCluster(this, name, {
+            tool: LocalClusterTool.MicroK8s,
+            name: "microk8s",
+            version: checked.channel ?? MICROK8S_CHANNEL,
+            waitSeconds: checked.waitSeconds,
+            kubeconfigFile: checked.kubeconfigFile,
+        });
+        this.registerOutputs(outputs);
     }
 
     /** The Command that makes the cluster: `<name>-microk8s`. */
     get command(): local.Command {
-        return children.of(this).command;
+        return clusterChildren.of(this).command;
     }
 
     /** Kubernetes provider for the objects in this cluster: `<name>-provider`. */
     get provider(): kubernetes.Provider {
-        return children.of(this).provider;
+        return clusterChildren.of(this).provider;
     }
 
     /** What is in the cluster goes with it. */
     inCluster(): InCluster {
-        return { provider: this.provider, deletedWith: this.provider };
+        return goesWith(this);
     }
 }

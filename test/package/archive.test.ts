@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { describe, it } from "node:test";
 import { stepFolders, stepPath, type Steps } from "../../steps/contract";
 import { run } from "../../steps/lib/run";
+import { relativeLinks } from "../links";
 import { packages, root } from "./packed";
 
 const packed = packages();
@@ -24,7 +25,8 @@ async function textIn(archive: string, file: string): Promise<string> {
 }
 
 const expected = [
-    /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|step\.cjs)$/,
+    /^(package\.json|LICENSE|step\.cjs)$/,
+    /^(README|CHANGELOG|CONTRIBUTING|docs\/([\w-]+\/)*[\w-]+|airgap\/([\w-]+\/)*README)\.md$/,
     /^dist\/(components|steps)\/([\w]+\/)*\w+\.(js|d\.ts)$/,
     /^krustlet\/(Cargo\.toml|Cargo\.lock)$/,
     /^krustlet\/[\w-]+\/Cargo\.toml$/,
@@ -101,6 +103,22 @@ describe("the package", () => {
             "bin/wasm-oci",
             "package.json",
         ]);
+    });
+
+    it("has every file that its README links to, and every page that a page of it links to", async () => {
+        const files = await filesIn(packed.main);
+        const texts = new Map<string, string>();
+        for (const page of files.filter((file) => file.endsWith(".md")))
+            texts.set(page, await textIn(packed.main, page));
+        const dead = [...texts].flatMap(([page, text]) =>
+            relativeLinks(text)
+                .filter(({ file }) => file !== "" && (page === "README.md" || file.endsWith(".md")))
+                .map(({ file }) => path.posix.join(path.posix.dirname(page), file))
+                .filter((file) => !files.includes(file))
+                .map((file) => `${page}: ${file}`),
+        );
+        assert.deepEqual(dead, []);
+        assert.ok(relativeLinks(texts.get("README.md") ?? "").length > 10);
     });
 
     it("has a changelog with its version", async () => {

@@ -131,15 +131,38 @@ export function agentEnvironment(
     callers: NodeJS.ProcessEnv,
 ): Record<string, string> {
     return {
-        ...keptOf(callers, "PATH", "HOME", "RUST_LOG", ...proxies),
-        // It has another working directory.
-        ...Object.fromEntries(
-            Object.entries(keptOf(callers, ...registryPaths))
-                .filter(([, path]) => path !== "")
-                .map(([name, path]) => [name, resolve(path)]),
-        ),
+        ...keptOf(callers, "PATH", "HOME", "RUST_LOG"),
+        ...registryEnvironment(callers),
         KUBECONFIG: agentFiles(stateDir).kubeconfigFile,
     };
+}
+
+/** What of the environment says how registries are asked. */
+function registryEnvironment(callers: NodeJS.ProcessEnv): Record<string, string> {
+    const kept = [
+        ...Object.entries(keptOf(callers, ...proxies)),
+        // The agent has another working directory.
+        ...Object.entries(keptOf(callers, ...registryPaths)).map(([name, path]) => [
+            name,
+            path && resolve(path),
+        ]),
+    ];
+    return Object.fromEntries(kept.filter(([, value]) => value !== "")) as Record<string, string>;
+}
+
+/** By variable, a hash of its value: the address of a proxy may hold a password. */
+export function registryVariables(callers: NodeJS.ProcessEnv): Record<string, string> {
+    const set = Object.entries(registryEnvironment(callers));
+    return Object.fromEntries(set.map(([name, value]) => [name, hashOf(value)]));
+}
+
+/** The variables that say how registries are asked, and are others now than when the agent was started. */
+export function changedVariables(
+    { registryVariables: before }: Pick<AgentRecord, "registryVariables">,
+    callers: NodeJS.ProcessEnv,
+): string[] {
+    const now = registryVariables(callers);
+    return [...proxies, ...registryPaths].filter((name) => before[name] !== now[name]);
 }
 
 /** Those of the variables that are set. */
@@ -170,7 +193,10 @@ export interface AgentLaunch {
 }
 
 /** `agent.pid`: the running agent, and what it was started as. */
-export interface AgentRecord extends DaemonRecord, AgentLaunch {}
+export interface AgentRecord extends DaemonRecord, AgentLaunch {
+    /** What of its environment says how registries are asked. */
+    registryVariables: ReturnType<typeof registryVariables>;
+}
 
 export function hashOf(value: unknown): string {
     return createHash("sha256").update(JSON.stringify(value)).digest("hex");

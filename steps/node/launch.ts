@@ -5,6 +5,7 @@ import {
     type AgentFiles,
     type AgentLaunch,
     type AgentRecord,
+    registryVariables,
     writeRecord,
 } from "./agent";
 import { makeBootstrapToken, tokenServes } from "./bootstrap";
@@ -32,7 +33,7 @@ export async function startAgent(files: AgentFiles, name: string, launch: AgentL
             watchMilliseconds,
             mustShow: false,
         },
-        launch,
+        { ...launch, registryVariables: registryVariables(process.env) },
     );
     progress(`agent ${record.pid} of node "${name}" started; its log: ${files.logFile}`);
     return record;

@@ -18,7 +18,8 @@ import { orUndo, progress, step } from "../lib/step";
 
 /**
  * Starts the node's agent as a process of its own session, so that it outlives this step and whoever started it. An agent
- * that runs already from the same binary with the same command line is kept; another one of this node is replaced.
+ * that runs already from the same binary with the same command line, and asks registries by the same environment, is kept;
+ * another one of this node is replaced.
  *
  * A bootstrap token is there only as long as a node needs it: one that has its client certificate, or cannot be launched, has
  * none; one that must join (again) gets a new one if the old one has ended.
@@ -60,7 +61,8 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     );
     const mayGoOn = () =>
         certified || withKube(input.kubeconfigFile, (kube) => tokenServes(kube, bootstrapFile));
-    if (record && isAlive(record) && asWanted && (await mayGoOn()) && !(await hasLeft(input, record))) {
+    const asIs = record !== undefined && asWanted && agent.changedVariables(record, process.env).length === 0;
+    if (asIs && isAlive(record) && (await mayGoOn()) && !(await hasLeft(input, record))) {
         progress(`agent ${record.pid} of node "${input.nodeName}" runs already`);
         if (certified) await endToken(input);
         return output(record.pid);

@@ -1,5 +1,5 @@
 import type { NodeInput, ObserveNodeInput, ObserveOutput } from "../contract";
-import { agentFiles, readRecord } from "./agent";
+import { agentFiles, changedVariables, readRecord } from "./agent";
 import { sha256OfFile } from "../lib/files";
 import { because, entryOf, madeAt, type JournalEntry } from "../lib/journal";
 import { KubeError, NoKubeconfig, withKube } from "../lib/kube/kube";
@@ -37,6 +37,9 @@ async function driftOf(given: ObserveNodeInput, entry: JournalEntry): Promise<st
     // One that is yet to be built is seen when its step runs.
     if (program !== undefined && (await sha256OfFile(program)) !== record.programSha256)
         return `${agent} is of another build than ${program}: it is replaced`;
+    const changed = changedVariables(record, process.env).join(", ");
+    if (changed !== "")
+        return `${agent} asks registries by another ${changed} than this environment has: it is replaced`;
     return record.joined && (await hasLeft(entry.input as NodeInput))
         ? `${agent} runs, but its Node is not in the cluster: it is started again`
         : undefined;

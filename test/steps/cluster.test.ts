@@ -395,6 +395,19 @@ describe("a cluster and its Wasm node, step by step", () => {
         assert.equal(status.capacity.pods, "21");
     });
 
+    it("launchNode replaces an agent that asks registries by another environment than its own", async () => {
+        for (const NO_PROXY of ["registry.example.com:5000", process.env.NO_PROXY ?? ""]) {
+            const result = await start("launchNode", JSON.stringify(node), { env: { NO_PROXY } });
+            assert.equal(result.exitCode, 0, result.stderr);
+            const next = JSON.parse(result.stdout) as contract.NodeOutput;
+            assert.notEqual(next.pid, agent.pid);
+            const environment = readFileSync(`/proc/${next.pid}/environ`, "utf8").split("\0");
+            assert.equal(environment.includes(`NO_PROXY=${NO_PROXY}`), NO_PROXY !== "");
+            agent = next;
+        }
+        assert.equal((await pass("launchNode", node)).pid, agent.pid, "it is kept again");
+    });
+
     it("awaitNode and approveCertificates fail at once when the agent has died; launchNode starts it again", async () => {
         process.kill(agent.pid, "SIGKILL");
         const begun = Date.now();

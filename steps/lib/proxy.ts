@@ -62,7 +62,8 @@ function isExcepted(url: URL, exceptions: string): boolean {
                 one = withPort[1];
             }
             const bare = one.replace(/^\[|\]$/g, "").replace(/^\*(?=\.)/, "");
-            if (isIP(host) !== 0) return host === bare;
+            if (isIP(bare) !== 0) return isWithin(host, `${bare}/${isIP(bare) === 4 ? 32 : 128}`);
+            if (isIP(host) !== 0) return false;
             return bare.startsWith(".") ? host.endsWith(bare) : host === bare || host.endsWith(`.${bare}`);
         });
 }

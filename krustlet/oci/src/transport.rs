@@ -8,14 +8,15 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RANGE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Client, Method, Proxy, Response, StatusCode, Url};
 
 use crate::auth::{self, Remembered, Tried};
 use crate::error::said;
 use crate::login::Login;
+use crate::proxy::Proxies;
 use crate::retry::{self, Failure};
 use crate::scope::Right;
-use crate::{ClientConfig, OciError, Reference, proxy, stall, trust};
+use crate::{ClientConfig, OciError, Reference, stall, trust};
 
 /// The most of an error's body that is read, in bytes.
 const WORDS_LIMIT: usize = 64 * 1024;
@@ -94,11 +95,12 @@ impl Transport {
                 .user_agent(concat!("krustlet-oci/", env!("CARGO_PKG_VERSION")))
                 .redirect(redirects)
         };
-        let proxies = proxy::proxies(|name| std::env::var(name).ok())?;
+        let proxies = Proxies::of(|name| std::env::var(name).ok())?;
         let trusted = config.trusted_ca_file.as_deref().map(trust::certificates).transpose()?.unwrap_or_default();
         let build = |builder: reqwest::ClientBuilder| {
             // Not reqwest's own reading of the environment: it would ask a proxy for this machine's registries.
-            let builder = proxies.iter().cloned().fold(builder.no_proxy(), reqwest::ClientBuilder::proxy);
+            let proxies = proxies.clone();
+            let builder = builder.no_proxy().proxy(Proxy::custom(move |url| proxies.proxy_of(url)));
             let builder = builder.tls_certs_merge(trusted.iter().cloned());
             builder.build().map_err(|error| OciError::Setup(error.to_string()))
         };

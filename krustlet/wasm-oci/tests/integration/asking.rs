@@ -110,8 +110,12 @@ fn this_machine_is_never_asked_by_a_proxy() {
     let by_proxy = [("HTTP_PROXY", proxy.as_str())];
     assert_eq!(ping("registry.invalid:5000", &by_proxy), 0);
     assert_eq!(asked.recv().unwrap(), "GET http://registry.invalid:5000/v2/ HTTP/1.1");
-    assert_eq!(ping("registry.invalid:5000", &[by_proxy[0], ("NO_PROXY", ".invalid")]), 1);
-    assert!(asked.try_recv().is_err());
+    assert_eq!(ping("registry.invalid:5000", &[by_proxy[0], ("NO_PROXY", "registry.invalid:5001")]), 0);
+    assert_eq!(asked.recv().unwrap(), "GET http://registry.invalid:5000/v2/ HTTP/1.1");
+    for excepted in [".invalid", "registry.invalid:5000"] {
+        assert_eq!(ping("registry.invalid:5000", &[by_proxy[0], ("NO_PROXY", excepted)]), 1);
+        assert!(asked.try_recv().is_err(), "{excepted}");
+    }
 }
 
 /// A registry, or a proxy to one, that answers each request as a registry would, and tells its first line.

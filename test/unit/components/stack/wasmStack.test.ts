@@ -1,12 +1,14 @@
+/** The parts of a stack, what each waits for, and what goes with what. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { WasmStack, type WasmStackArgs } from "../../../components";
-import { adminFile, imageReference, steps } from "./fixtures";
-import { areSecret, record, type Registered } from "./mocks";
+import { WasmStack } from "../../../../components";
+import { adminFile, imageReference, steps } from "../fixtures";
+import { areSecret, record, type Registered } from "../mocks";
+import { command, hello } from "./parts";
 
-const hello = { name: "hello-wasm", source: "workloads/hello-world" };
-const command = (name: string) => `command:local:Command::${name}`;
+/** How the engine is told that a value is still to come. */
+const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
 /** Each resource by its name: its type and its parent's name. */
 function tree(resources: Record<string, Registered>): Record<string, string> {
@@ -16,14 +18,6 @@ function tree(resources: Record<string, Registered>): Record<string, string> {
             `${type} < ${parent?.split("::")[1] ?? ""}`,
         ]),
     );
-}
-
-function input(resource: Registered): Record<string, unknown> {
-    const { stdin } = resource.inputs;
-    return JSON.parse(typeof stdin === "string" ? stdin : (stdin as { secret: string }).secret) as Record<
-        string,
-        unknown
-    >;
 }
 
 /** Names of the resources that belong to a plugin. */
@@ -262,221 +256,6 @@ test("a preview, where nothing is known yet, registers what it can and runs no s
     const pod = resources["s-hello-wasm-pod"].inputs.spec as { containers: { image: unknown }[] };
     assert.equal(pod.containers[0].image, unknown);
 });
-/** How the engine is told that a value is still to come. */
-const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-
-test("two nodes and three workloads", async () => {
-    const args: WasmStackArgs = {
-        cluster: { name: "two", waitSeconds: 99 },
-        registry: { port: 5002, containerName: "reg" },
-        nodes: [
-            { name: "one", port: 3001, labels: { zone: "a" } },
-            {
-                name: "two",
-                port: 3002,
-                ip: "10.0.0.9",
-                maxPods: 7,
-                allowedHostPaths: ["/srv/data"],
-                stateDir: "/srv/two",
-                program: "/opt/agent",
-            },
-        ],
-        workloads: [
-            { ...hello, kind: "Job", node: "two", args: ["x"], env: { A: "b" }, restartPolicy: "Never" },
-            {
-                name: "file",
-                file: "x.wasm",
-                repository: "demo/file",
-                tag: "v2",
-                kind: "Deployment",
-                replicas: 2,
-            },
-            { name: "ready", image: imageReference, namespace: "apps" },
-        ],
-    };
-    const { resources } = await record({ steps }, () => new WasmStack("s", args).nodeNames);
-    assert.equal(input(resources["s-cluster-kind"]).waitSeconds, 99);
-    assert.deepEqual(
-        ["s-one-agent", "s-two-agent"].map((name) => {
-            const { nodeName, port, labels, nodeIp, maxPods, allowedHostPaths, ...rest } = input(
-                resources[name],
-            );
-            const { stateDir, program, insecureRegistries } = rest;
-            return {
-                ...{ nodeName, port, labels, nodeIp, maxPods, allowedHostPaths },
-                ...{ stateDir, program, insecureRegistries },
-            };
-        }),
-        [
-            {
-                nodeName: "one",
-                port: 3001,
-                labels: { zone: "a" },
-                nodeIp: "172.18.0.1",
-                maxPods: 110,
-                allowedHostPaths: undefined,
-                stateDir: "~/.local/state/krustlet-stack/nodes/project-stack-one",
-                program: "krustlet-wasi",
-                insecureRegistries: ["localhost:5002"],
-            },
-            {
-                nodeName: "two",
-                port: 3002,
-                labels: {},
-                nodeIp: "10.0.0.9",
-                maxPods: 7,
-                allowedHostPaths: ["/srv/data"],
-                stateDir: "/srv/two",
-                program: "/opt/agent",
-                insecureRegistries: ["localhost:5002"],
-            },
-        ],
-    );
-    const job = resources["s-hello-wasm-job"];
-    const { nodeSelector } = (job.inputs.spec as { template: { spec: { nodeSelector: unknown } } }).template
-        .spec;
-    assert.deepEqual(nodeSelector, {
-        "kubernetes.io/arch": "wasm32-wasi",
-        "kubernetes.io/hostname": "two",
-    });
-    assert.ok(!job.options.dependsOn?.includes(command("s-one-agent")), "it waits for its own node alone");
-    const deployment = resources["s-file-deployment"];
-    assert.equal((deployment.inputs.spec as { replicas: number }).replicas, 2);
-    assert.ok(
-        deployment.options.dependsOn?.includes(command("s-one-ready")),
-        "it waits for all it may run on",
-    );
-    assert.ok(deployment.options.dependsOn?.includes(command("s-two-ready")));
-    assert.equal(input(resources["s-file-artifact-push"]).reference, "localhost:5001/demo/file:v2");
-    assert.equal("s-ready-artifact" in resources, false, "an image by digest is taken as it is");
-    assert.deepEqual(resources["s-ready-pod"].inputs.metadata, {
-        namespace: "apps",
-        labels: { app: "ready" },
-        annotations: { "pulumi.com/waitFor": "jsonpath={.metadata.uid}" },
-    });
-});
-
-test("a registry elsewhere is used, not made; pods get its login, by namespace", async () => {
-    const elsewhere = {
-        address: "ghcr.io/you",
-        plainHttp: true,
-        trustedCaFile: "~/ca.pem",
-        dockerConfigFile: "~/logins/config.json",
-    };
-    const { resources, invokes } = await record({ steps }, () => {
-        return new WasmStack("s", {
-            registry: elsewhere,
-            workloads: [
-                { ...hello, deleteTag: true },
-                { name: "theirs", reference: "ghcr.io/them/clock:v1", namespace: "apps" },
-                { name: "ours", image: imageReference, namespace: "apps" },
-                { name: "later", image: imageReference, namespace: pulumi.output("made") },
-            ],
-        }).artifacts;
-    });
-    assert.deepEqual(
-        Object.keys(resources).filter((name) => name.includes("registry")),
-        [],
-    );
-    const { localRegistry, remoteRegistry, modules } = invokes[0].input as Record<string, unknown>;
-    assert.deepEqual(
-        { localRegistry, remoteRegistry, modules },
-        {
-            localRegistry: undefined,
-            remoteRegistry: { address: "ghcr.io", plainHttp: true, trustedCaFile: "~/ca.pem" },
-            modules: [{ source: "workloads/hello-world" }],
-        },
-    );
-    const access = {
-        insecureRegistries: ["ghcr.io"],
-        trustedCaFile: "~/ca.pem",
-        dockerConfigFile: "~/logins/config.json",
-    };
-    const push = resources["s-hello-wasm-artifact-push"];
-    assert.deepEqual(input(push), {
-        file: "target/hello.wasm",
-        sha256: "b".repeat(64),
-        source: "workloads/hello-world",
-        reference: "ghcr.io/you/hello-wasm:latest",
-        ...access,
-    });
-    assert.equal("triggers" in push.inputs, false);
-    assert.deepEqual(
-        input(resources["s-hello-wasm-artifact-tag"]).reference,
-        "ghcr.io/you/hello-wasm:latest",
-    );
-    assert.deepEqual(
-        invokes.filter(({ command }) => command === "workload/resolveArtifact").map((one) => one.input),
-        [{ reference: "ghcr.io/them/clock:v1", ...access }],
-    );
-    const node = input(resources["s-krustlet-agent"]);
-    assert.equal(node.trustedCaFile, "~/ca.pem");
-    assert.equal(node.dockerConfigFile, undefined, "pods bring the login, and no other pod is to have it");
-
-    const secrets = Object.keys(resources).filter((name) => /^s-pull-.*-secret$/.test(name));
-    assert.deepEqual(
-        secrets.map((name) => {
-            const { namespace, name: secret, registry, dockerConfigFile } = input(resources[name]);
-            return [name, namespace, secret, registry, dockerConfigFile, resources[name].options.deletedWith];
-        }),
-        [
-            ["s-pull-default-secret", "default", "project-stack-pull"],
-            ["s-pull-apps-secret", "apps", "project-stack-pull"],
-            // Another workload's might be in the same namespace.
-            ["s-pull-later-own-secret", "made", "project-stack-pull-later"],
-        ].map((one) => [
-            ...one,
-            "ghcr.io",
-            "~/logins/config.json",
-            "pulumi:providers:kubernetes::s-cluster-provider",
-        ]),
-    );
-    const pull = (name: string) => (resources[name].inputs.spec as Record<string, unknown>).imagePullSecrets;
-    for (const name of ["s-hello-wasm-pod", "s-theirs-pod", "s-ours-pod", "s-later-pod"]) {
-        assert.deepEqual(pull(name), [{ name: "project-stack-pull" }], name);
-    }
-    assert.ok(resources["s-theirs-pod"].options.dependsOn?.includes(command("s-pull-apps-secret")));
-});
-
-test("a node has authorities and logins of its own in the place of the registry's", async () => {
-    const { resources } = await record({ steps }, () => {
-        const registry = {
-            address: "registry.example.com",
-            trustedCaFile: "~/registry.pem",
-            dockerConfigFile: "~/logins.json",
-        };
-        const own = { name: "own", trustedCaFile: "~/both.pem", dockerConfigFile: "~/own.json" };
-        return new WasmStack("s", { registry, nodes: [own] }).nodeNames;
-    });
-    const { trustedCaFile, dockerConfigFile } = input(resources["s-own-agent"]);
-    assert.deepEqual([trustedCaFile, dockerConfigFile], ["~/both.pem", "~/own.json"]);
-});
-
-test("pods get no login where that is not wanted", async () => {
-    const { resources } = await record({ steps }, () => {
-        const registry = { address: "ghcr.io/you", pullSecret: false, dockerConfigFile: "~/logins.json" };
-        return new WasmStack("s", { registry, workloads: [hello] }).artifacts;
-    });
-    assert.equal(input(resources["s-krustlet-agent"]).dockerConfigFile, "~/logins.json", "the node has it");
-    assert.deepEqual(
-        Object.keys(resources).filter((name) => name.includes("pull")),
-        [],
-    );
-    assert.equal("imagePullSecrets" in (resources["s-hello-wasm-pod"].inputs.spec as object), false);
-});
-
-test("a local registry that keeps its data is looked for with its volume", async () => {
-    const { resources, invokes } = await record({ steps }, () => {
-        return new WasmStack("s", { registry: { keepData: true, containerName: "mine" } }).registryAddress;
-    });
-    assert.deepEqual((invokes[0].input as { localRegistry: object }).localRegistry, {
-        containerName: "mine",
-        port: 5001,
-        dataVolume: "mine-data",
-    });
-    assert.equal(resources["s-registry-data"].options.retainOnDelete, true);
-});
-
 test("nothing that it tells is secret", async () => {
     const { result } = await record({ steps }, () => {
         const s = new WasmStack("s", { workloads: [hello] });

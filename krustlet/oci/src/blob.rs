@@ -6,9 +6,10 @@ use reqwest::{Method, Response, StatusCode};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::retry::{self, Failure};
+use crate::OciError;
+use crate::manifest::artifact;
+use crate::transport::retry::{self, Failure};
 use crate::transport::{Ask, Place, Transport};
-use crate::{OciError, artifact};
 
 /// A blob, as a manifest describes it.
 pub(crate) struct Wanted<'a> {

@@ -1,4 +1,4 @@
-//! The client: pull, inspect, resolve. (For push and delete see `push.rs` and `delete.rs`.)
+//! The client: pull, inspect, resolve. (For push and delete see `push/` and `delete.rs`.)
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,12 +9,14 @@ use serde_json::Value;
 use tokio::io::AsyncWrite;
 use tokio::time::timeout;
 
+use crate::auth::credentials::{LoginFile, default_docker_config};
+use crate::auth::login::{Login, Who};
+use crate::auth::stored;
 use crate::blob::{self, Wanted};
-use crate::credentials::{LoginFile, default_docker_config};
-use crate::login::{Login, Who};
+use crate::manifest::artifact;
 use crate::manifest::{self, Found};
 use crate::transport::{Place, Transport};
-use crate::{Keyring, OciError, Reference, artifact, stored};
+use crate::{Keyring, OciError, Reference};
 
 /// The largest config that is fetched, in bytes.
 const CONFIG_LIMIT: u64 = 1_000_000;
@@ -205,7 +207,7 @@ impl Client {
         Ok(())
     }
 
-    /// Fetches a module in either format of [`media_types`](crate::media_types), piece by piece, and verifies the digests of
+    /// Fetches a module in either format of [`media_types`](crate::manifest::media_types), piece by piece, and verifies the digests of
     /// manifest and module: [`find`](Self::find) and [`fetch`](Self::fetch) in one.
     ///
     /// # Errors

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::Reference;
-use crate::advice;
-use crate::login::Login;
-pub(crate) use crate::words::{own_words, said, words};
+use crate::auth::login::Login;
+use crate::transport::advice;
+pub(crate) use crate::transport::words::{own_words, said, words};
 
 /// Why an artifact could not be named, read, written or deleted.
 #[derive(Debug, thiserror::Error)]

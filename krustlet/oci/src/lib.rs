@@ -17,45 +17,25 @@
 //! # }
 //! ```
 
-mod advice;
-mod artifact;
 mod auth;
 mod blob;
 mod client;
-mod component;
-mod credentials;
 mod delete;
 mod error;
-mod helper;
-mod in_turn;
-mod keyring;
-mod login;
 mod manifest;
-pub mod media_types;
-mod metadata;
-mod proxy;
 mod push;
 mod reference;
-mod registry_key;
-mod retry;
-mod scope;
-mod stall;
-mod stored;
 mod tags;
-mod token;
 mod transport;
-mod trust;
-mod upload;
-mod words;
 
-pub use artifact::{Format, MAX_MODULE_BYTES};
+pub use auth::credentials::default_docker_config;
+pub use auth::keyring::Keyring;
+pub use auth::stored::{StoredLogin, logins_of};
 pub use client::{Client, ClientConfig, Inspected, Pulled};
-pub use credentials::default_docker_config;
 pub use delete::Deleted;
 pub use error::OciError;
-pub use keyring::Keyring;
-pub use manifest::Found;
+pub use manifest::artifact::{Format, MAX_MODULE_BYTES};
+pub use manifest::{Found, media_types};
 pub use push::Pushed;
 pub use reference::Reference;
-pub use stored::{StoredLogin, logins_of};
-pub use trust::check_ca_file;
+pub use transport::trust::check_ca_file;

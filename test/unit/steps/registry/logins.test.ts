@@ -4,7 +4,7 @@ import { describeLogin } from "../../../../steps/registry/describeLogin";
 import * as logins from "../../../../steps/registry/logins";
 import { ScriptedTools } from "../lib/scriptedDocker";
 
-// Which logins a registry has is for wasm-oci to say, and its tests: krustlet/oci/src/stored.rs, wasm-oci/tests/integration/asking.rs.
+// Which logins a registry has is for wasm-oci to say, and its tests: krustlet/oci/src/auth/stored.rs, wasm-oci/tests/integration/asking.rs.
 describe("the logins for a registry", () => {
     let tools: ScriptedTools;
     beforeEach(() => (tools = new ScriptedTools()));

@@ -1,15 +1,20 @@
 //! From a name to the module that it means: manifests and indexes
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests>).
 
+pub(crate) mod artifact;
+pub(crate) mod component;
+pub mod media_types;
+pub(crate) mod metadata;
+
 use oci_client::manifest::{OciImageIndex, OciImageManifest};
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::login::Login;
+use crate::auth::login::Login;
 use crate::reference::is_digest;
 use crate::transport::{self, Ask, Place, Transport};
-use crate::{OciError, Reference, artifact};
+use crate::{OciError, Reference};
 
 /// Every form of a manifest that is understood.
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \

@@ -13,8 +13,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::login::{Login, Who};
-use crate::registry_key::RegistryKey;
+use crate::auth::login::{Login, Who};
+use crate::auth::registry_key::RegistryKey;
 use crate::{OciError, Reference};
 
 /// Logins by the registries that they are for.

@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use crate::OciError;
 use crate::auth;
+use crate::auth::login::Who;
+use crate::auth::scope::Scopes;
 use crate::error::said;
-use crate::login::Who;
-use crate::retry::{self, Again, Failure};
-use crate::scope::Scopes;
+use crate::transport::retry::{self, Again, Failure};
 use crate::transport::{self, Place};
 
 /// How long a token is good for whose server does not say it: what the specification says.

@@ -7,8 +7,9 @@ use oci_client::manifest::{ImageIndexEntry, OciDescriptor, OciImageManifest};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::component::{self, Interfaces};
-use crate::{OciError, Reference, media_types, metadata};
+use crate::manifest::component::{self, Interfaces};
+use crate::manifest::{media_types, metadata};
+use crate::{OciError, Reference};
 
 /// The largest module that is pushed or pulled, in bytes: 100 MB. A node holds a module in memory while it compiles it.
 pub const MAX_MODULE_BYTES: u64 = 100_000_000;

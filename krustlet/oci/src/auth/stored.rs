@@ -7,9 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::credentials::LoginFile;
-use crate::login::{Login, Who};
-use crate::token::AZURE_TOKEN_USER;
+use crate::auth::credentials::LoginFile;
+use crate::auth::login::{Login, Who};
+use crate::auth::token::AZURE_TOKEN_USER;
 use crate::{OciError, Reference};
 
 /// A login for a registry, or for a part of it.
@@ -60,7 +60,7 @@ pub async fn logins_of(docker_config: &Path, registry: &str) -> Result<Vec<Store
     let reference = any_of(registry)?;
     let file = LoginFile::new(docker_config.to_owned());
     if let Some(login) = file.helper_login(&reference).await? {
-        return Ok(vec![StoredLogin { key: crate::credentials::server(&reference).to_owned(), login }]);
+        return Ok(vec![StoredLogin { key: crate::auth::credentials::server(&reference).to_owned(), login }]);
     }
     let found = file.current()?.keyring.entries_of(&reference)?;
     Ok(found.into_iter().map(|(key, login)| StoredLogin { key, login }).collect())

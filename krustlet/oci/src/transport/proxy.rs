@@ -137,7 +137,7 @@ mod tests {
 
     /// The table that the steps' rule (steps/lib/proxy.ts) is held to, too.
     fn table<T: serde::de::DeserializeOwned>(name: &str) -> T {
-        let mut tables: serde_json::Value = serde_json::from_str(include_str!("../testdata/proxies.json")).unwrap();
+        let mut tables: serde_json::Value = serde_json::from_str(include_str!("../../testdata/proxies.json")).unwrap();
         serde_json::from_value(tables[name].take()).unwrap()
     }
 

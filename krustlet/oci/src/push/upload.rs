@@ -6,13 +6,14 @@ use std::sync::Arc;
 use reqwest::header::LOCATION;
 use reqwest::{Method, Response, StatusCode};
 
-use crate::artifact::Blob;
+use crate::OciError;
+use crate::auth::scope::Right;
+use crate::manifest::artifact::Blob;
+use crate::manifest::media_types;
 use crate::manifest::{self, DIGEST_HEADER};
 use crate::reference::is_digest;
-use crate::retry::{self, Failure};
-use crate::scope::Right;
+use crate::transport::retry::{self, Failure};
 use crate::transport::{self, Ask, Payload, Place, Target, Transport};
-use crate::{OciError, media_types};
 
 /// Sends a blob, unless the registry has it.
 ///

@@ -1,5 +1,15 @@
 //! What a registry wants to see before it answers (<https://distribution.github.io/distribution/spec/auth/token/>).
 
+pub(crate) mod credentials;
+pub(crate) mod helper;
+pub(crate) mod in_turn;
+pub(crate) mod keyring;
+pub(crate) mod login;
+pub(crate) mod registry_key;
+pub(crate) mod scope;
+pub(crate) mod stored;
+pub(crate) mod token;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,10 +22,10 @@ use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::login::Who;
-use crate::retry::Failure;
-use crate::scope::{Right, Scopes};
-use crate::token;
+use crate::auth::login::Who;
+use crate::auth::scope::{Right, Scopes};
+use crate::transport::retry::Failure;
+
 use crate::transport::Place;
 use crate::{OciError, Reference};
 
@@ -139,7 +149,7 @@ fn header(scheme: &str, value: &str, reference: &Reference) -> Result<HeaderValu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::Login;
+    use crate::auth::login::Login;
 
     #[test]
     fn what_one_login_opened_stays_closed_to_another() {

@@ -1,10 +1,12 @@
 //! Pushing: what is sent, in which order, and how it is made sure of.
 
-use crate::artifact::{Artifact, Format};
+pub(crate) mod upload;
+
 use crate::client::Client;
 use crate::manifest;
+use crate::manifest::artifact::{Artifact, Format};
 use crate::transport::{Place, Transport};
-use crate::{OciError, Reference, upload};
+use crate::{OciError, Reference};
 
 /// An artifact that was pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]

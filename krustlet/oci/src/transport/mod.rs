@@ -3,6 +3,13 @@
 //! This is not oci-client's part: it keeps one login for each registry and one token for each repository, where a node must
 //! ask for each pod as that pod; it knows no identity tokens; and it drops `Retry-After` and some of the registry's words.
 
+pub(crate) mod advice;
+pub(crate) mod proxy;
+pub(crate) mod retry;
+pub(crate) mod stall;
+pub(crate) mod trust;
+pub(crate) mod words;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,13 +17,13 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, Heade
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Proxy, Response, StatusCode, Url};
 
+use crate::auth::login::Login;
+use crate::auth::scope::Right;
 use crate::auth::{self, Remembered, Tried};
 use crate::error::said;
-use crate::login::Login;
-use crate::proxy::Proxies;
-use crate::retry::{self, Failure};
-use crate::scope::Right;
-use crate::{ClientConfig, OciError, Reference, stall, trust};
+use crate::transport::proxy::Proxies;
+use crate::transport::retry::Failure;
+use crate::{ClientConfig, OciError, Reference};
 
 /// The most of an error's body that is read, in bytes.
 const WORDS_LIMIT: usize = 64 * 1024;

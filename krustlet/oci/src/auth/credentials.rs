@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::helper::{self, Helpers};
-use crate::login::Login;
-use crate::registry_key::RegistryKey;
+use crate::auth::helper::{self, Helpers};
+use crate::auth::login::Login;
+use crate::auth::registry_key::RegistryKey;
 use crate::{Keyring, OciError, Reference};
 
 /// Under which name docker keeps the login of Docker Hub.
@@ -184,7 +184,7 @@ fn stamp(metadata: &Metadata) -> Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::Who;
+    use crate::auth::login::Who;
 
     fn users(file: &LoginFile) -> Vec<Who> {
         let logins = file.logins(&"ghcr.io/x".parse().unwrap());

@@ -1,7 +1,7 @@
 //! As whom a registry is asked, one after the other.
 
+use crate::auth::login::Login;
 use crate::client::Client;
-use crate::login::Login;
 use crate::{OciError, Reference};
 
 /// Where logins come from, in the order in which they are tried.

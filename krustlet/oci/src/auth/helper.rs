@@ -15,9 +15,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::auth::keyring;
+use crate::auth::login::Who;
 use crate::error::words;
-use crate::keyring;
-use crate::login::Who;
 
 /// How long a helper may take: some ask a cloud, none asks a person.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

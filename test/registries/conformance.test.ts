@@ -125,7 +125,7 @@ describe("the registry conforms to the OCI distribution specification", () => {
     });
 });
 
-/** As docs/registry-conformance.md has them. Another version of the tests or of the registry has others. */
+/** As docs/reference/registry-conformance.md has them. Another version of the tests or of the registry has others. */
 const COUNTS = {
     claimed: { passed: 557, skipped: 8, failed: 0 },
     everything: { passed: 582, skipped: 18, failed: 90 },

@@ -7,7 +7,7 @@
 //! The guest's side of the contract is either WASI preview 1
 //! (<https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>): a core module with an exported `_start`; or
 //! WASI 0.2 (<https://github.com/WebAssembly/WASI/tree/main/wasip2>): a component that exports `wasi:cli/run`. The binary
-//! itself tells which. `docs/wasi.md` says what each gets.
+//! itself tells which. `docs/reference/wasi.md` says what each gets.
 //!
 //! ```no_run
 //! # use std::{io, sync::Arc};

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { NODE_PORT } from "../../../components/defaults";
 import { nodeSettingsRules } from "../../../components/node/nodeSettings";
 import { workloadRulesOfAll } from "../../../components/stack/wasmStackArgs";
-import { configurationPage } from "../../../docs/configuration";
+import { configurationPage } from "../../../docs/reference/configuration";
 import { nodeInput } from "../../../steps/node/agent";
 
 const root = path.resolve(__dirname, "../../..");
@@ -32,8 +32,8 @@ function section(name: string): string {
     return found.replace(/\s+/g, " ");
 }
 
-test("docs/configuration.md is up to date: `npm run docs` writes it", () => {
-    assert.equal(read("docs/configuration.md"), page);
+test("docs/reference/configuration.md is up to date: `npm run docs` writes it", () => {
+    assert.equal(read("docs/reference/configuration.md"), page);
     for (const line of page.split("\n")) assert.ok(line.length <= 240, line);
 });
 

@@ -1,4 +1,4 @@
-/** docs/components.md says which children each component has; this holds it to what they register. */
+/** docs/reference/components.md says which children each component has; this holds it to what they register. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
@@ -16,7 +16,7 @@ interface Child {
 
 /** The tables, by component: with "x" for its name, and the names that `makers` gives for all else. */
 function documented(): Record<string, Child[]> {
-    const text = readFileSync(path.resolve(__dirname, "../../../docs/components.md"), "utf8");
+    const text = readFileSync(path.resolve(__dirname, "../../../docs/reference/components.md"), "utf8");
     const filled = text
         .replaceAll("<name>", "x")
         .replaceAll("<node>", "krustlet")

@@ -1,16 +1,16 @@
 /**
- * `npm run docs`: writes docs/configuration.md from what Pulumi.yaml declares, the arguments' doc comments, and their rules.
+ * `npm run docs`: writes docs/reference/configuration.md from what Pulumi.yaml declares, the arguments' doc comments, and their rules.
  * `configurationPage` alone is what the test compares.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { load } from "js-yaml";
 import * as ts from "typescript";
-import type { Rule } from "../steps/rules";
-import { configKeys } from "../components/stack/stackConfig";
-import { nodeRules, workloadRulesOfAll } from "../components/stack/wasmStackArgs";
+import type { Rule } from "../../steps/rules";
+import { configKeys } from "../../components/stack/stackConfig";
+import { nodeRules, workloadRulesOfAll } from "../../components/stack/wasmStackArgs";
 
-const root = path.dirname(__dirname);
+const root = path.resolve(__dirname, "../..");
 
 interface Declared {
     type: string;
@@ -18,7 +18,7 @@ interface Declared {
     description: string;
 }
 
-/** The text of docs/configuration.md. */
+/** The text of docs/reference/configuration.md. */
 export function configurationPage(): string {
     const { config } = load(readFileSync(path.join(root, "Pulumi.yaml"), "utf8")) as {
         config: Record<string, Declared>;
@@ -95,4 +95,5 @@ function wrapped(text: string): string[] {
     return lines;
 }
 
-if (require.main === module) writeFileSync(path.join(root, "docs/configuration.md"), configurationPage());
+if (require.main === module)
+    writeFileSync(path.join(root, "docs/reference/configuration.md"), configurationPage());

@@ -52,10 +52,13 @@ export function goBuildArguments(build: GoBuild, output: string): string[] {
 export const GO_ENVIRONMENT = { CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" } as const;
 
 /**
- * Less garbage collection in the compiler, which is a program of Go itself: 23 % less processor time for k8s.io/api/core/v1, for some
- * more memory. It changes nothing in what is built, so it is no part of a key.
+ * What makes the compiler, a program of Go itself, quicker. Neither changes what runs, so neither is a part of a key.
+ *
+ * Nothing for debuggers, which the linker leaves out anyway: 6 % less processor time for k8s.io/api/core/v1, and a quarter less memory.
+ * Less garbage collection: 1000 takes a fifth less than 400, and then as much memory as 400 took with what is for debuggers (640 MB);
+ * 400 takes a quarter less than Go's 100. Without any it is no quicker.
  */
-const COMPILER_TUNING = { GOGC: "400" } as const;
+export const COMPILER_TUNING = { GOGC: "1000", GOFLAGS: "-gcflags=all=-dwarf=false" } as const;
 
 /** Builds the programs into a folder (each named after its package's last element). */
 export async function goBuild(build: Build, what: GoBuild, outDir: string): Promise<void> {

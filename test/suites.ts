@@ -1,6 +1,6 @@
 import * as path from "node:path";
 import { RECIPES } from "../airgap/go/recipes";
-import { GO_ENVIRONMENT, type GoBuild } from "../common/go";
+import { COMPILER_TUNING, GO_ENVIRONMENT, type GoBuild } from "../common/go";
 import type { Reporter } from "../common/report";
 import { WORKSPACE } from "../tools/sources/agent";
 import { cargoTargetDir } from "../tools/sources/cargoTarget";
@@ -166,7 +166,7 @@ async function goTests(context: SuiteContext, folder: string, build?: GoBuild): 
         : [];
     const go = await stream(["go", "test", "-v", ...flags, ...(build?.packages ?? ["./..."])], {
         cwd: path.join(context.root, folder),
-        env: { ...context.env, ...(build ? GO_ENVIRONMENT : {}) },
+        env: { ...context.env, ...(build ? { ...GO_ENVIRONMENT, ...COMPILER_TUNING } : {}) },
         timeoutMinutes: 10,
     });
     return goCounts(go.output, go.exitCode);

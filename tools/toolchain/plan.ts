@@ -10,7 +10,10 @@ export interface Plan {
     choice: SourceChoice;
     report: Reporter;
     make: MakeContext;
-    /** Runs big builds one after the other: two at once on few cores take longer than both in turn. */
+    /**
+     * Runs the air-gapped builds one after the other, for what one has compiled the next need not. Cargo's build of the agent goes on
+     * beside them: for minutes it has but one crate to compile, as Go at times downloads, or links.
+     */
     inTurn: <T>(build: () => Promise<T>) => Promise<T>;
     /** The air-gapped builds that this run has begun. */
     builds: Map<AirgapTool, Promise<string>>;

@@ -175,7 +175,7 @@ async function officialRelease(tool: InspectedTool, plan: Plan): Promise<string 
 async function readyAgent(plan: Plan): Promise<string> {
     const { rustcText, agent } = plan.inspection.rust;
     if (agent?.cached) return agent.dir;
-    return plan.inTurn(() => buildAgent(rustcText ?? "", plan.make.logDir, plan.report));
+    return buildAgent(rustcText ?? "", plan.make.logDir, plan.report);
 }
 
 /** Without rustup only the first of them must be there (advice.ts): the others are for projects that ask for them. */

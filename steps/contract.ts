@@ -25,6 +25,9 @@ import type {
     LookInput,
     LookOutput,
     MakeClaimInput,
+    ObserveInput,
+    ObserveLossOutput,
+    ObserveOutput,
     PreflightInput,
     PreflightOutput,
 } from "./host/contract";
@@ -40,18 +43,18 @@ import type {
     NodeInput,
     ObserveApproverInput,
     ObserveNodeInput,
-    ObserveOutput,
     NodeOutput,
 } from "./node/contract";
 import type {
     ArtifactTagInput,
     AwaitRegistryInput,
     AwaitRegistryOutput,
+    ClearRegistryInput,
     ConnectRegistryInput,
     ConnectRegistryOutput,
     DescribeLoginInput,
     DescribeLoginOutput,
-    ObserveConnectionInput,
+    ObserveRegistryInput,
     PullSecretInput,
     PullSecretOutput,
 } from "./registry/contract";
@@ -80,6 +83,7 @@ export interface Steps {
     look: { input: LookInput; output: LookOutput };
     makeClaim: { input: MakeClaimInput; output: Claim };
     releaseClaim: { input: MakeClaimInput; output: Record<string, never> };
+    forget: { input: object; output: Record<string, never> };
     createKindCluster: { input: KindClusterInput; output: ClusterOutput };
     deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
     observeKindCluster: { input: ObserveKindClusterInput; output: ObserveKindClusterOutput };
@@ -103,14 +107,18 @@ export interface Steps {
     awaitNode: { input: AwaitNodeInput; output: AwaitNodeOutput };
     describeModule: { input: DescribeModuleInput; output: DescribeModuleOutput };
     buildModule: { input: BuildModuleInput; output: BuildModuleOutput };
+    observeArtifact: { input: ObserveInput; output: ObserveOutput };
+    observeRegistry: { input: ObserveRegistryInput; output: ObserveLossOutput };
+    observeWorkload: { input: ObserveInput; output: ObserveLossOutput };
     pushArtifact: { input: PushArtifactInput; output: PushArtifactOutput };
     awaitRegistry: { input: AwaitRegistryInput; output: AwaitRegistryOutput };
     resolveArtifact: { input: ResolveArtifactInput; output: ResolveArtifactOutput };
     claimTag: { input: ArtifactTagInput; output: ResolveArtifactOutput };
     deleteTag: { input: ArtifactTagInput; output: Record<string, never> };
+    clearRegistry: { input: ClearRegistryInput; output: Record<string, never> };
     connectRegistry: { input: ConnectRegistryInput; output: ConnectRegistryOutput };
     disconnectRegistry: { input: ConnectRegistryInput; output: Record<string, never> };
-    observeConnection: { input: ObserveConnectionInput; output: ObserveOutput };
+    observeConnection: { input: ObserveInput; output: ObserveOutput };
     describeLogin: { input: DescribeLoginInput; output: DescribeLoginOutput };
     createPullSecret: { input: PullSecretInput; output: PullSecretOutput };
     deletePullSecret: { input: PullSecretInput; output: Record<string, never> };
@@ -123,6 +131,7 @@ export const stepFolders = {
     look: "host",
     makeClaim: "host",
     releaseClaim: "host",
+    forget: "host",
     createKindCluster: "cluster",
     deleteKindCluster: "cluster",
     observeKindCluster: "cluster",
@@ -147,9 +156,11 @@ export const stepFolders = {
     awaitRegistry: "registry",
     claimTag: "registry",
     deleteTag: "registry",
+    clearRegistry: "registry",
     connectRegistry: "registry",
     disconnectRegistry: "registry",
     observeConnection: "registry",
+    observeRegistry: "registry",
     describeLogin: "registry",
     createPullSecret: "registry",
     deletePullSecret: "registry",
@@ -158,6 +169,8 @@ export const stepFolders = {
     pushArtifact: "workload",
     resolveArtifact: "workload",
     awaitWorkload: "workload",
+    observeArtifact: "workload",
+    observeWorkload: "workload",
 } as const satisfies Record<keyof Steps, string>;
 
 /** The steps that only look: they run at each preview and each update, all that are asked for together in one process. */
@@ -167,6 +180,9 @@ export const lookingSteps = [
     "observeNode",
     "observeApprover",
     "observeConnection",
+    "observeRegistry",
+    "observeArtifact",
+    "observeWorkload",
     "findCluster",
     "copyKubeconfig",
     "keepLocalKubeconfig",

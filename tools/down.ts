@@ -4,6 +4,7 @@ import { filesOf, main, readOptions } from "./cli";
 import { exists, homeOf, refreshConfigCopy, type Home, type StackFiles } from "./stack/home";
 import { consoleReporter, type Reporter } from "../common/report";
 import { clearStaleLocks, pulumi, pulumiLive, type Env } from "./stack/pulumi";
+import { endOrphans } from "./stack/orphans";
 import { removeHomeIfEmpty, removeStackFiles } from "./stack/remove";
 import { prepareTools } from "./toolchain/prepare";
 
@@ -24,7 +25,7 @@ async function down(): Promise<number> {
 
 async function destroy(files: StackFiles, home: Home, report: Reporter): Promise<void> {
     const { env } = await prepareTools(report, { purpose: "destroy" });
-    await clearStaleLocks(files, report);
+    if (await clearStaleLocks(files, report)) await endOrphans(home, report);
     await refreshConfigCopy(files);
     const logFile = path.join(home.logs, `${files.project}-${files.stack}-down.log`);
     // What cannot be removed (Docker is down …) does not keep the rest from going.

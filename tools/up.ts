@@ -4,6 +4,7 @@ import { filesOf, main, readOptions } from "./cli";
 import type { StackFiles } from "./stack/home";
 import { consoleReporter, type Reporter } from "../common/report";
 import { workloadLog } from "./stack/logs";
+import { endOrphans } from "./stack/orphans";
 import { readOutputs } from "./stack/outputs";
 import { clearStaleLocks, ensureStack, pulumiLive, selectStack, stackOutputs } from "./stack/pulumi";
 import { prepareTools, type Toolchain } from "./toolchain/prepare";
@@ -17,7 +18,7 @@ async function up(): Promise<number> {
         return 0;
     }
     const files = await filesOf(toolchain.home, options);
-    await clearStaleLocks(files, report);
+    if (await clearStaleLocks(files, report)) await endOrphans(toolchain.home, report);
     await ensureStack(files, toolchain.env);
     const logFile = path.join(toolchain.home.logs, `${files.project}-${files.stack}-up.log`);
     const args = [

@@ -6,7 +6,7 @@ import { REGISTRY_ENVIRONMENT, REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults
 import { owner, ownerName } from "../claim";
 import { ownName } from "../names";
 import * as rules from "../rules";
-import { stepResource } from "../step";
+import { stepInvoke, stepResource } from "../step";
 import { boolean, checkArgs } from "../validation";
 
 export interface LocalRegistryArgs {
@@ -49,6 +49,7 @@ const DATA_PATH = "/var/lib/registry";
 const children = new Children<{
     image: docker.RemoteImage;
     data: docker.Volume | undefined;
+    room: local.Command;
     container: docker.Container;
     ready: local.Command;
 }>();
@@ -104,6 +105,16 @@ export class LocalRegistry extends pulumi.ComponentResource {
                   { parent: this, retainOnDelete: true },
               )
             : undefined;
+        const observed = stepInvoke(
+            "observeRegistry",
+            { resource: `${name}-ready`, containerName },
+            { parent: this },
+        );
+        const room = stepResource(
+            `${name}-room`,
+            { create: "clearRegistry", input: { containerName, lost: observed.lost } },
+            { parent: this },
+        );
         const container = new docker.Container(
             `${name}-container`,
             {
@@ -111,7 +122,13 @@ export class LocalRegistry extends pulumi.ComponentResource {
                 image: image.imageId,
                 ports: [{ internal: CONTAINER_PORT, external: port, ip: "127.0.0.1", protocol: "tcp" }],
                 envs: REGISTRY_ENVIRONMENT,
-                labels: label(owner()),
+                // Pulumi does not see that a container has gone: another label makes it anew.
+                labels: pulumi
+                    .all([owner(), observed.lost])
+                    .apply(([ours, lost]) => [
+                        ...label(ours),
+                        ...(lost === undefined ? [] : [{ label: "krustlet-stack.because", value: lost }]),
+                    ]),
                 networkMode: "bridge",
                 restart: "unless-stopped",
                 mustRun: true,
@@ -120,7 +137,7 @@ export class LocalRegistry extends pulumi.ComponentResource {
                 removeVolumes: true,
             },
             // Its name and its port are taken until it is gone.
-            { parent: this, deleteBeforeReplace: true },
+            { parent: this, deleteBeforeReplace: true, dependsOn: room.command },
         );
         this.instance = data ? data.name : container.id;
 
@@ -128,14 +145,21 @@ export class LocalRegistry extends pulumi.ComponentResource {
             `${name}-ready`,
             {
                 create: "awaitRegistry",
-                input: { address, plainHttp: true, timeoutSeconds: checked.readyTimeoutSeconds ?? 60 },
-                triggers: [container.id],
+                delete: "forget",
+                input: {
+                    address,
+                    plainHttp: true,
+                    timeoutSeconds: checked.readyTimeoutSeconds ?? 60,
+                    container: pulumi.output({ id: container.id, name: containerName, volume: data?.name }),
+                    because: observed.because,
+                    lost: observed.lost,
+                },
             },
             { parent: this },
         );
         this.address = ready.output.address;
         this.containerName = pulumi.all([containerName, this.address]).apply(([known]) => known);
-        children.keep(this, { image, data, container, ready: ready.command });
+        children.keep(this, { image, data, room: room.command, container, ready: ready.command });
 
         this.registerOutputs({
             address: this.address,
@@ -152,6 +176,11 @@ export class LocalRegistry extends pulumi.ComponentResource {
     /** The volume, with `keepData`: `<name>-data`. */
     get data(): docker.Volume | undefined {
         return children.of(this).data;
+    }
+
+    /** The Command that makes room for the container: `<name>-room`. */
+    get room(): local.Command {
+        return children.of(this).room;
     }
 
     /** The container: `<name>-container`. */

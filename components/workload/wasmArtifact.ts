@@ -174,12 +174,21 @@ export class WasmArtifact extends pulumi.ComponentResource {
                       { parent: this },
                   );
         const module = build?.output ?? { file: file as pulumi.Input<string>, sha256 };
+        const observed = stepInvoke("observeArtifact", { resource: `${name}-push` }, { parent: this });
         const push = stepResource(
             `${name}-push`,
             {
                 create: "pushArtifact",
-                input: { file: module.file, sha256: module.sha256, source, format: args.format, ...access },
-                triggers: args.registryInstance === undefined ? undefined : [args.registryInstance],
+                delete: "forget",
+                input: {
+                    file: module.file,
+                    sha256: module.sha256,
+                    source,
+                    format: args.format,
+                    registryInstance: args.registryInstance,
+                    because: observed.because,
+                    ...access,
+                },
             },
             { parent: this },
         );

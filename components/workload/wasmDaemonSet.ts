@@ -40,15 +40,13 @@ export class WasmDaemonSet extends pulumi.ComponentResource {
             metadata,
             selector,
             template,
+            observed,
             opts: inCluster,
         } = workload(this, "DaemonSet", name, args, "Always", opts);
 
-        const object = new kubernetes.apps.v1.DaemonSet(
-            `${name}-daemonset`,
-            { metadata, spec: { selector, template } },
-            inCluster,
-        );
-        const ready = awaitReady(this, "DaemonSet", name, checked, object);
+        const made = { metadata, spec: { selector, template } };
+        const object = new kubernetes.apps.v1.DaemonSet(`${name}-daemonset`, made, inCluster);
+        const ready = awaitReady(this, "DaemonSet", name, checked, object, made, observed);
         children.keep(this, { object, ready });
         const called = nameOf(metadata, object);
         this.name = called.name;

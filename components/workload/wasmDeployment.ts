@@ -41,15 +41,13 @@ export class WasmDeployment extends pulumi.ComponentResource {
             metadata,
             selector,
             template,
+            observed,
             opts: inCluster,
         } = workload(this, "Deployment", name, args, "Always", opts);
 
-        const object = new kubernetes.apps.v1.Deployment(
-            `${name}-deployment`,
-            { metadata, spec: { replicas: checked.replicas ?? 1, selector, template } },
-            inCluster,
-        );
-        const ready = awaitReady(this, "Deployment", name, checked, object);
+        const made = { metadata, spec: { replicas: checked.replicas ?? 1, selector, template } };
+        const object = new kubernetes.apps.v1.Deployment(`${name}-deployment`, made, inCluster);
+        const ready = awaitReady(this, "Deployment", name, checked, object, made, observed);
         children.keep(this, { object, ready });
         const called = nameOf(metadata, object);
         this.name = called.name;

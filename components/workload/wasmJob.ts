@@ -45,22 +45,20 @@ export class WasmJob extends pulumi.ComponentResource {
             args: checked,
             metadata,
             template,
+            observed,
             opts: inCluster,
         } = workload(this, "Job", name, args, "OnFailure", opts);
 
-        const object = new kubernetes.batch.v1.Job(
-            `${name}-job`,
-            {
-                metadata,
-                spec: {
-                    backoffLimit: checked.backoffLimit,
-                    activeDeadlineSeconds: checked.activeDeadlineSeconds,
-                    template,
-                },
+        const made = {
+            metadata,
+            spec: {
+                backoffLimit: checked.backoffLimit,
+                activeDeadlineSeconds: checked.activeDeadlineSeconds,
+                template,
             },
-            inCluster,
-        );
-        const ready = awaitReady(this, "Job", name, checked, object);
+        };
+        const object = new kubernetes.batch.v1.Job(`${name}-job`, made, inCluster);
+        const ready = awaitReady(this, "Job", name, checked, object, made, observed);
         children.keep(this, { object, ready });
         const called = nameOf(metadata, object);
         this.name = called.name;

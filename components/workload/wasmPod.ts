@@ -46,24 +46,26 @@ export class WasmPod extends pulumi.ComponentResource {
             args: checked,
             metadata,
             template,
+            observed,
             opts: inCluster,
         } = workload(this, "Pod", name, args, "OnFailure", opts);
 
+        const made = {
+            metadata: {
+                ...metadata,
+                annotations: together(template.metadata.annotations, metadata.annotations),
+            },
+            spec: { ...template.spec, activeDeadlineSeconds: checked.activeDeadlineSeconds },
+        };
         const object = new kubernetes.core.v1.Pod(
             `${name}-pod`,
-            {
-                metadata: {
-                    ...metadata,
-                    annotations: together(template.metadata.annotations, metadata.annotations),
-                },
-                spec: { ...template.spec, activeDeadlineSeconds: checked.activeDeadlineSeconds },
-            },
+            made,
             // The API lets a pod's image be changed in place, and the program would start anew in the old pod, its log gone; of changed
             // annotations it would see nothing. Its name is the provider's choice, so that the new one can be there before the
             // old one goes.
             { ...inCluster, replaceOnChanges: ["spec", "metadata.annotations"] },
         );
-        const ready = awaitReady(this, "Pod", name, checked, object);
+        const ready = awaitReady(this, "Pod", name, checked, object, made, observed);
         children.keep(this, { object, ready });
         const called = nameOf(metadata, object);
         this.name = called.name;

@@ -1,10 +1,12 @@
 import type { types } from "@pulumi/kubernetes";
 import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { createHash } from "node:crypto";
+import type { ObserveLossOutput } from "../../steps/contract";
 import type { WorkloadKind } from "../../steps/workload/contract";
 import { clusterObjectOptions } from "../options";
 import * as rules from "../rules";
-import { stepResource } from "../step";
+import { stepInvoke, stepResource } from "../step";
 import { checkArgs, required, text, type Rules } from "../validation";
 import { APP_LABEL, podTemplate, together, WAIT_FOR, type Texts } from "./podTemplate";
 import type { RestartPolicy, WasmProgramArgs, WasmWaitArgs } from "./programArgs";
@@ -34,6 +36,13 @@ export interface WasmAwaitArgs extends WasmWaitArgs {
 /** How long a workload may take to be Ready or complete, in seconds. */
 const WAIT_SECONDS = 600;
 
+/** Why an object was made anew or applied again last. Another value of the first makes it anew. */
+const LOST = "krustlet-stack/lost";
+const BECAUSE = "krustlet-stack/because";
+
+/** Has the provider apply what is ours over what somebody else set: https://www.pulumi.com/registry/packages/kubernetes/ */
+const FORCE = "pulumi.com/patchForce";
+
 /** What the provider waits for: nothing but that the object is there. awaitWorkload does the rest. */
 const thereAtOnce = { [WAIT_FOR]: "jsonpath={.metadata.uid}" };
 
@@ -51,6 +60,8 @@ export interface Workload<A> {
     };
     selector: { matchLabels: Record<string, pulumi.Input<string>> };
     template: ReturnType<typeof podTemplate>;
+    /** What has become of it; undefined where nothing waits for it. */
+    observed: pulumi.Output<ObserveLossOutput> | undefined;
     /** Options of the object. */
     opts: pulumi.CustomResourceOptions;
 }
@@ -87,12 +98,16 @@ export function workload<A extends WasmWorkloadArgs>(
         [...programProblems(given), ...(blind ? [{ path: "kubeconfigFile", message }] : [])],
     );
     const labels = { [APP_LABEL]: checked.appName ?? name };
+    const observed =
+        awaited && checked.kubeconfigFile !== undefined && checked.wait !== false
+            ? stepInvoke("observeWorkload", { resource: `${name}-ready` }, { parent: component })
+            : undefined;
     return {
         args: checked as A & CheckedArgs,
         metadata: {
             namespace: checked.namespace ?? "default",
             labels: together(checked.labels, labels),
-            annotations: together(checked.annotations, thereAtOnce),
+            annotations: together(checked.annotations, thereAtOnce, observed?.apply(reasons)),
         },
         selector: { matchLabels: labels },
         template: podTemplate({
@@ -100,7 +115,20 @@ export function workload<A extends WasmWorkloadArgs>(
             name: checked.appName ?? name,
             restartPolicy: checked.restartPolicy ?? restartPolicy,
         }),
-        opts: { ...clusterObjectOptions(component, type, name, opts), dependsOn: opts?.dependsOn },
+        observed,
+        opts: {
+            ...clusterObjectOptions(component, type, name, opts),
+            dependsOn: opts?.dependsOn,
+            ...(observed && { replaceOnChanges: [`metadata.annotations["${LOST}"]`] }),
+        },
+    };
+}
+
+/** The annotations by which an object is mended that the provider takes for unchanged: it does not look at the cluster. */
+function reasons({ because, lost }: ObserveLossOutput): Texts {
+    return {
+        ...(lost !== undefined && { [LOST]: lost }),
+        ...(because !== undefined && { [BECAUSE]: because, [FORCE]: "true" }),
     };
 }
 
@@ -114,12 +142,15 @@ export function awaitReady(
     name: string,
     { wait, waitTimeoutSeconds, kubeconfigFile }: WasmAwaitArgs,
     { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
+    made: object,
+    observed: Workload<unknown>["observed"],
 ): local.Command | undefined {
     if (wait === false || kubeconfigFile === undefined) return undefined;
     return stepResource(
         `${name}-ready`,
         {
             create: "awaitWorkload",
+            delete: "forget",
             input: {
                 kubeconfigFile,
                 kind,
@@ -129,6 +160,11 @@ export function awaitReady(
                 // Pods of older clusters have none.
                 generation: pulumi.output(metadata.generation).apply((known?: number) => known ?? 0),
                 timeoutSeconds: waitTimeoutSeconds ?? WAIT_SECONDS,
+                applied: pulumi
+                    .jsonStringify(made)
+                    .apply((text) => createHash("sha256").update(text).digest("hex")),
+                because: observed?.because,
+                lost: observed?.lost,
             },
         },
         { parent: component },

@@ -134,8 +134,8 @@ async function make(input: KindClusterInput, config: string): Promise<ClusterOut
             `--kubeconfig=${temporaryFile}`,
         ];
         argv.push(`--wait=${input.waitSeconds}s`, ...(input.image ? [`--image=${input.image}`] : []));
-        try {
-            await run(argv, {
+        const create = () =>
+            run(argv, {
                 input: config,
                 env: kindEnvironment,
                 timeoutSeconds: input.waitSeconds + 600,
@@ -143,6 +143,12 @@ async function make(input: KindClusterInput, config: string): Promise<ClusterOut
                     const text = kind.progressOf(line);
                     if (text) progress(text);
                 },
+            });
+        try {
+            await create().catch((error: unknown) => {
+                if (!lostNetwork(error)) throw error;
+                progress("another cluster's end has removed kind's network meanwhile: once more");
+                return create();
             });
         } catch (error) {
             throw error instanceof RunError && error.result.exitCode !== 127
@@ -159,6 +165,11 @@ async function make(input: KindClusterInput, config: string): Promise<ClusterOut
         ]);
         return output;
     });
+}
+
+/** Whether the network that kind shares among its clusters went, with the last one of before, after kind had seen that it is there. */
+function lostNetwork(error: unknown): boolean {
+    return error instanceof RunError && /network \S+ not found/.test(error.result.stderr);
 }
 
 /** kind's words on why it failed, and what to look at. */

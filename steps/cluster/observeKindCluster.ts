@@ -50,9 +50,11 @@ function replaced(entry: JournalEntry, { wanted }: ObserveKindClusterInput): boo
 /** What is wrong with a cluster that was made; undefined: nothing that its step could mend. */
 async function driftOf(
     entry: JournalEntry,
-    { wanted: { name }, kubeconfigFile, owner }: ObserveKindClusterInput,
+    input: ObserveKindClusterInput,
     cluster: Container[],
 ): Promise<string | undefined> {
+    const { kubeconfigFile, owner } = input;
+    const { name } = input.wanted;
     const found = kind.controlPlane(cluster);
     if (found === undefined) {
         const other = await containers(`label=${kind.clusterLabel}=${name}`);
@@ -69,8 +71,13 @@ async function driftOf(
             : `has stopped (exit code ${State.ExitCode}, ${State.FinishedAt?.replace(/\.\d+Z$/, "Z")})`;
         return `container ${kind.nodeNameOf(stopped)} of cluster "${name}", made ${madeAt(entry)}, ${how}: it is started again`;
     }
+    const answers = () => withKube(kubeconfigFile, (kube) => kube.get("/version"), lookSeconds);
     try {
-        await withKube(kubeconfigFile, (kube) => kube.get("/version"), lookSeconds);
+        await answers().catch(async (error: unknown) => {
+            // It may be for the file alone, of which the cluster has another copy.
+            await writeFile(input, cluster, `does not serve (${messageOf(error)})`);
+            return answers();
+        });
         return undefined;
     } catch (error) {
         return `cluster "${name}", made ${madeAt(entry)}, does not answer (${messageOf(error)}): it is waited for`;
@@ -78,11 +85,16 @@ async function driftOf(
 }
 
 /** Writes the file again where it was lost: nothing else of an unchanged stack would. */
-async function keepFile(
+async function keepFile(input: ObserveKindClusterInput, cluster: Container[]): Promise<void> {
+    if ((await readOptional(expandHome(input.kubeconfigFile))) === undefined)
+        await writeFile(input, cluster, "was lost");
+}
+
+async function writeFile(
     { wanted: { name }, kubeconfigFile }: ObserveKindClusterInput,
     cluster: Container[],
+    why: string,
 ): Promise<void> {
-    if ((await readOptional(expandHome(kubeconfigFile))) !== undefined) return;
     const controlPlane = kind.controlPlane(cluster);
     if (!controlPlane?.State.Running || controlPlane.State.Paused) return;
     const mark = await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], {
@@ -90,8 +102,10 @@ async function keepFile(
         allowFailure: true,
     });
     if (mark.exitCode !== 0) return;
-    const file = await writeAdminKubeconfig(kindFile(name, kubeconfigFile), await kubeconfigOf(name));
-    progress(`${file} was lost; it is written again`);
+    const text = await kubeconfigOf(name);
+    if ((await readOptional(expandHome(kubeconfigFile)))?.trimEnd() === text.trimEnd()) return;
+    const file = await writeAdminKubeconfig(kindFile(name, kubeconfigFile), text);
+    progress(`${file} ${why}; it is written again`);
 }
 
 step(module, "observeKindCluster", kind.observeKindClusterInput, observeKindCluster);

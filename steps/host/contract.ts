@@ -85,3 +85,21 @@ export interface StepClaim extends Claim {
     /** Set for steps that only look. */
     looks?: true;
 }
+
+/** observe…: sees what has become of what a step left. */
+export interface ObserveInput {
+    /** Name of that step's resource. */
+    resource: string;
+}
+
+/** observe… */
+export interface ObserveOutput {
+    /** Why the step must run (again): it is in its input. Unset: it never had to run but for the first time. */
+    because?: string;
+}
+
+/** observe… of what Pulumi makes itself, and a step waits for. */
+export interface ObserveLossOutput extends ObserveOutput {
+    /** Why that was made (again) last: it was gone. It is in the input of both. */
+    lost?: string;
+}

@@ -2,7 +2,7 @@
 // the claim's end knows what to undo.
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { StepClaim, Steps } from "../contract";
+import type { ObserveOutput, StepClaim, Steps } from "../contract";
 import { currentClaim, journalFolder } from "./claim";
 import { readOptional, writePrivate } from "./files";
 import { progress } from "./progress";
@@ -13,7 +13,7 @@ export interface JournalEntry {
     resource: string;
     /** The step that undoes it, and its input. */
     undo: keyof Steps;
-    input: { because?: string };
+    input: { because?: string; lost?: string };
     /** What the step told when it came to its end last; unset: it never did. */
     output?: unknown;
     /** Whether the run that was begun last came to its end. */
@@ -49,6 +49,15 @@ export function because(entry: JournalEntry | undefined, found: string | undefin
     if (why === undefined) return entry.input.because;
     progress(why);
     return why;
+}
+
+/** Sees what has become of what a step left. `drift` says why it must run again, and is asked only where it came to its end before. */
+export async function observe(
+    resource: string,
+    drift: (entry: JournalEntry) => Promise<string | undefined>,
+): Promise<ObserveOutput> {
+    const entry = await entryOf(resource);
+    return { because: because(entry, entry?.output === undefined ? undefined : await drift(entry)) };
 }
 
 /** When a resource was made last: `2026-11-28T12:00:00Z`. */

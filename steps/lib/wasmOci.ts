@@ -48,12 +48,13 @@ export async function wasmOci(
     command: string[],
     access: RegistryAccess,
     what: string,
+    timeoutSeconds = 300,
 ): Promise<Record<string, unknown>> {
     const program = await needProgram("wasm-oci", what.split(":")[0]);
     const argv = [program, ...command, "--json", ...accessOptions(access)];
     let stdout: string;
     try {
-        const printed = await run(argv, { timeoutSeconds: 300 });
+        const printed = await run(argv, { timeoutSeconds });
         stdout = printed.stdout;
         // What it says when it fails is in the error.
         if (printed.stderr.trim() !== "") progress(printed.stderr.trim());

@@ -172,9 +172,3 @@ export interface ObserveApproverInput {
     nodeName: string;
     stateDir: string;
 }
-
-/** observeNode, observeApprover */
-export interface ObserveOutput {
-    /** Why the step must run (again): it is in its input. Unset: it never had to run but for the first time. */
-    because?: string;
-}

@@ -1,16 +1,16 @@
 import { rm } from "node:fs/promises";
-import { networkInterfaces } from "node:os";
 import type { NodeInput, NodeOutput } from "../contract";
+import { checkAddress } from "./address";
 import * as agent from "./agent";
 import { endBootstrap, tokenServes } from "./bootstrap";
 import { forgetRequests } from "./certificates/certificateRequests";
 import { hasCertificate } from "./certificates/certificates";
-import { messageOf, StepError } from "../lib/errors";
+import { messageOf } from "../lib/errors";
 import { expandHome, readOptional, sha256OfFile } from "../lib/files";
 import { claimFolder } from "./folder";
 import { clusterOf, ifClusterAnswers, withKube } from "../lib/kube/kube";
+import { faultOf } from "./health";
 import { ensureToken, startAgent } from "./launch";
-import { blocking, listeners } from "../host/ports";
 import { endDaemons } from "./daemon";
 import { isAlive } from "../lib/processes";
 import { needProgram } from "../lib/programs/programs";
@@ -62,7 +62,7 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     const mayGoOn = () =>
         certified || withKube(input.kubeconfigFile, (kube) => tokenServes(kube, bootstrapFile));
     const asIs = record !== undefined && asWanted && agent.changedVariables(record, process.env).length === 0;
-    if (asIs && isAlive(record) && (await mayGoOn()) && !(await hasLeft(input, record))) {
+    if (asIs && isAlive(record) && (await mayGoOn()) && (await faultOf(input, files, record)) === undefined) {
         progress(`agent ${record.pid} of node "${input.nodeName}" runs already`);
         if (certified) await endToken(input);
         return output(record.pid);
@@ -70,7 +70,7 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     // Whatever can be wrong is looked for while the old one still runs.
     const running = record !== undefined && isAlive(record);
     const onPort = await agent.agentsOn(input.owner, input.nodeIp, input.port);
-    checkAddress(input, onPort.length > 0);
+    await checkAddress(input, onPort.length > 0);
     if (!certified) await withKube(input.kubeconfigFile, (kube) => ensureToken(kube, input));
     // A node that was renamed, or gave its port to this one, is stopped or started elsewhere by its own resource, and only after this.
     await endDaemons("agent", onPort, progress);
@@ -106,35 +106,6 @@ async function startOldAgain(
         progress(`the agent of before runs again (${pid})`);
     } catch (error) {
         progress(`the agent of before could not be started again: ${messageOf(error)}`);
-    }
-}
-
-/** Whether a node that had joined is in the cluster no more: its agent registers when it starts, and not again. */
-async function hasLeft(
-    { kubeconfigFile, nodeName }: NodeInput,
-    { joined }: agent.AgentRecord,
-): Promise<boolean> {
-    if (!joined) return false;
-    return (await withKube(kubeconfigFile, (kube) => kube.find(`/api/v1/nodes/${nodeName}`))) === undefined;
-}
-
-/** The agent would fail on these too, but less clearly. */
-function checkAddress(input: NodeInput, isOurs: boolean): void {
-    const own = Object.values(networkInterfaces()).flatMap(
-        (addresses) => addresses?.map(({ address }) => address) ?? [],
-    );
-    if (!own.includes(input.nodeIp)) {
-        throw new StepError(
-            `KrustletNode "${input.nodeName}": nodeIp ${input.nodeIp} is no address of this host (it has ${own.join(", ")}); ` +
-                "the gateway address of the cluster's Docker network is the one to give",
-        );
-    }
-    const other = isOurs ? undefined : blocking(listeners(), input.nodeIp, input.port);
-    if (other) {
-        throw new StepError(
-            `KrustletNode "${input.nodeName}": port ${input.port} of ${input.nodeIp} is in use: something listens on ` +
-                `${other.address}:${other.port}; end it (\`ss -ltnp\` names it) or give the node another port`,
-        );
     }
 }
 

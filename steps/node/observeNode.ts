@@ -1,8 +1,8 @@
 import type { NodeInput, ObserveNodeInput, ObserveOutput } from "../contract";
 import { agentFiles, changedVariables, readRecord } from "./agent";
 import { sha256OfFile } from "../lib/files";
-import { because, entryOf, madeAt, type JournalEntry } from "../lib/journal";
-import { KubeError, NoKubeconfig, withKube } from "../lib/kube/kube";
+import { madeAt, observe, type JournalEntry } from "../lib/journal";
+import { faultOf } from "./health";
 import { isAlive } from "../lib/processes";
 import { presentProgram } from "../lib/programs/programs";
 import { kubeconfigPath, nodeName, object, text } from "../lib/schema";
@@ -15,14 +15,9 @@ const input = object<ObserveNodeInput>({
     stateDir: kubeconfigPath,
 });
 
-/** How long the API server may take for a look, in seconds. */
-const lookSeconds = 5;
-
 /** Sees whether a node's agent is still what its step left, and why that must run again if not. */
-export async function observeNode(given: ObserveNodeInput): Promise<ObserveOutput> {
-    const entry = await entryOf(given.resource);
-    if (entry?.output === undefined) return { because: because(entry, undefined) };
-    return { because: because(entry, await driftOf(given, entry)) };
+export function observeNode(given: ObserveNodeInput): Promise<ObserveOutput> {
+    return observe(given.resource, (entry) => driftOf(given, entry));
 }
 
 async function driftOf(given: ObserveNodeInput, entry: JournalEntry): Promise<string | undefined> {
@@ -40,26 +35,8 @@ async function driftOf(given: ObserveNodeInput, entry: JournalEntry): Promise<st
     const changed = changedVariables(record, process.env).join(", ");
     if (changed !== "")
         return `${agent} asks registries by another ${changed} than this environment has: it is replaced`;
-    return record.joined && (await hasLeft(entry.input as NodeInput))
-        ? `${agent} runs, but its Node is not in the cluster: it is started again`
-        : undefined;
-}
-
-/** Whether the cluster answers and has no such Node. */
-async function hasLeft({ kubeconfigFile, nodeName }: NodeInput): Promise<boolean> {
-    try {
-        return (
-            (await withKube(
-                kubeconfigFile,
-                (kube) => kube.find(`/api/v1/nodes/${nodeName}`),
-                lookSeconds,
-            )) === undefined
-        );
-    } catch (error) {
-        // That is about the cluster, which has a look of its own.
-        if (error instanceof KubeError || error instanceof NoKubeconfig) return false;
-        throw error;
-    }
+    const fault = await faultOf(entry.input as NodeInput, files, record);
+    return fault && `${agent} ${fault}: it is started again`;
 }
 
 step(module, "observeNode", input, observeNode);

@@ -1,21 +1,30 @@
 import type { AwaitRegistryInput, AwaitRegistryOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { askRegistry } from "./registry";
-import { boolean, object, registry, seconds } from "../lib/schema";
-import { pause, step } from "../lib/step";
+import { containers } from "../lib/docker";
+import { run } from "../lib/run";
+import { boolean, object, optional, registry, seconds, text } from "../lib/schema";
+import { pause, progress, step } from "../lib/step";
 
 const input = object<AwaitRegistryInput>({
     address: registry,
     plainHttp: boolean,
     timeoutSeconds: seconds,
+    container: optional(object<Container>({ id: text, name: text, volume: optional(text) })),
+    because: optional(text),
+    lost: optional(text),
 });
+
+type Container = NonNullable<AwaitRegistryInput["container"]>;
 
 /** Waits until the registry answers as one: its container runs before it listens. */
 export async function awaitRegistry({
     address,
     plainHttp,
     timeoutSeconds,
+    container,
 }: AwaitRegistryInput): Promise<AwaitRegistryOutput> {
+    if (container) await go(container);
     const deadline = Date.now() + timeoutSeconds * 1000;
     for (;;) {
         const answer = await askRegistry(address, plainHttp, Math.min(5, timeoutSeconds));
@@ -28,6 +37,15 @@ export async function awaitRegistry({
         }
         await pause(50);
     }
+}
+
+/** Starts a container that has stopped or is paused. */
+async function go({ id, name }: Container): Promise<void> {
+    const state = (await containers(`id=${id}`)).at(0)?.State;
+    // Where there is none, the registry does not answer, and that says it.
+    if (state === undefined || (state.Running && !state.Paused)) return;
+    await run(["docker", state.Paused ? "unpause" : "start", id], { timeoutSeconds: 60 });
+    progress(`container ${name} is started again`);
 }
 
 step(module, "awaitRegistry", input, awaitRegistry);

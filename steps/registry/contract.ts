@@ -1,5 +1,7 @@
 /** The part of the contract that is about registries: how they are spoken to, and who may pull from them. */
 
+import type { ObserveInput } from "../host/contract";
+
 /** How a step speaks to registries. No login is in it: that stays in docker's config file, or in its credential helper. */
 export interface RegistryAccess {
     /** Registries (host:port) that are spoken to over plain HTTP. */
@@ -16,6 +18,20 @@ export interface ArtifactTagInput extends RegistryAccess {
     reference: string;
     /** Digest that the tag must lead to; one that leads elsewhere is somebody else's by now, and is left alone. */
     digest: string;
+}
+
+/** clearRegistry */
+export interface ClearRegistryInput {
+    /** Name of the registry's container. */
+    containerName: string;
+    /** See ObserveLossOutput: a change of it makes room again. */
+    lost?: string;
+}
+
+/** observeRegistry */
+export interface ObserveRegistryInput extends ObserveInput {
+    /** Name of the registry's container. */
+    containerName: string;
 }
 
 /** connectRegistry, disconnectRegistry */
@@ -35,12 +51,6 @@ export interface ConnectRegistryInput {
     containerId?: string;
     /** See ObserveOutput. */
     because?: string;
-}
-
-/** observeConnection: sees whether the registry is still on the cluster's network. */
-export interface ObserveConnectionInput {
-    /** Name of connectRegistry's resource. */
-    resource: string;
 }
 
 /** connectRegistry */
@@ -101,6 +111,11 @@ export interface AwaitRegistryInput {
     plainHttp: boolean;
     /** How long it may take to answer, in seconds. */
     timeoutSeconds: number;
+    /** Its container, which is started where it has stopped, and its volume where that keeps the data. Unset: it is in none of ours. */
+    container?: { id: string; name: string; volume?: string };
+    /** See ObserveLossOutput. */
+    because?: string;
+    lost?: string;
 }
 
 /** awaitRegistry */

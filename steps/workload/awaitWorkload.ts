@@ -2,9 +2,10 @@ import type { AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { Kube, KubeError } from "../lib/kube/kube";
 import { accessOf } from "../lib/kube/access";
-import { dnsLabel, integer, object, objectName, oneOf, text } from "../lib/schema";
+import { dnsLabel, integer, object, objectName, oneOf, optional, sha256Hex, text } from "../lib/schema";
 import { pause, progress, step } from "../lib/step";
 import { WorkloadKind } from "./contract";
+import { fieldsOf } from "./fields";
 import { judge, troublesOf, type Verdict, type WorkloadObject } from "./workload";
 import { collectionOf, eventsOf, logsOf, runningOf, type Running, type WorkloadName } from "./workloadLook";
 import { render } from "./workloadReport";
@@ -17,6 +18,9 @@ const input = object<AwaitWorkloadInput>({
     uid: text,
     generation: integer(0, Number.MAX_SAFE_INTEGER),
     timeoutSeconds: integer(1, 86_400),
+    applied: sha256Hex,
+    because: optional(text),
+    lost: optional(text),
 });
 
 /** How long the workload alone is watched before its pods are looked at, in seconds. */
@@ -63,7 +67,14 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
     progress(
         `${title} is ${which.kind === "Job" ? "complete" : which.kind === "CronJob" ? "there" : "ready"}`,
     );
-    return { kind: which.kind, namespace, name: which.name };
+    const passing = wait.object?.spec?.ttlSecondsAfterFinished !== undefined;
+    return {
+        kind: which.kind,
+        namespace,
+        name: which.name,
+        fields: wait.object && fieldsOf(wait.object),
+        ...(passing && { passing }),
+    };
 }
 
 class Wait {
@@ -101,6 +112,11 @@ class Wait {
         }
     }
 
+    /** The workload as it was seen last. */
+    get object(): WorkloadObject | undefined {
+        return this.last;
+    }
+
     /** What the workload runs, as far as it is known. */
     async running(): Promise<Running> {
         if (this.last === undefined) return { pods: [], owners: [this.uid] };
@@ -122,7 +138,7 @@ class Wait {
         if (this.last === undefined) {
             const { kind, namespace, name: objectName } = this.which;
             throw new StepError(
-                `${kind} ${namespace}/${objectName} is gone; run \`pulumi refresh\` and then \`pulumi up\`, which makes it anew`,
+                `${kind} ${namespace}/${objectName} is gone; run \`pulumi up\` again, which makes it anew`,
             );
         }
         if (verdict?.state === "done" && (!verdict.lasting || (await this.lasts()))) return true;
@@ -136,7 +152,7 @@ class Wait {
         const { kind, namespace, name: objectName } = this.which;
         if (now.metadata.uid !== this.uid) {
             throw new StepError(
-                `${kind} ${namespace}/${objectName} is another object of that name; run \`pulumi refresh\` and then \`pulumi up\``,
+                `${kind} ${namespace}/${objectName} is another object of that name; run \`pulumi up\` again, which makes its own anew`,
             );
         }
         this.last = now;

@@ -55,6 +55,10 @@ export interface PushArtifactInput extends RegistryAccess {
     reference: string;
     /** Form of the artifact: `wasm` (the agreed one) or `wasm-to-oci`; unset: `wasm`. */
     format?: string;
+    /** Changes when the registry has lost what it held. */
+    registryInstance?: string;
+    /** See ObserveOutput. */
+    because?: string;
 }
 
 /** pushArtifact */
@@ -92,6 +96,11 @@ export interface AwaitWorkloadInput {
     uid: string;
     /** `metadata.generation` of the object: a change of its spec makes a new one, and this step run again. */
     generation: number;
+    /** SHA-256 (hex) of what the object was made of: what is set in it by others is known by what was set by then. */
+    applied: string;
+    /** See ObserveLossOutput. */
+    because?: string;
+    lost?: string;
     /** How long it may take, in seconds. */
     timeoutSeconds: number;
 }
@@ -101,4 +110,8 @@ export interface AwaitWorkloadOutput {
     kind: WorkloadKind;
     namespace: string;
     name: string;
+    /** SHA-256 (hex) of the names of the fields that are Pulumi's; unset: the API server told none. */
+    fields?: string;
+    /** Whether it goes by itself some time after it has ended. */
+    passing?: true;
 }

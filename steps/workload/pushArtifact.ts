@@ -15,6 +15,8 @@ const input = object<PushArtifactInput>({
     reference: taggedReference,
     format: optional(artifactFormat),
     ...accessFields,
+    registryInstance: optional(text),
+    because: optional(text),
 });
 
 /** Pushes a module as an OCI artifact and tells the digest that workloads pin it by. */
@@ -24,7 +26,9 @@ export async function pushArtifact({
     source,
     reference,
     format,
-    ...access
+    insecureRegistries,
+    trustedCaFile,
+    dockerConfigFile,
 }: PushArtifactInput): Promise<PushArtifactOutput> {
     const given = expandHome(path);
     // Builds are kept in a cache, which may be deleted at any time.
@@ -38,7 +42,10 @@ export async function pushArtifact({
     }
     const command = ["push", file, reference, ...(format === undefined ? [] : [`--format=${format}`])];
     const what = `WasmArtifact: could not push ${file} to ${reference}`;
-    return outputOf(await wasmOci(command, access, what), reference);
+    return outputOf(
+        await wasmOci(command, { insecureRegistries, trustedCaFile, dockerConfigFile }, what),
+        reference,
+    );
 }
 
 /** What `wasm-oci push --json` printed, made sure of. */

@@ -1,5 +1,6 @@
 // What the API server tells of a workload, and what follows from it: done, still on its way, or nothing will come of it. Pure.
 import type { WorkloadKind } from "./contract";
+import type { ManagedFields } from "./fields";
 
 /** One condition of an object's status. */
 export interface Condition {
@@ -37,8 +38,13 @@ export interface WorkloadObject {
         labels?: Record<string, string>;
         annotations?: Record<string, string>;
         ownerReferences?: OwnerReference[];
+        managedFields?: ManagedFields[];
     };
-    spec?: { replicas?: number; selector?: { matchLabels?: Record<string, string> } };
+    spec?: {
+        ttlSecondsAfterFinished?: number;
+        replicas?: number;
+        selector?: { matchLabels?: Record<string, string> };
+    };
     status?: {
         observedGeneration?: number;
         conditions?: Condition[];

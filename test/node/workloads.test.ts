@@ -84,6 +84,7 @@ describe("workloads", { concurrency: 8, timeout: 300_000 }, () => {
         name: metadata.name,
         uid: metadata.uid ?? "",
         generation: metadata.generation ?? 0,
+        applied: "0".repeat(64),
         timeoutSeconds,
     });
     const make = async (kind: string, name: string, parts: Parts): Promise<Made> => ({

@@ -49,10 +49,11 @@ async function locksOf(files: StackFiles): Promise<Lock[]> {
 
 /**
  * Pulumi's local backend stays locked when a run was killed. A lock whose process is gone from this host is removed, as
- * `pulumi cancel` would; one that somebody holds is an error.
+ * `pulumi cancel` would; one that somebody holds is an error. Tells whether there was any.
  */
-export async function clearStaleLocks(files: StackFiles, report: Reporter): Promise<void> {
-    for (const lock of await locksOf(files)) {
+export async function clearStaleLocks(files: StackFiles, report: Reporter): Promise<boolean> {
+    const locks = await locksOf(files);
+    for (const lock of locks) {
         const alive = await pulumiIsAlive(lock.pid);
         const whose = `process ${lock.pid} of ${lock.username}@${lock.hostname}, since ${lock.timestamp}`;
         if (judgeLock(lock, os.hostname(), () => alive) === "held") {
@@ -64,6 +65,7 @@ export async function clearStaleLocks(files: StackFiles, report: Reporter): Prom
         report.warn(`The last run on stack ${files.stack} was killed (${whose}): its lock is removed.`);
         for (const file of [lock.file, `${lock.file}.attrs`]) await fs.rm(file, { force: true });
     }
+    return locks.length > 0;
 }
 
 /** Runs `pulumi` quietly and returns what it printed. */

@@ -1,3 +1,4 @@
+import { StepError } from "../errors";
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -191,6 +192,22 @@ export async function withKube<T>(
     requestTimeoutSeconds = 10,
 ): Promise<T> {
     return use(new Kube(await accessOf(kubeconfigFile), requestTimeoutSeconds));
+}
+
+/** How long the API server may take for a look, in seconds. */
+const lookSeconds = 5;
+
+/** What a look into a cluster sees; undefined where it cannot be looked into, which is for the cluster's own look to tell. */
+export async function lookInto<T>(
+    kubeconfigFile: string,
+    look: (kube: Kube) => Promise<T>,
+): Promise<{ seen: T } | undefined> {
+    try {
+        return { seen: await withKube(kubeconfigFile, look, lookSeconds) };
+    } catch (error) {
+        if (error instanceof StepError) return undefined;
+        throw error;
+    }
 }
 
 /** How long a cluster may be too busy to answer before it is taken to serve no more, in seconds. */

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import * as http from "node:http";
 import * as https from "node:https";
 import { rootCertificates } from "node:tls";
-import { StepError } from "../errors";
+import { messageOf, StepError } from "../errors";
 import type { ApiAccess } from "./access";
 import { hostAuthorities, isLoopbackHost, proxyOf, TunnelAgent } from "../proxy";
 
@@ -11,7 +11,7 @@ import { hostAuthorities, isLoopbackHost, proxyOf, TunnelAgent } from "../proxy"
 export class KubeError extends StepError {
     constructor(
         message: string,
-        /** Reason as Kubernetes names it (`NotFound`, `Conflict`, …); `Gone` and `Unreachable` when nothing answered. */
+        /** Reason as Kubernetes names it (`NotFound`, `Conflict`, …); `Gone` and `Unreachable` when nothing answered, `Unusable` when nothing could be asked. */
         readonly reason: string,
         options?: ErrorOptions,
     ) {
@@ -82,18 +82,14 @@ export class Transport {
         signal?.addEventListener("abort", stop);
         if (signal?.aborted) stop();
         return new Promise<T>((resolve, reject) => {
-            const sent = (url.protocol === "http:" ? http : https).request(
-                url,
-                { method, headers, agent: this.agentOf(access, url), signal: over.signal },
-                (response) => {
-                    const { statusCode = 0 } = response;
-                    if (statusCode >= 200 && statusCode < 300) read(response).then(resolve, fail);
-                    else
-                        textOf(response).then((text) => {
-                            reject(refusal(statusCode, text));
-                        }, fail);
-                },
-            );
+            const sent = this.request(access, url, { method, headers, signal: over.signal }, (response) => {
+                const { statusCode = 0 } = response;
+                if (statusCode >= 200 && statusCode < 300) read(response).then(resolve, fail);
+                else
+                    textOf(response).then((text) => {
+                        reject(refusal(statusCode, text));
+                    }, fail);
+            });
             const fail = (error: Error) => {
                 if (error instanceof StepError || signal?.aborted) {
                     reject(error);
@@ -110,6 +106,25 @@ export class Transport {
             clearTimeout(timer);
             signal?.removeEventListener("abort", stop);
         });
+    }
+
+    private request(
+        access: ApiAccess,
+        url: URL,
+        options: http.RequestOptions,
+        onResponse: (response: http.IncomingMessage) => void,
+    ): http.ClientRequest {
+        try {
+            const { request } = url.protocol === "http:" ? http : https;
+            return request(url, { ...options, agent: this.agentOf(access, url) }, onResponse);
+        } catch (error) {
+            // OpenSSL's words alone, which have nothing of the key.
+            throw new KubeError(
+                `the kubeconfig's certificates or key cannot be used (${messageOf(error)})`,
+                "Unusable",
+                { cause: error },
+            );
+        }
     }
 
     /** The agent whose connections are for that access; another credential gets connections of its own. */

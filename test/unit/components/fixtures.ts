@@ -36,6 +36,11 @@ export const steps: Required<StepOutputs> = {
     observeNode: {},
     observeApprover: {},
     observeConnection: {},
+    clearRegistry: {},
+    observeRegistry: {},
+    observeArtifact: {},
+    observeWorkload: {},
+    forget: {},
     findCluster: {
         server: "https://192.0.2.1:6443",
         kubernetesVersion: "v1.36.4",

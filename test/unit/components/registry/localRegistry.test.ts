@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LocalRegistry } from "../../../../components";
-import { commandInputs, notUndone, steps } from "../fixtures";
+import { commandInputs, notUndone, steps, undone } from "../fixtures";
 import { record } from "../mocks";
 
 test("a registry of defaults, on the loopback address alone, known when it answers", async () => {
@@ -17,6 +17,15 @@ test("a registry of defaults, on the loopback address alone, known when it answe
             parent,
             inputs: { name: "registry:3.1.2", keepLocally: true },
             options: {},
+        },
+        "r-room": {
+            type: "command:local:Command",
+            parent,
+            inputs: {
+                ...commandInputs("clearRegistry"),
+                stdin: JSON.stringify({ containerName: "project-stack-registry" }),
+            },
+            options: notUndone,
         },
         "r-container": {
             type: "docker:index/container:Container",
@@ -34,18 +43,22 @@ test("a registry of defaults, on the loopback address alone, known when it answe
             },
             options: {
                 deleteBeforeReplace: true,
-                dependsOn: ["docker:index/remoteImage:RemoteImage::r-image"],
+                dependsOn: ["command:local:Command::r-room", "docker:index/remoteImage:RemoteImage::r-image"],
             },
         },
         "r-ready": {
             type: "command:local:Command",
             parent,
             inputs: {
-                ...commandInputs("awaitRegistry"),
-                stdin: JSON.stringify({ address: "localhost:5001", plainHttp: true, timeoutSeconds: 60 }),
-                triggers: ["r-container-id"],
+                ...commandInputs("awaitRegistry", "forget"),
+                stdin: JSON.stringify({
+                    address: "localhost:5001",
+                    plainHttp: true,
+                    timeoutSeconds: 60,
+                    container: { id: "r-container-id", name: "project-stack-registry" },
+                }),
             },
-            options: { ...notUndone, dependsOn: ["docker:index/container:Container::r-container"] },
+            options: { ...undone, dependsOn: ["docker:index/container:Container::r-container"] },
         },
     });
     assert.deepEqual(result, {
@@ -68,6 +81,27 @@ test("every argument reaches its child", async () => {
         address: "localhost:5005",
         plainHttp: true,
         timeoutSeconds: 5,
+        container: { id: "r-container-id", name: "mine" },
+    });
+});
+
+test("a container that is gone is made anew for that reason, and one that has stopped is only started", async () => {
+    const seen = async (answer: object) => {
+        const all = { ...steps, observeRegistry: answer };
+        const { resources } = await record({ steps: all }, () => new LocalRegistry("r").address);
+        const { labels } = resources["r-container"].inputs as { labels: object[] };
+        const input = JSON.parse(String(resources["r-ready"].inputs.stdin)) as Record<string, unknown>;
+        return { labels: labels.slice(1), because: input.because, lost: input.lost };
+    };
+    assert.deepEqual(await seen({ because: "it has stopped" }), {
+        labels: [],
+        because: "it has stopped",
+        lost: undefined,
+    });
+    assert.deepEqual(await seen({ lost: "it is gone" }), {
+        labels: [{ label: "krustlet-stack.because", value: "it is gone" }],
+        because: undefined,
+        lost: "it is gone",
     });
 });
 

@@ -39,6 +39,7 @@ test("the walk-through: every part, and what it tells", async () => {
         "s-cluster-provider": "pulumi:providers:kubernetes < s-cluster",
         "s-registry": "krustlet-stack:index:LocalRegistry < s",
         "s-registry-image": "docker:index/remoteImage:RemoteImage < s-registry",
+        "s-registry-room": "command:local:Command < s-registry",
         "s-registry-container": "docker:index/container:Container < s-registry",
         "s-registry-ready": "command:local:Command < s-registry",
         "s-registry-hosting": "krustlet-stack:index:RegistryHosting < s",
@@ -114,6 +115,10 @@ test("the walk-through: every part, and what it tells", async () => {
                     },
                 },
             ],
+            [
+                "registry/observeRegistry",
+                { resource: "s-registry-ready", containerName: "project-stack-registry" },
+            ],
             ["registry/observeConnection", { resource: "s-registry-hosting-connection" }],
             [
                 "node/observeNode",
@@ -132,6 +137,8 @@ test("the walk-through: every part, and what it tells", async () => {
                     stateDir: "~/.local/state/krustlet-stack/nodes/project-stack-krustlet",
                 },
             ],
+            ["workload/observeArtifact", { resource: "s-hello-wasm-artifact-push" }],
+            ["workload/observeWorkload", { resource: "s-hello-wasm-ready" }],
         ],
     );
     assert.deepEqual(result, {
@@ -229,23 +236,26 @@ test("nothing is made before the preflight has passed", async () => {
     );
     assert.deepEqual(before, []);
     assert.equal(recording.invokes[0].command, "host/preflight");
-    assert.equal(custom(recording.resources).length, 25);
+    assert.equal(custom(recording.resources).length, 26);
 });
 
 test("a preview, where nothing is known yet, registers what it can and runs no step but those that look", async () => {
     const { resources, invokes } = await record({ steps, preview: true }, () => {
         new WasmStack("s", { workloads: [hello] });
     });
-    assert.equal(custom(resources).length, 25);
+    assert.equal(custom(resources).length, 26);
     assert.deepEqual(
         invokes.map(({ command }) => command),
         [
             "host/preflight",
             "workload/describeModule",
             "cluster/observeKindCluster",
+            "registry/observeRegistry",
             "registry/observeConnection",
             "node/observeNode",
             "node/certificates/observeApprover",
+            "workload/observeArtifact",
+            "workload/observeWorkload",
         ],
     );
     assert.equal(

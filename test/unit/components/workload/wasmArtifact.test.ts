@@ -7,6 +7,7 @@ import { record } from "../mocks";
 
 const parent = "krustlet-stack:index:WasmArtifact::a";
 const to = { registry: "localhost:5001", repository: "hello-wasm" };
+const look = { command: "workload/observeArtifact", input: { resource: "a-push" } };
 const describe = (input: object) => ({
     command: "workload/describeModule",
     input,
@@ -33,7 +34,7 @@ test("from sources: looked at, built when they change, pushed when the bytes cha
             type: "command:local:Command",
             parent,
             inputs: {
-                ...commandInputs("pushArtifact"),
+                ...commandInputs("pushArtifact", "forget"),
                 stdin: JSON.stringify({
                     file: "target/hello.wasm",
                     sha256: "b".repeat(64),
@@ -42,10 +43,10 @@ test("from sources: looked at, built when they change, pushed when the bytes cha
                     insecureRegistries: [],
                 }),
             },
-            options: { ...notUndone, dependsOn: ["command:local:Command::a-build"] },
+            options: { ...undone, dependsOn: ["command:local:Command::a-build"] },
         },
     });
-    assert.deepEqual(invokes, [describe({ source: "workloads/hello-world" })]);
+    assert.deepEqual(invokes, [describe({ source: "workloads/hello-world" }), look]);
     assert.deepEqual(result, { reference: imageReference, digest, sizeBytes: 1234 });
 });
 
@@ -57,16 +58,16 @@ test("from a file: no build; another registry instance pushes again", async () =
     });
     assert.deepEqual(Object.keys(resources), ["a", "a-push"]);
     assert.deepEqual(resources["a-push"].inputs, {
-        ...commandInputs("pushArtifact"),
+        ...commandInputs("pushArtifact", "forget"),
         stdin: JSON.stringify({
             file: "x.wasm",
             sha256: "d".repeat(64),
+            registryInstance: "container-id",
             reference: "localhost:5001/hello-wasm:v1",
             insecureRegistries: ["localhost:5001"],
         }),
-        triggers: ["container-id"],
     });
-    assert.deepEqual(invokes, [describe({ file: "x.wasm" })]);
+    assert.deepEqual(invokes, [describe({ file: "x.wasm" }), look]);
 });
 
 test("a registry elsewhere, with a path", async () => {
@@ -157,7 +158,7 @@ test("a tag that is to go with it is a resource of its own, which takes no pod w
     assert.deepEqual(Object.keys(resources), ["a", "a-push", "a-tag"]);
     const { format } = JSON.parse(String(resources["a-push"].inputs.stdin)) as { format: string };
     assert.equal(format, "wasm-to-oci");
-    assert.deepEqual(resources["a-push"].options, notUndone);
+    assert.deepEqual(resources["a-push"].options, undone);
     assert.deepEqual(resources["a-tag"], {
         type: "command:local:Command",
         parent,

@@ -1,6 +1,6 @@
 // What the tests of workloads expect of every kind of them.
 import type { WorkloadKind } from "../../../../components";
-import { commandInputs, imageReference as image, notUndone, steps } from "../fixtures";
+import { commandInputs, imageReference as image, undone, steps } from "../fixtures";
 import { record } from "../mocks";
 import { ofKind } from "./ofKind";
 
@@ -25,7 +25,7 @@ export const ready = (kind: string, object: string, more: object = {}) => ({
     type: "command:local:Command",
     parent: parentOf(kind),
     inputs: {
-        ...commandInputs("awaitWorkload"),
+        ...commandInputs("awaitWorkload", "forget"),
         stdin: JSON.stringify({
             kubeconfigFile,
             kind,
@@ -35,10 +35,13 @@ export const ready = (kind: string, object: string, more: object = {}) => ({
             generation: 1,
             timeoutSeconds: 600,
             ...more,
+            applied: "sha256",
         }),
     },
-    options: { ...notUndone, dependsOn: [`kubernetes:${types[kind]}::${object}`] },
+    options: { ...undone, dependsOn: [`kubernetes:${types[kind]}::${object}`] },
 });
+/** An object that was lost is made anew. */
+export const lostAnnotation = 'metadata.annotations["krustlet-stack/lost"]';
 /** As Kubernetes' types put it: what is not given is not there. */
 export const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as unknown;
 export const podSpec = (restartPolicy: string) => ({

@@ -1,7 +1,19 @@
 /** What each kind of workload is by its defaults. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { metadata, parentOf, podSpec, provider, ready, template, workload } from "./workloadUnderTest";
+import { steps } from "../fixtures";
+import { record } from "../mocks";
+import { ofKind } from "./ofKind";
+import {
+    lostAnnotation,
+    metadata,
+    parentOf,
+    podSpec,
+    provider,
+    ready,
+    template,
+    workload,
+} from "./workloadUnderTest";
 
 test("a pod of defaults: a changed spec makes a new one", async () => {
     const { resources, result } = await workload("Pod");
@@ -33,7 +45,7 @@ test("a deployment", async () => {
             metadata,
             spec: { replicas: 3, selector: { matchLabels: { app: "w" } }, template: template("Always") },
         },
-        options: { provider },
+        options: { provider, replaceOnChanges: [lostAnnotation] },
     });
     assert.deepEqual(Object.keys(resources), ["w", "w-deployment", "w-ready"]);
     assert.deepEqual(resources["w-ready"], ready("Deployment", "w-deployment"));
@@ -46,7 +58,7 @@ test("a job", async () => {
         type: "kubernetes:batch/v1:Job",
         parent: parentOf("Job"),
         inputs: { apiVersion: "batch/v1", kind: "Job", metadata, spec: { template: template("OnFailure") } },
-        options: { provider },
+        options: { provider, replaceOnChanges: [lostAnnotation] },
     });
     assert.deepEqual(Object.keys(resources), ["w", "w-job", "w-ready"]);
     assert.deepEqual(resources["w-ready"], ready("Job", "w-job"));
@@ -64,7 +76,7 @@ test("a daemon set", async () => {
             metadata,
             spec: { selector: { matchLabels: { app: "w" } }, template: template("Always") },
         },
-        options: { provider },
+        options: { provider, replaceOnChanges: [lostAnnotation] },
     });
     assert.deepEqual(resources["w-ready"], ready("DaemonSet", "w-daemonset"));
     assert.equal(result.logsCommand, "kubectl logs --namespace default daemonset/auto-named");
@@ -121,4 +133,26 @@ test("a job's own arguments", async () => {
 test("one that is not waited for needs no kubeconfig", async () => {
     const { resources } = await workload("Pod", { wait: false, kubeconfigFile: undefined });
     assert.deepEqual(Object.keys(resources), ["w", "w-pod"]);
+});
+
+test("what a look has found is in the object, so that the provider mends it, and in what waits for it", async () => {
+    const seen = async (answer: object) => {
+        const all = { ...steps, observeWorkload: answer };
+        const { resources } = await record({ steps: all }, () => ofKind("Deployment", {}).name);
+        const { annotations } = resources["w-deployment"].inputs.metadata as { annotations: object };
+        const input = JSON.parse(String(resources["w-ready"].inputs.stdin)) as Record<string, unknown>;
+        return { annotations, because: input.because, lost: input.lost };
+    };
+    const there = { "pulumi.com/waitFor": "jsonpath={.metadata.uid}" };
+    assert.deepEqual(await seen({}), { annotations: there, because: undefined, lost: undefined });
+    assert.deepEqual(await seen({ lost: "gone" }), {
+        annotations: { ...there, "krustlet-stack/lost": "gone" },
+        because: undefined,
+        lost: "gone",
+    });
+    assert.deepEqual(await seen({ because: "changed" }), {
+        annotations: { ...there, "krustlet-stack/because": "changed", "pulumi.com/patchForce": "true" },
+        because: "changed",
+        lost: undefined,
+    });
 });

@@ -1,0 +1,30 @@
+import type { ClearRegistryInput } from "../contract";
+import { currentClaim, idOf } from "../lib/claim";
+import { containerNamed, removeContainers, type Container } from "../lib/docker";
+import { object, optional, text } from "../lib/schema";
+import { progress, step } from "../lib/step";
+import { ownerLabel } from "../host/preflightProblems";
+
+const input = object<ClearRegistryInput>({ containerName: text, lost: optional(text) });
+
+/**
+ * Makes room for a registry's container: one of that name that this very stack made, in a run that was ended before Pulumi had written it
+ * down, would be a conflict at each update from then on.
+ */
+export async function clearRegistry({ containerName }: ClearRegistryInput): Promise<Record<string, never>> {
+    const found = await ownContainer(containerName);
+    if (found) {
+        await removeContainers([found.Id]);
+        progress(`container ${containerName} (${found.Id.slice(0, 12)}) is removed, to be made anew`);
+    }
+    return {};
+}
+
+/** The container of that name, if it bears this stack's claim. */
+export async function ownContainer(containerName: string): Promise<Container | undefined> {
+    const claim = currentClaim();
+    const found = claim && (await containerNamed(containerName));
+    return found && idOf(found.Config.Labels?.[ownerLabel] ?? "") === claim.id ? found : undefined;
+}
+
+step(module, "clearRegistry", input, clearRegistry);

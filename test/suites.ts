@@ -227,7 +227,8 @@ const security: Suite = {
 const stack: Suite = {
     name: "stack",
     title: "the whole stack: up, up again, change, destroy",
-    run: (context) => testsIn(context, ["test/stack"], { timeoutMinutes: 25 }),
+    // Each file has names and ports of its own, and looks for what it left by those.
+    run: (context) => testsIn(context, ["test/stack"], { timeoutMinutes: 40, concurrency: 2 }),
 };
 
 const packageSuite: Suite = {

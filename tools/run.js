@@ -42,7 +42,8 @@ try {
     process.exit(1);
 }
 
-const script = command === "test" ? "test/run.ts" : `tools/${command}.ts`;
+const elsewhere = { test: "test/run.ts", bench: "test/bench.ts" };
+const script = elsewhere[command] ?? `tools/${command}.ts`;
 const child = spawn(
     process.execPath,
     ["--require", path.join(root, "typescript.cjs"), path.join(root, script), ...args],

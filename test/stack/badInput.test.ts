@@ -6,7 +6,7 @@ import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
 import { REGISTRY_IMAGE } from "../../common/versions";
-import { leftovers, StackUnderTest, type Leftovers, type StackConfig } from "./stackUnderTest";
+import { leftovers, nothing, StackUnderTest, type StackConfig } from "./stackUnderTest";
 
 const REGISTRY_PORT = 5104;
 const FOREIGN = "krustlet-foreign";
@@ -20,11 +20,9 @@ const good: StackConfig = {
 
 void describe("bad input", { timeout: 600_000 }, () => {
     let stack: StackUnderTest;
-    let baseline: Leftovers;
 
     before(async () => {
         stack = await StackUnderTest.create("acceptance-refused");
-        baseline = await leftovers();
     });
 
     after(async () => {
@@ -36,7 +34,7 @@ void describe("bad input", { timeout: 600_000 }, () => {
         change: StackConfig,
         words: RegExp[],
         env: Record<string, string> = {},
-        expected: Leftovers = baseline,
+        containers: string[] = [],
     ): Promise<void> {
         await stack.configure({ ...good, ...change });
         const begun = Date.now();
@@ -48,7 +46,10 @@ void describe("bad input", { timeout: 600_000 }, () => {
         for (const word of words) assert.match(output, word);
         // A stack trace is no message.
         assert.doesNotMatch(output, /^\s+at .*\.ts:\d+/m);
-        assert.deepEqual(await leftovers(), expected);
+        assert.deepEqual(await leftovers("krustlet-refused", "acceptance-refused", FOREIGN), {
+            ...nothing,
+            containers,
+        });
         assert.ok(!(await stack.files()).some((file) => file.startsWith("nodes")));
     }
 
@@ -91,8 +92,7 @@ void describe("bad input", { timeout: 600_000 }, () => {
         const node = `${FOREIGN}-control-plane`;
         await run(["docker", "create", "--name", node, "--label", label, image]);
         try {
-            const withForeign = await leftovers();
-            await refused({ clusterName: FOREIGN }, [new RegExp(FOREIGN)], {}, withForeign);
+            await refused({ clusterName: FOREIGN }, [new RegExp(FOREIGN)], {}, [node]);
         } finally {
             await run(["docker", "rm", "--force", "--volumes", node]);
         }

@@ -7,7 +7,7 @@ import { run } from "../../steps/lib/run";
 import { createPlainCluster } from "../plainCluster";
 import { until } from "../steps/approvalUnderTest";
 import { fail, pass } from "../steps/runStep";
-import { leftovers, root, StackUnderTest, type Leftovers } from "./stackUnderTest";
+import { leftovers, nothing, root, StackUnderTest } from "./stackUnderTest";
 
 const CLUSTER = "krustlet-existing";
 const CONTEXT = `kind-${CLUSTER}`;
@@ -19,7 +19,6 @@ const KINDS =
 
 void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
     let stack: StackUnderTest;
-    let baseline: Leftovers;
     let folder: string;
     /** The user's own kubeconfig file: another cluster is its current one. */
     let kubeconfig: string;
@@ -47,7 +46,6 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
     };
 
     before(async () => {
-        baseline = await leftovers();
         stack = await StackUnderTest.create("acceptance-existing");
         folder = path.join(stack.home, "mine");
         await fs.mkdir(folder);
@@ -148,12 +146,10 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
             ]),
             container,
         );
-        const now = await leftovers();
-        assert.deepEqual(
-            now.containers.filter((name) => name !== `${CLUSTER}-control-plane`),
-            baseline.containers,
-        );
-        assert.deepEqual(now.agents, baseline.agents);
+        assert.deepEqual(await leftovers(CLUSTER, /-acceptance-existing-/, stack.home), {
+            ...nothing,
+            containers: [`${CLUSTER}-control-plane`],
+        });
         await assert.rejects(fs.stat(stack.kubeconfig), { code: "ENOENT" });
     });
 });

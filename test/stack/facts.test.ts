@@ -8,7 +8,7 @@ import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeCertificate } from "../unit/steps/node/makeCertificate";
-import { leftovers, StackUnderTest, type Leftovers } from "./stackUnderTest";
+import { leftovers, nothing, StackUnderTest } from "./stackUnderTest";
 
 const NODE = "krustlet-facts";
 const PROGRAMS = ["cat-facts", "cat-facts-component"] as const;
@@ -48,12 +48,10 @@ class FactServer {
 
 void describe("cat facts", { timeout: 1_200_000 }, () => {
     let stack: StackUnderTest;
-    let baseline: Leftovers;
     let authorityFile: string;
     let servers: Record<Program, FactServer>;
 
     before(async () => {
-        baseline = await leftovers();
         stack = await StackUnderTest.create("acceptance-facts");
         const authority = makeCertificate({ commonName: "a test's own authority", authority: true });
         const own = makeCertificate({
@@ -188,6 +186,6 @@ void describe("cat facts", { timeout: 1_200_000 }, () => {
         for (const program of PROGRAMS) await written(program, /A cat sleeps, \d+/);
         const down = await stack.npmRun("down");
         assert.equal(down.exitCode, 0, down.stdout + down.stderr);
-        assert.deepEqual(await leftovers(), baseline);
+        assert.deepEqual(await leftovers("krustlet-facts", /-acceptance-facts-/, stack.home), nothing);
     });
 });

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { load } from "js-yaml";
 import { run } from "../../steps/lib/run";
 import { REGISTRY_IMAGE } from "../../common/versions";
-import { leftovers, StackUnderTest, type Leftovers } from "./stackUnderTest";
+import { leftovers, nothing, StackUnderTest } from "./stackUnderTest";
 
 const PORT = 5108;
 const CONTAINER = "krustlet-stack-acceptance-registry-registry";
@@ -31,11 +31,9 @@ async function repositories(): Promise<string[]> {
 
 void describe("the local registry", { timeout: 900_000 }, () => {
     let stack: StackUnderTest;
-    let baseline: Leftovers;
 
     before(async () => {
         await run(["docker", "volume", "rm", VOLUME], { allowFailure: true });
-        baseline = await leftovers();
         stack = await StackUnderTest.create("acceptance-registry");
         await stack.configure({
             clusterName: "krustlet-registry",
@@ -109,9 +107,9 @@ void describe("the local registry", { timeout: 900_000 }, () => {
     void it("down leaves its data, and nothing else", async () => {
         const { stdout, stderr, exitCode } = await stack.npmRun("down");
         assert.equal(exitCode, 0, stdout + stderr);
-        assert.deepEqual(await leftovers(), {
-            ...baseline,
-            volumes: [...baseline.volumes, VOLUME].sort(),
+        assert.deepEqual(await leftovers("krustlet-registry", CONTAINER, stack.home), {
+            ...nothing,
+            volumes: [VOLUME],
         });
     });
 
@@ -131,7 +129,7 @@ void describe("the local registry", { timeout: 900_000 }, () => {
             stdout + stderr,
             /LocalRegistry\.keepData: a volume "krustlet-stack-acceptance-registry-registry-data" exists and belongs to krustlet-stack\/other/,
         );
-        const { containers } = await leftovers();
-        assert.deepEqual(containers, baseline.containers);
+        const { containers } = await leftovers("krustlet-registry", CONTAINER);
+        assert.deepEqual(containers, []);
     });
 });

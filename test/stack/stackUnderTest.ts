@@ -33,7 +33,7 @@ async function lines(argv: string[]): Promise<string[]> {
 }
 
 /** Command lines of the node agents that run. */
-export async function agents(): Promise<string[]> {
+async function agents(): Promise<string[]> {
     const found: string[] = [];
     for (const pid of await fs.readdir("/proc")) {
         if (!/^\d+$/.test(pid)) continue;
@@ -44,14 +44,25 @@ export async function agents(): Promise<string[]> {
     return found.sort();
 }
 
-export async function leftovers(): Promise<Leftovers> {
-    const [containers, networks, volumes] = await Promise.all([
+/**
+ * What there is that has one of these names in its own; all there is when none is given. Tests that run beside others name their own, and say
+ * nothing of networks: kind's is one for all clusters.
+ */
+export async function leftovers(...names: (string | RegExp)[]): Promise<Leftovers> {
+    const [containers, networks, volumes, running] = await Promise.all([
         lines(["docker", "ps", "--all", "--format", "{{.Names}}"]),
         lines(["docker", "network", "ls", "--format", "{{.Name}}"]),
         lines(["docker", "volume", "ls", "--format", "{{.Name}}"]),
+        agents(),
     ]);
-    return { containers, networks, volumes, agents: await agents() };
+    const own = (all: string[]) => all.filter((one) => names.some((name) => one.search(name) >= 0));
+    return names.length === 0
+        ? { containers, networks, volumes, agents: running }
+        : { containers: own(containers), networks: [], volumes: own(volumes), agents: own(running) };
 }
+
+/** Nothing of what has such names. */
+export const nothing: Leftovers = { containers: [], networks: [], volumes: [], agents: [] };
 
 export class StackUnderTest {
     private constructor(

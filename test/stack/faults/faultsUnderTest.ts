@@ -1,0 +1,150 @@
+// A stack to which things happen between two updates, with things of its user's in it.
+import assert from "node:assert/strict";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { presentProgram } from "../../../steps/lib/programs/programs";
+import { processesThat, processesWith } from "../../../steps/lib/processes";
+import { run } from "../../../steps/lib/run";
+import { until } from "../../steps/approvalUnderTest";
+import { leftovers, nothing, StackUnderTest, type StackConfig } from "../stackUnderTest";
+
+export async function docker(...args: string[]): Promise<string> {
+    return (await run(["docker", ...args], { timeoutSeconds: 120 })).stdout.trim();
+}
+
+/** Something that happens, and what becomes of it. Those of one round happen together, and one update mends them all. */
+export interface Fault {
+    what: string;
+    happens: () => Promise<unknown>;
+    /** What the preview says of it; unset: nothing. */
+    says?: RegExp;
+    /** What the update prints when it mends it. */
+    mends: RegExp[];
+    /** What is so afterwards. */
+    after?: () => Promise<void>;
+}
+
+/** What an update and the previews around it printed. */
+export interface Round {
+    plan: string;
+    up: string;
+}
+
+export class FaultyStack {
+    private constructor(
+        readonly stack: StackUnderTest,
+        /** Name of its cluster, and the beginning of what it has else. */
+        readonly cluster: string,
+        private readonly names: string[],
+    ) {}
+
+    /** UID of the cluster's kube-system namespace. */
+    private identity = "";
+    /** A file in an emptyDir of a pod of the user's. */
+    private marker = "";
+
+    static async create(name: string, cluster: string): Promise<FaultyStack> {
+        const stack = await StackUnderTest.create(name);
+        return new FaultyStack(stack, cluster, [cluster, `krustlet-stack-${name}-`, stack.home]);
+    }
+
+    get controlPlane(): string {
+        return `${this.cluster}-control-plane`;
+    }
+
+    async configure(config: StackConfig): Promise<void> {
+        await this.stack.configure(config);
+    }
+
+    async up(): Promise<string> {
+        const { stdout, stderr, exitCode } = await this.stack.npmRun("up");
+        assert.equal(exitCode, 0, stdout + stderr);
+        return stdout + stderr;
+    }
+
+    async down(): Promise<void> {
+        const { stdout, stderr, exitCode } = await this.stack.npmRun("down");
+        assert.equal(exitCode, 0, stdout + stderr);
+        assert.deepEqual(await leftovers(...this.names), nothing);
+    }
+
+    async preview(...options: string[]): Promise<string> {
+        const { stdout, stderr, exitCode } = await this.stack.pulumi(
+            `preview --stack ${this.stack.name} ${options.join(" ")}`,
+        );
+        assert.equal(exitCode, 0, stdout + stderr);
+        return stdout;
+    }
+
+    /** Puts something of the user's into the cluster and the registry. */
+    async moveIn(node: string, stateDir: string, registry: string, image: string): Promise<void> {
+        this.identity = await this.uid();
+        await this.stack.kubectl("create", "configmap", "mine", "--from-literal=a=b");
+        const pod = {
+            apiVersion: "v1",
+            kind: "Pod",
+            metadata: { name: "mine" },
+            spec: {
+                nodeName: node,
+                tolerations: [{ operator: "Exists" }],
+                containers: [{ name: "mine", image, volumeMounts: [{ name: "kept", mountPath: "/kept" }] }],
+                volumes: [{ name: "kept", emptyDir: {} }],
+            },
+        };
+        const file = path.join(this.stack.home, "mine.json");
+        await fs.writeFile(file, JSON.stringify(pod));
+        await this.stack.kubectl("apply", `--filename=${file}`);
+        await this.stack.kubectl("wait", "--for=condition=Ready", "pod/mine", "--timeout=60s");
+        const folder = await until("the emptyDir", async () => {
+            const all = await fs.readdir(stateDir, { recursive: true });
+            return all.find((one) => path.basename(one) === "kept");
+        });
+        this.marker = path.join(stateDir, folder, "mine.txt");
+        await fs.writeFile(this.marker, "mine");
+        const module = path.join(this.stack.home, "mine.wasm");
+        await fs.writeFile(module, Buffer.from("0061736d01000000", "hex"));
+        const wasmOci = await presentProgram("wasm-oci");
+        assert.ok(wasmOci);
+        await run([wasmOci, "push", module, `${registry}/mine:v1`, `--plain-http=${registry}`]);
+    }
+
+    private uid(): Promise<string> {
+        return this.stack.kubectl("get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}");
+    }
+
+    /** The cluster is the one of before, with all that is the user's. */
+    async nothingLost(registry: string): Promise<void> {
+        assert.equal(await this.uid(), this.identity);
+        assert.equal(
+            await this.stack.kubectl("get", "configmap", "mine", "--output=jsonpath={.data.a}"),
+            "b",
+        );
+        assert.equal(await fs.readFile(this.marker, "utf8"), "mine");
+        await this.stack.kubectl("wait", "--for=condition=Ready", "pod/mine", "--timeout=60s");
+        const tags = await fetch(`http://${registry}/v2/mine/tags/list`);
+        assert.deepEqual(((await tags.json()) as { tags: string[] }).tags, ["v1"]);
+    }
+
+    /** Id of a node's agent. */
+    agent(node: string): number {
+        const found = processesWith(`--node-name=${node}`).at(0);
+        assert.ok(found, `the agent of ${node} runs`);
+        return found.pid;
+    }
+
+    /** Id of a node's approver. */
+    approver(node: string): number {
+        const found = processesThat((argv) =>
+            argv.some((one) => one.startsWith("--approver-of=") && one.endsWith(node)),
+        ).at(0);
+        assert.ok(found, `the approver of ${node} runs`);
+        return found.pid;
+    }
+
+    /** Lets things happen, and mends them by an update. */
+    async round(faults: Fault[]): Promise<Round> {
+        for (const { happens } of faults) await happens();
+        const plan = await this.preview();
+        return { plan, up: await this.up() };
+    }
+}

@@ -1,0 +1,307 @@
+/** What happens to a stack between two updates: the preview says what was found, the update mends it, and nothing of the user's is lost. */
+import assert from "node:assert/strict";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { presentProgram } from "../../../steps/lib/programs/programs";
+import { until } from "../../steps/approvalUnderTest";
+import type { StackConfig } from "../stackUnderTest";
+import { docker, FaultyStack, type Fault, type Round } from "./faultsUnderTest";
+
+const CLUSTER = "krustlet-faults";
+/** Named as kind names its own. */
+const NODE = `${CLUSTER}-2`;
+const EDGE = `${CLUSTER}-edge`;
+const PORT = 5109;
+const REGISTRY = `localhost:${PORT}`;
+const REGISTRY_CONTAINER = "krustlet-stack-acceptance-faults-registry";
+
+void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
+    let faulty: FaultyStack;
+    let config: StackConfig;
+    let stateDir: (node: string) => string;
+    let program: string;
+
+    before(async () => {
+        faulty = await FaultyStack.create("acceptance-faults", CLUSTER);
+        const { home } = faulty.stack;
+        stateDir = (node) => path.join(home, "nodes", `krustlet-stack-acceptance-faults-${node}`);
+        program = path.join(home, "krustlet-wasi");
+        await fs.copyFile((await presentProgram("krustlet-wasi")) ?? "", program);
+        config = {
+            clusterName: CLUSTER,
+            registryPort: PORT,
+            registryKeepData: true,
+            nodes: [
+                { name: NODE, port: 3109 },
+                { name: EDGE, port: 3110, program },
+            ],
+            workloads: [
+                { name: "clock", kind: "Deployment", source: "workloads/ticker", node: NODE },
+                { name: "hello-wasm", source: "workloads/hello-world" },
+                { name: "once", kind: "Job", source: "workloads/hello-world" },
+                { name: "each", kind: "DaemonSet", source: "workloads/ticker" },
+            ],
+        };
+        await faulty.configure(config);
+        await faulty.up();
+        const { artifacts } = (await faulty.stack.outputs()) as { artifacts: Record<string, string> };
+        await faulty.moveIn(NODE, stateDir(NODE), REGISTRY, artifacts.clock);
+    });
+    after(async () => {
+        await faulty.stack.remove();
+        await docker("volume", "rm", "--force", `${REGISTRY_CONTAINER}-data`);
+    });
+
+    /** Faults that happen together, and what is asked of each. */
+    function round(title: string, faults: Fault[]): void {
+        void describe(title, () => {
+            let seen: Round;
+            before(async () => {
+                seen = await faulty.round(faults);
+            });
+            for (const { what, says, mends, after: then } of faults) {
+                void it(what, async () => {
+                    if (says) assert.match(seen.plan, says);
+                    for (const words of mends) assert.match(seen.up, words);
+                    await then?.();
+                });
+            }
+            void it("nothing of the user's is lost, the workload's log is there, and nothing is left to do", async () => {
+                await faulty.nothingLost(REGISTRY);
+                assert.match(seen.up, /^Hello, World!$/m);
+                await faulty.preview("--expect-no-changes");
+            });
+        });
+    }
+    const updated = (name: string) => new RegExp(`~ +command:local:Command ${name} updated`);
+    const kubectl = (...args: string[]) => faulty.stack.kubectl(...args);
+    const byLabel = async (kind: string, app: string) =>
+        (
+            await kubectl(
+                "get",
+                kind,
+                "--selector",
+                `app=${app}`,
+                "--output=jsonpath={.items[*].metadata.name}",
+            )
+        ).trim();
+    let clockPod: string;
+
+    round("processes and settings", [
+        {
+            what: "a changed time-out changes one step, which does nothing",
+            happens: () => faulty.configure({ ...config, clusterWaitSeconds: 200 }),
+            mends: [updated("wasm-cluster-kind")],
+        },
+        {
+            what: "an agent that was killed is started again, and its pods go on",
+            happens: async () => {
+                clockPod = await byLabel("pod", "clock");
+                process.kill(faulty.agent(NODE), "SIGKILL");
+            },
+            says: new RegExp(
+                `agent \\d+ of node "${NODE}", started \\S+, is not running any more: it is started again`,
+            ),
+            mends: [updated(`wasm-${NODE}-agent`)],
+            after: async () => assert.equal(await byLabel("pod", "clock"), clockPod),
+        },
+        {
+            what: "an approver that was killed is started again",
+            happens: () => Promise.resolve(process.kill(faulty.approver(EDGE), "SIGKILL")),
+            says: new RegExp(
+                `the approver of node "${EDGE}", started \\S+, is not running any more: it is started again`,
+            ),
+            mends: [updated(`wasm-${EDGE}-certificates-approver`)],
+            after: () => Promise.resolve(void faulty.approver(EDGE)),
+        },
+        {
+            what: "a lost kubeconfig is there again, by the preview already",
+            happens: () => fs.rm(faulty.stack.kubeconfig),
+            says: /kubeconfig\S* was lost; it is written again/,
+            mends: [],
+        },
+        {
+            what: "a registry that was stopped is started again",
+            happens: () => docker("stop", "--time=1", REGISTRY_CONTAINER),
+            says: new RegExp(
+                `registry container ${REGISTRY_CONTAINER}, seen \\S+, has stopped: it is started again`,
+            ),
+            mends: [updated("wasm-registry-ready")],
+        },
+    ]);
+    round("objects in the cluster", [
+        {
+            what: "a Pod that was deleted is made anew",
+            happens: () => kubectl("delete", "pod", "--selector=app=hello-wasm"),
+            says: /Pod default\/wasm-hello-wasm-pod-\S+, made \S+, is gone: it is made anew/,
+            mends: [/Pod wasm-hello-wasm-pod replaced/],
+        },
+        {
+            what: "a Deployment that was scaled by hand is as it was",
+            happens: () => kubectl("scale", "deployment", "--all", "--replicas=2"),
+            says: /Deployment default\/wasm-clock-deployment-\S+, made \S+, was changed by kubectl\b.*: it is applied again/,
+            mends: [/Deployment wasm-clock-deployment updated/],
+            after: async () =>
+                assert.equal(
+                    await kubectl("get", "deployment", "--output=jsonpath={.items[*].spec.replicas}"),
+                    "1",
+                ),
+        },
+        {
+            what: "a Job that was deleted runs again",
+            happens: () => kubectl("delete", "job", "--all"),
+            says: /Job default\/wasm-once-job-\S+, made \S+, is gone: it is made anew/,
+            mends: [/Job wasm-once-job replaced/],
+        },
+        {
+            what: "a DaemonSet that was deleted is made anew",
+            happens: () => kubectl("delete", "daemonset", "--all"),
+            says: /DaemonSet default\/wasm-each-daemonset-\S+, made \S+, is gone: it is made anew/,
+            mends: [/DaemonSet wasm-each-daemonset replaced/],
+        },
+        {
+            what: "a Node that was deleted is there again",
+            happens: () => kubectl("delete", "node", EDGE),
+            says: new RegExp(
+                `agent \\d+ of node "${EDGE}", started \\S+, runs, but its Node is not in the cluster`,
+            ),
+            mends: [updated(`wasm-${EDGE}-agent`)],
+            after: async () => assert.match(await kubectl("get", "node", EDGE), / Ready /),
+        },
+        {
+            what: "an artifact that the registry has lost is pushed again",
+            happens: async () => {
+                const { artifacts } = (await faulty.stack.outputs()) as { artifacts: Record<string, string> };
+                const digest = artifacts["hello-wasm"].split("@")[1];
+                const url = `http://${REGISTRY}/v2/hello-wasm/manifests/${digest}`;
+                assert.equal((await fetch(url, { method: "DELETE" })).status, 202);
+            },
+            says: /localhost:\d+\/hello-wasm@\S+, pushed \S+, is not in the registry any more: it is pushed again/,
+            mends: [updated("wasm-hello-wasm-artifact-push")],
+        },
+    ]);
+    round("builds, credentials, containers", [
+        {
+            what: "an agent of an older build is replaced",
+            happens: async () => {
+                // Another file of that name, for the one that runs cannot be written to.
+                await fs.copyFile(program, `${program}.new`);
+                await fs.appendFile(`${program}.new`, "\n");
+                await fs.rename(`${program}.new`, program);
+            },
+            says: new RegExp(
+                `agent \\d+ of node "${EDGE}", started \\S+, is of another build than \\S+: it is replaced`,
+            ),
+            mends: [updated(`wasm-${EDGE}-agent`)],
+        },
+        {
+            what: "a node whose credential is gone joins again",
+            happens: () => fs.rm(path.join(stateDir(NODE), "kubeconfig")),
+            says: new RegExp(
+                `agent \\d+ of node "${NODE}", started \\S+, has no valid certificate of this cluster any more`,
+            ),
+            mends: [updated(`wasm-${NODE}-agent`)],
+            after: async () => assert.match(await kubectl("get", "node", NODE), / Ready /),
+        },
+        {
+            what: "a registry container that was removed is made anew, with its data, and is on the cluster's network",
+            happens: () => docker("rm", "--force", "--volumes", REGISTRY_CONTAINER),
+            says: new RegExp(
+                `registry container ${REGISTRY_CONTAINER}, seen \\S+, is gone: it is made anew, with the data of`,
+            ),
+            mends: [
+                /Container wasm-registry-container replaced/,
+                updated("wasm-registry-hosting-connection"),
+            ],
+        },
+        {
+            what: "a kubeconfig that was spoiled is written again",
+            happens: async () => {
+                const text = await fs.readFile(faulty.stack.kubeconfig, "utf8");
+                await fs.writeFile(
+                    faulty.stack.kubeconfig,
+                    text.replace(/client-key-data: \S+/, "client-key-data: AAAA"),
+                );
+            },
+            says: /kubeconfig\S* does not serve \(.*\); it is written again/,
+            mends: [],
+        },
+    ]);
+    round("a cluster that was stopped", [
+        {
+            what: "is started, though its time-out is another one too and its Wasm node is down",
+            happens: async () => {
+                process.kill(faulty.agent(NODE), "SIGKILL");
+                await docker("stop", faulty.controlPlane);
+                await faulty.configure({ ...config, clusterWaitSeconds: 210 });
+            },
+            says: new RegExp(
+                `container ${CLUSTER}-control-plane of cluster "${CLUSTER}", made \\S+, has stopped \\(exit code \\d+, \\S+\\): it is started again`,
+            ),
+            mends: [updated("wasm-cluster-kind"), updated(`wasm-${NODE}-agent`)],
+        },
+        {
+            what: "a registry that is paused goes on",
+            happens: () => docker("pause", REGISTRY_CONTAINER),
+            says: new RegExp(
+                `registry container ${REGISTRY_CONTAINER}, seen \\S+, is paused: it is started again`,
+            ),
+            mends: [updated("wasm-registry-ready")],
+        },
+        {
+            what: "a registry that was taken off the cluster's network is on it again",
+            happens: () => docker("network", "disconnect", "--force", "kind", REGISTRY_CONTAINER),
+            says: new RegExp(
+                `container ${REGISTRY_CONTAINER}, connected \\S+, is not on network kind any more`,
+            ),
+            mends: [updated("wasm-registry-hosting-connection")],
+        },
+    ]);
+    round("a node that hangs", [
+        {
+            what: "is started again when the cluster has not heard of it",
+            happens: async () => {
+                process.kill(faulty.agent(EDGE), "SIGSTOP");
+                await until(
+                    "NotReady",
+                    async () => (/ NotReady /.test(await kubectl("get", "node", EDGE)) ? true : undefined),
+                    120,
+                );
+            },
+            says: new RegExp(
+                `agent \\d+ of node "${EDGE}", started \\S+, runs, but the cluster has not heard of it since`,
+            ),
+            mends: [updated(`wasm-${EDGE}-agent`)],
+            after: async () => assert.match(await kubectl("get", "node", EDGE), / Ready /),
+        },
+    ]);
+    round("a cluster that is paused", [
+        {
+            what: "goes on",
+            happens: () => docker("pause", faulty.controlPlane),
+            says: new RegExp(
+                `container ${CLUSTER}-control-plane of cluster "${CLUSTER}", made \\S+, is paused: it is started again`,
+            ),
+            mends: [updated("wasm-cluster-kind")],
+        },
+    ]);
+
+    void it("a cluster that is gone is made anew, which the preview says", async () => {
+        await docker("rm", "--force", "--volumes", faulty.controlPlane);
+        assert.match(
+            await faulty.preview(),
+            new RegExp(`cluster "${CLUSTER}", made \\S+, is gone: it is made anew`),
+        );
+        assert.match(await faulty.up(), /^Hello, World!$/m);
+        await faulty.preview("--expect-no-changes");
+    });
+    void it("down leaves nothing but the data that it was to keep", async () => {
+        const volume = `${REGISTRY_CONTAINER}-data`;
+        const { exitCode, stdout } = await faulty.stack.npmRun("down");
+        assert.equal(exitCode, 0, stdout);
+        assert.match(await docker("volume", "ls", "--format={{.Name}}"), new RegExp(volume));
+        await docker("volume", "rm", volume);
+        await faulty.down();
+    });
+});

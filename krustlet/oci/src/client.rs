@@ -207,7 +207,7 @@ impl Client {
         Ok(())
     }
 
-    /// Fetches a module in either format of [`media_types`](crate::manifest::media_types), piece by piece, and verifies the digests of
+    /// Fetches a module in either format of [`media_types`](crate::media_types), piece by piece, and verifies the digests of
     /// manifest and module: [`find`](Self::find) and [`fetch`](Self::fetch) in one.
     ///
     /// # Errors

@@ -1,36 +1,17 @@
 //! The pods of this node: watched at the API server, each run by a worker of its own.
 
-mod admit;
-mod backoff;
-mod command;
-mod conditions;
-mod container_status;
-mod correlate;
-mod course;
+mod admission;
+mod containers;
 mod directory;
-mod drift;
 mod env;
 mod events;
-mod fit;
-#[cfg(test)]
-mod guest_tests;
-mod http;
-mod launch;
+mod lifecycle;
 mod listing;
-mod machine;
 mod objects;
-mod places;
-mod policy;
-mod references;
-mod report;
 mod resources;
 mod restore;
-mod slot;
 mod status;
-mod tail;
-mod termination;
 mod traffic;
-mod turns;
 mod volumes;
 mod worker;
 
@@ -52,13 +33,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use self::admission::places::Places;
+pub use self::containers::http::most_requests;
 pub use self::directory::{ContainerView, Directory, PodView};
 pub use self::env::Node;
 pub use self::events::Events;
-pub use self::http::most_requests;
 use self::listing::{Listing, Patience};
 pub use self::objects::Objects;
-pub use self::places::Places;
 pub use self::resources::Provision;
 use crate::files;
 use crate::images::Images;

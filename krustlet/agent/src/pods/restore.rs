@@ -3,9 +3,9 @@
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
 
-use super::container_status::{LOST_CODE, LOST_REASON};
-use super::machine::{Machine, State, Termination};
-use super::policy::{Policy, Role};
+use super::lifecycle::machine::{Machine, State, Termination};
+use super::lifecycle::policy::{Policy, Role};
+use super::status::container_status::{LOST_CODE, LOST_REASON};
 
 /// Whether the pod has come to its end, after which nothing of it may run again.
 pub fn is_terminal(pod: &Pod) -> bool {
@@ -90,8 +90,8 @@ fn termination(state: &ContainerState) -> Option<Termination> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::policy::RestartPolicy;
     use super::*;
+    use crate::pods::lifecycle::policy::RestartPolicy;
     use serde_json::{Value, json};
 
     fn restored(policy: RestartPolicy, state: Value, restarts: i32) -> Machine {

@@ -4,7 +4,7 @@
 
 use k8s_openapi::api::core::v1 as core;
 
-use crate::pods::command::Environment;
+use crate::pods::containers::command::Environment;
 
 /// What is needed of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]

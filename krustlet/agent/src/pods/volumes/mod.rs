@@ -6,6 +6,8 @@
 //! ```
 
 mod beneath;
+#[cfg(test)]
+mod guest_tests;
 mod host_path;
 mod mounts;
 mod paths;

@@ -14,7 +14,7 @@ use krustlet_runtime::Mount;
 
 use super::{beneath, host_path, paths, support};
 use crate::files;
-use crate::pods::command::{Environment, expand};
+use crate::pods::containers::command::{Environment, expand};
 
 /// Folder, beside the volumes, of what was laid out for containers. No volume's name begins with a dot.
 const STAGED: &str = ".staged";

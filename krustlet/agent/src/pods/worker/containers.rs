@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::super::launch::{LaunchError, Launched, launch, termination};
-use super::super::machine::{Action, Event};
-use super::super::slot::{News, What, containers};
 use super::Worker;
+use crate::pods::containers::launch::{LaunchError, Launched, launch, termination};
+use crate::pods::containers::slot::{News, What, containers};
+use crate::pods::lifecycle::machine::{Action, Event};
 
 impl Worker {
     pub(super) fn hear_container(&mut self, index: usize, epoch: u64, what: What) {

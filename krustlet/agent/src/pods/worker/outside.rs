@@ -7,12 +7,12 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::super::Desired;
-use super::super::container_status::Shown;
 use super::super::directory::{PodView, with_status};
-use super::super::slot::Slot;
 use super::super::status::{Facts, pod_status};
 use super::Worker;
 use crate::files;
+use crate::pods::containers::slot::Slot;
+use crate::pods::status::container_status::Shown;
 
 /// How long the last statuses may take when the agent stops.
 const LAST_REPORT: Duration = Duration::from_secs(4);

@@ -2,6 +2,8 @@
 //!
 //! <https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>
 
+pub mod correlate;
+
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +17,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::correlate::{Correlator, News, Telling};
+use self::correlate::{Correlator, News, Telling};
 use super::traffic::Traffic;
 
 /// Who reports.

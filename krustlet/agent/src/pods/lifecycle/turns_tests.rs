@@ -2,9 +2,9 @@ use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::super::machine::Termination;
-use super::super::policy::{Policy, RestartPolicy};
 use super::*;
+use crate::pods::lifecycle::machine::Termination;
+use crate::pods::lifecycle::policy::{Policy, RestartPolicy};
 
 const INIT: Role = Role::Init;
 const SIDE: Role = Role::Sidecar;

@@ -2,9 +2,9 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::PodCondition;
 
-use super::super::machine::{Event, Machine, State, Termination};
-use super::super::policy::RestartPolicy;
 use super::*;
+use crate::pods::lifecycle::machine::{Event, Machine, State, Termination};
+use crate::pods::lifecycle::policy::RestartPolicy;
 
 #[path = "phase_tests.rs"]
 mod phases;

@@ -8,13 +8,14 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
 use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec};
 
-use super::events::Subject;
-use super::machine::Termination;
-use super::resources::Resources;
 use super::tail::Tail;
-use super::{Shared, command, http};
+use super::{command, http};
 use crate::images::{Image, ImageError, Request};
 use crate::logs::ContainerLog;
+use crate::pods::Shared;
+use crate::pods::events::Subject;
+use crate::pods::lifecycle::machine::Termination;
+use crate::pods::resources::Resources;
 use crate::quantity;
 
 /// The kubelet's code for a container that could not be started.

@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::machine::{Cause, Machine, State, Termination};
-use super::policy::Role;
+use crate::pods::lifecycle::machine::{Cause, Machine, State, Termination};
+use crate::pods::lifecycle::policy::Role;
 
 /// The kubelet's code for a container of which nobody knows how it ended.
 pub const LOST_CODE: i32 = 137;

@@ -1,5 +1,7 @@
 //! What the containers of a pod share: its volumes, and the objects that its spec refers to.
 
+pub mod references;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +13,11 @@ use k8s_openapi::jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
+use self::references::{all_references, pull_secret_names, used_volumes};
 use super::Shared;
-use super::command::Environment;
+use super::containers::command::Environment;
 use super::env::{self, Built, Facts, Node};
 use super::objects::{Key, Kind, Known, Objects, Reference, Seen, Token, TokenRequestOf, any_change};
-use super::references::{all_references, pull_secret_names, used_volumes};
 use super::volumes::{self, Disk, Limit, Mounted, Sources, TokenKey};
 use crate::images::PullSecret;
 

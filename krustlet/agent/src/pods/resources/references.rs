@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Volume};
 
-use super::objects::Kind;
-use super::{env, volumes};
+use crate::pods::objects::Kind;
+use crate::pods::{env, volumes};
 
 /// The volumes that some container mounts. The others are left alone, as by the kubelet.
 pub fn used_volumes(pod: &Pod) -> Vec<Volume> {

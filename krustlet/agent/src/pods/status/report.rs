@@ -10,8 +10,8 @@ use kube::{Client, Error, ResourceExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::drift;
-use super::status;
-use super::traffic::{Pass, Traffic};
+use crate::pods::status;
+use crate::pods::traffic::{Pass, Traffic};
 
 /// A request that hangs longer than this is given up and tried again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);

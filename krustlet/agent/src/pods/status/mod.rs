@@ -2,17 +2,22 @@
 //!
 //! <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/>
 
+pub mod conditions;
+pub mod container_status;
+pub mod drift;
+pub mod report;
+
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, HostIP, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::admit::{self, Refusal};
-use super::conditions::conditions;
-use super::container_status::{Common, Shown, container_status, ended};
-use super::course::Verdict;
-use super::policy::Role;
-use super::turns;
+use self::conditions::conditions;
+use self::container_status::{Common, Shown, container_status, ended};
+use super::admission::admit::{self, Refusal};
+use super::lifecycle::course::Verdict;
+use super::lifecycle::policy::Role;
+use super::lifecycle::turns;
 
 /// What a status is made from.
 pub struct Facts<'a> {

@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::{
     Container, EphemeralContainer, Pod, PodSecurityContext, PodSpec, Probe, SecurityContext,
 };
 
-use super::policy::Role;
-use super::resources;
+use crate::pods::lifecycle::policy::Role;
+use crate::pods::resources;
 
 /// For what no WebAssembly node can do.
 pub const UNSUPPORTED: &str = "UnsupportedOnWasmNode";

@@ -30,7 +30,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::backoff::Backoff;
 use super::policy::Policy;
-pub use super::termination::Termination;
+pub use crate::pods::containers::termination::Termination;
 
 /// What a container waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]

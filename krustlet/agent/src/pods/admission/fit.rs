@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Container, NodeSelectorRequirement, NodeSelecto
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::admit::Refusal;
-use super::policy::Role;
+use crate::pods::lifecycle::policy::Role;
 use crate::quantity;
 
 /// Amounts by name: `cpu` in thousandths, `pods` in pods, all others as they are counted, in bytes mostly.

@@ -5,9 +5,9 @@
 use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::policy::Role;
-use super::status::Facts;
-use super::turns;
+use super::Facts;
+use crate::pods::lifecycle::policy::Role;
+use crate::pods::lifecycle::turns;
 
 /// Status, reason, message of a condition.
 type Verdict = (bool, Option<&'static str>, Option<String>);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use krustlet_runtime::{Engine, EngineConfig, LogSink, RunSpec, Stream};
 use serde_json::{Value, json};
 
-use super::objects::testing::Fake;
-use super::resources::tests::{Site, pod};
+use crate::pods::objects::testing::Fake;
+use crate::pods::resources::tests::{Site, pod};
 
 #[derive(Default)]
 struct Memory(Mutex<Vec<u8>>);

@@ -1,5 +1,5 @@
-use super::super::policy::RestartPolicy;
 use super::*;
+use crate::pods::lifecycle::policy::RestartPolicy;
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)

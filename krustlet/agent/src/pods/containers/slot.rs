@@ -4,13 +4,13 @@ use k8s_openapi::api::core::v1::{Container as ContainerSpec, Pod};
 use krustlet_runtime::Container;
 use tokio::task::AbortHandle;
 
-use super::container_status::Shown;
-use super::directory::ContainerView;
-use super::events::Subject;
 use super::launch::{LaunchError, Launched};
-use super::machine::{Cause, Machine, State, Termination};
-use super::policy::Role;
 use crate::logs::Progress;
+use crate::pods::directory::ContainerView;
+use crate::pods::events::Subject;
+use crate::pods::lifecycle::machine::{Cause, Machine, State, Termination};
+use crate::pods::lifecycle::policy::Role;
+use crate::pods::status::container_status::Shown;
 
 /// News of a pod's own tasks.
 pub enum News {

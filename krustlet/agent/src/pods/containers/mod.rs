@@ -1,0 +1,8 @@
+//! One container: what it is started with, the real thing, and what is left of it.
+
+pub mod command;
+pub mod http;
+pub mod launch;
+pub mod slot;
+pub mod tail;
+pub mod termination;

@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Claim } from "../contract";
 import { claimFolderOf, currentClaim } from "./claim";
@@ -67,7 +68,10 @@ async function checkDaemon(id: string): Promise<void> {
     if (claim === undefined || id === "") return;
     const file = daemonFile(claim);
     const known = (await readOptional(file))?.trim();
-    if (known === undefined) await writePrivate(file, `${id}\n`);
+    if (known === undefined) {
+        await mkdir(claimFolderOf(claim), { recursive: true, mode: 0o700 });
+        await writePrivate(file, `${id}\n`);
+    }
     if (known === undefined || known === id) return;
     throw new StepError(
         `Docker: this stack (${claim.owner}) is in the daemon with the id ${known}, and the one with the id ${id} answers; set DOCKER_HOST, or ` +

@@ -70,7 +70,14 @@ describe("a stack's claim", () => {
         assert.equal(one.host.name, hostname());
         assert.equal(one.host.id, two.host.id);
         assert.equal(one.folder, join(home, "claims", one.id));
-        assert.equal(statSync(one.folder).mode & 0o777, 0o700);
+    });
+    it("writes nothing before something is made in its name: one that was never recorded leaves nothing", () => {
+        const claim = made();
+        assert.equal(existsSync(claim.folder), false);
+        const stateDir = join(home, "node");
+        const launch = { claim: { ...claim, resource: "n-agent", undo: "stopNode" } };
+        step("launchNode", { ...node(stateDir, claim.owner), ...launch });
+        assert.equal(statSync(claim.folder).mode & 0o777, 0o700);
     });
     it("stays what it is when the stack gets another name", () => {
         const one = made();
@@ -93,6 +100,7 @@ describe("a stack's claim", () => {
     });
     it("can be given up when its host is gone: nothing of this one's is touched", () => {
         const there = elsewhere(made());
+        mkdirSync(there.folder, { recursive: true });
         const stateDir = join(home, "node");
         mkdirSync(stateDir, { mode: 0o700 });
         writeFileSync(

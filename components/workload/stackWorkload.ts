@@ -66,8 +66,8 @@ export function stackWorkload(
     parent: pulumi.ComponentResource,
 ): StackWorkload {
     const { name: appName, kind = "Pod", node } = workload;
-    const all = Object.values(nodes);
-    const chosen = all.length === 1 ? all[0] : node === undefined ? undefined : nodes[node];
+    // One that names none runs on any, the only one too: another node that comes or goes would else move it.
+    const chosen = node === undefined ? undefined : nodes[node];
     const args = {
         ...programOf(workload),
         image,
@@ -84,7 +84,7 @@ export function stackWorkload(
             parent,
             ...cluster.inCluster(),
             // It is scheduled when there is a node for it, and deleted while that still runs.
-            dependsOn: chosen ? [chosen] : all,
+            dependsOn: chosen ? [chosen] : Object.values(nodes),
         },
     );
 }

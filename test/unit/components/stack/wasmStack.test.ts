@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { WasmStack } from "../../../../components";
+import { WasmStack, type WasmStackArgs } from "../../../../components";
 import { adminFile, imageReference, steps } from "../fixtures";
 import { areSecret, record, type Registered } from "../mocks";
 import { command, hello } from "./parts";
@@ -306,4 +306,14 @@ test("what is wrong with the arguments comes in one error", async () => {
         }),
     );
     assert.deepEqual(Object.keys(resources), ["s"]);
+});
+
+test("a workload that names no node runs on any, so that a second node does not change it", async () => {
+    const podOf = async (nodes: WasmStackArgs["nodes"]) => {
+        const args = { nodes, workloads: [hello] };
+        const { resources } = await record({ steps }, () => new WasmStack("s", args).nodeNames);
+        return resources["s-hello-wasm-pod"].inputs;
+    };
+    const one = await podOf([{ name: "one" }]);
+    assert.deepEqual(await podOf([{ name: "one" }, { name: "two", port: 3001 }]), one);
 });

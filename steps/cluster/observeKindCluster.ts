@@ -22,9 +22,12 @@ export async function observeKindCluster(input: ObserveKindClusterInput): Promis
         containers(`label=${kind.clusterLabel}=${input.wanted.name}`),
     ]);
     const ours = cluster.length > 0 && kind.isOurs(cluster, input.owner);
-    const stays = ours && entry?.done === true && !replaced(entry, input);
+    const anew = entry?.output !== undefined && replaced(entry, input);
+    const stays = ours && entry?.done === true && !anew;
     if (ours) await keepFile(input, cluster);
-    const drift = entry?.output === undefined ? undefined : await driftOf(entry, input, ours ? cluster : []);
+    // Of one that is made anew, under another name perhaps, nothing else is to be said.
+    const drift =
+        entry?.output === undefined || anew ? undefined : await driftOf(entry, input, ours ? cluster : []);
     return {
         because: because(entry, drift),
         last: stays ? (entry.output as ClusterOutput) : undefined,

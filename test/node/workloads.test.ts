@@ -300,7 +300,7 @@ describe("workloads", { concurrency: 8, timeout: 300_000 }, () => {
             };
             assert.match(
                 (await failsBy(other)).said,
-                /^awaitWorkload: Pod workloads\/replaced is another object of that name; run `pulumi refresh`/,
+                /^awaitWorkload: Pod workloads\/replaced is another object of that name; run `pulumi up` again/,
             );
             const gone = { ...made, metadata: { ...made.metadata, name: "never-made" } };
             assert.match((await failsBy(gone)).said, /^awaitWorkload: Pod workloads\/never-made is gone;/);

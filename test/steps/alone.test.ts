@@ -36,7 +36,11 @@ describe("every step", { concurrency: 2 }, () => {
             .filter((file) => /^step\(module, /m.test(readFileSync(path.join(folder, file), "utf8")));
         assert.deepEqual(programs.sort(), names.map((name) => `${stepPath(name)}.ts`).sort());
     });
-    for (const name of names) {
+    it("forget takes whatever its opposite had", async () => {
+        const { exitCode, stdout } = await start("forget", '{"colour": "red"}');
+        assert.deepEqual([exitCode, stdout], [0, "{}\n"]);
+    });
+    for (const name of names.filter((one) => one !== "forget")) {
         it(`${name} without an input says what it must be`, async () => {
             const result = await start(name, "");
             assert.equal(result.exitCode, 1);

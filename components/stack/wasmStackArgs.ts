@@ -92,7 +92,7 @@ export interface WasmStackWorkloadArgs extends WasmAnyProgramArgs {
     tag?: pulumi.Input<string>;
     /** Whether the tag is deleted with the workload: see WasmArtifactArgs. Default: false. */
     deleteTag?: boolean;
-    /** Name of the node that it must run on. Default: the stack's only node; any of several. */
+    /** Name of the node that it must run on. Default: of a Pod or a Job the first one; of others any. */
     node?: string;
 }
 

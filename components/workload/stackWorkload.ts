@@ -66,8 +66,11 @@ export function stackWorkload(
     parent: pulumi.ComponentResource,
 ): StackWorkload {
     const { name: appName, kind = "Pod", node } = workload;
-    // One that names none runs on any, the only one too: another node that comes or goes would else move it.
-    const chosen = node === undefined ? undefined : nodes[node];
+    const all = Object.values(nodes);
+    // Nobody makes a Pod or a Job anew that its node takes along, but Pulumi, and only if it was told where that ran. The first node: others that
+    // come or go do not move it.
+    const stays = kind === "Pod" || kind === "Job" ? all.at(0) : undefined;
+    const chosen = node === undefined ? stays : nodes[node];
     const args = {
         ...programOf(workload),
         image,
@@ -84,7 +87,7 @@ export function stackWorkload(
             parent,
             ...cluster.inCluster(),
             // It is scheduled when there is a node for it, and deleted while that still runs.
-            dependsOn: chosen ? [chosen] : Object.values(nodes),
+            dependsOn: chosen ? [chosen] : all,
         },
     );
 }

@@ -7,10 +7,10 @@ import { agentFiles } from "../../steps/node/agent";
 import type { CertificateSigningRequest } from "../../steps/node/certificates/approval";
 import { endProcess } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";
-import { agent, launch } from "../node/lib/agent";
+import { agent } from "../node/lib/agent";
 import { underTest } from "../node/underTest";
 import { World } from "../node/lib/world";
-import { pass } from "../steps/runStep";
+import { pass, start } from "../steps/runStep";
 import { makeCertificate } from "../unit/steps/node/makeCertificate";
 import { CN, makeCsr, newKey, O } from "../unit/steps/node/makeCsr";
 import { isVerified, shownCertificate } from "./wire";
@@ -124,10 +124,20 @@ describe("serving certificates", { timeout: 240_000 }, () => {
             await endProcess(agent(), 15);
             for (const [index, file] of files.entries())
                 await fs.writeFile(file, contents[index], { mode: 0o600 });
-            await launch();
+            await pass("launchNode", node);
+            const { kubeconfigFile, nodeName, stateDir } = node;
+            return start(
+                "awaitNode",
+                JSON.stringify({ kubeconfigFile, nodeName, stateDir, timeoutSeconds: 60 }),
+            );
         };
         try {
-            await put([certificate, privateKey]);
+            const joined = await put([certificate, privateKey]);
+            assert.equal(joined.exitCode, 1);
+            assert.match(
+                joined.stderr,
+                /^awaitNode: KrustletNode "\S+": it is Ready, but the cluster's API server does not reach it \(.*x509: certificate signed by unknown authority/,
+            );
             const shown = await shownCertificate(node.nodeIp, node.port);
             assert.equal(shown.subject, "CN=impostor");
             const { stdout, stderr, exitCode } = await logs();
@@ -135,7 +145,7 @@ describe("serving certificates", { timeout: 240_000 }, () => {
             assert.equal(stdout, "");
             assert.match(stderr, /x509: certificate signed by unknown authority/);
         } finally {
-            await put(own);
+            assert.equal((await put(own)).exitCode, 0);
         }
         const shown = await shownCertificate(node.nodeIp, node.port);
         assert.equal(isVerified(shown, node.nodeName, node.nodeIp), true);

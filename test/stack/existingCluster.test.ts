@@ -62,8 +62,8 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
         await set("use-context", "elsewhere");
         await stack.configure({
             ...{ cluster: "existing", clusterContext: CONTEXT, clusterKubeconfigFile: kubeconfig },
-            registryPort: 5107,
-            nodes: [{ name: NODE, port: 3107 }],
+            registryPort: 5118,
+            nodes: [{ name: NODE, port: 3118 }],
             workloads: [{ name: "hello-wasm", source: path.join(root, "workloads/hello-world") }],
         });
     });

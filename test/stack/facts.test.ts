@@ -76,8 +76,8 @@ void describe("cat facts", { timeout: 1_200_000 }, () => {
     async function up(page: string, allowed: (program: Program) => string[]): Promise<void> {
         await stack.configure({
             clusterName: "krustlet-facts",
-            registryPort: 5107,
-            nodes: [{ name: NODE, port: 3107, trustedCaFile: authorityFile }],
+            registryPort: 5117,
+            nodes: [{ name: NODE, port: 3117, trustedCaFile: authorityFile }],
             workloads: [
                 { name: "hello-wasm", source: "workloads/hello-world" },
                 ...PROGRAMS.map((name) => ({

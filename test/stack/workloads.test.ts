@@ -49,8 +49,8 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
     const up = async (items: Item[]) => {
         await stack.configure({
             clusterName: "krustlet-workloads",
-            registryPort: 5104,
-            nodes: [{ name: NODE, port: 3104 }],
+            registryPort: 5116,
+            nodes: [{ name: NODE, port: 3116 }],
             workloads: items,
         });
         return stack.npmRun("up");

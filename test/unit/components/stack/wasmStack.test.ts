@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { WasmStack, type WasmStackArgs } from "../../../../components";
+import { WasmStack, WorkloadKind, type WasmStackArgs } from "../../../../components";
 import { adminFile, imageReference, steps } from "../fixtures";
 import { areSecret, record, type Registered } from "../mocks";
 import { command, hello } from "./parts";
@@ -308,12 +308,18 @@ test("what is wrong with the arguments comes in one error", async () => {
     assert.deepEqual(Object.keys(resources), ["s"]);
 });
 
-test("a workload that names no node runs on any, so that a second node does not change it", async () => {
-    const podOf = async (nodes: WasmStackArgs["nodes"]) => {
-        const args = { nodes, workloads: [hello] };
+test("a workload that names no node stays on the first, or runs on any: a second node does not change it", async () => {
+    const workloads = [hello, { ...hello, name: "clock", kind: WorkloadKind.Deployment }];
+    const seen = async (nodes: WasmStackArgs["nodes"]) => {
+        const args = { nodes, workloads };
         const { resources } = await record({ steps }, () => new WasmStack("s", args).nodeNames);
-        return resources["s-hello-wasm-pod"].inputs;
+        return [resources["s-hello-wasm-pod"].inputs, resources["s-clock-deployment"].inputs];
     };
-    const one = await podOf([{ name: "one" }]);
-    assert.deepEqual(await podOf([{ name: "one" }, { name: "two", port: 3001 }]), one);
+    const one = await seen([{ name: "one" }]);
+    const selectors = JSON.stringify(one).match(/"nodeSelector":\{[^}]*\}/g);
+    assert.deepEqual(selectors, [
+        '"nodeSelector":{"kubernetes.io/arch":"wasm32-wasi","kubernetes.io/hostname":"one"}',
+        '"nodeSelector":{"kubernetes.io/arch":"wasm32-wasi"}',
+    ]);
+    assert.deepEqual(await seen([{ name: "one" }, { name: "two", port: 3001 }]), one);
 });

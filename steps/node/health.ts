@@ -25,10 +25,14 @@ export async function faultOf(
     return answer?.seen;
 }
 
+/** For how long a node must have been NotReady before its agent is taken to hang: three heartbeats, in milliseconds. */
+const settlingMilliseconds = 30_000;
+
 /** What the cluster says of a node that it has not heard of for longer than it lets pass, some 40 seconds. */
-function silence({ status }: KubeNode): string | undefined {
+export function silence({ status }: KubeNode, now = Date.now()): string | undefined {
     const ready = status?.conditions?.find(({ type }) => type === "Ready");
-    return ready?.status === "Unknown"
-        ? `runs, but the cluster has not heard of it since ${ready.lastHeartbeatTime ?? "it joined"}`
-        : undefined;
+    if (ready?.status !== "Unknown") return undefined;
+    // A cluster that has just gone on, or been started, says so of every node until its next heartbeat.
+    if (now - Date.parse(ready.lastTransitionTime ?? "") < settlingMilliseconds) return undefined;
+    return `runs, but the cluster has not heard of it since ${ready.lastHeartbeatTime ?? "it joined"}`;
 }

@@ -8,6 +8,7 @@ export interface KubeNode {
             reason?: string;
             message?: string;
             lastHeartbeatTime?: string;
+            lastTransitionTime?: string;
         }[];
         nodeInfo?: { kubeletVersion?: string };
     };

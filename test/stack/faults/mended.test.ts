@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { presentProgram } from "../../../steps/lib/programs/programs";
 import { until } from "../../steps/approvalUnderTest";
 import type { StackConfig } from "../stackUnderTest";
@@ -268,6 +269,7 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
                     async () => (/ NotReady /.test(await kubectl("get", "node", EDGE)) ? true : undefined),
                     120,
                 );
+                await sleep(31_000);
             },
             says: new RegExp(
                 `agent \\d+ of node "${EDGE}", started \\S+, runs, but the cluster has not heard of it since`,

@@ -6,6 +6,7 @@ import { REGISTRY_ENVIRONMENT } from "../components/defaults";
 import { stepPath, type ClusterOutput, type KindClusterInput, type Steps } from "../steps/contract";
 import { run } from "../steps/lib/run";
 import { NODE_IMAGE, REGISTRY_IMAGE } from "../common/versions";
+import { removeTestCluster } from "./killedRun";
 import type { SuiteContext } from "./suites";
 
 export interface TestRegistry {
@@ -140,6 +141,8 @@ export async function withTestCluster<T>(
     };
     const progress = context.report.start(`kind cluster ${name}`);
     try {
+        // What a killed run left: its pods and namespaces would be there.
+        await removeTestCluster(name, context.env);
         const cluster = await runStep(context, "createKindCluster", input);
         progress.done();
         return await use(cluster);

@@ -5,9 +5,11 @@ import { NODE_IMAGE } from "../common/versions";
 import { hostFacts, kindConfig } from "../steps/cluster/kind";
 import { dockerHost } from "../steps/lib/docker";
 import { run } from "../steps/lib/run";
+import { removeTestCluster } from "./killedRun";
 
 /** Makes it, with context `kind-<name>` in a kubeconfig file. Returns what removes it. */
 export async function createPlainCluster(name: string, kubeconfig: string): Promise<() => Promise<void>> {
+    await removeTestCluster(name);
     const listed = await run(["docker", "network", "ls", "--format={{.Name}}"]);
     const hadNetwork = listed.stdout.split("\n").includes("kind");
     const procStatus = await fs.readFile("/proc/self/status", "utf8");

@@ -1,8 +1,8 @@
 // A stack of the real program, beside whatever else runs on this machine: its own name, cluster, ports and home folder.
 import * as fs from "node:fs/promises";
-import * as os from "node:os";
 import * as path from "node:path";
 import { run, type RunResult } from "../../steps/lib/run";
+import { homesOf, removeTestCluster, removeTestStack } from "../killedRun";
 
 export const root = path.resolve(__dirname, "../..");
 
@@ -64,6 +64,10 @@ export async function leftovers(...names: (string | RegExp)[]): Promise<Leftover
 /** Nothing of what has such names. */
 export const nothing: Leftovers = { containers: [], networks: [], volumes: [], agents: [] };
 
+/** Names of stacks and clusters that this process has made: what stands of them is its own, not a killed run's. */
+const own = new Set<string>();
+const isFirst = (name: string): boolean => !own.has(name) && own.add(name).has(name);
+
 export class StackUnderTest {
     private constructor(
         readonly name: string,
@@ -75,12 +79,17 @@ export class StackUnderTest {
     private clusterName = "";
 
     static async create(name: string): Promise<StackUnderTest> {
-        const home = await fs.mkdtemp(path.join(os.tmpdir(), `krustlet-stack-${name}-`));
+        if (isFirst(`stack ${name}`)) await removeTestStack(name);
+        const home = await fs.mkdtemp(homesOf(name));
         return new StackUnderTest(name, home, path.join(root, `Pulumi.${name}.yaml`));
     }
 
     async configure(config: StackConfig): Promise<void> {
-        this.clusterName = (config.clusterContext ?? config.clusterName) as string;
+        const { clusterName, clusterContext } = config as { clusterName: string; clusterContext?: string };
+        this.clusterName = clusterContext ?? clusterName;
+        // Bad names are none of a cluster's.
+        if (clusterContext === undefined && isFirst(`cluster ${clusterName}`))
+            await removeTestCluster(clusterName);
         const keys: StackConfig = {};
         for (const [key, value] of Object.entries(config)) keys[`krustlet-stack:${key}`] = value;
         await fs.writeFile(this.configFile, `${JSON.stringify({ config: keys }, null, 4)}\n`);

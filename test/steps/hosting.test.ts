@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectRegistryInput, KindClusterInput, PullSecretInput } from "../../steps/contract";
 import { run } from "../../steps/lib/run";
 import { NODE_IMAGE, REGISTRY_IMAGE } from "../../common/versions";
+import { removeTestCluster } from "../killedRun";
 import { fail, pass, passTwice, start } from "./runStep";
 
 const owner = "krustlet-stack/hosting-test";
@@ -98,6 +99,7 @@ describe("a registry for kind's own nodes", () => {
             ...["run", "--detach", "--name", connect.containerName],
             ...["--publish", `127.0.0.1:${port}:5000`, image],
         );
+        await removeTestCluster(cluster.name);
         await pass("createKindCluster", cluster);
     });
     after(async () => {

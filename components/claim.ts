@@ -9,7 +9,7 @@ import { parseOutput, stepCommand } from "./stepCommand";
  * run began and never recorded; and what bears another one is never touched.
  */
 function makeClaim(): local.Command {
-    return new local.Command(CLAIM_NAME, {
+    return new local.Command("krustlet-stack-claim", {
         ...stepCommand("makeClaim").how,
         create: stepCommand("makeClaim").program,
         delete: stepCommand("releaseClaim").program,
@@ -18,12 +18,8 @@ function makeClaim(): local.Command {
     });
 }
 
-/** Name of the claim among the stack's resources. */
-export const CLAIM_NAME = "krustlet-stack-claim";
-
 /** A stack's claim, and what must have passed before anything is made in its name. */
 interface StackClaim {
-    command: local.Command;
     output: pulumi.Output<Claim>;
     gate: pulumi.Output<unknown>;
 }
@@ -31,13 +27,17 @@ interface StackClaim {
 const claims = new WeakMap<object, StackClaim>();
 const noStack = {};
 
+/** What stands for the stack whose program runs now: a process may run the programs of several. */
+export function thisStack(): object {
+    return pulumi.runtime.getStackResource() ?? noStack;
+}
+
 function stackClaim(): StackClaim {
-    const stack = pulumi.runtime.getStackResource() ?? noStack;
+    const stack = thisStack();
     let found = claims.get(stack);
     if (found === undefined) {
-        const command = makeClaim();
-        const output = command.stdout.apply((text) => parseOutput("makeClaim", text));
-        found = { command, output, gate: pulumi.output(undefined) };
+        const output = makeClaim().stdout.apply((text) => parseOutput("makeClaim", text));
+        found = { output, gate: pulumi.output(undefined) };
         claims.set(stack, found);
     }
     return found;
@@ -83,9 +83,4 @@ export function ownerForLooks(): pulumi.Output<string> {
 export function passFirst(passed: pulumi.Output<unknown>): void {
     const found = stackClaim();
     found.gate = pulumi.all([found.gate, passed]);
-}
-
-/** The Command that makes the stack's claim. */
-export function claimCommand(): local.Command {
-    return stackClaim().command;
 }

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { local, types } from "@pulumi/command";
 import type { Claim, LookAnswer, LookInput, LookingStep, StepClaim, Steps } from "../steps/contract";
-import { claim, claimForLooks, isKnown } from "./claim";
+import { claim, claimForLooks, isKnown, thisStack } from "./claim";
 import { parseOutput, stepCommand } from "./stepCommand";
 
 /** A step's input, each property of it possibly still to come. */
@@ -102,9 +102,8 @@ interface Question {
 /** How long a look waits for others. */
 const togetherMilliseconds = 10;
 
-/** The questions of each stack: a process may run the programs of several at once. */
+/** The questions of each stack. */
 const questions = new WeakMap<object, Question[]>();
-const noStack = {};
 
 /** Has a look made by the next process for such. */
 function ask(
@@ -112,7 +111,7 @@ function ask(
     claim: Claim | undefined,
     opts: pulumi.InvokeOptions,
 ): Promise<LookAnswer> {
-    const stack = pulumi.runtime.getStackResource() ?? noStack;
+    const stack = thisStack();
     return new Promise((answer, fail) => {
         const asked = questions.get(stack) ?? [];
         asked.push({ look, answer, fail });

@@ -140,12 +140,12 @@ export function awaitReady(
     component: pulumi.ComponentResource,
     kind: WorkloadKind,
     name: string,
-    { wait, waitTimeoutSeconds, kubeconfigFile }: WasmAwaitArgs,
+    { waitTimeoutSeconds, kubeconfigFile }: WasmAwaitArgs,
     { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
     made: object,
     observed: Workload<unknown>["observed"],
 ): local.Command | undefined {
-    if (wait === false || kubeconfigFile === undefined) return undefined;
+    if (observed === undefined || kubeconfigFile === undefined) return undefined;
     return stepResource(
         `${name}-ready`,
         {
@@ -163,8 +163,8 @@ export function awaitReady(
                 applied: pulumi
                     .jsonStringify(made)
                     .apply((text) => createHash("sha256").update(text).digest("hex")),
-                because: observed?.because,
-                lost: observed?.lost,
+                because: observed.because,
+                lost: observed.lost,
             },
         },
         { parent: component },

@@ -1,4 +1,5 @@
 /** The part of the contract that is about clusters. */
+import type { ObserveOutput } from "../host/contract";
 import type { WorkloadKind } from "../workload/contract";
 
 /** createKindCluster, deleteKindCluster */
@@ -85,9 +86,7 @@ export interface ObserveKindClusterInput {
 }
 
 /** observeKindCluster */
-export interface ObserveKindClusterOutput {
-    /** Why createKindCluster must run (again): it is in that step's input. Unset: it never had to run but for the first time. */
-    because?: string;
+export interface ObserveKindClusterOutput extends ObserveOutput {
     /** What it told of the cluster, if that stands and is not to be made anew. */
     last?: ClusterOutput;
 }

@@ -9,7 +9,15 @@ import {
     writeAdminKubeconfig,
 } from "./adminKubeconfig";
 import { knownToState } from "../lib/claim";
-import { containers, dockerHost, gatewayOf, network, type Container } from "../lib/docker";
+import {
+    containers,
+    dockerHost,
+    gatewayOf,
+    network,
+    standsStill,
+    startAgain,
+    type Container,
+} from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { needTools } from "../lib/programs/programs";
 import { expandHome, readOptional, withPrivateFile } from "../lib/files";
@@ -112,10 +120,10 @@ async function adopt(input: KindClusterInput, found: Container[]): Promise<Clust
 
 /** Starts the containers that stand still; tells whether there were any. */
 async function startAll(cluster: Container[]): Promise<boolean> {
-    const stopped = cluster.filter(({ State }) => !State.Running || State.Paused);
-    for (const { Id, Name, State } of stopped) {
-        progress(`container ${Name.slice(1)} stands still: started again`);
-        await run(["docker", State.Paused ? "unpause" : "start", Id], { timeoutSeconds: 60 });
+    const stopped = cluster.filter(standsStill);
+    for (const container of stopped) {
+        progress(`container ${container.Name.slice(1)} stands still: started again`);
+        await startAgain(container);
     }
     return stopped.length > 0;
 }

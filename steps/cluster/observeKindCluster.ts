@@ -1,6 +1,6 @@
 import type { ClusterOutput, ObserveKindClusterInput, ObserveKindClusterOutput } from "../contract";
 import { kindFile, kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig";
-import { containers, type Container } from "../lib/docker";
+import { containers, standsStill, type Container } from "../lib/docker";
 import { messageOf } from "../lib/errors";
 import { expandHome, readOptional } from "../lib/files";
 import { because, entryOf, madeAt, type JournalEntry } from "../lib/journal";
@@ -66,7 +66,7 @@ async function driftOf(
             ? `${gone}, and another one of that name is there`
             : `${gone}: it is made anew`;
     }
-    const stopped = cluster.find(({ State }) => !State.Running || State.Paused);
+    const stopped = cluster.find(standsStill);
     if (stopped) {
         const { State } = stopped;
         const how = State.Paused
@@ -99,7 +99,7 @@ async function writeFile(
     why: string,
 ): Promise<void> {
     const controlPlane = kind.controlPlane(cluster);
-    if (!controlPlane?.State.Running || controlPlane.State.Paused) return;
+    if (controlPlane === undefined || standsStill(controlPlane)) return;
     const mark = await run(["docker", "exec", controlPlane.Id, "test", "-e", kind.completeMark], {
         timeoutSeconds: 15,
         allowFailure: true,

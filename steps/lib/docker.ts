@@ -187,6 +187,16 @@ export async function containerNamed(name: string): Promise<Container | undefine
     return found.find(({ Name }) => Name === `/${name}`);
 }
 
+/** Whether a container does nothing: it has stopped, or is paused. */
+export function standsStill({ State }: Pick<Container, "State">): boolean {
+    return !State.Running || State.Paused === true;
+}
+
+/** Lets a container that stands still go on. */
+export async function startAgain({ Id, State }: Pick<Container, "Id" | "State">): Promise<void> {
+    await run(["docker", State.Paused ? "unpause" : "start", Id], { timeoutSeconds: 60 });
+}
+
 /** The containers on the network of exactly that name, running or not. */
 export async function containersOn(network: string): Promise<Container[]> {
     const found = await containers(`network=${network}`);

@@ -2,7 +2,7 @@
 // the claim's end knows what to undo.
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ObserveOutput, StepClaim, Steps } from "../contract";
+import type { ObserveLossOutput, ObserveOutput, StepClaim, Steps } from "../contract";
 import { currentClaim, journalFolder } from "./claim";
 import { readOptional, writePrivate } from "./files";
 import { progress } from "./progress";
@@ -56,8 +56,28 @@ export async function observe(
     resource: string,
     drift: (entry: JournalEntry) => Promise<string | undefined>,
 ): Promise<ObserveOutput> {
+    const { because: why } = await observeLoss(resource, drift);
+    return { because: why };
+}
+
+/**
+ * As `observe`, for what Pulumi makes itself and a step waits for. `drift` calls `loses` where that is gone; where nothing is, the reason
+ * stays what it was. `begun` is asked where nothing was written down yet.
+ */
+export async function observeLoss(
+    resource: string,
+    drift: (entry: JournalEntry, loses: (why: string) => void) => Promise<string | undefined>,
+    begun?: (loses: (why: string) => void) => void,
+): Promise<ObserveLossOutput> {
     const entry = await entryOf(resource);
-    return { because: because(entry, entry?.output === undefined ? undefined : await drift(entry)) };
+    let lost = entry?.input.lost;
+    const loses = (why: string) => {
+        lost = why;
+        progress(why);
+    };
+    if (entry === undefined) begun?.(loses);
+    const found = entry?.output === undefined ? undefined : await drift(entry, loses);
+    return { because: because(entry, found), lost };
 }
 
 /** When a resource was made last: `2026-11-28T12:00:00Z`. */

@@ -1,8 +1,7 @@
 import type { AwaitRegistryInput, AwaitRegistryOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { askRegistry } from "./registry";
-import { containers } from "../lib/docker";
-import { run } from "../lib/run";
+import { containers, standsStill, startAgain } from "../lib/docker";
 import { boolean, object, optional, registry, seconds, text } from "../lib/schema";
 import { pause, progress, step } from "../lib/step";
 
@@ -41,10 +40,10 @@ export async function awaitRegistry({
 
 /** Starts a container that has stopped or is paused. */
 async function go({ id, name }: Container): Promise<void> {
-    const state = (await containers(`id=${id}`)).at(0)?.State;
+    const container = (await containers(`id=${id}`)).at(0);
     // Where there is none, the registry does not answer, and that says it.
-    if (state === undefined || (state.Running && !state.Paused)) return;
-    await run(["docker", state.Paused ? "unpause" : "start", id], { timeoutSeconds: 60 });
+    if (container === undefined || !standsStill(container)) return;
+    await startAgain(container);
     progress(`container ${name} is started again`);
 }
 

@@ -1,8 +1,8 @@
 import type { AwaitRegistryInput, ObserveLossOutput, ObserveRegistryInput } from "../contract";
-import { containers, type Container } from "../lib/docker";
-import { entryOf, madeAt, observe } from "../lib/journal";
+import { containers, standsStill, type Container } from "../lib/docker";
+import { madeAt, observeLoss, type JournalEntry } from "../lib/journal";
 import { object, text } from "../lib/schema";
-import { progress, step } from "../lib/step";
+import { step } from "../lib/step";
 import { ownContainer } from "./clearRegistry";
 
 const input = object<ObserveRegistryInput>({ resource: text, containerName: text });
@@ -12,20 +12,13 @@ export async function observeRegistry({
     resource,
     containerName,
 }: ObserveRegistryInput): Promise<ObserveLossOutput> {
-    const [before, named] = await Promise.all([entryOf(resource), ownContainer(containerName)]);
-    let lost = before?.input.lost;
-    const loses = (why: string) => {
-        lost = why;
-        progress(why);
-    };
-    // Pulumi may know of it or not: made anew, it does.
-    if (before === undefined && named) loses(`${madeByNobody(named)}: it is made anew`);
-    const found = await observe(resource, async (entry) => {
+    const named = await ownContainer(containerName);
+    const drift = async (entry: JournalEntry, loses: (why: string) => void) => {
         const { container } = entry.input as AwaitRegistryInput;
         if (container === undefined) return undefined;
-        const state = (await containers(`id=${container.id}`)).at(0)?.State;
+        const found = (await containers(`id=${container.id}`)).at(0);
         const what = `registry container ${container.name}, seen ${madeAt(entry)},`;
-        if (state === undefined) {
+        if (found === undefined) {
             const data = container.volume
                 ? `the data of volume ${container.volume}`
                 : "no data: all is pushed again";
@@ -33,10 +26,13 @@ export async function observeRegistry({
             loses(`${what} is gone${instead}: it is made anew, with ${data}`);
             return undefined;
         }
-        if (state.Running && !state.Paused) return undefined;
-        return `${what} ${state.Paused ? "is paused" : "has stopped"}: it is started again`;
+        if (!standsStill(found)) return undefined;
+        return `${what} ${found.State.Paused ? "is paused" : "has stopped"}: it is started again`;
+    };
+    return observeLoss(resource, drift, (loses) => {
+        // Pulumi may know of it or not: made anew, it does.
+        if (named) loses(`${madeByNobody(named)}: it is made anew`);
     });
-    return { ...found, lost };
 }
 
 function madeByNobody({ Name, Id }: Container): string {

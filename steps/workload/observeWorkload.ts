@@ -1,8 +1,8 @@
 import type { AwaitWorkloadInput, AwaitWorkloadOutput, ObserveInput, ObserveLossOutput } from "../contract";
 import { lookInto } from "../lib/kube/kube";
-import { entryOf, madeAt, observe } from "../lib/journal";
+import { madeAt, observeLoss } from "../lib/journal";
 import { object, text } from "../lib/schema";
-import { progress, step } from "../lib/step";
+import { step } from "../lib/step";
 import { fieldsOf, othersOf } from "./fields";
 import type { WorkloadObject } from "./workload";
 import { collectionOf } from "./workloadLook";
@@ -10,10 +10,8 @@ import { collectionOf } from "./workloadLook";
 const input = object<ObserveInput>({ resource: text });
 
 /** Sees whether a workload is still what was applied, and what must be done if not. */
-export async function observeWorkload({ resource }: ObserveInput): Promise<ObserveLossOutput> {
-    const before = (await entryOf(resource))?.input;
-    let lost = before?.lost;
-    const found = await observe(resource, async (entry) => {
+export function observeWorkload({ resource }: ObserveInput): Promise<ObserveLossOutput> {
+    return observeLoss(resource, async (entry, loses) => {
         const { kind, namespace, name, uid, kubeconfigFile } = entry.input as AwaitWorkloadInput;
         const { fields, passing } = entry.output as AwaitWorkloadOutput;
         const path = `${collectionOf({ kind, namespace, name })}/${name}`;
@@ -22,16 +20,14 @@ export async function observeWorkload({ resource }: ObserveInput): Promise<Obser
         const what = `${kind} ${namespace}/${name}, made ${madeAt(entry)},`;
         const now = answer.seen;
         if (now === undefined || now.metadata.uid !== uid) {
-            if (passing) return undefined;
-            lost = `${what} is gone${now ? ", and another one of that name is there" : ""}: it is made anew`;
-            progress(lost);
+            const other = now ? ", and another one of that name is there" : "";
+            if (!passing) loses(`${what} is gone${other}: it is made anew`);
             return undefined;
         }
         return fields === undefined || fieldsOf(now) === fields
             ? undefined
             : `${what} was changed by ${othersOf(now)}: it is applied again`;
     });
-    return { ...found, lost };
 }
 
 step(module, "observeWorkload", input, observeWorkload);

@@ -3,7 +3,7 @@ import { RECIPES } from "../airgap/go/recipes";
 import { COMPILER_TUNING, GO_ENVIRONMENT, type GoBuild } from "../common/go";
 import type { Reporter } from "../common/report";
 import { WORKSPACE } from "../tools/sources/agent";
-import { cargoTargetDir } from "../tools/sources/cargoTarget";
+import { buildingIn, cargoTargetDir } from "../tools/sources/cargoTarget";
 import { prepareTools } from "../tools/toolchain/prepare";
 import { withTestNode } from "./node/make";
 import { UNDER_TEST } from "./node/underTest";
@@ -84,33 +84,35 @@ const lint: Suite = {
     name: "lint",
     title: "types, lint and format of TypeScript and Rust",
     run: (context) =>
-        checks(context, [
-            { argv: [bin(context.root, "tsc"), "--noEmit"] },
-            { argv: [bin(context.root, "eslint"), "."] },
-            { argv: [bin(context.root, "prettier"), "--check", "--log-level=warn", "."] },
-            { argv: ["cargo", "fmt", "--all", "--check"], cwd: "krustlet" },
-            { argv: ["cargo", "fmt", "--all", "--check"], cwd: "workloads" },
-            {
-                argv: ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--quiet"].concat([
-                    "--",
-                    "-D",
-                    "warnings",
-                ]),
-                cwd: "workloads",
-            },
-            {
-                argv: [
-                    "cargo",
-                    "clippy",
-                    "--release",
-                    "--workspace",
-                    "--all-targets",
-                    "--all-features",
-                    "--locked",
-                ].concat(["--quiet", "--", "-D", "warnings"]),
-                cwd: "krustlet",
-            },
-        ]),
+        buildingIn(WORKSPACE, () =>
+            checks(context, [
+                { argv: [bin(context.root, "tsc"), "--noEmit"] },
+                { argv: [bin(context.root, "eslint"), "."] },
+                { argv: [bin(context.root, "prettier"), "--check", "--log-level=warn", "."] },
+                { argv: ["cargo", "fmt", "--all", "--check"], cwd: "krustlet" },
+                { argv: ["cargo", "fmt", "--all", "--check"], cwd: "workloads" },
+                {
+                    argv: ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--quiet"].concat([
+                        "--",
+                        "-D",
+                        "warnings",
+                    ]),
+                    cwd: "workloads",
+                },
+                {
+                    argv: [
+                        "cargo",
+                        "clippy",
+                        "--release",
+                        "--workspace",
+                        "--all-targets",
+                        "--all-features",
+                        "--locked",
+                    ].concat(["--quiet", "--", "-D", "warnings"]),
+                    cwd: "krustlet",
+                },
+            ]),
+        ),
 };
 
 const unit: Suite = {
@@ -139,11 +141,13 @@ const rust: Suite = {
                 "--locked",
                 "--quiet",
             ];
-            const { output, exitCode } = await stream(argv, {
-                cwd: path.join(context.root, "krustlet"),
-                env: { ...context.env, KRUSTLET_TEST_REGISTRY: address },
-                timeoutMinutes: 40,
-            });
+            const { output, exitCode } = await buildingIn(WORKSPACE, () =>
+                stream(argv, {
+                    cwd: WORKSPACE,
+                    env: { ...context.env, KRUSTLET_TEST_REGISTRY: address },
+                    timeoutMinutes: 40,
+                }),
+            );
             return add(cargoCounts(output, exitCode), await workloadTests(context));
         }),
 };

@@ -2,7 +2,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { run, RunError } from "../../steps/lib/run";
-import { cargoTargetDir } from "./cargoTarget";
+import { buildingIn } from "./cargoTarget";
 import { cached, cacheKey } from "../../common/cache";
 import type { Progress, Reporter } from "../../common/report";
 import { ROOT } from "../../common/root";
@@ -55,11 +55,12 @@ export async function buildAgent(rustcText: string, logDir: string, report: Repo
         const logFile = path.join(logDir, "cargo.log");
         const log = openSync(logFile, "w", 0o600);
         try {
-            const targetDir = await cargoTargetDir(WORKSPACE);
-            await cargoBuild(targetDir, progress, (line) => writeSync(log, `${line}\n`));
-            for (const program of AGENT_PROGRAMS) {
-                await fs.copyFile(path.join(targetDir, "release", program), path.join(dir, program));
-            }
+            await buildingIn(WORKSPACE, async (targetDir) => {
+                await cargoBuild(targetDir, progress, (line) => writeSync(log, `${line}\n`));
+                for (const program of AGENT_PROGRAMS) {
+                    await fs.copyFile(path.join(targetDir, "release", program), path.join(dir, program));
+                }
+            });
             progress.done();
         } catch (error) {
             progress.fail(`see ${logFile}`);

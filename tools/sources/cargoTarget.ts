@@ -3,6 +3,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { run } from "../../steps/lib/run";
 import { cacheRoot } from "../../common/cache";
+import { forgetSources, recordSources, restoreTimes } from "./cargoSources";
 
 /** The crates of the workspace. */
 const CRATES = ["krustlet-http", "krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"];
@@ -18,8 +19,8 @@ interface Target {
 }
 
 /**
- * The folder in the user's cache that cargo builds this clone's workspace in. What another clone has built there of the
- * dependencies is taken over, so that a second clone compiles the workspace's own crates alone.
+ * The folder in the user's cache that cargo builds this clone's workspace in. What another clone has built there is taken over, so
+ * that a second clone compiles nothing but what it has of its own.
  *
  * One folder for all clones would not do: cargo tells crates of the same name apart by file times, so that what another
  * clone had built last could pass for this one's.
@@ -31,20 +32,38 @@ export async function cargoTargetDir(workspace: string): Promise<string> {
     if ((await fs.readFile(mark, "utf8").catch(() => undefined)) === workspace) {
         const now = new Date();
         await fs.utimes(mark, now, now);
+        await restoreTimes(workspace, dir, false);
         return dir;
     }
     await fs.rm(dir, { recursive: true, force: true });
     await fs.mkdir(parent, { recursive: true });
     await takeOver(await targetsIn(parent), dir);
     await fs.mkdir(dir, { recursive: true });
+    if (!(await restoreTimes(workspace, dir, true))) await forgetCrates(workspace, dir);
+    await forgetSources(dir);
+    await fs.writeFile(mark, workspace);
+    return dir;
+}
+
+/** Runs a build in that folder. */
+export async function buildingIn<T>(workspace: string, build: (dir: string) => Promise<T>): Promise<T> {
+    const dir = await cargoTargetDir(workspace);
+    await forgetSources(dir);
+    try {
+        return await build(dir);
+    } finally {
+        await recordSources(workspace, dir);
+    }
+}
+
+/** Removes what was built of the workspace's own crates. */
+async function forgetCrates(workspace: string, dir: string): Promise<void> {
     const packages = CRATES.flatMap((name) => ["--package", name]);
     await run(["cargo", "clean", "--release", "--locked", ...packages], {
         cwd: workspace,
         env: { CARGO_TARGET_DIR: dir },
         timeoutSeconds: 120,
     });
-    await fs.writeFile(mark, workspace);
-    return dir;
 }
 
 /** The folders that are ready, the last used first. */

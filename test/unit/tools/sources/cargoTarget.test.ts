@@ -4,7 +4,7 @@ import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { cargoTargetDir } from "../../../../tools/sources/cargoTarget";
+import { buildingIn, cargoTargetDir } from "../../../../tools/sources/cargoTarget";
 
 const saved = { ...process.env };
 let dir: string;
@@ -81,6 +81,48 @@ describe("the target folder", () => {
         );
         await assert.rejects(fs.access(path.join(second, "release/.cargo-lock")));
         await fs.access(path.join(first, "release/.cargo-lock"));
+    });
+
+    it("tells cargo by content which files of another clone are as they were built, and forgets nothing that it need not", async () => {
+        const write = async (workspace: string, files: Record<string, string>, at: Date) => {
+            for (const [name, text] of Object.entries(files)) {
+                await fs.mkdir(path.dirname(path.join(workspace, name)), { recursive: true });
+                await fs.writeFile(path.join(workspace, name), text);
+                await fs.utimes(path.join(workspace, name), at, at);
+            }
+        };
+        const mtime = async (workspace: string, name: string) =>
+            (await fs.stat(path.join(workspace, name))).mtime.toISOString();
+        const placed = 'const AT: &str = env!("CARGO_MANIFEST_DIR");';
+        const [one, two] = [await clone("one"), await clone("two")];
+        const [written, checkedOut] = [new Date("2026-01-02T03:04:05Z"), new Date("2026-01-01T00:00:00Z")];
+        await write(one, { "a/lib.rs": "a", "b/lib.rs": "b", "b/tests/t.rs": placed }, written);
+        const first = await buildingIn(one, () => built(one));
+        const begun = new Date().toISOString();
+        await write(
+            two,
+            { "a/lib.rs": "a", "b/lib.rs": "other", "b/tests/t.rs": placed, "c.rs": "c" },
+            checkedOut,
+        );
+        const second = await cargoTargetDir(two);
+        assert.equal(await cleaned(second), 1, "nothing is removed but by the first clone, at first");
+        assert.equal(await mtime(two, "a/lib.rs"), written.toISOString());
+        for (const changed of ["b/lib.rs", "b/tests/t.rs", "c.rs"])
+            assert.ok((await mtime(two, changed)) >= begun, changed);
+        // A checkout of the same again, in the same place.
+        await write(one, { "a/lib.rs": "a", "b/lib.rs": "changed", "b/tests/t.rs": placed }, checkedOut);
+        assert.equal(await cargoTargetDir(one), first);
+        for (const same of ["a/lib.rs", "b/tests/t.rs"])
+            assert.equal(await mtime(one, same), written.toISOString(), same);
+        assert.ok((await mtime(one, "b/lib.rs")) >= begun);
+        // While one builds, nobody knows of what.
+        await assert.rejects(
+            buildingIn(one, async (target) => {
+                await assert.rejects(fs.access(path.join(target, "sources.json")));
+                throw new Error("the build fails");
+            }),
+        );
+        await fs.access(path.join(first, "sources.json"));
     });
 
     it("of a clone that is gone is taken over by the next one; there is none left of others", async () => {

@@ -23,7 +23,7 @@ async function env(): Promise<number> {
     const { agent } = inspection.rust;
     if (!agent?.cached) {
         process.stderr.write(
-            "krustlet-wasi and wasm-oci are not built from today's krustlet/ yet: `npm run up -- --tools-only` builds them.\n",
+            "krustlet-wasi, krustlet-approver and wasm-oci are not built from today's krustlet/ yet: `npm run up -- --tools-only` builds them.\n",
         );
     }
     // From the state file itself: this runs in every new shell, and the engine takes seconds.

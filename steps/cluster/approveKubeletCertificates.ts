@@ -1,18 +1,19 @@
 import { X509Certificate } from "node:crypto";
 import type { KubeletApprovalInput, KubeletApprovalOutput } from "../contract";
-import { isUndecided, type CertificateSigningRequest } from "../node/certificates/approval";
-import { certificateRequests, readRequest } from "../node/certificates/certificateRequests";
-import { sendDecision } from "../node/certificates/deciding";
+import {
+    certificateRequests,
+    type CertificateSigningRequest,
+} from "../node/certificates/certificateRequests";
+import { decide, needApprover, sendDecision, type Decision } from "../node/certificates/deciding";
 import { containers } from "../lib/docker";
 import { StepError } from "../lib/errors";
 import { clusterLabel, isOurs, notOurs } from "./kind";
 import {
-    asksToServeAs,
     certificatesIn,
-    decideForKubelet,
     denialNote,
     kindNodes,
     kubeletApprovalInput,
+    nodesOf,
     servesAs,
     startOf,
     type KindNode,
@@ -55,37 +56,40 @@ export async function approveKubeletCertificates(
         progress(`the kubelets of cluster "${input.clusterName}" have their serving certificates already`);
         return { requests };
     }
-    const approved = await withKube(input.kubeconfigFile, (kube) => approve(kube, input, missing, authority));
+    const program = await needApprover();
+    const approved = await withKube(input.kubeconfigFile, (kube) =>
+        approve(kube, program, input, missing, authority),
+    );
     return { requests: { ...requests, ...approved } };
 }
 
 async function approve(
     kube: Kube,
+    program: string,
     input: KubeletApprovalInput,
     missing: KindNode[],
     authority: string,
 ): Promise<Record<string, string>> {
     /** By node: the requests that were approved, and the keys that they are for. */
-    const approved = new Map<string, { request: string; publicKey: Buffer }[]>();
+    const approved = new Map<string, { request: string; publicKey: string | null }[]>();
     const refused = new Map<string, string>();
 
     const onRequest = async ({ object: csr }: { object: CertificateSigningRequest }) => {
         const request = csr.metadata.name;
-        const parsed = await readRequest(csr);
-        const node = missing.find(({ name }) => asksToServeAs(csr, parsed, name));
-        const known = approved.get(node?.name ?? "") ?? [];
         // The signer's answer changes a request that is dealt with.
-        if (node === undefined || known.some((one) => one.request === request)) return undefined;
-        const decision = decideForKubelet(csr, parsed, node, await factsOf(node));
+        if ([...approved.values()].flat().some((one) => one.request === request)) return undefined;
+        const found = await decisionOn(program, csr, missing);
+        if (found === undefined) return undefined;
+        const { node, decision } = found;
+        const { verdict, decided, reasons, publicKey } = decision;
         // One that has changed meanwhile will be seen again.
-        if (isUndecided(csr) && !(await sendDecision(kube, csr, decision))) return undefined;
-        if (decision.verdict === "refuse" || parsed instanceof Error) {
-            const reasons = decision.verdict === "refuse" ? decision.reasons : ["it cannot be read"];
-            if (!refused.has(request)) progress(denialNote(request, node, reasons));
+        if (decided !== null && !(await sendDecision(kube, csr, decision))) return undefined;
+        if (verdict === "refuse") {
+            if (!refused.has(request)) progress(denialNote(request, node, decision));
             refused.set(request, reasons.join("; "));
             return undefined;
         }
-        approved.set(node.name, [...known, { request, publicKey: parsed.publicKey }]);
+        approved.set(node.name, [...(approved.get(node.name) ?? []), { request, publicKey }]);
         progress(`certificate request ${request} (serving) of kubelet ${node.name} is approved`);
         return undefined;
     };
@@ -97,7 +101,7 @@ async function approve(
         while (!signal.aborted) {
             for (const node of waitsFor()) {
                 const own = approved.has(node.name) ? await servingKey(node, authority) : undefined;
-                const found = approved.get(node.name)?.find(({ publicKey }) => own?.equals(publicKey));
+                const found = approved.get(node.name)?.find(({ publicKey }) => own === publicKey);
                 if (found) taken[node.name] = found.request;
             }
             if (waitsFor().length === 0) return;
@@ -129,11 +133,27 @@ async function approve(
     );
 }
 
-/** Key (SubjectPublicKeyInfo, DER) of the serving certificate of the cluster that the kubelet has; undefined: it has none. */
-async function servingKey(node: KindNode, authority: string): Promise<Buffer | undefined> {
+/** What is to be done about a request that is, rightly or not, for the serving certificate of one of the nodes. */
+async function decisionOn(
+    program: string,
+    csr: CertificateSigningRequest,
+    nodes: KindNode[],
+): Promise<{ node: KindNode; decision: Decision } | undefined> {
+    if (csr.spec.signerName !== "kubernetes.io/kubelet-serving") return undefined;
+    for (const node of nodesOf(csr.spec.username, nodes)) {
+        const { name, address } = node;
+        const kubelet = { name, address, ...(await factsOf(node)) };
+        const decision = await decide(program, csr, { kubelet });
+        if (decision.verdict !== "not-ours") return { node, decision };
+    }
+    return undefined;
+}
+
+/** Key (SubjectPublicKeyInfo, DER, base64) of the cluster's serving certificate that the kubelet has; undefined: it has none. */
+async function servingKey(node: KindNode, authority: string): Promise<string | undefined> {
     const [leaf] = certificatesIn(await readCertificates(node, `${pki}/kubelet-server-current.pem`));
     if (leaf === undefined || !servesAs(leaf, node, authority)) return undefined;
-    return new X509Certificate(leaf).publicKey.export({ format: "der", type: "spki" });
+    return new X509Certificate(leaf).publicKey.export({ format: "der", type: "spki" }).toString("base64");
 }
 
 async function factsOf(node: KindNode): Promise<KubeletFacts> {

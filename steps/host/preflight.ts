@@ -1,5 +1,6 @@
 import type { PreflightInput, PreflightOutput } from "../contract";
 import { agentsOn } from "../node/agent";
+import { approverProgram } from "../node/certificates/deciding";
 import * as dockerLib from "../lib/docker";
 import { containerNamed, volume } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
@@ -22,7 +23,7 @@ export async function preflight(input: PreflightInput): Promise<PreflightOutput>
         remoteRegistry(input),
         mergeFileFaults(input.cluster.kind?.mergeKubeconfigFile),
         ...input.modules.map((one) => faultsOf(() => describe(one))),
-        ...input.nodes.map(agentProgram),
+        ...input.nodes.map(nodePrograms),
     ]);
     const faults = [...docker.faults, ...others.flat(), ...input.nodes.flatMap(preflightLib.folderFaults)];
     if (faults.length > 0) {
@@ -102,9 +103,10 @@ async function artifactTool({ modules, remoteRegistry }: PreflightInput): Promis
     return fault === undefined ? [] : [`${modules.length > 0 ? "WasmArtifact" : "Registry"}: ${fault}`];
 }
 
-async function agentProgram({ name, program }: PreflightInput["nodes"][number]): Promise<string[]> {
-    const fault = await programFault(program);
-    return fault === undefined ? [] : [`KrustletNode "${name}": ${fault}`];
+/** The agent, and the approver of its certificates. */
+async function nodePrograms({ name, program }: PreflightInput["nodes"][number]): Promise<string[]> {
+    const faults = await Promise.all([program, approverProgram].map(programFault));
+    return faults.filter((fault) => fault !== undefined).map((fault) => `KrustletNode "${name}": ${fault}`);
 }
 
 /** Asks as the push and the node will: through the same proxy, with the same authorities. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
 import type { NodeInput } from "../contract";
-import { endDaemons, logOf, readRecordOf, writeRecordTo, type DaemonRecord } from "./daemon";
+import { endDaemons, logOf, readRecordOf, writeRecordTo, type ProgramRecord } from "./daemon";
 import { StepError } from "../lib/errors";
 import { expandHome } from "../lib/files";
 import { isOf } from "../lib/claim";
@@ -193,7 +193,7 @@ export interface AgentLaunch {
 }
 
 /** `agent.pid`: the running agent, and what it was started as. */
-export interface AgentRecord extends DaemonRecord, AgentLaunch {
+export interface AgentRecord extends ProgramRecord, AgentLaunch {
     /** What of its environment says how registries are asked. */
     registryVariables: ReturnType<typeof registryVariables>;
 }

@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { StepError } from "../lib/errors";
-import { logTail, readOptional, writePrivate } from "../lib/files";
+import { logTail, readOptional, sha256OfFile, writePrivate } from "../lib/files";
 import { endProcess, isAlive, processOf, type ProcessId } from "../lib/processes";
+import { presentProgram } from "../lib/programs/programs";
 import { orUndo, pause } from "../lib/step";
 
 /** Content of a pid file: a process that outlives the step that started it, and what tells it from others. */
@@ -12,6 +13,11 @@ export interface DaemonRecord extends ProcessId {
     launchedAt: number;
     /** Length of the log when it was launched: what follows is its own. */
     logOffset: number;
+}
+
+/** That, with the hash of the program's file as it was then. */
+export interface ProgramRecord extends DaemonRecord {
+    programSha256: string;
 }
 
 /** A program that outlives the step that starts it. */
@@ -83,6 +89,22 @@ export async function startDaemon<More extends object>(
             await rm(daemon.pidFile, { force: true });
         },
     );
+}
+
+/**
+ * Why a recorded process must be started (again), `who` being how it is called: it has ended, or the program that it should run (a
+ * name or a path) is of another build. Undefined: neither.
+ */
+export async function driftOfProgram(
+    who: string,
+    record: ProgramRecord,
+    program: string,
+): Promise<string | undefined> {
+    if (!isAlive(record)) return `${who} is not running any more: it is started again`;
+    const file = await presentProgram(program);
+    // One that is yet to be built is seen when its step runs.
+    if (file === undefined || (await sha256OfFile(file)) === record.programSha256) return undefined;
+    return `${who} is of another build than ${file}: it is replaced`;
 }
 
 /** What a pid file holds; undefined when there is none. */

@@ -1,10 +1,8 @@
 import type { NodeInput, ObserveNodeInput, ObserveOutput } from "../contract";
 import { agentFiles, changedVariables, readRecord } from "./agent";
-import { sha256OfFile } from "../lib/files";
-import { madeAt, observe, type JournalEntry } from "../lib/journal";
+import { driftOfProgram } from "./daemon";
 import { faultOf } from "./health";
-import { isAlive } from "../lib/processes";
-import { presentProgram } from "../lib/programs/programs";
+import { madeAt, observe, type JournalEntry } from "../lib/journal";
 import { kubeconfigPath, nodeName, object, text } from "../lib/schema";
 import { step } from "../lib/step";
 
@@ -27,11 +25,8 @@ async function driftOf(given: ObserveNodeInput, entry: JournalEntry): Promise<st
     if (record === undefined)
         return `${name}, started ${madeAt(entry)}: what ran it is gone from ${files.stateDir}; it is started anew`;
     const agent = `agent ${record.pid} of ${name}, started ${new Date(record.launchedAt).toISOString()},`;
-    if (!isAlive(record)) return `${agent} is not running any more: it is started again`;
-    const program = await presentProgram(given.program);
-    // One that is yet to be built is seen when its step runs.
-    if (program !== undefined && (await sha256OfFile(program)) !== record.programSha256)
-        return `${agent} is of another build than ${program}: it is replaced`;
+    const drift = await driftOfProgram(agent, record, given.program);
+    if (drift !== undefined) return drift;
     const changed = changedVariables(record, process.env).join(", ");
     if (changed !== "")
         return `${agent} asks registries by another ${changed} than this environment has: it is replaced`;

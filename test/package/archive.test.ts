@@ -92,13 +92,14 @@ describe("the package", () => {
         );
     });
 
-    it("names the package of this platform, which holds the two programs", async () => {
+    it("names the package of this platform, which holds the programs", async () => {
         const main = JSON.parse(await textIn(packed.main, "package.json")) as Record<string, unknown>;
         const platform = JSON.parse(await textIn(packed.platform, "package.json")) as Record<string, unknown>;
         assert.deepEqual(main.optionalDependencies, { [platform.name as string]: platform.version });
         assert.deepEqual([platform.os, platform.cpu], [[process.platform], [process.arch]]);
         assert.deepEqual((await filesIn(packed.platform)).sort(), [
             "LICENSE",
+            "bin/krustlet-approver",
             "bin/krustlet-wasi",
             "bin/wasm-oci",
             "package.json",

@@ -4,7 +4,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { agentFiles } from "../../steps/node/agent";
-import type { CertificateSigningRequest } from "../../steps/node/certificates/approval";
+import type { CertificateSigningRequest } from "../../steps/node/certificates/certificateRequests";
 import { endProcess } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";
 import { agent } from "../node/lib/agent";

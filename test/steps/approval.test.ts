@@ -240,7 +240,7 @@ describe("approval against a real API server", () => {
         const resident =
             Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
         console.log(`approver: ${resident.toFixed(0)} MB resident`);
-        assert.ok(resident < 100, `${resident} MB`);
+        assert.ok(resident < 20, `${resident} MB`);
     });
 
     it("the approver survives a restart of the API server", async () => {

@@ -7,7 +7,7 @@ import * as kubernetes from "@pulumi/kubernetes";
 import { CertificateApproval, KrustletBootstrap } from "../../components";
 import type * as contract from "../../steps/contract";
 import { agentFiles } from "../../steps/node/agent";
-import { signers, type CertificateSigningRequest } from "../../steps/node/certificates/approval";
+import type { CertificateSigningRequest } from "../../steps/node/certificates/certificateRequests";
 import type { Purpose } from "../../steps/node/certificates/certificates";
 import { clusterOf } from "../../steps/lib/kube/kube";
 import { run, type RunResult } from "../../steps/lib/run";
@@ -115,6 +115,11 @@ export function idleAgent(): string {
     writeFileSync(program, "#!/bin/sh\nwhile :; do sleep 1; done\n", { mode: 0o700 });
     return program;
 }
+
+const signers: Record<Purpose, string> = {
+    client: "kubernetes.io/kube-apiserver-client-kubelet",
+    serving: "kubernetes.io/kubelet-serving",
+};
 
 export const subject: [string, string][] = [
     [O, "system:nodes"],

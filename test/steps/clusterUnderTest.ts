@@ -4,7 +4,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import type * as contract from "../../steps/contract";
-import type { CertificateSigningRequest } from "../../steps/node/certificates/approval";
+import type { CertificateSigningRequest } from "../../steps/node/certificates/certificateRequests";
 import { run, type RunResult } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../common/versions";
 import { bootstrapRights } from "../bootstrapRights";

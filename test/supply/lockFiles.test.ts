@@ -28,7 +28,14 @@ function changed(text: string, what: string | RegExp, by: string): string {
 
 const OURS: Record<string, string[]> = {
     workloads: ["cat-facts", "cat-facts-component", "cat-facts-core"],
-    krustlet: ["krustlet-http", "krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"],
+    krustlet: [
+        "krustlet-approver",
+        "krustlet-http",
+        "krustlet-oci",
+        "krustlet-runtime",
+        "krustlet-wasi",
+        "wasm-oci",
+    ],
 };
 const crateFindings = (workspace: string, text: string) =>
     cargo.lockFindings(

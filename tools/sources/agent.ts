@@ -10,8 +10,8 @@ import { ROOT } from "../../common/root";
 /** The Rust workspace of this clone. */
 export const WORKSPACE = path.join(ROOT, "krustlet");
 
-/** The programs of the workspace that run on the host: the node agent and the artifact tool. */
-export const AGENT_PROGRAMS = ["krustlet-wasi", "wasm-oci"] as const;
+/** The programs of the workspace that run on the host: the node agent, the approver of its certificates, and the artifact tool. */
+export const AGENT_PROGRAMS = ["krustlet-wasi", "krustlet-approver", "wasm-oci"] as const;
 
 /** Names of the files that a build of the workspace reads, relative to it. */
 async function sources(): Promise<string[]> {
@@ -46,12 +46,12 @@ export function cargoProgress(line: string): string | undefined {
 }
 
 /**
- * Builds the node agent and the artifact tool, and returns the folder in the cache that holds them.
+ * Builds the programs, and returns the folder in the cache that holds them.
  */
 export async function buildAgent(rustcText: string, logDir: string, report: Reporter): Promise<string> {
     const { name, key } = await agentCacheEntry(rustcText);
     return cached(name, key, async (dir) => {
-        const progress = report.start("krustlet-wasi and wasm-oci, built with cargo");
+        const progress = report.start("krustlet-wasi, krustlet-approver and wasm-oci, built with cargo");
         const logFile = path.join(logDir, "cargo.log");
         const log = openSync(logFile, "w", 0o600);
         try {

@@ -6,7 +6,14 @@ import { cacheRoot } from "../../common/cache";
 import { forgetSources, recordSources, restoreTimes } from "./cargoSources";
 
 /** The crates of the workspace. */
-const CRATES = ["krustlet-http", "krustlet-oci", "krustlet-runtime", "krustlet-wasi", "wasm-oci"];
+const CRATES = [
+    "krustlet-approver",
+    "krustlet-http",
+    "krustlet-oci",
+    "krustlet-runtime",
+    "krustlet-wasi",
+    "wasm-oci",
+];
 
 /** Names the workspace that a target folder is of; written when the folder is ready. */
 const MARK = "workspace";

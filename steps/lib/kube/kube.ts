@@ -107,7 +107,7 @@ export class Kube {
      * One watch: hands each change to `onEvent`, one after the other, until that returns a value, or the server or the signal
      * ends it (undefined). Where what `path` would go on from is too old, it ends too: whoever watches begins anew.
      */
-    async watchOnce<T, R>(
+    private async watchOnce<T, R>(
         path: string,
         seconds: number,
         onEvent: (event: WatchEvent<T>) => Promise<R | undefined>,

@@ -9,23 +9,16 @@ import {
     type AgentFiles,
     type AgentRecord,
 } from "../agent";
-import {
-    bearsName,
-    decide,
-    isGrantedToStranger,
-    isUndecided,
-    printable,
-    type CertificateSigningRequest,
-} from "./approval";
 import { endBootstrap, tokenServes } from "../bootstrap";
 import { hasCertificate, type Purpose } from "./certificates";
 import {
     certificateApprovalInput,
     certificateRequests,
     forgetRequests,
-    readRequest,
+    isUndecided,
+    type CertificateSigningRequest,
 } from "./certificateRequests";
-import { expectationsOf, sendDecision } from "./deciding";
+import { decide, needApprover, sendDecision, type Decision } from "./deciding";
 import { StepError } from "../../lib/errors";
 import { readOptional } from "../../lib/files";
 import { clusterOf, KubeError, withKube, type Kube } from "../../lib/kube/kube";
@@ -35,7 +28,7 @@ import { orUndo, pause, progress, step } from "../../lib/step";
 
 /**
  * Approves the node's two certificate requests, the client's and then the serving certificate's, once each has turned up and
- * passed every check of `decide`; then the node's bootstrap token is revoked. The token goes on every failure too.
+ * passed every check of krustlet-approver; then the node's bootstrap token is revoked. The token goes on every failure too.
  *
  * Any other undecided request that bears the node's name is denied, with the reasons, once. That does not keep the node from
  * joining: the step goes on until the node has its certificates, and fails at the end, naming each request and what was wrong
@@ -69,7 +62,10 @@ export async function approveCertificates(
     }
     return withKube(input.kubeconfigFile, (kube) =>
         orUndo(
-            () => new Approval(kube, input, files, () => has("client")).run(missing),
+            async () => {
+                const program = await needApprover();
+                return new Approval(kube, program, input, files, () => has("client")).run(missing);
+            },
             async () => {
                 await endBootstrap(kube, input, record?.bootstrapFile);
                 if (await has("client")) return;
@@ -89,6 +85,7 @@ class Approval {
 
     constructor(
         private readonly kube: Kube,
+        private readonly program: string,
         private readonly input: CertificateApprovalInput,
         private readonly files: AgentFiles,
         private readonly isCertified: () => Promise<boolean>,
@@ -154,34 +151,36 @@ Requests in this node's name that did not fit:${this.list()}`,
     }
 
     private async settle(csr: CertificateSigningRequest, nodeTaken: Promise<boolean>): Promise<void> {
-        const { input, files } = this;
+        const { nodeName, nodeIp, bootstrapGroup, certificateDurationSeconds } = this.input;
+        const { stateDir } = this.files;
         const { name } = csr.metadata;
-        const parsed = await readRequest(csr);
-        if (!bearsName(csr, parsed, input.nodeName)) return;
-        const record = await checkAgent(files, input.nodeName);
-        const expected = await expectationsOf(input, files, record, isUndecided(csr) && (await nodeTaken));
-        const decision = decide(csr, parsed, expected);
-        if (decision.verdict === "refuse") {
-            const what = `(filed by ${printable(csr.spec.username ?? "nobody")}): ${decision.reasons.join("; ")}`;
+        await checkAgent(this.files, nodeName);
+        const decision = await decide(this.program, csr, {
+            node: {
+                ...{ nodeName, nodeIp, bootstrapGroup, certificateDurationSeconds, stateDir },
+                nodeTaken: isUndecided(csr) && (await nodeTaken),
+            },
+        });
+        const { verdict, purpose } = decision;
+        if (verdict === "not-ours") return;
+        if (verdict === "refuse" || purpose === null) {
+            const what = `(filed by ${decision.requester}): ${decision.reasons.join("; ")}`;
             if (isUndecided(csr)) {
                 const denied = await this.deny(csr, decision);
                 if (denied !== undefined) this.tell(name, `${denied} ${what}`);
-            } else if (isGrantedToStranger(csr, expected)) {
+            } else if (decision.grantedToStranger) {
                 this.tell(name, `was approved by somebody else and must be looked into ${what}`);
             }
             return;
         }
-        if (decision.verdict === "approve" && !(await sendDecision(this.kube, csr, decision))) return;
-        if (this.approved[decision.purpose] !== null && decision.verdict !== "approve") return;
-        this.approved[decision.purpose] = name;
-        progress(`certificate request ${name} (${decision.purpose}) is approved`);
+        if (verdict === "approve" && !(await sendDecision(this.kube, csr, decision))) return;
+        if (this.approved[purpose] !== null && verdict !== "approve") return;
+        this.approved[purpose] = name;
+        progress(`certificate request ${name} (${purpose}) is approved`);
     }
 
     /** What was done about it; undefined when it has changed meanwhile and will be seen again. */
-    private async deny(
-        csr: CertificateSigningRequest,
-        decision: ReturnType<typeof decide>,
-    ): Promise<string | undefined> {
+    private async deny(csr: CertificateSigningRequest, decision: Decision): Promise<string | undefined> {
         try {
             return (await sendDecision(this.kube, csr, decision)) ? "was denied" : undefined;
         } catch (error) {

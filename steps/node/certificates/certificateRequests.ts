@@ -1,8 +1,7 @@
+import { createPublicKey } from "node:crypto";
 import { rm } from "node:fs/promises";
 import type { CertificateApprovalInput } from "../../contract";
 import type { AgentFiles } from "../agent";
-import type { CertificateSigningRequest } from "./approval";
-import { parseRequest, publicKeyOf, type ParsedRequest } from "./csr";
 import { readOptional } from "../../lib/files";
 import { ifClusterAnswers, type Kube } from "../../lib/kube/kube";
 import {
@@ -34,13 +33,36 @@ export const certificateApprovalInput = object<CertificateApprovalInput>({
 
 export const certificateRequests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-/** The PKCS #10 content of a request, or why it cannot be read. */
-export async function readRequest(csr: CertificateSigningRequest): Promise<ParsedRequest | Error> {
-    try {
-        return await parseRequest(Buffer.from(csr.spec.request, "base64").toString("utf8"));
-    } catch (error) {
-        return error instanceof Error ? error : new Error(String(error));
-    }
+/** A CertificateSigningRequest of certificates.k8s.io/v1: what the steps look at themselves. */
+export interface CertificateSigningRequest {
+    metadata: { name: string };
+    spec: {
+        /** PEM, base64. */
+        request: string;
+        signerName: string;
+        username?: string;
+        groups?: string[];
+    };
+    status?: {
+        conditions?: { type: string; status: string; reason?: string; message?: string }[];
+        certificate?: string;
+    };
+}
+
+/** Whether nobody has decided on it. */
+export function isUndecided(csr: CertificateSigningRequest): boolean {
+    return (csr.status?.conditions ?? []).length === 0;
+}
+
+/**
+ * Whether an object is named as the agent's requests are: `krustlet-<node>-client-` and some letters. No "-" among these: the
+ * requests of a node "a-client" begin with `krustlet-a-client-` too, and are none of node "a".
+ */
+export function isNamedAsOf(name: string, nodeName: string): boolean {
+    return ["client", "serving"].some((purpose) => {
+        const prefix = `krustlet-${nodeName}-${purpose}-`;
+        return name.startsWith(prefix) && !name.slice(prefix.length).includes("-");
+    });
 }
 
 /**
@@ -60,10 +82,24 @@ export async function forgetRequests(kubeconfigFile: string, files: AgentFiles):
 async function deleteUndecided(kube: Kube, keys: Buffer[]): Promise<void> {
     const { items } = await kube.get<{ items: CertificateSigningRequest[] }>(certificateRequests);
     for (const csr of items) {
-        if ((csr.status?.conditions ?? []).length > 0) continue;
-        const parsed = await readRequest(csr);
-        if (parsed instanceof Error || !keys.some((key) => key.equals(parsed.publicKey))) continue;
+        if (!isUndecided(csr) || !keys.some((key) => holdsKey(csr, key))) continue;
         await kube.delete(`${certificateRequests}/${encodeURIComponent(csr.metadata.name)}`);
         progress(`certificate request ${csr.metadata.name} of an earlier agent was deleted`);
+    }
+}
+
+/** Whether a key (SubjectPublicKeyInfo, DER) is in a request, which has it as it is. */
+export function holdsKey({ spec }: CertificateSigningRequest, key: Buffer): boolean {
+    const pem = Buffer.from(spec.request, "base64").toString("utf8");
+    const [, body] = /-----BEGIN [A-Z ]+-----([^-]*)-----END /.exec(pem) ?? [];
+    return body !== undefined && Buffer.from(body, "base64").includes(key);
+}
+
+/** The SubjectPublicKeyInfo (DER) of a public key in PEM; undefined when it is none. */
+function publicKeyOf(pem: string | undefined): Buffer | undefined {
+    try {
+        return pem === undefined ? undefined : createPublicKey(pem).export({ format: "der", type: "spki" });
+    } catch {
+        return undefined;
     }
 }

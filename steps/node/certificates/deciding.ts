@@ -1,19 +1,14 @@
-import type { AgentFiles, AgentRecord } from "../agent";
-import {
-    isUndecided,
-    withApproval,
-    withDenial,
-    type CertificateSigningRequest,
-    type Decision,
-    type Expectations,
-} from "./approval";
-import { tokenIdIn, usernameOf } from "../bootstrap";
-import { certificateRequests } from "./certificateRequests";
-import { publicKeyOf } from "./csr";
-import { readOptional } from "../../lib/files";
-import { KubeError } from "../../lib/kube/kube";
+import type { KubeletFacts, KindNode } from "../../cluster/kubelets";
+import { certificateRequests, type CertificateSigningRequest } from "./certificateRequests";
+import type { Purpose } from "./certificates";
+import { KubeError, type Kube } from "../../lib/kube/kube";
+import { needProgram } from "../../lib/programs/programs";
+import { run } from "../../lib/run";
 
-/** What approveCertificates and the approver know of a node before they look at any request. */
+/** The program that decides on certificate requests (krustlet/approver): for the steps here, and for itself at renewals. */
+export const approverProgram = "krustlet-approver";
+
+/** What a node's approver knows of it before it looks at any request. The rest lies in the node's folder. */
 export interface NodeFacts {
     nodeName: string;
     nodeIp: string;
@@ -21,32 +16,50 @@ export interface NodeFacts {
     certificateDurationSeconds?: number;
 }
 
-/** What the requests must be, as it is known at this moment: the agent hands a key over just before it files a request. */
-export async function expectationsOf(
-    node: NodeFacts,
-    files: AgentFiles,
-    record: Pick<AgentRecord, "bootstrapFile" | "launchedAt">,
-    nodeTaken: boolean,
-): Promise<Expectations> {
-    const [bootstrap, client, serving] = await Promise.all(
-        [record.bootstrapFile, files.publicKeys.client, files.publicKeys.serving].map(readOptional),
-    );
-    const tokenId = tokenIdIn(bootstrap);
-    return {
-        nodeName: node.nodeName,
-        nodeIp: node.nodeIp,
-        bootstrapGroup: node.bootstrapGroup,
-        bootstrapUsername: tokenId === undefined ? undefined : usernameOf(tokenId),
-        publicKeys: { client: publicKeyOf(client), serving: publicKeyOf(serving) },
-        launchedAt: record.launchedAt,
-        durationSeconds: node.certificateDurationSeconds,
-        nodeTaken,
-    };
+/** Whose request it should be. */
+export type Asked =
+    | {
+          node: NodeFacts & {
+              stateDir: string;
+              /** Whether the cluster has a Node of this name that this host's agent did not register. */
+              nodeTaken: boolean;
+          };
+      }
+    | { kubelet: Pick<KindNode, "name" | "address"> & KubeletFacts };
+
+/** What `krustlet-approver decide` answers: krustlet/approver/src/answer.rs says more. */
+export interface Decision {
+    verdict: "not-ours" | "approve" | "approved-already" | "refuse";
+    /** That of its signer, where it has one. */
+    purpose: Purpose | null;
+    /** Each check that failed. */
+    reasons: string[];
+    /** Who filed it, fit for a terminal. */
+    requester: string;
+    /** The request as it is to be sent to its approval subresource; null where it was decided before. */
+    decided: object | null;
+    /** Whether it is a stranger's, and was granted by somebody who may since the node was launched. */
+    grantedToStranger: boolean;
+    /** Whether nothing is wrong with it but that the kubelet that filed it was started anew since. */
+    outOfDate: boolean;
+    /** What it is for: SubjectPublicKeyInfo, DER, in base64; null where it cannot be read. */
+    publicKey: string | null;
 }
 
-/** Where a decision is sent to. */
-export interface Replacing {
-    replace(path: string, body: object): Promise<void>;
+/** The approver's file; it is built where it is nowhere. */
+export function needApprover(): Promise<string> {
+    return needProgram(approverProgram, "CertificateApproval");
+}
+
+/** Asks the approver (its file) what is to be done about a request. */
+export async function decide(
+    program: string,
+    request: CertificateSigningRequest,
+    asked: Asked,
+): Promise<Decision> {
+    const input = JSON.stringify({ request, ...asked });
+    const { stdout } = await run([program, "decide"], { input, timeoutSeconds: 30 });
+    return JSON.parse(stdout) as Decision;
 }
 
 /**
@@ -54,14 +67,13 @@ export interface Replacing {
  * request has changed since: then it will be seen again.
  */
 export async function sendDecision(
-    api: Replacing,
-    csr: CertificateSigningRequest,
-    decision: Decision,
+    api: Pick<Kube, "replace">,
+    { metadata: { name } }: CertificateSigningRequest,
+    { decided }: Decision,
 ): Promise<boolean> {
-    if (!isUndecided(csr)) return false;
-    const body = decision.verdict === "refuse" ? withDenial(csr, decision.reasons) : withApproval(csr);
+    if (decided === null) return false;
     try {
-        await api.replace(`${certificateRequests}/${encodeURIComponent(csr.metadata.name)}/approval`, body);
+        await api.replace(`${certificateRequests}/${encodeURIComponent(name)}/approval`, decided);
         return true;
     } catch (error) {
         if (error instanceof KubeError && ["Conflict", "NotFound"].includes(error.reason)) return false;

@@ -1,5 +1,9 @@
-import { bearsName, type CertificateSigningRequest } from "./approval";
-import { certificateApprovalInput, certificateRequests, readRequest } from "./certificateRequests";
+import {
+    certificateApprovalInput,
+    certificateRequests,
+    isNamedAsOf,
+    type CertificateSigningRequest,
+} from "./certificateRequests";
 import { ifClusterAnswers, type Kube } from "../../lib/kube/kube";
 import { stored, type Of } from "../../lib/schema";
 import { progress, step } from "../../lib/step";
@@ -16,8 +20,10 @@ async function deleteOurs(kube: Kube, input: Of<typeof needed>): Promise<void> {
     const { items } = await kube.get<{ items: CertificateSigningRequest[] }>(certificateRequests);
     for (const csr of items) {
         const { username, groups = [] } = csr.spec;
-        const byUs = username === `system:node:${input.nodeName}` || groups.includes(input.bootstrapGroup);
-        if (!byUs || !bearsName(csr, await readRequest(csr), input.nodeName)) continue;
+        // A group may be that of several nodes' tokens.
+        const byToken =
+            groups.includes(input.bootstrapGroup) && isNamedAsOf(csr.metadata.name, input.nodeName);
+        if (!byToken && username !== `system:node:${input.nodeName}`) continue;
         await kube.delete(`${certificateRequests}/${encodeURIComponent(csr.metadata.name)}`);
         progress(`certificate request ${csr.metadata.name} was deleted`);
     }

@@ -1,22 +1,30 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import type { ApproverInput, ApproverOutput } from "../../contract";
 import * as own from "./approverFiles";
+import { needApprover } from "./deciding";
 import { startDaemon } from "../daemon";
-import { writePrivate } from "../../lib/files";
+import { sha256OfFile, writePrivate } from "../../lib/files";
 import { claimFolder } from "../folder";
 import { removeIfOnlyClaimed } from "../bootstrap";
 import { clusterOf, withKube } from "../../lib/kube/kube";
+import { newKubeconfig } from "../../lib/kube/kubeconfig";
 import { orUndo, progress, step } from "../../lib/step";
 
 /** How long the approver may take to hear from the API server, in milliseconds. */
 const watchMilliseconds = 30_000;
+
+/** What the API server answers to a request for a token. */
+interface TokenAnswer {
+    status: { token: string };
+}
 
 /**
  * Starts the node's approver as a process of its own session, with a credential of its own: a token of its ServiceAccount. One
  * that runs already is replaced: it may be of other settings, of an earlier cluster or of an earlier version.
  */
 export async function launchApprover(input: ApproverInput): Promise<ApproverOutput> {
+    const program = await needApprover();
     const files = own.approverFiles(input.stateDir);
     const claimed = await claimFolder(files.stateDir, input);
     const { nodeName, nodeIp, bootstrapGroup, namespace, serviceAccount, tokenSeconds } = input;
@@ -27,22 +35,29 @@ export async function launchApprover(input: ApproverInput): Promise<ApproverOutp
     };
     return orUndo(
         async () => {
-            const { path, body } = own.tokenRequest(input);
-            const [cluster, answer] = await Promise.all([
+            const account = `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}`;
+            const tokenRequest = {
+                apiVersion: "authentication.k8s.io/v1",
+                kind: "TokenRequest",
+                spec: { expirationSeconds: tokenSeconds },
+            };
+            const [cluster, answer, programSha256] = await Promise.all([
                 clusterOf(input.kubeconfigFile),
-                withKube(input.kubeconfigFile, (kube) => kube.post<own.TokenAnswer>(path, body)),
+                withKube(input.kubeconfigFile, (kube) =>
+                    kube.post<TokenAnswer>(`${account}/token`, tokenRequest),
+                ),
+                sha256OfFile(program),
             ]);
-            const authority = Buffer.from(cluster.certificateAuthorityData, "base64").toString("utf8");
             await own.endApprovers(files, progress);
-            await own.writeCredential(
-                files,
-                own.credentialOf(cluster.server, authority, answer.status.token),
-            );
+            // The new one would take it for another's that has come after it.
+            await rm(files.pidFile, { force: true });
+            const user = { name: "approver", fields: { token: answer.status.token } };
+            await writePrivate(files.kubeconfigFile, newKubeconfig(user, cluster));
             await writePrivate(files.settingsFile, `${JSON.stringify(settings)}\n`);
             const record = await startDaemon(
                 {
                     title: `CertificateApproval of node "${nodeName}": its approver`,
-                    argv: own.approverArgv(process.execPath, join(__dirname, "approver.js"), files),
+                    argv: own.approverArgv(program, files),
                     env: own.approverEnvironment(process.env),
                     logFile: files.logFile,
                     pidFile: files.pidFile,
@@ -51,7 +66,7 @@ export async function launchApprover(input: ApproverInput): Promise<ApproverOutp
                     watchMilliseconds,
                     mustShow: true,
                 },
-                {},
+                { programSha256 },
             );
             progress(`approver ${record.pid} of node "${nodeName}" started; its log: ${files.logFile}`);
             return { pid: record.pid, logFile: files.logFile };

@@ -1,20 +1,21 @@
 import type { ObserveApproverInput, ObserveOutput } from "../../contract";
 import { madeAt, observe } from "../../lib/journal";
-import { isAlive } from "../../lib/processes";
 import { nodeName, object, text } from "../../lib/schema";
 import { step } from "../../lib/step";
-import { readRecordOf } from "../daemon";
+import { driftOfProgram, readRecordOf, type ProgramRecord } from "../daemon";
 import { approverFiles } from "./approverFiles";
+import { approverProgram } from "./deciding";
 
 const input = object<ObserveApproverInput>({ resource: text, nodeName, stateDir: text });
 
-/** Sees whether a node's approver still runs, and why its step must run again if not. */
+/** Sees whether a node's approver still runs as its step left it, and why that must run again if not. */
 export function observeApprover(given: ObserveApproverInput): Promise<ObserveOutput> {
     return observe(given.resource, async (entry) => {
-        const record = await readRecordOf(approverFiles(given.stateDir).pidFile);
-        return record && isAlive(record)
-            ? undefined
-            : `the approver of node "${given.nodeName}", started ${madeAt(entry)}, is not running any more: it is started again`;
+        const who = `the approver of node "${given.nodeName}", started ${madeAt(entry)},`;
+        const record = await readRecordOf<ProgramRecord>(approverFiles(given.stateDir).pidFile);
+        return record
+            ? driftOfProgram(who, record, approverProgram)
+            : `${who} is not running any more: it is started again`;
     });
 }
 

@@ -135,7 +135,7 @@ export class FaultyStack {
     /** Id of a node's approver. */
     approver(node: string): number {
         const found = processesThat((argv) =>
-            argv.some((one) => one.startsWith("--approver-of=") && one.endsWith(node)),
+            argv.some((one) => one.startsWith("--state-dir=") && one.endsWith(node)),
         ).at(0);
         assert.ok(found, `the approver of ${node} runs`);
         return found.pid;

@@ -25,10 +25,10 @@ for i in $(seq 50); do echo "   Compiling crate$i v1.0.0" >&2; done
 [ -z "$CARGO_FAILS" ] || { echo "error: no linker" >&2; exit 101; }
 sleep 0.3
 mkdir -p "$CARGO_TARGET_DIR/release"
-for name in krustlet-wasi wasm-oci; do printf '#!/bin/sh\\necho built' > "$CARGO_TARGET_DIR/release/$name"; chmod 755 "$CARGO_TARGET_DIR/release/$name"; done
+for name in krustlet-wasi krustlet-approver wasm-oci; do printf '#!/bin/sh\\necho built' > "$CARGO_TARGET_DIR/release/$name"; chmod 755 "$CARGO_TARGET_DIR/release/$name"; done
 `;
 
-describe("krustlet-wasi and wasm-oci of an installed package", () => {
+describe("the programs of an installed package", () => {
     let dir: string;
     let installed: string;
     const script = (file: string, text: string) => {
@@ -102,10 +102,13 @@ describe("krustlet-wasi and wasm-oci of an installed package", () => {
         );
         assert.equal(readFileSync(built[0], "utf8"), "#!/bin/sh\necho built");
         assert.deepEqual(calls(), [
-            `${path.join(installed, "krustlet")}|build --release --locked --bin krustlet-wasi --bin wasm-oci`,
+            `${path.join(installed, "krustlet")}|build --release --locked --bin krustlet-wasi --bin krustlet-approver --bin wasm-oci`,
         ]);
         const words = both.map(({ err }) => err).join("");
-        assert.match(words, /^building krustlet-wasi and wasm-oci with cargo, once: this takes minutes\n/);
+        assert.match(
+            words,
+            /^building krustlet-wasi, krustlet-approver and wasm-oci with cargo, once: this takes minutes\n/,
+        );
         assert.match(words, /\ncargo: 50 crates, now crate50\n/);
         // Neither cargo's own output nor a lock is left.
         assert.deepEqual(readdirSync(path.dirname(path.dirname(built[0]))), [
@@ -140,7 +143,7 @@ describe("krustlet-wasi and wasm-oci of an installed package", () => {
         script(path.join(dir, "cargo/cargo"), cargo);
         assert.match(
             (await need("wasm-oci", ["cargo"], { CARGO_FAILS: "yes" })).err,
-            /\nE cargo could not build krustlet-wasi and wasm-oci from \/.*\(Rust 1\.95 or later is needed\); put both on PATH, or mend:\n.*\n(.*\n)*error: no linker\n$/,
+            /\nE cargo could not build krustlet-wasi, krustlet-approver and wasm-oci from \/.*\(Rust 1\.95 or later is needed\); put them on PATH, or mend:\n.*\n(.*\n)*error: no linker\n$/,
         );
     });
 });

@@ -141,7 +141,7 @@ describe("the doctor's table", () => {
                 "rust",
                 "rust wasm32-wasip1",
                 "rust wasm32-wasip2",
-                "krustlet-wasi, wasm-oci",
+                "krustlet-wasi, krustlet-approver, wasm-oci",
                 "pulumi",
                 "plugin command",
                 "plugin kubernetes",

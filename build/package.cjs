@@ -8,7 +8,7 @@ const { compile, dist, filesBelow, root } = require("./compile.cjs");
 
 const manifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
 const platform = `${manifest.name}-${process.platform}-${process.arch}`;
-const programs = ["krustlet-wasi", "krustlet-approver", "wasm-oci"];
+const programs = ["krustlet-wasi", "krustlet-approver", "krustlet-supervisor", "wasm-oci"];
 
 function run(argv, cwd) {
     return execFileSync(argv[0], argv.slice(1), {

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { StepError } from "../lib/errors";
 import { logTail, readOptional, sha256OfFile, writePrivate } from "../lib/files";
 import { endProcess, isAlive, processOf, type ProcessId } from "../lib/processes";
-import { presentProgram } from "../lib/programs/programs";
+import { needProgram, presentProgram } from "../lib/programs/programs";
 import { orUndo, pause } from "../lib/step";
 
 /** Content of a pid file: a process that outlives the step that started it, and what tells it from others. */
@@ -46,10 +46,11 @@ export async function startDaemon<More extends object>(
     daemon: Daemon,
     more: More,
 ): Promise<DaemonRecord & More> {
+    const supervisor = await needProgram("krustlet-supervisor", daemon.title);
     const log = openSync(daemon.logFile, "a", 0o600);
     const logOffset = statSync(daemon.logFile).size;
     const launchedAt = Date.now();
-    const child = spawn(daemon.argv[0], daemon.argv.slice(1), {
+    const child = spawn(supervisor, ["--", ...daemon.argv], {
         // Its own session: signals for this step's group, and the end of it, are not for the program.
         detached: true,
         stdio: ["ignore", log, log],

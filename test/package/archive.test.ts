@@ -100,6 +100,7 @@ describe("the package", () => {
         assert.deepEqual((await filesIn(packed.platform)).sort(), [
             "LICENSE",
             "bin/krustlet-approver",
+            "bin/krustlet-supervisor",
             "bin/krustlet-wasi",
             "bin/wasm-oci",
             "package.json",

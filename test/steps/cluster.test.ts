@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type * as contract from "../../steps/contract";
+import { agentFiles, runningAgents } from "../../steps/node/agent";
 import { processOf } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../common/versions";
@@ -409,7 +410,8 @@ describe("a cluster and its Wasm node, step by step", () => {
     });
 
     it("awaitNode and approveCertificates fail at once when the agent has died; launchNode starts it again", async () => {
-        process.kill(agent.pid, "SIGKILL");
+        // Its supervisor would start it again.
+        for (const { pid } of runningAgents(agentFiles(stateDir))) process.kill(pid, "SIGKILL");
         const begun = Date.now();
         const said = /KrustletNode "krustlet-steps": its agent has ended; its log, .*agent\.log, ends:\n./;
         assert.match(

@@ -33,6 +33,7 @@ const OURS: Record<string, string[]> = {
         "krustlet-http",
         "krustlet-oci",
         "krustlet-runtime",
+        "krustlet-supervisor",
         "krustlet-wasi",
         "wasm-oci",
     ],

@@ -11,7 +11,7 @@ import { ROOT } from "../../common/root";
 export const WORKSPACE = path.join(ROOT, "krustlet");
 
 /** The programs of the workspace that run on the host: the node agent, the approver of its certificates, and the artifact tool. */
-export const AGENT_PROGRAMS = ["krustlet-wasi", "krustlet-approver", "wasm-oci"] as const;
+export const AGENT_PROGRAMS = ["krustlet-wasi", "krustlet-approver", "krustlet-supervisor", "wasm-oci"] as const;
 
 /** Names of the files that a build of the workspace reads, relative to it. */
 async function sources(): Promise<string[]> {
@@ -51,7 +51,7 @@ export function cargoProgress(line: string): string | undefined {
 export async function buildAgent(rustcText: string, logDir: string, report: Reporter): Promise<string> {
     const { name, key } = await agentCacheEntry(rustcText);
     return cached(name, key, async (dir) => {
-        const progress = report.start("krustlet-wasi, krustlet-approver and wasm-oci, built with cargo");
+        const progress = report.start(`${AGENT_PROGRAMS.join(", ")}, built with cargo`);
         const logFile = path.join(logDir, "cargo.log");
         const log = openSync(logFile, "w", 0o600);
         try {

@@ -11,6 +11,7 @@ const CRATES = [
     "krustlet-http",
     "krustlet-oci",
     "krustlet-runtime",
+    "krustlet-supervisor",
     "krustlet-wasi",
     "wasm-oci",
 ];

@@ -244,7 +244,8 @@ impl<Log: Fn(&str)> Approver<Log> {
     /// Whether the record names this process. Its launcher writes it just after the start, so none yet is fine.
     fn is_current(&self) -> bool {
         match self.folder.recorded() {
-            Some(pid) => pid == std::process::id(),
+            // Its supervisor is who was started.
+            Some(pid) => pid == std::process::id() || pid == std::os::unix::process::parent_id(),
             None => self.begun.elapsed() < UNRECORDED,
         }
     }

@@ -9,7 +9,12 @@ import { run, RunError } from "../run";
 import { pause, progress } from "../step";
 
 /** The programs that this package has the sources of. */
-export const ownPrograms: readonly string[] = ["krustlet-wasi", "krustlet-approver", "wasm-oci"];
+export const ownPrograms: readonly string[] = [
+    "krustlet-wasi",
+    "krustlet-approver",
+    "krustlet-supervisor",
+    "wasm-oci",
+];
 
 const workspace = join(packageFolder, "krustlet");
 
@@ -65,7 +70,7 @@ async function take(lock: string): Promise<boolean> {
 async function buildInto(folder: string): Promise<void> {
     const target = process.env.CARGO_TARGET_DIR ?? `${folder}.target`;
     const partial = `${folder}.partial`;
-    progress("building krustlet-wasi, krustlet-approver and wasm-oci with cargo, once: this takes minutes");
+    progress(`building ${ownPrograms.join(", ")} with cargo, once: this takes minutes`);
     let crates = 0;
     try {
         const programs = ownPrograms.flatMap((program) => ["--bin", program]);
@@ -88,7 +93,7 @@ async function buildInto(folder: string): Promise<void> {
     } catch (error) {
         if (!(error instanceof RunError)) throw error;
         throw new StepError(
-            `cargo could not build krustlet-wasi, krustlet-approver and wasm-oci from ${workspace} (Rust 1.95 or later is needed); put them on PATH, or mend:\n${error.message}`,
+            `cargo could not build ${ownPrograms.join(", ")} from ${workspace} (Rust 1.95 or later is needed); put them on PATH, or mend:\n${error.message}`,
             { cause: error },
         );
     }

@@ -1,17 +1,21 @@
 // The agent's process: looked at from outside, ended, and started again as `launchNode` does it.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { agentFiles, readRecord, runningAgents } from "../../../steps/node/agent";
-import { endProcess, isAlive, type ProcessId } from "../../../steps/lib/processes";
+import * as path from "node:path";
+import { agentFiles, endAgents, readRecord, runningAgents } from "../../../steps/node/agent";
+import { isAlive, processesThat, type ProcessId } from "../../../steps/lib/processes";
 import { pass } from "../../steps/runStep";
 import { underTest } from "../underTest";
 import { timeOf, type World } from "./world";
 
 const files = () => agentFiles(underTest().node.stateDir);
 
-/** The one agent that runs. */
+/** The one agent that runs; its supervisor is another process. */
 export function agent(): ProcessId {
-    const running = runningAgents(files());
+    const running = processesThat(
+        (argv) =>
+            path.basename(argv[0]) === "krustlet-wasi" && argv.includes(`--data-dir=${files().dataDir}`),
+    );
     assert.equal(running.length, 1, `${running.length} agents run`);
     return running[0];
 }
@@ -29,16 +33,17 @@ export async function launch(): Promise<void> {
     });
 }
 
-/** Ends the agent as a power cut would: it learns nothing of it. */
+/** Ends the agent and its supervisor as a power cut would: they learn nothing of it. */
 export async function kill(world: World): Promise<void> {
-    const target = agent();
-    process.kill(target.pid, "SIGKILL");
-    await world.until("the end of the agent", () => (isAlive(target) ? undefined : true));
+    const all = runningAgents(files());
+    assert.equal(all.length, 2, "the agent and its supervisor");
+    for (const { pid } of all) process.kill(pid, "SIGKILL");
+    await world.until("their end", () => (all.some(isAlive) ? undefined : true));
 }
 
 /** Ends the agent in good order, and starts it again: one that has nothing behind it. */
 export async function restart(): Promise<void> {
-    await endProcess(agent(), 15);
+    await endAgents(files(), () => undefined);
     await launch();
 }
 

@@ -125,20 +125,41 @@ export class FaultyStack {
         assert.deepEqual(((await tags.json()) as { tags: string[] }).tags, ["v1"]);
     }
 
-    /** Id of a node's agent. */
-    agent(node: string): number {
-        const found = processesWith(`--node-name=${node}`).at(0);
-        assert.ok(found, `the agent of ${node} runs`);
-        return found.pid;
+    /** Id of a node's agent; undefined: none runs. */
+    findAgent(node: string): number | undefined {
+        return processesThat(
+            (argv) => path.basename(argv[0]) === "krustlet-wasi" && argv.includes(`--node-name=${node}`),
+        ).at(0)?.pid;
     }
 
-    /** Id of a node's approver. */
-    approver(node: string): number {
-        const found = processesThat((argv) =>
+    /** Id of a node's agent. */
+    agent(node: string): number {
+        const pid = this.findAgent(node);
+        assert.ok(pid !== undefined, `the agent of ${node} runs`);
+        return pid;
+    }
+
+    /** Ends a node's agent and its supervisor, as a reboot does. */
+    endAgent(node: string): void {
+        for (const { pid } of processesWith(`--node-name=${node}`)) process.kill(pid, "SIGKILL");
+    }
+
+    /** Id of a node's approver; undefined: none runs. */
+    findApprover(node: string): number | undefined {
+        return processesThat(
+            (argv) =>
+                path.basename(argv[0]) === "krustlet-approver" &&
+                argv.some((one) => one.startsWith("--state-dir=") && one.endsWith(node)),
+        ).at(0)?.pid;
+    }
+
+    /** Ends a node's approver and its supervisor. */
+    endApprover(node: string): void {
+        const all = processesThat((argv) =>
             argv.some((one) => one.startsWith("--state-dir=") && one.endsWith(node)),
-        ).at(0);
-        assert.ok(found, `the approver of ${node} runs`);
-        return found.pid;
+        );
+        assert.equal(all.length, 2, "the approver and its supervisor");
+        for (const { pid } of all) process.kill(pid, "SIGKILL");
     }
 
     /** Lets things happen, and mends them by an update. */

@@ -99,7 +99,7 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             what: "an agent that was killed is started again, and its pods go on",
             happens: async () => {
                 clockPod = await byLabel("pod", "clock");
-                process.kill(faulty.agent(NODE), "SIGKILL");
+                faulty.endAgent(NODE);
             },
             says: new RegExp(
                 `agent \\d+ of node "${NODE}", started \\S+, is not running any more: it is started again`,
@@ -109,12 +109,12 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
         },
         {
             what: "an approver that was killed is started again",
-            happens: () => Promise.resolve(process.kill(faulty.approver(EDGE), "SIGKILL")),
+            happens: () => Promise.resolve(faulty.endApprover(EDGE)),
             says: new RegExp(
                 `the approver of node "${EDGE}", started \\S+, is not running any more: it is started again`,
             ),
             mends: [updated(`wasm-${EDGE}-certificates-approver`)],
-            after: () => Promise.resolve(void faulty.approver(EDGE)),
+            after: () => Promise.resolve(assert.ok(faulty.findApprover(EDGE))),
         },
         {
             what: "a lost kubeconfig is there again, by the preview already",
@@ -131,6 +131,18 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             mends: [updated("wasm-registry-ready")],
         },
     ]);
+    void it("what runs a node and is killed comes back by itself within five seconds, with its pods, and nothing is left to do", async () => {
+        const [agent, approver] = [faulty.agent(NODE), faulty.findApprover(NODE)];
+        assert.ok(approver);
+        for (const pid of [agent, approver]) process.kill(pid, "SIGKILL");
+        const back = async (find: () => number | undefined, old: number) =>
+            until("the next one", () => Promise.resolve(find() === old ? undefined : find()), 5);
+        await back(() => faulty.findAgent(NODE), agent);
+        await back(() => faulty.findApprover(NODE), approver);
+        await faulty.nothingLost(REGISTRY);
+        await kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=60s");
+        await faulty.preview("--expect-no-changes");
+    });
     round("objects in the cluster", [
         {
             what: "a Pod that was deleted is made anew",
@@ -233,7 +245,7 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
         {
             what: "is started, though its time-out is another one too and its Wasm node is down",
             happens: async () => {
-                process.kill(faulty.agent(NODE), "SIGKILL");
+                faulty.endAgent(NODE);
                 await docker("stop", faulty.controlPlane);
                 await faulty.configure({ ...config, clusterWaitSeconds: 210 });
             },

@@ -25,7 +25,7 @@ for i in $(seq 50); do echo "   Compiling crate$i v1.0.0" >&2; done
 [ -z "$CARGO_FAILS" ] || { echo "error: no linker" >&2; exit 101; }
 sleep 0.3
 mkdir -p "$CARGO_TARGET_DIR/release"
-for name in krustlet-wasi krustlet-approver wasm-oci; do printf '#!/bin/sh\\necho built' > "$CARGO_TARGET_DIR/release/$name"; chmod 755 "$CARGO_TARGET_DIR/release/$name"; done
+for name in krustlet-wasi krustlet-approver krustlet-supervisor wasm-oci; do printf '#!/bin/sh\\necho built' > "$CARGO_TARGET_DIR/release/$name"; chmod 755 "$CARGO_TARGET_DIR/release/$name"; done
 `;
 
 describe("the programs of an installed package", () => {
@@ -102,12 +102,12 @@ describe("the programs of an installed package", () => {
         );
         assert.equal(readFileSync(built[0], "utf8"), "#!/bin/sh\necho built");
         assert.deepEqual(calls(), [
-            `${path.join(installed, "krustlet")}|build --release --locked --bin krustlet-wasi --bin krustlet-approver --bin wasm-oci`,
+            `${path.join(installed, "krustlet")}|build --release --locked --bin krustlet-wasi --bin krustlet-approver --bin krustlet-supervisor --bin wasm-oci`,
         ]);
         const words = both.map(({ err }) => err).join("");
         assert.match(
             words,
-            /^building krustlet-wasi, krustlet-approver and wasm-oci with cargo, once: this takes minutes\n/,
+            /^building krustlet-wasi, krustlet-approver, krustlet-supervisor, wasm-oci with cargo, once: this takes minutes\n/,
         );
         assert.match(words, /\ncargo: 50 crates, now crate50\n/);
         // Neither cargo's own output nor a lock is left.
@@ -143,7 +143,7 @@ describe("the programs of an installed package", () => {
         script(path.join(dir, "cargo/cargo"), cargo);
         assert.match(
             (await need("wasm-oci", ["cargo"], { CARGO_FAILS: "yes" })).err,
-            /\nE cargo could not build krustlet-wasi, krustlet-approver and wasm-oci from \/.*\(Rust 1\.95 or later is needed\); put them on PATH, or mend:\n.*\n(.*\n)*error: no linker\n$/,
+            /\nE cargo could not build krustlet-wasi, krustlet-approver, krustlet-supervisor, wasm-oci from \/.*\(Rust 1\.95 or later is needed\); put them on PATH, or mend:\n.*\n(.*\n)*error: no linker\n$/,
         );
     });
 });

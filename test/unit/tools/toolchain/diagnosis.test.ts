@@ -141,7 +141,7 @@ describe("the doctor's table", () => {
                 "rust",
                 "rust wasm32-wasip1",
                 "rust wasm32-wasip2",
-                "krustlet-wasi, krustlet-approver, wasm-oci",
+                "krustlet-wasi, krustlet-approver, krustlet-supervisor, wasm-oci",
                 "pulumi",
                 "plugin command",
                 "plugin kubernetes",

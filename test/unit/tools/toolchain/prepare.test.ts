@@ -58,7 +58,7 @@ function programs(): Record<string, string> {
         cargo: program(`
             echo "$1" >>"$CARGO_TARGET_DIR/asked"
             mkdir -p "$CARGO_TARGET_DIR/release"
-            for name in krustlet-wasi krustlet-approver wasm-oci; do
+            for name in krustlet-wasi krustlet-approver krustlet-supervisor wasm-oci; do
                 printf '#!/bin/sh\\necho %s\\n' $name >"$CARGO_TARGET_DIR/release/$name"
                 chmod +x "$CARGO_TARGET_DIR/release/$name"
             done`),
@@ -162,7 +162,7 @@ describe("npm run up -- --tools-only", () => {
             first.stderr,
             /no checksum of it is pinned here; verified with the publisher's own sha256/,
         );
-        assert.match(first.stderr, /✓ krustlet-wasi, krustlet-approver and wasm-oci, built with cargo/);
+        assert.match(first.stderr, /✓ krustlet-wasi, krustlet-approver, krustlet-supervisor, wasm-oci, built with cargo/);
         // Crates of another clone, which cargo would take for this one's, go first.
         const targets = path.join(dir, "cache/krustlet-stack/cargo-target");
         const [target] = await fs.readdir(targets);

@@ -11,7 +11,12 @@ import { ROOT } from "../../common/root";
 export const WORKSPACE = path.join(ROOT, "krustlet");
 
 /** The programs of the workspace that run on the host: the node agent, the approver of its certificates, and the artifact tool. */
-export const AGENT_PROGRAMS = ["krustlet-wasi", "krustlet-approver", "krustlet-supervisor", "wasm-oci"] as const;
+export const AGENT_PROGRAMS = [
+    "krustlet-wasi",
+    "krustlet-approver",
+    "krustlet-supervisor",
+    "wasm-oci",
+] as const;
 
 /** Names of the files that a build of the workspace reads, relative to it. */
 async function sources(): Promise<string[]> {

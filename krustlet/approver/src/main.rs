@@ -1,8 +1,8 @@
 //! `krustlet-approver`: decides on the certificate requests that bear a node's name, at the first join and at renewals. Which one
 //! is the node's own is known by the public key that its agent hands over by a file, not by the cluster.
 //!
-//! Exit codes: 0 after an answer, SIGTERM, SIGINT or when another approver has taken over, 1 after a failure, 2 for a bad command
-//! line.
+//! Exit codes: 0 after an answer, SIGTERM or SIGINT, 1 after a failure, 2 for a bad command line, 3 when there is nothing more for it
+//! to do: another approver has taken over, or its credential ran out.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod answer;
@@ -59,6 +59,9 @@ enum Command {
     },
 }
 
+/// Tells `krustlet-supervisor` not to start it again: that would change nothing.
+const OVER: u8 = 3;
+
 fn main() -> ExitCode {
     install_crypto();
     let (done, say): (_, fn(&str)) = match Cli::parse().command {
@@ -89,18 +92,16 @@ async fn watch(folder: Folder) -> Result<ExitCode> {
         _ = interrupted.recv() => None,
     };
     let (line, code) = match end {
-        None => ("ended by a signal", ExitCode::SUCCESS),
-        Some(End::Replaced) => {
-            ("ended: another approver has taken over, or the node's folder has gone", ExitCode::SUCCESS)
-        }
+        None => ("ended by a signal", 0),
+        Some(End::Replaced) => ("ended: another approver has taken over, or the node's folder has gone", OVER),
         Some(End::Expired) => (
             "ended: its credential ran out while the API server did not answer or this machine slept; `pulumi up` starts \
              it again",
-            ExitCode::FAILURE,
+            OVER,
         ),
     };
     log(line);
-    Ok(code)
+    Ok(ExitCode::from(code))
 }
 
 /// Lines of the log begin with their time.

@@ -1,5 +1,5 @@
 //! `krustlet-supervisor -- PROGRAM ARGUMENT…` runs a program, and runs it again whenever it ends, until it is told to end itself
-//! (SIGTERM, SIGINT): then it ends the program and goes.
+//! (SIGTERM, SIGINT): then it ends the program and goes. A program that ends with exit code 3 has nothing more to do: then it goes too.
 //!
 //! Where an init system can do that, it does it as well; this one asks for nothing of the host, and serves users without rights.
 

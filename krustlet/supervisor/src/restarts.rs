@@ -8,8 +8,12 @@ const STEADY: Duration = Duration::from_secs(10);
 /// One that has run for so long is not the one that fails again and again.
 const HEALTHY: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Whatever happens, it is back within five seconds.
+/// Of one that is killed, however often: it is back within five seconds.
 const LONGEST_PAUSE: Duration = Duration::from_millis(3200);
+/// Of one that gives up by itself each time: its log tells why, and is not to be full of it.
+const LONGEST_PAUSE_OF_FAILURES: Duration = Duration::from_millis(51_200);
+/// With this exit code a program says that it has nothing more to do here, ever.
+const OVER: u8 = 3;
 
 /// How a program ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,13 +53,15 @@ impl Restarts {
     /// What follows when the program has ended after it `ran` for so long.
     pub fn after(&mut self, ran: Duration, end: &End) -> Next {
         self.came_to_work |= ran >= STEADY;
-        match end {
+        let longest = match end {
+            End::Exited(OVER) => return Next::Exit(OVER),
             // It cannot do what it was told: whoever started it is to hear that, and its log says why.
             End::Exited(code) if !self.came_to_work => return Next::Exit(*code),
-            End::Exited(_) | End::Signalled(_) => {}
-        }
+            End::Exited(_) => LONGEST_PAUSE_OF_FAILURES,
+            End::Signalled(_) => LONGEST_PAUSE,
+        };
         let pause = match self.last_pause {
-            Some(last) if ran < HEALTHY => (last * 2).min(LONGEST_PAUSE),
+            Some(last) if ran < HEALTHY => (last * 2).min(longest),
             _ => FIRST_PAUSE,
         };
         self.last_pause = Some(pause);
@@ -100,6 +106,19 @@ mod tests {
             pauses(&ends),
             [again(100), again(200), again(400), again(800), again(1600), again(3200), again(3200), again(3200)]
         );
+    }
+
+    #[test]
+    fn one_that_gives_up_again_and_again_is_left_alone_for_longer() {
+        let ends: Vec<_> = (0..12).map(|_| (20, End::Exited(1))).collect();
+        let last = pauses(&ends).split_off(8);
+        assert_eq!(last, [again(25_600), again(51_200), again(51_200), again(51_200)]);
+    }
+
+    #[test]
+    fn one_that_has_nothing_more_to_do_is_not_started_again() {
+        assert_eq!(pauses(&[(600, End::Exited(3))]), [Next::Exit(3)]);
+        assert_eq!(pauses(&[(600, End::Signalled(9)), (600, End::Exited(3))]), [again(100), Next::Exit(3)]);
     }
 
     #[test]

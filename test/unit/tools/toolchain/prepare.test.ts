@@ -162,7 +162,10 @@ describe("npm run up -- --tools-only", () => {
             first.stderr,
             /no checksum of it is pinned here; verified with the publisher's own sha256/,
         );
-        assert.match(first.stderr, /✓ krustlet-wasi, krustlet-approver, krustlet-supervisor, wasm-oci, built with cargo/);
+        assert.match(
+            first.stderr,
+            /✓ krustlet-wasi, krustlet-approver, krustlet-supervisor, wasm-oci, built with cargo/,
+        );
         // Crates of another clone, which cargo would take for this one's, go first.
         const targets = path.join(dir, "cache/krustlet-stack/cargo-target");
         const [target] = await fs.readdir(targets);

@@ -1,6 +1,6 @@
 // The cluster and node that approvals are tested with. The test itself plays the node's agent, so that it can do wrong.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import * as kubernetes from "@pulumi/kubernetes";
@@ -10,6 +10,7 @@ import { agentFiles } from "../../steps/node/agent";
 import type { CertificateSigningRequest } from "../../steps/node/certificates/certificateRequests";
 import type { Purpose } from "../../steps/node/certificates/certificates";
 import { clusterOf } from "../../steps/lib/kube/kube";
+import type { ProcessId } from "../../steps/lib/processes";
 import { run, type RunResult } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../common/versions";
 import { steps } from "../unit/components/fixtures";
@@ -63,6 +64,16 @@ export async function until<T>(what: string, look: () => Promise<T | undefined>,
         assert.ok(Date.now() < end, `${what} did not come within ${seconds} s`);
         await new Promise((resolve) => setTimeout(resolve, 200));
     }
+}
+
+/** Ids of those processes that a step has started, of all of a program's: each has the program itself as its child. */
+export function startedOf(all: ProcessId[]): number[] {
+    const parent = ({ pid }: ProcessId) =>
+        Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+    const pids = all.map(({ pid }) => pid);
+    const started = all.filter((one) => !pids.includes(parent(one)));
+    assert.equal(started.length * 2, all.length, "each supervisor has its program, and no program is alone");
+    return started.map(({ pid }) => pid);
 }
 
 /** Whether whoever a kubeconfig stands for may do that: `get`, `secrets`, and more of kubectl's arguments. */

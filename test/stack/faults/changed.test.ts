@@ -2,12 +2,15 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
+import { NODE_IMAGE } from "../../../common/versions";
 import { StackUnderTest, type StackConfig } from "../stackUnderTest";
-import { FaultyStack } from "./faultsUnderTest";
+import { docker, FaultyStack } from "./faultsUnderTest";
 
 const NAME = "acceptance-changed";
 const CLUSTER = "krustlet-changed";
 const NODE = "krustlet-changed-a";
+/** As another version of Kubernetes would be: the same under another name. */
+const clusterImage = `${NODE_IMAGE.name}:acceptance-changed`;
 
 void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
     let faulty: FaultyStack;
@@ -169,13 +172,22 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
         assert.equal(await mine(), "b");
         await faulty.preview("--expect-no-changes");
     });
-    void it("another name of the cluster makes everything in it anew, and the preview says what is lost", async () => {
-        const other = `${CLUSTER}-too`;
-        await faulty.configure({ ...config, clusterName: other });
+    void it("another name or image of the cluster makes everything in it anew, and the preview says what is lost", async () => {
+        const image = `${NODE_IMAGE.name}:${NODE_IMAGE.tag}`;
+        await docker("tag", image, clusterImage);
+        await faulty.configure({ ...config, clusterImage });
         assert.match(
             await faulty.preview(),
             new RegExp(
-                `cluster "${CLUSTER}" will be made anew, and all that is in it is lost \\(name: "${CLUSTER}" → "${other}"\\)`,
+                `cluster "${CLUSTER}" will be made anew, and all that is in it is lost \\(image: "${image}\\S*" → "${clusterImage}"\\)`,
+            ),
+        );
+        const other = `${CLUSTER}-too`;
+        await faulty.configure({ ...config, clusterName: other, clusterImage });
+        assert.match(
+            await faulty.preview(),
+            new RegExp(
+                `cluster "${CLUSTER}" will be made anew, and all that is in it is lost \\(.*name: "${CLUSTER}" → "${other}".*\\)`,
             ),
         );
         const made = done(await faulty.up());
@@ -184,4 +196,5 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
         await faulty.preview("--expect-no-changes");
     });
     void it("down leaves nothing", () => faulty.down());
+    after(() => docker("image", "rm", clusterImage));
 });

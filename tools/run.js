@@ -42,7 +42,7 @@ try {
     process.exit(1);
 }
 
-const elsewhere = { test: "test/run.ts", bench: "test/bench.ts" };
+const elsewhere = { test: "test/run.ts", bench: "test/bench.ts", "crash-table": "test/stack/crash/run.ts" };
 const script = elsewhere[command] ?? `tools/${command}.ts`;
 const child = spawn(
     process.execPath,

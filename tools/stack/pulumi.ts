@@ -65,7 +65,22 @@ export async function clearStaleLocks(files: StackFiles, report: Reporter): Prom
         report.warn(`The last run on stack ${files.stack} was killed (${whose}): its lock is removed.`);
         for (const file of [lock.file, `${lock.file}.attrs`]) await fs.rm(file, { force: true });
     }
+    if (locks.length > 0) await removeCutShort(files, report);
     return locks.length > 0;
+}
+
+/**
+ * Beside each file of the local backend lies one with its content type. Pulumi writes that in place, and refuses to read a state ("failed to
+ * load checkpoint: EOF") where it was killed before the first byte; without it, it reads it.
+ */
+async function removeCutShort(files: StackFiles, report: Reporter): Promise<void> {
+    const folder = path.dirname(files.state);
+    for (const name of await fs.readdir(folder).catch(() => [])) {
+        const file = path.join(folder, name);
+        if (!name.endsWith(".attrs") || (await fs.stat(file)).size > 0) continue;
+        report.warn(`That run was killed while it wrote ${file}: removed, nothing is lost.`);
+        await fs.rm(file);
+    }
 }
 
 /** Runs `pulumi` quietly and returns what it printed. */

@@ -167,6 +167,18 @@ describe("locks", () => {
         );
         await clearStaleLocks(files, report);
     });
+    it("of a run that was killed while it wrote are removed with what it had not written", async () => {
+        const gone = Number(execFileSync("sh", ["-c", "echo $$"], { encoding: "utf8" }));
+        const files = await withLock({ ...lock, pid: gone, hostname: os.hostname() });
+        const folder = path.dirname(files.state);
+        await fs.mkdir(folder, { recursive: true });
+        await fs.writeFile(files.state, "{}");
+        await fs.writeFile(`${files.state}.attrs`, "");
+        await fs.writeFile(`${files.state}.bak.attrs`, "{}");
+        await clearStaleLocks(files, report);
+        assert.deepEqual((await fs.readdir(folder)).sort(), ["dev.json", "dev.json.bak.attrs"]);
+        assert.match(said.at(-1) ?? "", /was killed while it wrote \S+dev\.json\.attrs: removed/);
+    });
     it("of another host stop the run", async () => {
         const files = await withLock(lock);
         await assert.rejects(

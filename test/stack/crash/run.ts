@@ -1,0 +1,56 @@
+/**
+ * `npm run crash-table`: kills the engine at each of the stack's resources, and prints what becomes of each. Takes about half an hour; a part of
+ * it by words: `npm run crash-table -- existing "create, up" --only='-pod$'`.
+ */
+import { parseArgs } from "node:util";
+import { consoleReporter } from "../../../common/report";
+import { table } from "../../../tools/lib/table";
+import { prepareTools } from "../../../tools/toolchain/prepare";
+import { onExisting, onKind, type Prepared } from "./stacks";
+import { columns, CrashTable } from "./table";
+
+/** What each stack is killed at; of the one on kind, what the other one has not. */
+const stacks: Record<string, (only?: RegExp) => Promise<Prepared>> = {
+    existing: onExisting,
+    kind: (only = /cluster-kind|cluster-kubelets|cluster-provider|registry-hosting/) => onKind(only),
+};
+
+async function main(): Promise<void> {
+    const { env } = await prepareTools(consoleReporter());
+    for (const [name, value] of Object.entries(env)) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+    }
+    const { values, positionals: given } = parseArgs({
+        options: { only: { type: "string" } },
+        allowPositionals: true,
+    });
+    const only = values.only === undefined ? undefined : new RegExp(values.only);
+    const some = <T extends string>(all: readonly T[]) => {
+        const named = all.filter((one) => given.includes(one));
+        return named.length > 0 ? named : all;
+    };
+    const wanted = some(columns);
+    const lines: string[][] = [];
+    for (const name of some(Object.keys(stacks))) {
+        const { crashing, remove } = await stacks[name](only);
+        const begun = Date.now();
+        const say = (line: string) =>
+            console.log(`${((Date.now() - begun) / 1000).toFixed(0)} s, ${name}: ${line}`);
+        const crash = new CrashTable(crashing, say);
+        try {
+            await crash.run(wanted);
+        } catch (error) {
+            console.error(error);
+            process.exitCode = 1;
+        } finally {
+            for (const [resource, row] of crash.rows)
+                lines.push([resource, ...wanted.map((column) => row[column] ?? "not met")]);
+            await remove();
+        }
+    }
+    console.log(table([["killed at", ...wanted], ...lines]));
+    if (lines.some(([, ...cells]) => cells.some((cell) => cell !== "yes"))) process.exitCode = 1;
+}
+
+void main();

@@ -1,0 +1,185 @@
+// The crash table: the engine is killed at each of a stack's resources, when it makes it and when it deletes it; then the next update has to
+// end as one that nothing happened to, and the next `down` to leave nothing.
+import assert from "node:assert/strict";
+import { killedAt, madeByPlugins, type Killed } from "./killed";
+import type { StackUnderTest } from "../stackUnderTest";
+
+/** A stack to be killed. */
+export interface Crashing {
+    stack: StackUnderTest;
+    /** What stands of it: the same list after each update that comes to its end. */
+    stands(): Promise<string[]>;
+    /** What a `down` has left; nothing is what it should be. */
+    left(): Promise<string[]>;
+    /** Which resources are killed at. Default: all. */
+    only?: RegExp;
+}
+
+/** What each resource is killed at, and what comes then. */
+export const columns = ["create, up", "delete, up", "delete, down", "create, down"] as const;
+export type Column = (typeof columns)[number];
+
+/** What became of a kill: `yes`, or what is wrong. */
+export type Table = Map<string, Partial<Record<Column, string>>>;
+
+/** A resource that is at its end before it could be killed is tried again so often. */
+const TRIES = 3;
+
+/** How long after its beginning a resource is killed, in milliseconds, one after the other. */
+const DELAYS = [0, 30, 120];
+
+export class CrashTable {
+    readonly rows: Table = new Map();
+    private standing: string[] = [];
+    private kills = 0;
+    /** What an earlier row has left for good: it is told once. */
+    private readonly lost = new Set<string>();
+
+    constructor(
+        private readonly crashing: Crashing,
+        private readonly say: (line: string) => void = () => undefined,
+    ) {}
+
+    /** Runs some of the columns, each from where the one before it ended; the first from nothing. */
+    async run(wanted: readonly Column[] = columns): Promise<Table> {
+        const { stack, only = /^/ } = this.crashing;
+        assert.equal(await this.ends("up"), "yes");
+        this.standing = (await this.crashing.stands()).map(unnumbered);
+        for (const name of await madeByPlugins(stack)) if (only.test(name)) this.rows.set(name, {});
+        this.say(`${this.rows.size} resources`);
+        // They stand.
+        if (wanted.includes("delete, up")) await this.each("delete, up", "down", () => this.converges());
+        if (wanted.includes("delete, down")) await this.inOneGo("delete, down", "down");
+        await this.vanishes();
+        // Nothing does.
+        if (wanted.includes("create, down")) await this.each("create, down", "up", () => this.vanishes());
+        if (wanted.includes("create, up")) await this.inOneGo("create, up", "up");
+        await this.vanishes();
+        return this.rows;
+    }
+
+    /** Kills at one resource (or those that are begun together with it), has that mended, and goes on with the next. */
+    private async each(column: Column, command: "up" | "down", mended: () => Promise<string>): Promise<void> {
+        await this.kill(column, command, async (at) => {
+            const became = await mended();
+            for (const name of at) this.note(name, column, became);
+            if (became !== "yes") this.say(became);
+        });
+    }
+
+    /** Kills each run at the next resource, where the one before was killed at the last; at the end nothing is to be seen of it. */
+    private async inOneGo(column: Column, command: "up" | "down"): Promise<void> {
+        const at: string[] = [];
+        const ended = () => (command === "up" ? this.converges() : this.vanishes());
+        await this.kill(
+            column,
+            command,
+            (names) => {
+                at.push(...names);
+                for (const name of names) this.note(name, column, "killed");
+                return Promise.resolve();
+            },
+            async () => {
+                // The run that was not killed has come to its end; the next ones start where the first did.
+                const became = await ended();
+                for (const name of at.splice(0)) this.note(name, column, became);
+                if (command === "up") await this.vanishes();
+                else await this.ends("up");
+            },
+        );
+        const became = await ended();
+        if (became !== "yes") this.say(became);
+        for (const name of at) this.note(name, column, became);
+    }
+
+    private async kill(
+        column: Column,
+        command: "up" | "down",
+        killed: (at: string[]) => Promise<void>,
+        passed: () => Promise<void> = () => Promise.resolve(),
+    ): Promise<void> {
+        const tries = new Map<string, number>();
+        let failures = 0;
+        const isWanted = (name: string) =>
+            this.rows.has(name) &&
+            this.rows.get(name)?.[column] === undefined &&
+            (tries.get(name) ?? 0) < TRIES;
+        while ([...this.rows.keys()].some(isWanted)) {
+            let wanted: string | undefined;
+            const first = (name: string) => {
+                if (wanted === undefined && isWanted(name)) wanted = name;
+                return name === wanted;
+            };
+            const delay = DELAYS[this.kills++ % DELAYS.length];
+            const ended = await killedAt(this.crashing.stack, command, first, delay);
+            if (wanted !== undefined) tries.set(wanted, (tries.get(wanted) ?? 0) + 1);
+            // Its note holds what runs before were killed at, too.
+            const at = ended.at?.filter(
+                (name) => this.rows.get(name)?.[column] === undefined && this.rows.has(name),
+            );
+            this.say(
+                `${column}: ${at ? at.join(", ") || `just after ${wanted}` : `ended (${ended.exitCode})`}`,
+            );
+            if (at) {
+                await killed(at);
+                continue;
+            }
+            if (ended.exitCode !== 0) {
+                this.say(`${command} fails: ${shortly(ended)}`);
+                for (const [name, row] of this.rows)
+                    if (row[column] === "killed") this.note(name, column, `${command} fails`);
+                assert.ok(++failures < 3, `${command} fails again and again`);
+                continue;
+            }
+            // Nothing was begun that is wanted: whatever is missing is not begun by this command any more.
+            if (wanted === undefined)
+                for (const name of this.rows.keys()) tries.set(name, (tries.get(name) ?? 0) + 1);
+            await passed();
+        }
+    }
+
+    private note(name: string, column: Column, became: string): void {
+        const row = this.rows.get(name);
+        if (row) row[column] = became;
+    }
+
+    private async ends(command: "up" | "down"): Promise<string> {
+        const { exitCode, stdout, stderr } = await this.crashing.stack.npmRun(command);
+        if (exitCode !== 0) this.say(`${command} fails: ${shortly({ said: stdout + stderr })}`);
+        return exitCode === 0 ? "yes" : `${command} fails`;
+    }
+
+    private async converges(): Promise<string> {
+        const ended = await this.ends("up");
+        if (ended !== "yes") return ended;
+        const now = (await this.crashing.stands()).filter((one) => !this.lost.has(one));
+        const differ = differences(this.standing, now.map(unnumbered));
+        if (differ !== undefined)
+            for (const one of now) if (differ.includes(unnumbered(one))) this.lost.add(one);
+        return differ ?? "yes";
+    }
+
+    private async vanishes(): Promise<string> {
+        const ended = await this.ends("down");
+        const left = (await this.crashing.left()).filter((one) => !this.lost.has(one));
+        for (const one of left) this.lost.add(one);
+        return left.length === 0 ? ended : `left: ${left.slice(0, 9).join(" ")}`;
+    }
+}
+
+/** A name without what the provider puts after it. */
+const unnumbered = (name: string) => name.replace(/-[0-9a-f]{8}$/, "");
+
+function differences(wanted: string[], now: string[]): string | undefined {
+    const more = now.filter((one, index) => now.indexOf(one) !== index || !wanted.includes(one));
+    const less = wanted.filter((one) => !now.includes(one));
+    const words = [
+        ...(more.length > 0 ? [`too many: ${more.join(" ")}`] : []),
+        ...(less.length > 0 ? [`missing: ${less.join(" ")}`] : []),
+    ];
+    return words.length > 0 ? words.join("; ") : undefined;
+}
+
+function shortly({ said }: Pick<Killed, "said">): string {
+    return said.split("\n").slice(-40).join("\n");
+}

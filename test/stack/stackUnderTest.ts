@@ -64,9 +64,9 @@ export async function leftovers(...names: (string | RegExp)[]): Promise<Leftover
 /** Nothing of what has such names. */
 export const nothing: Leftovers = { containers: [], networks: [], volumes: [], agents: [] };
 
-/** Names of stacks and clusters that this process has made: what stands of them is its own, not a killed run's. */
-const own = new Set<string>();
-const isFirst = (name: string): boolean => !own.has(name) && own.add(name).has(name);
+/** What a killed run may have left that this process has cleared away: what stands of it now is its own, or a test's. */
+const cleared = new Set<string>();
+const isFirst = (what: string): boolean => !cleared.has(what) && cleared.add(what).has(what);
 
 export class StackUnderTest {
     private constructor(
@@ -87,8 +87,7 @@ export class StackUnderTest {
     async configure(config: StackConfig): Promise<void> {
         const { clusterName, clusterContext } = config as { clusterName: string; clusterContext?: string };
         this.clusterName = clusterContext ?? clusterName;
-        // Bad names are none of a cluster's.
-        if (clusterContext === undefined && isFirst(`cluster ${clusterName}`))
+        if (clusterContext === undefined && isFirst(`cluster of ${this.name}`))
             await removeTestCluster(clusterName);
         const keys: StackConfig = {};
         for (const [key, value] of Object.entries(config)) keys[`krustlet-stack:${key}`] = value;

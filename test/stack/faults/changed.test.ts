@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { NODE_IMAGE } from "../../../common/versions";
+import { removeTestCluster } from "../../killedRun";
 import { StackUnderTest, type StackConfig } from "../stackUnderTest";
 import { docker, FaultyStack } from "./faultsUnderTest";
 
 const NAME = "acceptance-changed";
 const CLUSTER = "krustlet-changed";
+const OTHER = `${CLUSTER}-too`;
 const NODE = "krustlet-changed-a";
 /** As another version of Kubernetes would be: the same under another name. */
 const clusterImage = `${NODE_IMAGE.name}:acceptance-changed`;
@@ -27,6 +29,7 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
 
     before(async () => {
         faulty = await FaultyStack.create(NAME, CLUSTER);
+        await removeTestCluster(OTHER);
         await faulty.configure(config);
         await faulty.up();
         await faulty.stack.kubectl("create", "configmap", "mine", "--from-literal=a=b");
@@ -182,12 +185,11 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
                 `cluster "${CLUSTER}" will be made anew, and all that is in it is lost \\(image: "${image}\\S*" → "${clusterImage}"\\)`,
             ),
         );
-        const other = `${CLUSTER}-too`;
-        await faulty.configure({ ...config, clusterName: other, clusterImage });
+        await faulty.configure({ ...config, clusterName: OTHER, clusterImage });
         assert.match(
             await faulty.preview(),
             new RegExp(
-                `cluster "${CLUSTER}" will be made anew, and all that is in it is lost \\(.*name: "${CLUSTER}" → "${other}".*\\)`,
+                `cluster "${CLUSTER}" will be made anew, and all that is in it is lost \\(.*name: "${CLUSTER}" → "${OTHER}".*\\)`,
             ),
         );
         const made = done(await faulty.up());

@@ -1,5 +1,6 @@
 // What is killed: a stack on a cluster that stays, which is all of a stack but the cluster itself, and one on a kind cluster of its own.
 import * as fs from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../../steps/lib/run";
 import { createPlainCluster } from "../../plainCluster";
 import { leftovers, StackUnderTest, type StackConfig } from "../stackUnderTest";
@@ -30,7 +31,7 @@ export async function onExisting(only?: RegExp): Promise<Prepared> {
     const removeCluster = await createPlainCluster(cluster, kubeconfig);
     const of = { clusterContext: `kind-${cluster}`, clusterKubeconfigFile: kubeconfig };
     await stack.configure({ ...config, cluster: "existing", ...of });
-    const own = await objects(kubeconfig);
+    const own = await settled(() => objects(kubeconfig));
     const stands = async () => (await objects(kubeconfig)).filter((one) => !own.includes(one));
     const crashing: Crashing = {
         stack,
@@ -86,6 +87,17 @@ async function objects(kubeconfig: string): Promise<string[]> {
         .map(({ kind, metadata: { namespace = "", name } }) => `${kind}:${namespace}/${name}`)
         .filter((one) => !/^Lease:kube-system|kube-root-ca|^ConfigMap:kube-system.kube-apiserver/.test(one))
         .sort();
+}
+
+/** A list that has been the same for ten seconds: a cluster's controllers go on for a while when it is Ready. */
+async function settled(look: () => Promise<string[]>): Promise<string[]> {
+    for (let last = "", same = 0; ;) {
+        const now = await look();
+        same = now.join() === last ? same + 1 : 0;
+        if (same === 5) return now;
+        last = now.join();
+        await sleep(2000);
+    }
 }
 
 /** What there is of a stack on this host. */

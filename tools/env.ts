@@ -3,7 +3,7 @@ import { filesOf, main, readOptions } from "./cli";
 import { forcedSource } from "./toolchain/decide";
 import { engineEnv, environmentNotice, toolDirs, toolsAlready, userEnv } from "./toolchain/environment";
 import { readOptional } from "../steps/lib/files";
-import { AGENT_PROGRAMS } from "./sources/agent";
+import { ownPrograms } from "../steps/lib/programs/build";
 import { exists, homeOf } from "./stack/home";
 import { inspect } from "./toolchain/inspect";
 import { kubeconfigFileIn } from "./stack/outputs";
@@ -24,7 +24,7 @@ async function env(): Promise<number> {
     const { agent } = inspection.rust;
     if (!agent?.cached) {
         process.stderr.write(
-            `${AGENT_PROGRAMS.join(", ")} are not built from today's krustlet/ yet: \`npm run up -- --tools-only\` builds them.\n`,
+            `${ownPrograms.join(", ")} are not built from today's krustlet/ yet: \`npm run up -- --tools-only\` builds them.\n`,
         );
     }
     // From the state file itself: this runs in every new shell, and the engine takes seconds.

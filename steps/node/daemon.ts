@@ -98,10 +98,11 @@ export async function startDaemon<More extends object>(
  */
 export async function driftOfProgram(
     who: string,
-    record: ProgramRecord,
+    record: ProgramRecord | undefined,
     program: string,
 ): Promise<string | undefined> {
-    if (!isAlive(record)) return `${who} is not running any more: it is started again`;
+    if (record === undefined || !isAlive(record))
+        return `${who} is not running any more: it is started again`;
     const file = await presentProgram(program);
     // One that is yet to be built is seen when its step runs.
     if (file === undefined || (await sha256OfFile(file)) === record.programSha256) return undefined;

@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { ownPrograms } from "../../steps/lib/programs/build";
 import { run, RunError } from "../../steps/lib/run";
 import { buildingIn } from "./cargoTarget";
 import { cached, cacheKey } from "../../common/cache";
@@ -9,14 +10,6 @@ import { ROOT } from "../../common/root";
 
 /** The Rust workspace of this clone. */
 export const WORKSPACE = path.join(ROOT, "krustlet");
-
-/** The programs of the workspace that run on the host: the node agent, the approver of its certificates, and the artifact tool. */
-export const AGENT_PROGRAMS = [
-    "krustlet-wasi",
-    "krustlet-approver",
-    "krustlet-supervisor",
-    "wasm-oci",
-] as const;
 
 /** Names of the files that a build of the workspace reads, relative to it. */
 async function sources(): Promise<string[]> {
@@ -56,13 +49,13 @@ export function cargoProgress(line: string): string | undefined {
 export async function buildAgent(rustcText: string, logDir: string, report: Reporter): Promise<string> {
     const { name, key } = await agentCacheEntry(rustcText);
     return cached(name, key, async (dir) => {
-        const progress = report.start(`${AGENT_PROGRAMS.join(", ")}, built with cargo`);
+        const progress = report.start(`${ownPrograms.join(", ")}, built with cargo`);
         const logFile = path.join(logDir, "cargo.log");
         const log = openSync(logFile, "w", 0o600);
         try {
             await buildingIn(WORKSPACE, async (targetDir) => {
                 await cargoBuild(targetDir, progress, (line) => writeSync(log, `${line}\n`));
-                for (const program of AGENT_PROGRAMS) {
+                for (const program of ownPrograms) {
                     await fs.copyFile(path.join(targetDir, "release", program), path.join(dir, program));
                 }
             });
@@ -85,7 +78,7 @@ async function cargoBuild(
     log: (line: string) => unknown,
 ): Promise<void> {
     // The whole workspace, as the tests do: another selection would unify features in another way and compile Wasmtime twice.
-    const programs = AGENT_PROGRAMS.flatMap((program) => ["--bin", program]);
+    const programs = ownPrograms.flatMap((program) => ["--bin", program]);
     await run(["cargo", "build", "--release", "--locked", "--workspace", ...programs], {
         cwd: WORKSPACE,
         env: {

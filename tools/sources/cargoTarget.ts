@@ -5,17 +5,6 @@ import { run } from "../../steps/lib/run";
 import { cacheRoot } from "../../common/cache";
 import { forgetSources, recordSources, restoreTimes } from "./cargoSources";
 
-/** The crates of the workspace. */
-const CRATES = [
-    "krustlet-approver",
-    "krustlet-http",
-    "krustlet-oci",
-    "krustlet-runtime",
-    "krustlet-supervisor",
-    "krustlet-wasi",
-    "wasm-oci",
-];
-
 /** Names the workspace that a target folder is of; written when the folder is ready. */
 const MARK = "workspace";
 
@@ -66,8 +55,7 @@ export async function buildingIn<T>(workspace: string, build: (dir: string) => P
 
 /** Removes what was built of the workspace's own crates. */
 async function forgetCrates(workspace: string, dir: string): Promise<void> {
-    const packages = CRATES.flatMap((name) => ["--package", name]);
-    await run(["cargo", "clean", "--release", "--locked", ...packages], {
+    await run(["cargo", "clean", "--release", "--locked", "--workspace"], {
         cwd: workspace,
         env: { CARGO_TARGET_DIR: dir },
         timeoutSeconds: 120,

@@ -1,6 +1,6 @@
 import { WASI_TARGETS, type WasiTarget } from "../../steps/workload/target";
 import { canInstallDocker, dockerProblem, rustProblem, type Host, type Problem } from "./advice";
-import { AGENT_PROGRAMS } from "../sources/agent";
+import { ownPrograms } from "../../steps/lib/programs/build";
 import type { Source } from "./decide";
 import {
     TOOLS,
@@ -149,7 +149,7 @@ function rustRows(facts: Facts): Row[] {
             version: "",
             decision: problem ? "see rust" : targetDecision(rust, target),
         })),
-        { tool: AGENT_PROGRAMS.join(", "), version: "", decision: problem ? "see rust" : built },
+        { tool: ownPrograms.join(", "), version: "", decision: problem ? "see rust" : built },
     ];
 }
 

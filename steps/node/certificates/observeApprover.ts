@@ -13,9 +13,7 @@ export function observeApprover(given: ObserveApproverInput): Promise<ObserveOut
     return observe(given.resource, async (entry) => {
         const who = `the approver of node "${given.nodeName}", started ${madeAt(entry)},`;
         const record = await readRecordOf<ProgramRecord>(approverFiles(given.stateDir).pidFile);
-        return record
-            ? driftOfProgram(who, record, approverProgram)
-            : `${who} is not running any more: it is started again`;
+        return driftOfProgram(who, record, approverProgram);
     });
 }
 

@@ -116,6 +116,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                     tokenTtlSeconds,
                     certificateDurationSeconds,
                     certificateRenewalPercent: checked.certificateRenewalPercent,
+                    drainTimeoutSeconds: checked.drainTimeoutSeconds,
                     because: observed.because,
                 },
                 // What makes it another node. Anything else restarts the agent and keeps its identity.

@@ -49,6 +49,11 @@ export interface NodeSettings {
     certificateRenewalPercent?: pulumi.Input<number>;
     /** How long the node may take to be Ready once its certificates are approved, in seconds. Default: 120. */
     readyTimeoutSeconds?: pulumi.Input<number>;
+    /**
+     * How long the pods of the node may take to leave it before it is removed, in seconds: each is evicted, which respects
+     * PodDisruptionBudgets and its grace. What is left then ends with the node. 0: nothing is evicted. Default: 60.
+     */
+    drainTimeoutSeconds?: pulumi.Input<number>;
 }
 
 export const nodeSettingsRules: Rules<NodeSettings> = {
@@ -64,4 +69,5 @@ export const nodeSettingsRules: Rules<NodeSettings> = {
     certificateDurationSeconds: rules.certificateSeconds,
     certificateRenewalPercent: rules.renewalPercent,
     readyTimeoutSeconds: rules.seconds,
+    drainTimeoutSeconds: rules.drainSeconds,
 };

@@ -10,6 +10,7 @@ import { ownerOf } from "./folder";
 import {
     bootstrapGroup,
     certificateSeconds,
+    drainSeconds,
     hostPaths,
     ipv4,
     kubeconfigPath,
@@ -48,6 +49,7 @@ export const nodeInput = object<NodeInput>({
     tokenTtlSeconds: tokenSeconds,
     certificateDurationSeconds: optional(certificateSeconds),
     certificateRenewalPercent: optional(renewalPercent),
+    drainTimeoutSeconds: optional(drainSeconds),
     because: optional(text),
 });
 

@@ -56,6 +56,8 @@ export interface NodeInput {
     certificateDurationSeconds?: number;
     /** After which share of a certificate's life the agent renews it, from 1 to 95 percent; unset: the agent's own default. */
     certificateRenewalPercent?: number;
+    /** How long the pods may take to leave the node before it is removed, in seconds; 0: they end with it. Unset: 60. */
+    drainTimeoutSeconds?: number;
     /** See ObserveOutput. */
     because?: string;
 }

@@ -1,24 +1,37 @@
 import { describeOwner, isOf } from "../lib/claim";
 import { rm } from "node:fs/promises";
-import { agentFiles, endAgents, nodeInput } from "./agent";
+import { agentFiles, endAgents, nodeInput, runningAgents } from "./agent";
+import { drain, removePodsOf } from "./drain";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { ownerOf } from "./folder";
-import { ifClusterAnswers, type Kube } from "../lib/kube/kube";
+import { ifClusterAnswers, KubeError, type Kube } from "../lib/kube/kube";
 import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
-const needed = stored(nodeInput, "kubeconfigFile", "owner", "nodeName", "stateDir");
+const needed = stored(nodeInput, "kubeconfigFile", "owner", "nodeName", "stateDir", "drainTimeoutSeconds");
 
-/** Ends the node's agent (and an approver that an ended run left), deletes its Node object and lease, and removes its folder. */
+/** How long pods may take to leave a node that says nothing of it, in seconds. */
+const drainSeconds = 60;
+
+/**
+ * Takes the pods of the node away, ends its agent (and an approver that an ended run left), deletes its Node object and lease, and
+ * removes its folder.
+ */
 export async function stopNode(input: Of<typeof needed>): Promise<Record<string, never>> {
+    const { kubeconfigFile, nodeName: name, drainTimeoutSeconds = drainSeconds } = input;
     const files = agentFiles(input.stateDir);
     const whose = await ownerOf(files.stateDir);
-    if (whose !== undefined && (!isOf(whose.owner, input.owner) || whose.nodeName !== input.nodeName)) {
+    if (whose !== undefined && (!isOf(whose.owner, input.owner) || whose.nodeName !== name)) {
         progress(
             `${files.stateDir} is of node "${whose.nodeName}" of ${describeOwner(whose.owner)}: left alone`,
         );
         return {};
     }
+    // Without its agent no pod of it would end.
+    const runs = whose !== undefined && runningAgents(files).length > 0;
+    const drained = (kube: Kube) =>
+        ifAllowed("drained", name, drain(kube, name, drainTimeoutSeconds, progress));
+    const answers = !runs || (await inCluster(kubeconfigFile, name, drained));
     // First the agent, or it would make its Node anew.
     if (whose !== undefined) {
         await Promise.all([
@@ -26,23 +39,47 @@ export async function stopNode(input: Of<typeof needed>): Promise<Record<string,
             endApprovers(approverFiles(input.stateDir), progress),
         ]);
     }
-    await ifClusterAnswers(input.kubeconfigFile, (kube) => deleteNode(kube, input.nodeName), progress);
+    if (answers) await inCluster(kubeconfigFile, name, (kube) => deleteNode(kube, name));
     if (whose !== undefined) await rm(files.stateDir, { recursive: true, force: true });
     return {};
 }
 
+/** Does something about the node where the cluster answers, and has a Wasm node of that name. Returns whether it answers. */
+function inCluster(
+    kubeconfigFile: string,
+    name: string,
+    act: (kube: Kube) => Promise<void>,
+): Promise<boolean> {
+    return ifClusterAnswers(
+        kubeconfigFile,
+        async (kube) => {
+            const path = `/api/v1/nodes/${name}`;
+            const node = await kube.find<{ metadata: { labels?: Record<string, string> } }>(path);
+            if (node === undefined) return;
+            if (node.metadata.labels?.["kubernetes.io/arch"] === "wasm32-wasi") return act(kube);
+            progress(`node "${name}" of the cluster is no Wasm node: left alone`);
+        },
+        progress,
+    );
+}
+
 async function deleteNode(kube: Kube, name: string): Promise<void> {
-    const node = await kube.find<{ metadata: { labels?: Record<string, string> } }>(`/api/v1/nodes/${name}`);
-    if (node === undefined) return;
-    if (node.metadata.labels?.["kubernetes.io/arch"] !== "wasm32-wasi") {
-        progress(`node "${name}" of the cluster is no Wasm node: left alone`);
-        return;
-    }
     await Promise.all([
         kube.delete(`/api/v1/nodes/${name}`),
         kube.delete(`/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/${name}`),
     ]);
+    await ifAllowed("rid of its pods", name, removePodsOf(kube, name));
     progress(`Node "${name}" and its lease were deleted`);
+}
+
+/** A kubeconfig that may remove the node need not be one that may do as much with pods: that keeps nobody from removing it. */
+async function ifAllowed(what: string, name: string, done: Promise<void>): Promise<void> {
+    try {
+        await done;
+    } catch (error) {
+        if (!(error instanceof KubeError && error.reason === "Forbidden")) throw error;
+        progress(`node "${name}" is not ${what}: ${error.message}`);
+    }
 }
 
 step(module, "stopNode", needed, stopNode);

@@ -7,6 +7,9 @@ export const port = integer(1, 65535);
 /** A time that something may take. */
 export const seconds = integer(1, 3600);
 
+/** How long a node may take to be drained: 0, not at all. */
+export const drainSeconds = integer(0, 3600);
+
 /** Life of a certificate in seconds: a signer gives no less than ten minutes, and a node needs no more than a year. */
 export const certificateSeconds = integer(600, 31_622_400);
 

@@ -59,10 +59,15 @@ export class Kube {
         await this.send("PUT", path, body);
     }
 
+    /** Changes the fields of an object that `part` has, and leaves all others. */
+    async merge(path: string, part: object): Promise<void> {
+        await this.send("PATCH", path, part);
+    }
+
     /** Deletes an object, or all that a selector in `path` names; what is not there is fine. */
-    async delete(path: string): Promise<void> {
+    async delete(path: string, options?: object): Promise<void> {
         try {
-            await this.send("DELETE", path);
+            await this.send("DELETE", path, options);
         } catch (error) {
             if (!(error instanceof KubeError && error.reason === "NotFound")) throw error;
         }
@@ -216,30 +221,30 @@ const busySeconds = 15;
 /**
  * Deletes what is left in a cluster that may be gone already: with it everything in it has gone too, and nothing is left to
  * do. One that is there but does not answer is tried again for a while; it must not keep anybody from removing the rest.
+ * Returns whether the cluster answered.
  */
 export async function ifClusterAnswers(
     kubeconfigFile: string,
     use: (kube: Kube) => Promise<void>,
     note: (line: string) => void,
-): Promise<void> {
+): Promise<boolean> {
     const deadline = Date.now() + busySeconds * 1000;
+    const nothing = (why: string) => {
+        note(`nothing is deleted in the cluster${why}`);
+        return false;
+    };
     for (;;) {
         try {
-            return await withKube(kubeconfigFile, use, 4);
+            await withKube(kubeconfigFile, use, 4);
+            return true;
         } catch (error) {
             // It goes with the cluster.
-            if (error instanceof NoKubeconfig)
-                return note(`nothing is deleted in the cluster: there is no ${error.file} to reach it by`);
+            if (error instanceof NoKubeconfig) return nothing(`: there is no ${error.file} to reach it by`);
             if (!(error instanceof KubeError && (error.unanswered || error.reason === "Unauthorized")))
                 throw error;
-            if (error.reason !== "Unreachable") {
-                return note(`nothing is deleted in the cluster, which is gone: ${error.message}`);
-            }
-            if (Date.now() > deadline) {
-                return note(
-                    `nothing is deleted in the cluster, which has not answered for ${busySeconds} s: ${error.message}`,
-                );
-            }
+            if (error.reason !== "Unreachable") return nothing(`, which is gone: ${error.message}`);
+            if (Date.now() > deadline)
+                return nothing(`, which has not answered for ${busySeconds} s: ${error.message}`);
             await sleep(250);
         }
     }

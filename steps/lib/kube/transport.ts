@@ -26,7 +26,8 @@ export class KubeError extends StepError {
 
 /** What is asked. */
 export interface ApiRequest {
-    method: "GET" | "POST" | "PUT" | "DELETE";
+    /** PATCH: `body` is a JSON merge patch (RFC 7386). */
+    method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
     /** Path and query, from the server's own path on. */
     path: string;
     body?: object;
@@ -67,7 +68,8 @@ export class Transport {
         const headers: http.OutgoingHttpHeaders = { accept: "application/json", ...access.headers };
         if (access.authorization !== undefined) headers.authorization = access.authorization;
         if (content !== undefined) {
-            headers["content-type"] = "application/json";
+            headers["content-type"] =
+                method === "PATCH" ? "application/merge-patch+json" : "application/json";
             headers["content-length"] = Buffer.byteLength(content);
         }
         const over = new AbortController();

@@ -59,7 +59,40 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
         assert.match(await kubectl("get", "node", NODE), / Ready /);
         await faulty.preview("--expect-no-changes");
     });
-    void it("another node, which touches nothing that was there; removing it touches it alone", async () => {
+    /** Puts a Deployment of the user's on all Wasm nodes alike; returns on which nodes its pods are. */
+    const spread = async () => {
+        const image = await kubectl("get", "pods", "--output=jsonpath={.items[0].spec.containers[0].image}");
+        const labels = { app: "spread" };
+        const template = {
+            metadata: { labels },
+            spec: {
+                nodeSelector: { "kubernetes.io/arch": "wasm32-wasi" },
+                tolerations: [{ key: "kubernetes.io/arch", operator: "Exists" }],
+                topologySpreadConstraints: [
+                    {
+                        maxSkew: 1,
+                        topologyKey: "kubernetes.io/hostname",
+                        whenUnsatisfiable: "ScheduleAnyway",
+                        labelSelector: { matchLabels: labels },
+                    },
+                ],
+                containers: [{ name: "spread", image, args: ["600000"] }],
+                terminationGracePeriodSeconds: 1,
+            },
+        };
+        const spec = { replicas: 4, selector: { matchLabels: labels }, template };
+        const object = { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "spread" }, spec };
+        const file = `${faulty.stack.home}/spread.json`;
+        await fs.writeFile(file, JSON.stringify(object));
+        await kubectl("apply", `--filename=${file}`);
+        await kubectl("rollout", "status", "deployment/spread", "--timeout=60s");
+    };
+    const nodesOf = async (app: string) =>
+        (await kubectl("get", "pods", `--selector=app=${app}`, "--output=jsonpath={.items[*].spec.nodeName}"))
+            .split(" ")
+            .sort();
+
+    void it("another node, which touches nothing that was there; removing it drains it, and touches it alone", async () => {
         const pid = faulty.agent(NODE);
         const second = { name: "krustlet-changed-b", port: 3112 };
         await faulty.configure({ ...config, nodes: [node, second] });
@@ -69,8 +102,19 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
             assert.match(name, /krustlet-changed-b/);
             assert.equal(what, "created");
         }
+        await spread();
+        assert.deepEqual(await nodesOf("spread"), [NODE, NODE, second.name, second.name]);
         await faulty.configure(config);
-        const gone = done(await faulty.up());
+        const removed = await faulty.up();
+        const evicted = [...removed.matchAll(/pod default\/spread-\S+ is evicted from node "(\S+)"/g)];
+        assert.deepEqual(
+            evicted.map(([, from]) => from),
+            [second.name, second.name],
+        );
+        await kubectl("rollout", "status", "deployment/spread", "--timeout=60s");
+        assert.deepEqual(await nodesOf("spread"), [NODE, NODE, NODE, NODE]);
+        await kubectl("delete", "deployment", "spread");
+        const gone = done(removed);
         assert.equal(gone.size, made.size);
         for (const [name, what] of gone) {
             assert.match(name, /krustlet-changed-b/);
@@ -100,6 +144,8 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
         await faulty.up();
         const nodes = (await kubectl("get", "nodes", "--output=name")).trim().split("\n").sort();
         assert.deepEqual(nodes, [`node/${faulty.controlPlane}`, `node/${renamed}`]);
+        // None is left that would be taken for running on the old one.
+        assert.deepEqual(await nodesOf("clock"), [renamed]);
         await faulty.preview("--expect-no-changes");
         await faulty.configure(config);
         await faulty.up();

@@ -225,6 +225,7 @@ test("every argument of a node reaches the steps", async () => {
         certificateDurationSeconds: 86_400,
         certificateRenewalPercent: 50,
         readyTimeoutSeconds: 9,
+        drainTimeoutSeconds: 0,
     };
     const { resources } = await record({ steps }, () => new KrustletNode("n", args, inCluster()).nodeName);
     const stdin = (name: string) => JSON.parse(resources[name].inputs.stdin as string) as unknown;
@@ -253,6 +254,7 @@ test("every argument of a node reaches the steps", async () => {
         tokenTtlSeconds: 300,
         certificateDurationSeconds: 86_400,
         certificateRenewalPercent: 50,
+        drainTimeoutSeconds: 0,
     });
     const approved = {
         kubeconfigFile: adminFile,

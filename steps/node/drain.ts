@@ -1,0 +1,114 @@
+import { KubeError, type Kube } from "../lib/kube/kube";
+import { pause } from "../lib/step";
+
+/** What tells of a pod whether and how it is to leave its node. */
+interface PodOnNode {
+    metadata: { namespace: string; name: string; uid: string; ownerReferences?: { kind: string }[] };
+}
+
+/** How often is looked which pods are left, in milliseconds. */
+const betweenLooks = 200;
+
+/**
+ * Takes a node's pods away as `kubectl drain` does, before the node is removed: nothing new is put on it, and each pod is evicted, which
+ * respects its budget and gives it its grace; a controller puts another one elsewhere. A DaemonSet's stay, for it would put them back.
+ * When the limit is over it goes on, and says which pods are left: nobody could else remove a node whose pods no budget lets go.
+ */
+export async function drain(
+    kube: Kube,
+    node: string,
+    limitSeconds: number,
+    note: (line: string) => void,
+): Promise<void> {
+    if (limitSeconds === 0) return;
+    await kube.merge(`/api/v1/nodes/${node}`, { spec: { unschedulable: true } });
+    const deadline = Date.now() + limitSeconds * 1000;
+    // What comes later tolerates that nothing new is put on the node: another of it would come for each that goes.
+    const leaving = new Set((await podsOn(kube, node)).map(({ metadata }) => metadata.uid));
+    const evicted = new Set<string>();
+    /** Why a pod may not be evicted yet, by its name. */
+    const held = new Map<string, string>();
+    for (;;) {
+        const left = (await podsOn(kube, node)).filter(
+            ({ metadata }) => leaving.has(metadata.uid) && !isOfDaemonSet(metadata),
+        );
+        await Promise.all(
+            left
+                .filter(({ metadata }) => !evicted.has(metadata.uid))
+                .map(async ({ metadata }) => {
+                    const refused = await evict(kube, metadata);
+                    if (refused === undefined) {
+                        evicted.add(metadata.uid);
+                        note(`pod ${titleOf(metadata)} is evicted from node "${node}"`);
+                    } else held.set(titleOf(metadata), refused);
+                }),
+        );
+        if (left.length === 0) return;
+        if (Date.now() >= deadline) {
+            for (const { metadata } of left) {
+                const why = evicted.has(metadata.uid) ? "has not ended" : held.get(titleOf(metadata));
+                note(`pod ${titleOf(metadata)} ends with node "${node}": in ${limitSeconds} s it ${why}`);
+            }
+            return;
+        }
+        await pause(betweenLooks);
+    }
+}
+
+/** Removes the pods of a node that is gone: nobody is left who would say that they have ended, and until then they would be taken for running. */
+export async function removePodsOf(kube: Kube, node: string): Promise<void> {
+    const left = await podsOn(kube, node);
+    await Promise.all(
+        left.map(async ({ metadata }) => {
+            const { uid } = metadata;
+            await unlessGone(
+                kube.delete(pathOf(metadata), { gracePeriodSeconds: 0, preconditions: { uid } }),
+            );
+        }),
+    );
+}
+
+async function podsOn(kube: Kube, node: string): Promise<PodOnNode[]> {
+    return (await kube.get<{ items: PodOnNode[] }>(`/api/v1/pods?fieldSelector=spec.nodeName%3D${node}`))
+        .items;
+}
+
+/** Undefined: it is evicted, or gone already. Else why not, which may change. */
+async function evict(kube: Kube, pod: PodOnNode["metadata"]): Promise<string | undefined> {
+    const { namespace, name, uid } = pod;
+    try {
+        await unlessGone(
+            kube.create(`${pathOf(pod)}/eviction`, {
+                apiVersion: "policy/v1",
+                kind: "Eviction",
+                metadata: { namespace, name },
+                deleteOptions: { preconditions: { uid } },
+            }),
+        );
+        return undefined;
+    } catch (error) {
+        if (!(error instanceof KubeError) || error.unanswered || error.reason === "Forbidden") throw error;
+        return `could not be evicted: ${error.message}`;
+    }
+}
+
+/** Waits for what is asked of one pod; another one of its name, which has another uid, is not meant. */
+async function unlessGone(asked: Promise<void>): Promise<void> {
+    try {
+        await asked;
+    } catch (error) {
+        if (!(error instanceof KubeError && ["NotFound", "Conflict"].includes(error.reason))) throw error;
+    }
+}
+
+function isOfDaemonSet({ ownerReferences = [] }: PodOnNode["metadata"]): boolean {
+    return ownerReferences.some(({ kind }) => kind === "DaemonSet");
+}
+
+function titleOf({ namespace, name }: PodOnNode["metadata"]): string {
+    return `${namespace}/${name}`;
+}
+
+function pathOf({ namespace, name }: PodOnNode["metadata"]): string {
+    return `/api/v1/namespaces/${namespace}/pods/${name}`;
+}

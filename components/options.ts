@@ -1,4 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
+import { createHash } from "node:crypto";
+import { CLAIM_LABEL, RESOURCE_LABEL } from "../steps/host/contract";
+import { claim } from "./claim";
 
 /**
  * Options of a component that has children on this host beside those in the cluster. The engine hands a component's
@@ -26,5 +29,22 @@ export function clusterObjectOptions(
                 "cluster.inCluster()",
         );
     }
-    return { parent, deletedWith: opts?.deletedWith };
+    return { parent, deletedWith: opts?.deletedWith, transformations: [labelled] };
+}
+
+interface Labelled {
+    metadata?: { labels?: pulumi.Input<Record<string, pulumi.Input<string>>> };
+}
+
+/**
+ * Labels an object as this stack's and as this very resource's: one that a run made that was ended before Pulumi had recorded it is known
+ * by them.
+ */
+function labelled({ type, name, props, opts }: pulumi.ResourceTransformationArgs) {
+    const { metadata = {} } = props as Labelled;
+    const resource = createHash("sha256").update(`${type}\0${name}`).digest("hex").slice(0, 32);
+    const labels = pulumi
+        .all([metadata.labels ?? {}, claim()])
+        .apply(([given, { id }]) => ({ ...given, [CLAIM_LABEL]: id, [RESOURCE_LABEL]: resource }));
+    return { props: { ...props, metadata: { ...metadata, labels } } as pulumi.Inputs, opts };
 }

@@ -1,6 +1,7 @@
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
+import { claim } from "../claim";
 import type { JobRestartPolicy, WasmScheduleArgs, WasmTriesArgs } from "./programArgs";
 import { nameOf, workload, type WasmWorkloadArgs } from "./workload";
 
@@ -43,7 +44,11 @@ export class WasmCronJob extends pulumi.ComponentResource {
         const object = new kubernetes.batch.v1.CronJob(
             `${name}-cronjob`,
             {
-                metadata,
+                // Nobody waits for it, and so removes another one that an ended run made: the same name again is the same object.
+                metadata: {
+                    ...metadata,
+                    name: claim().apply(({ id }) => `${name}-cronjob-${id.slice(0, 8)}`),
+                },
                 spec: {
                     schedule: checked.schedule,
                     timeZone: checked.timeZone,

@@ -3,6 +3,10 @@ import type { PreflightCluster } from "../cluster/contract";
 import type { DescribeModuleInput } from "../workload/contract";
 import type { LookingStep, Steps } from "../contract";
 
+/** Labels of what a stack makes in a cluster: the claim's id, and what stands for the very resource. */
+export const CLAIM_LABEL = "krustlet-stack/claim";
+export const RESOURCE_LABEL = "krustlet-stack/resource";
+
 /** preflight: reads only, so that each preview can run it. All problems come in one message. */
 export interface PreflightInput {
     owner: string;

@@ -1,5 +1,6 @@
 import type { AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
 import { StepError } from "../lib/errors";
+import { removeEarlier } from "../lib/kube/claimed";
 import { Kube, KubeError } from "../lib/kube/kube";
 import { accessOf } from "../lib/kube/access";
 import { dnsLabel, integer, object, objectName, oneOf, optional, sha256Hex, text } from "../lib/schema";
@@ -67,6 +68,7 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
     progress(
         `${title} is ${which.kind === "Job" ? "complete" : which.kind === "CronJob" ? "there" : "ready"}`,
     );
+    if (wait.object !== undefined) await removeEarlier(kube, collectionOf(which), wait.object);
     const passing = wait.object?.spec?.ttlSecondsAfterFinished !== undefined;
     return {
         kind: which.kind,

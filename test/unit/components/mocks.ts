@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 import { stepCommand } from "../../../components/stepCommand";
 import { steps as fixtures } from "./fixtures";
+import { CLAIM_LABEL, RESOURCE_LABEL } from "../../../steps/host/contract";
 import { stepPath, type LookInput, type Steps } from "../../../steps/contract";
 
 /** One resource as a program registered it. Other resources are given by `type::name`, shortened as in `type`. */
@@ -63,6 +64,8 @@ interface Monitor {
     ): Promise<void>;
 }
 
+/** What stands for a value that is not known yet. */
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const secretKey = "4dabf18193072939515e22adb298388d";
 
 /** Makes secrets readable: `{ secret: value }`. */
@@ -186,6 +189,7 @@ export async function record<T>(
 
 /** A step's resource as its component gave it: each of them is told whose it is, alike. */
 function withoutClaim(name: string, resource: Registered): Registered {
+    if (resource.type.startsWith("kubernetes:")) return withoutDependency(withoutLabels(name, resource));
     const { inputs, options } = resource;
     if (resource.type !== "command:local:Command") return withoutDependency(resource);
     const { stdin } = inputs;
@@ -199,6 +203,23 @@ function withoutClaim(name: string, resource: Registered): Registered {
     const plain = JSON.stringify(input).replace(/"applied":"[0-9a-f]{64}"/, '"applied":"sha256"');
     const given = { ...inputs, stdin: secret === undefined ? plain : { secret: plain } };
     return withoutDependency({ ...resource, inputs: given, options });
+}
+
+/** An object in a cluster as its component gave it: each of them bears the claim. */
+function withoutLabels(name: string, resource: Registered): Registered {
+    const { labels, ...metadata } = resource.inputs.metadata as { labels: Record<string, unknown> | string };
+    // In a preview of what is yet to be made the claim is not known, and so none of them.
+    if (labels === UNKNOWN) return { ...resource, inputs: { ...resource.inputs, metadata } };
+    const { secret } = labels as { secret?: Record<string, unknown> };
+    const {
+        [CLAIM_LABEL]: claim,
+        [RESOURCE_LABEL]: of,
+        ...own
+    } = secret ?? (labels as Record<string, unknown>);
+    assert.equal(claim, (fixtures.makeClaim as { id: string }).id, name);
+    assert.match(String(of), /^[0-9a-f]{32}$/, name);
+    const given = Object.keys(own).length > 0 && { labels: secret ? { secret: own } : own };
+    return { ...resource, inputs: { ...resource.inputs, metadata: { ...metadata, ...given } } };
 }
 
 function withoutDependency({ options, ...resource }: Registered): Registered {

@@ -98,7 +98,7 @@ test("a cron job, which nobody waits for", async () => {
         inputs: {
             apiVersion: "batch/v1",
             kind: "CronJob",
-            metadata,
+            metadata: { ...metadata, name: "w-cronjob-01234567" },
             spec: {
                 schedule: "*/5 * * * *",
                 timeZone: "Europe/Berlin",

@@ -1,0 +1,26 @@
+/**
+ * What Pulumi had begun to make in a cluster that stays when it was killed: the next update leaves it once, `down` instead not at all. The whole
+ * table is `npm run crash-table`.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { onExisting, type Prepared } from "../crash/stacks";
+import { columns, CrashTable, type Column } from "../crash/table";
+
+const wanted: readonly Column[] = columns.filter((column) => column.startsWith("create"));
+
+void describe("Pulumi killed at what it makes", { timeout: 1_200_000 }, () => {
+    let prepared: Prepared;
+    const said: string[] = [];
+    before(async () => {
+        prepared = await onExisting(/-(pod|cronjob|bootstrap-role)$/);
+    });
+    after(() => prepared.remove());
+
+    void it("in a cluster that stays: an update converges, and down leaves nothing", async () => {
+        const rows = await new CrashTable(prepared.crashing, (line) => said.push(line)).run(wanted);
+        const yes = Object.fromEntries(wanted.map((column) => [column, "yes"]));
+        assert.equal(rows.size, 3);
+        for (const [name, row] of rows) assert.deepEqual(row, yes, `${name}\n${said.join("\n")}`);
+    });
+});

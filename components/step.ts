@@ -33,8 +33,8 @@ export interface StepResource<S extends keyof Steps> {
 
 /**
  * Makes the `local.Command` that runs a step. Where a step is undone by another one, that comes before the create of a
- * replacement: what these steps make has fixed names. Others are replaced the usual way, or a module that is merely
- * pushed again would take the pods that run it down first.
+ * replacement: what these steps make has fixed names. Others, and those of which only a note is forgotten, are replaced the usual way,
+ * or a module that is merely pushed again would take the pods that run it down first.
  */
 export function stepResource<S extends keyof Steps>(
     name: string,
@@ -59,7 +59,7 @@ export function stepResource<S extends keyof Steps>(
             logging: "stderr",
         },
         pulumi.mergeOptions(opts, {
-            deleteBeforeReplace: args.delete !== undefined,
+            deleteBeforeReplace: args.delete !== undefined && args.delete !== "forget",
         }),
     );
     type Result = pulumi.Output<Steps[S]["output"]>;

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { StepClaim, Steps } from "../contract";
 import { enterClaim, isAbandoned } from "./claim";
 import { StepError, messageOf } from "./errors";
@@ -133,7 +134,10 @@ async function inClaim(
     if (!entry) return act();
     if (undoes) {
         const result = await act();
-        await forgetEntry(claim, entry.resource);
+        // What is forgotten goes after its replacement has come, whose note is not to go with it.
+        const note = name === "forget" ? await entryOf(entry.resource) : undefined;
+        if (note === undefined || isDeepStrictEqual(note.input, input))
+            await forgetEntry(claim, entry.resource);
         return result;
     }
     const last = (await entryOf(entry.resource))?.output;

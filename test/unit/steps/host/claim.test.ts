@@ -154,6 +154,19 @@ describe("a stack's claim", () => {
             assert.equal(step("stopNode", input, {}).status, 0);
             assert.deepEqual(readdirSync(join(claim.folder, "made")), []);
         });
+        it("has no note of what is to be forgotten, and keeps that of what took its place", () => {
+            const claim = made();
+            const folder = join(claim.folder, "made");
+            mkdirSync(folder, { recursive: true });
+            const forgets = (noted: object, input: object) => {
+                const entry = { resource: "n", undo: "forget", input: noted, at: 1, done: true };
+                writeFileSync(join(folder, "n.json"), JSON.stringify(entry));
+                step("forget", { ...input, claim: { ...claim, resource: "n", undo: "forget" } }, {});
+                return !existsSync(join(folder, "n.json"));
+            };
+            assert.equal(forgets({ file: "a" }, { file: "a" }), true);
+            assert.equal(forgets({ file: "b" }, { file: "a" }), false);
+        });
         it("says what could not be undone, goes on with the rest, and keeps the claim", () => {
             const claim = made();
             const folder = join(claim.folder, "made");

@@ -7,7 +7,8 @@ import {
 import { decide, needApprover, sendDecision, type Decision } from "../node/certificates/deciding";
 import { containers } from "../lib/docker";
 import { StepError } from "../lib/errors";
-import { clusterLabel, isOurs, notOurs } from "./kind";
+import { clusterLabel } from "./kind";
+import { checkOurs } from "./kindCluster";
 import {
     certificatesIn,
     denialNote,
@@ -42,7 +43,7 @@ export async function approveKubeletCertificates(
         containers(`label=${clusterLabel}=${input.clusterName}`),
         clusterOf(input.kubeconfigFile),
     ]);
-    if (!isOurs(cluster, input.owner)) throw new StepError(notOurs(input.clusterName, cluster, input.owner));
+    await checkOurs(input.clusterName, cluster, input.owner);
     const nodes = kindNodes(cluster);
     if (nodes.length === 0) throw new StepError(`KindCluster "${input.clusterName}": it has no node`);
 

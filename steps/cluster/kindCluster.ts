@@ -1,11 +1,12 @@
 import { basename } from "node:path";
 import type { KindClusterInput } from "../contract";
 import { kindEnvironment, kindFile, removeAdminKubeconfig } from "./adminKubeconfig";
-import { describeOwner } from "../lib/claim";
-import { containers, containersOn, network } from "../lib/docker";
+import { currentClaim, describeOwner } from "../lib/claim";
+import { containers, containersOn, network, type Container } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { expandHome, isPrivateFile, withPrivateFile } from "../lib/files";
-import { clusterLabel, isOurs, isKinds, networkOf, progressOf } from "./kind";
+import { entries } from "../lib/journal";
+import { clusterLabel, isOurs, isKinds, networkOf, notOurs, progressOf } from "./kind";
 import { endProcess, processesThat } from "../lib/processes";
 import { run } from "../lib/run";
 import { progress } from "../lib/step";
@@ -55,6 +56,18 @@ export async function removeCluster(input: Removed): Promise<void> {
                 left.map((line) => `- ${line}`).join("\n"),
         );
     }
+}
+
+/** Fails where a cluster is not the owner's. What was made before there were claims is, once this claim's own step has taken it over. */
+export async function checkOurs(name: string, cluster: Container[], owner: string): Promise<void> {
+    if (isOurs(cluster, owner)) return;
+    const claim = currentClaim();
+    const made = claim === undefined ? [] : await entries(claim);
+    const tookOver = made.some(
+        ({ undo, input, output }) =>
+            undo === "deleteKindCluster" && output !== undefined && (input as Partial<Removed>).name === name,
+    );
+    if (!tookOver) throw new StepError(notOurs(name, cluster, owner));
 }
 
 /** Whether a command line is a kind's that a step of ours started to create that cluster: nobody else's, and no other tool's. */

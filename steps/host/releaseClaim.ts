@@ -6,7 +6,7 @@ import { checkHost, claimFolderOf, idOf, isAbandoned, previousOutput, thisHost }
 import { containers, daemonFile, removeContainers } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { readOptional } from "../lib/files";
-import { entries, forgetEntry, type JournalEntry } from "../lib/journal";
+import { endRun, entries, forgetEntry, type JournalEntry } from "../lib/journal";
 import { stored, type Of } from "../lib/schema";
 import { bodyOf, parseInput, progress, step } from "../lib/step";
 import { findProgram } from "../lib/programs/programs";
@@ -29,6 +29,7 @@ export async function releaseClaim({ owner }: Of<typeof needed>): Promise<Record
     const left: string[] = [];
     for (const entry of await entries(claim)) {
         try {
+            await endRun(entry);
             await undo(entry);
             await forgetEntry(claim, entry.resource);
         } catch (error) {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { ObserveLossOutput, ObserveOutput, StepClaim, Steps } from "../contract";
 import { currentClaim, journalFolder } from "./claim";
 import { readOptional, writePrivate } from "./files";
+import { endProcess, type ProcessId } from "./processes";
 import { progress } from "./progress";
 
 /** One thing, and how to undo it. */
@@ -20,6 +21,8 @@ export interface JournalEntry {
     done: boolean;
     /** When it was begun, in milliseconds since 1970. */
     at: number;
+    /** The process that it was begun by; unset: of an earlier version. */
+    by?: ProcessId;
 }
 
 /** Writes down what is about to be made. */
@@ -27,6 +30,19 @@ export async function writeEntry(claim: Pick<StepClaim, "folder">, entry: Journa
     await mkdir(journalFolder(claim), { recursive: true, mode: 0o700 });
     await writePrivate(fileOf(claim, entry.resource), `${JSON.stringify(entry)}\n`);
 }
+
+/**
+ * Ends what was begun last and is still at it: whoever started it was killed, and it would go on to make what is about to be undone or
+ * made anew. It undoes what it had begun.
+ */
+export async function endRun({ resource, done, by }: JournalEntry): Promise<void> {
+    if (done || by === undefined || by.pid === process.pid) return;
+    const how = await endProcess(by, undoSeconds);
+    if (how !== "gone") progress(`an earlier run of ${resource} (process ${by.pid}) was still at it: ${how}`);
+}
+
+/** How long a step may take to undo what it had begun, in seconds. */
+const undoSeconds = 60;
 
 /** What is written down of a resource of this stack; undefined: it was never begun, or has been undone. */
 export async function entryOf(resource: string): Promise<JournalEntry | undefined> {

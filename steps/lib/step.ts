@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { StepClaim, Steps } from "../contract";
 import { enterClaim, isAbandoned } from "./claim";
 import { StepError, messageOf } from "./errors";
-import { entryOf, forgetEntry, writeEntry } from "./journal";
+import { endRun, entryOf, forgetEntry, writeEntry } from "./journal";
+import { processOf } from "./processes";
 import { progress } from "./progress";
 import { endRunning } from "./run";
 import { describe, isObject, type Input, type Problem } from "./schema";
@@ -132,6 +133,8 @@ async function inClaim(
     const entry = claim?.resource !== undefined &&
         claim.undo && { resource: claim.resource, undo: claim.undo };
     if (!entry) return act();
+    const before = await entryOf(entry.resource);
+    if (before !== undefined) await endRun(before);
     if (undoes) {
         const result = await act();
         // What is forgotten goes after its replacement has come, whose note is not to go with it.
@@ -140,8 +143,8 @@ async function inClaim(
             await forgetEntry(claim, entry.resource);
         return result;
     }
-    const last = (await entryOf(entry.resource))?.output;
-    const begun = { ...entry, input, output: last, done: false, at: Date.now() };
+    const by = processOf(process.pid);
+    const begun = { ...entry, input, output: before?.output, done: false, at: Date.now(), by };
     await writeEntry(claim, begun);
     const output = await act();
     await writeEntry(claim, { ...begun, output, done: true });

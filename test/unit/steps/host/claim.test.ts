@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
     existsSync,
     mkdirSync,
@@ -14,6 +14,7 @@ import { hostname, tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { stepPath, type Claim, type NodeInput, type StepClaim, type Steps } from "../../../../steps/contract";
+import { processOf } from "../../../../steps/lib/processes";
 import { describeOwner, idOf, isOf, keyOf, nameOf } from "../../../../steps/lib/claim";
 
 const root = resolve(__dirname, "../../../..");
@@ -191,6 +192,42 @@ describe("a stack's claim", () => {
             );
             assert.deepEqual(readdirSync(folder), ["c-kind.json"]);
         });
+        for (const [what, end] of [
+            ["the claim's", "releaseClaim"],
+            ["the resource's own", "stopNode"],
+            ["a new begin of the resource, which comes before its", "launchNode"],
+        ] as const) {
+            it(`${what} end ends what a killed Pulumi had begun and is still at it`, () => {
+                const claim = made();
+                const stateDir = join(home, "node");
+                const input = node(stateDir, claim.owner);
+                // As a step whose plugin and engine were killed with SIGKILL.
+                const still = spawn("sleep", ["60"]);
+                try {
+                    const folder = join(claim.folder, "made");
+                    mkdirSync(folder, { recursive: true });
+                    const by = processOf(still.pid ?? 0);
+                    assert.ok(by);
+                    const entry = { resource: "n-agent", undo: "stopNode", input, done: false, at: 1, by };
+                    writeFileSync(join(folder, "n-agent.json"), JSON.stringify(entry));
+                    const own = { ...input, claim: { ...claim, resource: "n-agent", undo: "stopNode" } };
+                    const { stderr } =
+                        end === "releaseClaim"
+                            ? step(end, { owner: "shop/dev" }, claim)
+                            : step(end, own, end === "stopNode" ? {} : undefined);
+                    assert.match(
+                        stderr,
+                        new RegExp(
+                            `^an earlier run of n-agent \\(process ${still.pid}\\) was still at it: ended$`,
+                            "m",
+                        ),
+                    );
+                    assert.equal(processOf(by.pid)?.startTime === by.startTime, false);
+                } finally {
+                    still.kill("SIGKILL");
+                }
+            });
+        }
         it("is nothing where it was never recorded", () => {
             assert.deepEqual(step("releaseClaim", { owner: "shop/dev" }).output, {});
         });

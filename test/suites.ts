@@ -183,12 +183,8 @@ const plugins: Suite = {
     run: (context) =>
         withTestCluster(context, "krustlet-plugins-test", async ({ kubeconfigFile }) => {
             const runtime = await goTests(context, "airgap/docker/oci-runtime");
-            const docker = await goTests(
-                context,
-                "airgap/go/pulumi",
-                RECIPES["pulumi-resource-docker"].build,
-            );
-            const node = await testsIn(context, ["airgap/standins", "airgap/go/pulumi"], {
+            const docker = await goTests(context, "airgap/go", RECIPES["pulumi-resource-docker"].build);
+            const node = await testsIn(context, ["airgap/standins", "airgap/go"], {
                 env: { KRUSTLET_TEST_KUBECONFIG: kubeconfigFile },
                 timeoutMinutes: 15,
                 // They have namespaces and names of their own, and wait half of the time.

@@ -22,6 +22,22 @@ export function withoutComponents(source: string): string {
     return source.replace(COMPONENT_IMPORT, "").replace(COMPONENT_ENTRY, "");
 }
 
+/** Where the types of managed fields come from: in the Kubernetes modules of the release, and in those of the go.mod here. */
+const MANAGED_FIELDS = [
+    "sigs.k8s.io/structured-merge-diff/v4/",
+    "sigs.k8s.io/structured-merge-diff/v6/",
+] as const;
+
+/**
+ * The Go file that compares managed fields, for the Kubernetes modules that all programs here share. Throws when it imports no such
+ * types: it is another file than is known.
+ */
+export function withCurrentManagedFields(source: string): string {
+    const moved = source.replaceAll(...MANAGED_FIELDS);
+    if (moved === source) throw new Error(`the provider does not import ${MANAGED_FIELDS[0]}`);
+    return moved;
+}
+
 /** The schema that the plugin tells: with its version, which the module's own build puts in. */
 export function embeddedSchema(schema: string): string {
     return JSON.stringify({
@@ -30,9 +46,13 @@ export function embeddedSchema(schema: string): string {
     });
 }
 
+const edit = async (file: string, change: (source: string) => string) =>
+    writeFile(file, change(await readFile(file, "utf8")));
+
 /**
- * Does in a copy of the module what its own build does (schema and mapping that are embedded), and leaves out its components. The
- * module comes from Go's cache, verified by go.sum. Gives the build with a go.mod of its own, which points to the copy.
+ * Does in a copy of the module what its own build does (schema and mapping that are embedded), leaves out its components, and has
+ * it compile with the Kubernetes modules of the go.mod here. The module comes from Go's cache, verified by go.sum. Gives the build
+ * with a go.mod of its own, which points to the copy.
  */
 export async function kubernetesProvider(build: Build, what: GoBuild, workDir: string): Promise<GoBuild> {
     const options = { cwd: what.moduleDir, env: GO_ENVIRONMENT };
@@ -46,8 +66,8 @@ export async function kubernetesProvider(build: Build, what: GoBuild, workDir: s
     // Files in Go's cache are read-only.
     await build.run(["cp", "-R", "--no-preserve=mode", `${listed.stdout.trim()}/.`, copy]);
 
-    const components = path.join(copy, "pkg", "provider", "provider_construct.go");
-    await writeFile(components, withoutComponents(await readFile(components, "utf8")));
+    await edit(path.join(copy, "pkg", "provider", "provider_construct.go"), withoutComponents);
+    await edit(path.join(copy, "pkg", "await", "await.go"), withCurrentManagedFields);
     const main = path.join(copy, "cmd", "pulumi-resource-kubernetes");
     await writeFile(
         path.join(main, "schema-embed.json"),

@@ -1,4 +1,5 @@
-// What is built with Go, from which module at which version. The modules are pinned in the go.mod and go.sum of go/<module>.
+// What is built with Go, from which module at which version. All are pinned in the one go.mod here, with its go.sum: of what they
+// have in common there is one version, which is compiled once.
 import { existsSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
@@ -32,7 +33,17 @@ export interface Recipe {
     };
 }
 
-const moduleDir = (name: string) => path.join(ROOT, "airgap", "go", name);
+/** Folder of the go.mod that they are built from. */
+export const GO_MODULE = path.join(ROOT, "airgap", "go");
+
+/** A build from it. Its tag is one that Kubernetes' own build has: without it gRPC's tracing keeps the linker from leaving out unused methods. */
+function pinned(
+    packages: readonly string[],
+    variables: Readonly<Record<string, string>> = {},
+    tags: readonly string[] = [],
+): GoBuild {
+    return { moduleDir: GO_MODULE, packages, variables, tags: ["grpcnotrace", ...tags] };
+}
 
 /** The version that Kubernetes programs report, as its own build sets it. */
 function kubernetesVariables(): Record<string, string> {
@@ -47,58 +58,39 @@ function kubernetesVariables(): Record<string, string> {
 }
 
 function kubernetes(name: string, programs: readonly string[]): Recipe {
-    return {
-        name,
-        version: KUBERNETES_VERSION,
-        build: {
-            moduleDir: moduleDir("kubernetes"),
-            packages: programs.map((program) => `k8s.io/kubernetes/cmd/${program}`),
-            variables: kubernetesVariables(),
-            // As upstream's own build does: without it gRPC's tracing keeps the linker from leaving out unused methods.
-            tags: ["grpcnotrace"],
-        },
-    };
+    const packages = programs.map((program) => `k8s.io/kubernetes/cmd/${program}`);
+    return { name, version: KUBERNETES_VERSION, build: pinned(packages, kubernetesVariables()) };
 }
+
+const DISTRIBUTION = "github.com/distribution/distribution/v3";
 
 export const RECIPES = {
     pulumi: {
         name: "pulumi",
         version: PULUMI_VERSION,
-        build: {
-            moduleDir: moduleDir("pulumi"),
-            packages: ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
-            variables: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": PULUMI_VERSION },
-        },
+        build: pinned(["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"], {
+            "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": PULUMI_VERSION,
+        }),
     },
-    // The plugins and the CLI are of one module: what they have in common is compiled once.
     "pulumi-resource-kubernetes": {
         name: "pulumi-resource-kubernetes",
         version: PLUGINS.kubernetes.version,
-        build: {
-            moduleDir: moduleDir("pulumi"),
-            packages: [`${KUBERNETES_PROVIDER}/cmd/pulumi-resource-kubernetes`],
-            variables: {
-                [`${KUBERNETES_PROVIDER}/pkg/version.Version`]: PLUGINS.kubernetes.version.slice(1),
-            },
-        },
+        build: pinned([`${KUBERNETES_PROVIDER}/cmd/pulumi-resource-kubernetes`], {
+            [`${KUBERNETES_PROVIDER}/pkg/version.Version`]: PLUGINS.kubernetes.version.slice(1),
+        }),
         prepare: { by: "kubernetesProvider.ts", make: kubernetesProvider },
     },
     "pulumi-resource-docker": {
         name: "pulumi-resource-docker",
         version: PLUGINS.docker.version,
-        build: {
-            moduleDir: moduleDir("pulumi"),
-            packages: ["./pulumi-resource-docker"],
-            variables: { "main.version": PLUGINS.docker.version.slice(1) },
+        build: pinned(
+            ["./pulumi-resource-docker"],
+            { "main.version": PLUGINS.docker.version.slice(1) },
             // Its resources of Docker Compose, which we do not use, are 180 packages more.
-            tags: ["no_compose"],
-        },
+            ["no_compose"],
+        ),
     },
-    kind: {
-        name: "kind",
-        version: KIND_VERSION,
-        build: { moduleDir: moduleDir("kind"), packages: ["sigs.k8s.io/kind"] },
-    },
+    kind: { name: "kind", version: KIND_VERSION, build: pinned(["sigs.k8s.io/kind"]) },
     kubectl: kubernetes("kubectl", ["kubectl"]),
     /** The programs of the node image; one build, for they share most of what they are compiled from. */
     kubernetes: kubernetes("kubernetes", [
@@ -107,21 +99,13 @@ export const RECIPES = {
     etcd: {
         name: "etcd",
         version: ETCD_VERSION,
-        build: {
-            moduleDir: moduleDir("etcd"),
-            packages: ["go.etcd.io/etcd/server/v3"],
-            tags: ["grpcnotrace"],
-        },
+        build: pinned(["go.etcd.io/etcd/server/v3"]),
         rename: { server: "etcd" },
     },
     registry: {
         name: "registry",
         version: DISTRIBUTION_VERSION,
-        build: {
-            moduleDir: moduleDir("registry"),
-            packages: ["github.com/distribution/distribution/v3/cmd/registry"],
-            variables: { "github.com/distribution/distribution/v3/version.version": DISTRIBUTION_VERSION },
-        },
+        build: pinned(["./registry"], { [`${DISTRIBUTION}/version.version`]: DISTRIBUTION_VERSION }),
     },
     pause: {
         name: "pause",

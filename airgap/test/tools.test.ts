@@ -9,10 +9,9 @@ import {
     KUBERNETES_VERSION,
     PULUMI_VERSION,
 } from "../../common/versions";
-import { ROOT } from "../../common/root";
 import { goBuildArguments, goFault, GO_NEEDED } from "../../common/go";
-import { embeddedSchema, withoutComponents } from "../go/kubernetesProvider";
-import { RECIPES, recipeKey, type Recipe } from "../go/recipes";
+import { embeddedSchema, withCurrentManagedFields, withoutComponents } from "../go/kubernetesProvider";
+import { GO_MODULE, RECIPES, recipeKey, type Recipe } from "../go/recipes";
 
 const recipes: Recipe[] = Object.values(RECIPES);
 
@@ -49,31 +48,37 @@ describe("go build", () => {
     });
 });
 
-describe("the Go modules", () => {
-    const required = async (module: string) => {
-        const text = await fs.readFile(path.join(ROOT, "airgap", "go", module, "go.mod"), "utf8");
+describe("the Go module", () => {
+    const required = async () => {
+        const text = await fs.readFile(path.join(GO_MODULE, "go.mod"), "utf8");
         return new Map(
             [...text.matchAll(/^\t?(?:require )?(\S+) (v\S+)/gm)].map((match) => [match[1], match[2]]),
         );
     };
 
-    it("pin the versions of common/versions.ts", async () => {
-        const pinned: [string, string, string][] = [
-            ["pulumi", "github.com/pulumi/pulumi/pkg/v3", PULUMI_VERSION],
-            ["kind", "sigs.k8s.io/kind", KIND_VERSION],
-            ["kubernetes", "k8s.io/kubernetes", KUBERNETES_VERSION],
-            ["etcd", "go.etcd.io/etcd/server/v3", ETCD_VERSION],
-            ["registry", "github.com/distribution/distribution/v3", DISTRIBUTION_VERSION],
+    it("pins the versions of common/versions.ts", async () => {
+        const pinned: [string, string][] = [
+            ["github.com/pulumi/pulumi/pkg/v3", PULUMI_VERSION],
+            ["sigs.k8s.io/kind", KIND_VERSION],
+            ["k8s.io/kubernetes", KUBERNETES_VERSION],
+            ["go.etcd.io/etcd/server/v3", ETCD_VERSION],
+            ["github.com/distribution/distribution/v3", DISTRIBUTION_VERSION],
         ];
-        for (const [module, name, version] of pinned)
-            assert.equal((await required(module)).get(name), version, module);
-        const entries = await fs.readdir(path.join(ROOT, "airgap", "go"), { withFileTypes: true });
-        const modules = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-        assert.deepEqual(modules.sort(), pinned.map(([module]) => module).sort());
+        const found = await required();
+        for (const [name, version] of pinned) assert.equal(found.get(name), version, name);
     });
 
-    it("replace every staging module of Kubernetes by its release", async () => {
-        const text = await fs.readFile(path.join(ROOT, "airgap", "go", "kubernetes", "go.mod"), "utf8");
+    it("is one for all programs, so that what they have in common is compiled once", () => {
+        const from = recipes.filter(({ build }) => build.packages[0] !== ".");
+        assert.equal(from.length, 8);
+        for (const { name, build } of from) {
+            assert.equal(build.moduleDir, GO_MODULE, name);
+            assert.equal(build.tags?.[0], "grpcnotrace", name);
+        }
+    });
+
+    it("replaces every staging module of Kubernetes by its release", async () => {
+        const text = await fs.readFile(path.join(GO_MODULE, "go.mod"), "utf8");
         const replaced = [...text.matchAll(/^\t?(?:replace )?(k8s\.io\/\S+) => (\S+) (\S+)$/gm)];
         assert.equal(replaced.length, 33);
         for (const [, from, to, version] of replaced) {
@@ -82,7 +87,7 @@ describe("the Go modules", () => {
         }
     });
 
-    it("need the Go that is asked for", async () => {
+    it("needs the Go that is asked for", async () => {
         for (const { name, build } of recipes) {
             const text = await fs.readFile(path.join(build.moduleDir, "go.mod"), "utf8");
             assert.equal(/^go (\S+)$/m.exec(text)?.[1], GO_NEEDED, name);
@@ -101,7 +106,7 @@ describe("the key of a build", () => {
         assert.notEqual(
             await recipeKey({
                 ...recipe,
-                build: { ...recipe.build, moduleDir: RECIPES.kind.build.moduleDir },
+                build: { ...recipe.build, moduleDir: RECIPES.pause.build.moduleDir },
             }),
             key,
         );
@@ -140,6 +145,12 @@ describe("the plugin kubernetes", () => {
     it("is not built from a source whose components are others", () => {
         const other = source.replace("provideryamlv2.NewConfigFileProvider", "other.New");
         assert.throws(() => withoutComponents(other), /4 by 3 are known/);
+    });
+
+    it("is built with the types of managed fields that its Kubernetes modules have", () => {
+        const file = (version: string) => `import "sigs.k8s.io/structured-merge-diff/${version}/fieldpath"\n`;
+        assert.equal(withCurrentManagedFields(file("v4")), file("v6"));
+        assert.throws(() => withCurrentManagedFields(file("v5")), /does not import .*v4/);
     });
 
     it("tells its version", () => {

@@ -182,7 +182,7 @@ describe("Go modules", () => {
     }
 
     it("that were tampered with are found", () => {
-        const folder = "airgap/go/pulumi";
+        const folder = "airgap/go";
         const mod = project.read(folder, "go.mod");
         const findings = (text: string, sums = sum(folder)) =>
             goFindings(folder, text, sums, GO_REPLACEMENTS).join("\n");

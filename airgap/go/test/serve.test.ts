@@ -14,10 +14,10 @@ import type { PluginInfo } from "@pulumi/pulumi/proto/plugin_pb";
 import * as pb from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
-import { cachePath } from "../../../../common/cache";
-import { ROOT } from "../../../../common/root";
-import { PLUGINS } from "../../../../common/versions";
-import { cacheName, RECIPES, recipeKey } from "../../recipes";
+import { cachePath } from "../../../common/cache";
+import { ROOT } from "../../../common/root";
+import { PLUGINS } from "../../../common/versions";
+import { cacheName, RECIPES, recipeKey } from "../recipes";
 
 const SDKS = { docker, kubernetes };
 type Plugin = keyof typeof SDKS;

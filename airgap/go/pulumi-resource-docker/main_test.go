@@ -14,7 +14,7 @@ var member = regexp.MustCompile(`(?m)^    (?:readonly )?(\w+)\??: `)
 
 // declared gives the properties of an interface of the npm package @pulumi/docker.
 func declared(t *testing.T, file, name string) []string {
-	text, err := os.ReadFile(filepath.Join("../../../../node_modules/@pulumi/docker", file))
+	text, err := os.ReadFile(filepath.Join("../../../node_modules/@pulumi/docker", file))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
-import { ROOT } from "../../../../common/root";
+import { ROOT } from "../../../common/root";
 
 /** What a variable of the suite's set-up says. */
 export function given(variable: string): string {

@@ -68,9 +68,12 @@ export const RECIPES = {
     pulumi: {
         name: "pulumi",
         version: PULUMI_VERSION,
-        build: pinned(["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"], {
-            "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": PULUMI_VERSION,
-        }),
+        build: pinned(
+            ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
+            { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": PULUMI_VERSION },
+            // Google's storage client without gRPC's service mesh, which serves only from within Google's cloud: 143 packages.
+            ["disable_grpc_modules"],
+        ),
     },
     "pulumi-resource-kubernetes": {
         name: "pulumi-resource-kubernetes",

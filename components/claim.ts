@@ -1,6 +1,6 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { Claim } from "../steps/contract";
+import type { Claim, StepClaim } from "../steps/contract";
 import { parseOutput, stepCommand } from "./stepCommand";
 
 /**
@@ -21,6 +21,8 @@ function makeClaim(): local.Command {
 /** A stack's claim, and what must have passed before anything is made in its name. */
 interface StackClaim {
     output: pulumi.Output<Claim>;
+    /** When the program began to use it, in milliseconds since 1970. */
+    begun: number;
     gate: pulumi.Output<unknown>;
 }
 
@@ -37,7 +39,7 @@ function stackClaim(): StackClaim {
     let found = claims.get(stack);
     if (found === undefined) {
         const output = makeClaim().stdout.apply((text) => parseOutput("makeClaim", text));
-        found = { output, gate: pulumi.output(undefined) };
+        found = { output, begun: Date.now(), gate: pulumi.output(undefined) };
         claims.set(stack, found);
     }
     return found;
@@ -63,9 +65,14 @@ export function owner(): pulumi.Output<string> {
  * The claim for steps that only look. In the first preview there is none yet: then nothing can be this stack's, and all that can be told
  * of the host is told all the same.
  */
-export function claimForLooks(): pulumi.Output<Claim | undefined> {
-    const { output } = stackClaim();
-    return pulumi.output(isKnown(output).then((known) => (known ? output : undefined)));
+export function claimForLooks(): pulumi.Output<StepClaim | undefined> {
+    const { output, begun } = stackClaim();
+    const forLooks = output.apply((claim) => ({
+        ...claim,
+        looks: true as const,
+        fresh: (claim.at ?? 0) >= begun,
+    }));
+    return pulumi.output(isKnown(output).then((known) => (known ? forLooks : undefined)));
 }
 
 /** Whether an Output has a value by now: in a preview, what a resource that is yet to be made tells has none. */

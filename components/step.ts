@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { local, types } from "@pulumi/command";
-import type { Claim, LookAnswer, LookInput, LookingStep, StepClaim, Steps } from "../steps/contract";
+import type { LookAnswer, LookInput, LookingStep, StepClaim, Steps } from "../steps/contract";
 import { claim, claimForLooks, isKnown, thisStack } from "./claim";
 import { parseOutput, stepCommand } from "./stepCommand";
 
@@ -108,7 +108,7 @@ const questions = new WeakMap<object, Question[]>();
 /** Has a look made by the next process for such. */
 function ask(
     look: Question["look"],
-    claim: Claim | undefined,
+    claim: StepClaim | undefined,
     opts: pulumi.InvokeOptions,
 ): Promise<LookAnswer> {
     const stack = thisStack();
@@ -128,7 +128,7 @@ function ask(
 /** Makes looks in one process. */
 async function lookNow(
     asked: Question[],
-    claim: Claim | undefined,
+    claim: StepClaim | undefined,
     opts: pulumi.InvokeOptions,
 ): Promise<void> {
     try {
@@ -137,7 +137,7 @@ async function lookNow(
             command: stepCommand("look").program,
             stdin: JSON.stringify({
                 looks: asked.map(({ look }) => look),
-                claim: claim && { ...claim, looks: true },
+                claim,
             } satisfies LookInput & { claim?: StepClaim }),
             logging: types.enums.local.Logging.None,
         };

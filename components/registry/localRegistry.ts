@@ -86,12 +86,6 @@ export class LocalRegistry extends pulumi.ComponentResource {
         const containerName = pulumi.output(checked.containerName ?? defaultContainerName());
         const label = (value: pulumi.Input<string>) => [{ label: "krustlet-stack.owner", value }];
 
-        const image = new docker.RemoteImage(
-            `${name}-image`,
-            // The image stays when the stack goes: another stack may use it, and the next `up` need not pull it.
-            { name: checked.image ?? REGISTRY_IMAGE, keepLocally: true },
-            { parent: this },
-        );
         // Docker hands over a volume of that name which is there already: the data of before.
         const data = checked.keepData
             ? new docker.Volume(
@@ -108,6 +102,17 @@ export class LocalRegistry extends pulumi.ComponentResource {
         const observed = stepInvoke(
             "observeRegistry",
             { resource: `${name}-ready`, containerName },
+            { parent: this },
+        );
+        const image = new docker.RemoteImage(
+            `${name}-image`,
+            {
+                name: checked.image ?? REGISTRY_IMAGE,
+                // The image stays when the stack goes: another stack may use it, and the next `up` need not pull it.
+                keepLocally: true,
+                // What took the container away may have taken the image too, which Pulumi would not see.
+                pullTriggers: observed.apply(({ lost }) => (lost === undefined ? [] : [lost])),
+            },
             { parent: this },
         );
         const room = stepResource(

@@ -78,6 +78,8 @@ export interface Claim {
     /** Folder of the claim on its host. */
     folder: string;
     host: ClaimHost;
+    /** When it was made, in milliseconds since 1970; unset: by an earlier version. */
+    at?: number;
 }
 
 /** What each step is told beside its input, as `claim`. */
@@ -88,6 +90,8 @@ export interface StepClaim extends Claim {
     undo?: keyof Steps;
     /** Set for steps that only look. */
     looks?: true;
+    /** Set for those whose claim was made by the update that they are of: nothing is written down yet. */
+    fresh?: boolean;
 }
 
 /** observe…: sees what has become of what a step left. */

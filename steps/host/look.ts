@@ -1,6 +1,8 @@
 import { createRequire } from "node:module";
 import { lookingSteps, stepPath, type LookAnswer, type LookInput, type LookOutput } from "../contract";
+import { currentClaim } from "../lib/claim";
 import { messageOf } from "../lib/errors";
+import { lookForNotes } from "../lib/journal";
 import { anything, list, map, object, oneOf } from "../lib/schema";
 import { bodyOf, notesOf, parseInput, step } from "../lib/step";
 
@@ -12,7 +14,10 @@ const input = object<LookInput>({
 
 /** Runs steps that only look side by side in this process. One that fails is an answer like the others. */
 export async function look({ looks }: LookInput): Promise<LookOutput> {
-    return { answers: await Promise.all(looks.map(answerOf)) };
+    const lost = await lookForNotes(currentClaim());
+    const answers = await Promise.all(looks.map(answerOf));
+    if (lost !== undefined) answers.at(0)?.notes.unshift(lost);
+    return { answers };
 }
 
 async function answerOf({ step: name, input }: LookInput["looks"][number]): Promise<LookAnswer> {

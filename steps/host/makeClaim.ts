@@ -21,6 +21,7 @@ export async function makeClaim({ owner }: MakeClaimInput): Promise<Claim> {
         owner: `${owner}/${id}`,
         folder: before?.folder ?? join(claimsFolder(), id),
         host: before?.host ?? here,
+        at: before ? before.at : Date.now(),
     };
 }
 

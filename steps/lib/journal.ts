@@ -1,9 +1,9 @@
 // What a stack has made, or begun to make, outside Pulumi: written down before it is made, so that whatever ends the step or Pulumi,
 // the claim's end knows what to undo.
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ObserveLossOutput, ObserveOutput, StepClaim, Steps } from "../contract";
-import { currentClaim, journalFolder } from "./claim";
+import { claimFolderOf, currentClaim, journalFolder } from "./claim";
 import { readOptional, writePrivate } from "./files";
 import { endProcess, type ProcessId } from "./processes";
 import { progress } from "./progress";
@@ -44,6 +44,31 @@ export async function endRun({ resource, done, by }: JournalEntry): Promise<void
 /** How long a step may take to undo what it had begun, in seconds. */
 const undoSeconds = 60;
 
+/** Why what is not written down must run, where that was lost; unset: it is new. */
+let lostNotes: string | undefined;
+
+/** Whether all that was written down was lost once. */
+export const notesWereLost = (): boolean => lostNotes !== undefined;
+
+/**
+ * Sees whether what was written down is still there. Where the folder is gone, nothing is known of what was made, though Pulumi's state has
+ * it: that is written down instead, so that every part is looked at, by this update or, where it fails, the next one. Returns why, then.
+ */
+export async function lookForNotes(claim: StepClaim | undefined): Promise<string | undefined> {
+    if (claim === undefined) return undefined;
+    const folder = claimFolderOf(claim);
+    const mark = join(folder, "lost");
+    const isLost = !claim.fresh && (await stat(folder).catch(() => undefined)) === undefined;
+    if (isLost) {
+        const when = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+        const why = `nothing was written down in ${folder} of what this stack has made, seen ${when}: each part is looked at again`;
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        await writePrivate(mark, why);
+    }
+    lostNotes = await readOptional(mark);
+    return isLost ? lostNotes : undefined;
+}
+
 /** What is written down of a resource of this stack; undefined: it was never begun, or has been undone. */
 export async function entryOf(resource: string): Promise<JournalEntry | undefined> {
     const claim = currentClaim();
@@ -56,7 +81,7 @@ export async function entryOf(resource: string): Promise<JournalEntry | undefine
  * has changed where all is as it was left. `found` says when what is no more was made, or the same fault could not be told from the last.
  */
 export function because(entry: JournalEntry | undefined, found: string | undefined): string | undefined {
-    if (entry?.output === undefined) return entry?.input.because;
+    if (entry?.output === undefined) return entry === undefined ? lostNotes : entry.input.because;
     const why =
         found ??
         (entry.done

@@ -1,6 +1,6 @@
 import type { AwaitRegistryInput, ObserveLossOutput, ObserveRegistryInput } from "../contract";
 import { containers, standsStill, type Container } from "../lib/docker";
-import { madeAt, observeLoss, type JournalEntry } from "../lib/journal";
+import { madeAt, notesWereLost, observeLoss, type JournalEntry } from "../lib/journal";
 import { object, text } from "../lib/schema";
 import { step } from "../lib/step";
 import { ownContainer } from "./clearRegistry";
@@ -30,6 +30,11 @@ export async function observeRegistry({
         return `${what} ${found.State.Paused ? "is paused" : "has stopped"}: it is started again`;
     };
     return observeLoss(resource, drift, (loses) => {
+        // Where all notes were lost, it is the one that Pulumi knows, if it is there.
+        if (notesWereLost()) {
+            if (!named) loses(`registry container ${containerName} is gone: it is made anew`);
+            return;
+        }
         // Pulumi may know of it or not: made anew, it does.
         if (named) loses(`${madeByNobody(named)}: it is made anew`);
     });

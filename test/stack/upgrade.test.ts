@@ -1,6 +1,6 @@
 /**
  * States that earlier versions stored: this one updates and destroys them. Each was recorded by a real update of that version
- * (`pulumi stack export --show-secrets`, the home folder's path taken out). What it tells of stands, but for the node's processes, as after a
+ * (`pulumi stack export --show-secrets`, folders, host name and host id taken out). What it tells of stands, but for the node's processes, as after a
  * reboot; or is not there any more, as after a reinstalled host.
  */
 import assert from "node:assert/strict";
@@ -8,6 +8,7 @@ import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { thisHost } from "../../steps/lib/claim";
 import { run } from "../../steps/lib/run";
 import { removeTestCluster, removeTestStack } from "../killedRun";
 import { stand } from "./states/standing";
@@ -54,6 +55,7 @@ void describe("a state that an earlier version stored", { timeout: 900_000 }, as
         const here = text
             .replaceAll("@HOME@", stack.home)
             .replaceAll("@ROOT@", root)
+            .replaceAll("@HOSTID@", (await thisHost()).id)
             .replaceAll("@CACHE@", path.join(os.homedir(), ".cache"));
         await fs.writeFile(own, await made(here));
         await pulumi(`stack init ${NAME} --no-select --non-interactive`);

@@ -1,5 +1,5 @@
 // Makes what a recorded state tells of stand on this host, with the old version's own inputs: its cluster, its registry with what was pushed, and
-// its objects. The node's processes are gone, as after a reboot.
+// its objects. Nothing of it is written down in the claim's folder. The node's processes are gone, as after a reboot.
 import { stepPath, type Steps } from "../../../steps/contract";
 import { run } from "../../../steps/lib/run";
 import { root, type StateResource } from "../stackUnderTest";
@@ -26,8 +26,20 @@ export async function stand(state: string): Promise<string> {
             const is = await step(name, now(String(recorded.stdin)));
             for (const key of Object.keys(was)) again(was[key], is[key]);
             if (name === "createKindCluster") kubeconfig = String(is.kubeconfigFile);
+        } else if (type === "docker:index/remoteImage:RemoteImage") {
+            const { stdout } = await run([
+                "docker",
+                "image",
+                "inspect",
+                "--format={{.Id}}",
+                String(recorded.name),
+            ]);
+            again(outputs.imageId, stdout.trim());
         } else if (type === "docker:index/container:Container") {
-            again(outputs.id, await container(recorded));
+            again(
+                outputs.id,
+                await container(JSON.parse(now(JSON.stringify(recorded))) as RecordedContainer),
+            );
         } else if (type.startsWith("kubernetes:")) {
             const made = await object(kubeconfig, now(JSON.stringify(recorded)));
             again((outputs.metadata as { uid: string }).uid, made.metadata.uid);
@@ -36,7 +48,9 @@ export async function stand(state: string): Promise<string> {
     return now(state);
 }
 
-async function step(name: keyof Steps, input: string): Promise<Record<string, unknown>> {
+/** Runs a step for no claim: nothing of it is written down, as where the notes were lost. */
+async function step(name: keyof Steps, stdin: string): Promise<Record<string, unknown>> {
+    const input = JSON.stringify({ ...(JSON.parse(stdin) as object), claim: undefined });
     const argv = [process.execPath, "step.cjs", stepPath(name)];
     const { stdout } = await run(argv, { cwd: root, input, timeoutSeconds: 300 });
     return JSON.parse(stdout) as Record<string, unknown>;
@@ -44,20 +58,20 @@ async function step(name: keyof Steps, input: string): Promise<Record<string, un
 
 interface RecordedContainer {
     name: string;
+    image: string;
     envs: string[];
     labels: { label: string; value: string }[];
     ports: { ip: string; external: number; internal: number }[];
 }
 
-/** The registry's container; its image is the one that is there by the name that the state's image has. */
-async function container(inputs: Record<string, unknown>): Promise<string> {
-    const { name, envs, labels, ports } = inputs as unknown as RecordedContainer;
+/** The registry's container. */
+async function container({ name, image, envs, labels, ports }: RecordedContainer): Promise<string> {
     const { stdout } = await run([
         ...["docker", "run", "--detach", `--name=${name}`, "--restart=unless-stopped"],
         ...envs.map((value) => `--env=${value}`),
         ...labels.map(({ label, value }) => `--label=${label}=${value}`),
         ...ports.map(({ ip, external, internal }) => `--publish=${ip}:${external}:${internal}`),
-        String(inputs.image),
+        image,
     ]);
     return stdout.trim();
 }

@@ -15,7 +15,7 @@ test("a registry of defaults, on the loopback address alone, known when it answe
         "r-image": {
             type: "docker:index/remoteImage:RemoteImage",
             parent,
-            inputs: { name: "registry:3.1.2", keepLocally: true },
+            inputs: { name: "registry:3.1.2", keepLocally: true, pullTriggers: [] },
             options: {},
         },
         "r-room": {

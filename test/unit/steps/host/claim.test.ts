@@ -13,7 +13,14 @@ import {
 import { hostname, tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { stepPath, type Claim, type NodeInput, type StepClaim, type Steps } from "../../../../steps/contract";
+import {
+    stepPath,
+    type Claim,
+    type LookOutput,
+    type NodeInput,
+    type StepClaim,
+    type Steps,
+} from "../../../../steps/contract";
 import { processOf } from "../../../../steps/lib/processes";
 import { describeOwner, idOf, isOf, keyOf, nameOf } from "../../../../steps/lib/claim";
 
@@ -115,6 +122,26 @@ describe("a stack's claim", () => {
         assert.deepEqual(step("releaseClaim", { owner: "shop/dev" }, there, env).output, {});
         assert.equal(existsSync(join(stateDir, "owner.json")), true);
         assert.equal(existsSync(there.folder), true);
+    });
+
+    it("whose folder is lost has every part looked at again, until it is, and says so once; one that is made just now has not", () => {
+        const claim = made();
+        const look = (more: object) => {
+            const input = {
+                looks: [{ step: "observeWorkload", input: { resource: "w-ready" } }],
+                claim: { ...claim, looks: true, ...more },
+            };
+            const { output, stderr } = step("look", input);
+            const { answers } = (output ?? assert.fail(stderr)) as LookOutput;
+            return answers[0];
+        };
+        assert.deepEqual(look({ fresh: true }), { notes: [], output: {} });
+        const first = look({ fresh: false });
+        const why =
+            /^nothing was written down in \S+ of what this stack has made, seen \S+Z: each part is looked at again$/;
+        assert.match(first.notes.join("\n"), why);
+        assert.deepEqual(first.output, { because: first.notes[0] });
+        assert.deepEqual(look({ fresh: false }), { notes: [], output: first.output });
     });
 
     describe("at its end", () => {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use oci_client::manifest::{ImageIndexEntry, OciDescriptor, OciImageManifest};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::manifest::component::{self, Interfaces};
+use crate::manifest::document::{self, ImageManifest, IndexEntry};
 use crate::manifest::{media_types, metadata};
 use crate::{OciError, Reference};
 
@@ -214,9 +214,9 @@ fn kind(wasm: &[u8]) -> Result<Kind, OciError> {
 
 /// The layer that is the module.
 pub(crate) fn module_layer<'a>(
-    manifest: &'a OciImageManifest,
+    manifest: &'a ImageManifest,
     reference: &Reference,
-) -> Result<&'a OciDescriptor, OciError> {
+) -> Result<&'a document::Descriptor, OciError> {
     let modules: Vec<_> = manifest.layers.iter().filter(|layer| media_types::is_module(&layer.media_type)).collect();
     match modules.as_slice() {
         [module] => Ok(module),
@@ -241,11 +241,8 @@ const SYSTEMS: [&str; 3] = ["wasip1", "wasi", "wasip2"];
 
 /// Of an image for several platforms, the entry that is for us
 /// (<https://github.com/opencontainers/image-spec/blob/main/image-index.md>).
-pub(crate) fn wasm_entry<'a>(
-    entries: &'a [ImageIndexEntry],
-    reference: &Reference,
-) -> Result<&'a ImageIndexEntry, OciError> {
-    let platform = |entry: &ImageIndexEntry| match &entry.platform {
+pub(crate) fn wasm_entry<'a>(entries: &'a [IndexEntry], reference: &Reference) -> Result<&'a IndexEntry, OciError> {
+    let platform = |entry: &IndexEntry| match &entry.platform {
         Some(platform) => format!("{}/{}", platform.os, platform.architecture),
         None => "no platform".to_owned(),
     };

@@ -9,7 +9,7 @@ fn reference() -> Reference {
     "localhost:5000/hello:v1".parse().unwrap()
 }
 
-fn manifest(layers: &[&str]) -> OciImageManifest {
+fn manifest(layers: &[&str]) -> ImageManifest {
     let layer = |media_type: &&str| json!({ "mediaType": media_type, "digest": EMPTY_DIGEST, "size": 8 });
     let layers: Vec<_> = layers.iter().map(layer).collect();
     let config = json!({ "mediaType": "application/json", "digest": EMPTY_DIGEST, "size": 8 });
@@ -119,7 +119,7 @@ fn what_holds_no_module_or_several_is_not_an_artifact() {
 
 #[test]
 fn of_several_platforms_the_one_for_wasm_is_taken() {
-    let entries = |platforms: &[(&str, &str)]| -> Vec<ImageIndexEntry> {
+    let entries = |platforms: &[(&str, &str)]| -> Vec<IndexEntry> {
         let entry = |(os, architecture): &(&str, &str)| {
             json!({
                 "mediaType": media_types::MANIFEST, "digest": format!("{os}/{architecture}"), "size": 1,

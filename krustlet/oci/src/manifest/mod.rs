@@ -3,15 +3,16 @@
 
 pub(crate) mod artifact;
 pub(crate) mod component;
+pub(crate) mod document;
 pub mod media_types;
 pub(crate) mod metadata;
 
-use oci_client::manifest::{OciImageIndex, OciImageManifest};
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::auth::login::Login;
+use crate::manifest::document::{Descriptor, ImageIndex, ImageManifest};
 use crate::reference::is_digest;
 use crate::transport::{self, Ask, Place, Transport};
 use crate::{OciError, Reference};
@@ -38,7 +39,7 @@ pub struct Found {
     pub size: u64,
     /// The media type of the layer that is the module.
     pub media_type: String,
-    pub(crate) config: oci_client::manifest::OciDescriptor,
+    pub(crate) config: Descriptor,
     /// As whom it was found.
     pub(crate) login: Login,
 }
@@ -63,7 +64,7 @@ pub(crate) async fn find(transport: &Transport, place: &Place<'_>) -> Result<Fou
     let reference = place.reference;
     let (bytes, digest) = fetch(transport, place).await?;
     let manifest = match parse(&bytes, reference)? {
-        Parsed::Image(manifest) => *manifest,
+        Parsed::Image(manifest) => manifest,
         Parsed::Index(index) => {
             let entry = artifact::wasm_entry(&index.manifests, reference)?;
             if !is_digest(&entry.digest) {
@@ -73,7 +74,7 @@ pub(crate) async fn find(transport: &Transport, place: &Place<'_>) -> Result<Fou
             let pinned = reference.by_digest(entry.digest.clone());
             let (bytes, _) = fetch(transport, &Place { reference: &pinned, ..*place }).await?;
             match parse(&bytes, reference)? {
-                Parsed::Image(manifest) => *manifest,
+                Parsed::Image(manifest) => manifest,
                 Parsed::Index(_) => {
                     let found = "the entry of its index is an index again, and only one is followed";
                     return Err(OciError::not_an_artifact(reference, found));
@@ -135,14 +136,14 @@ pub(crate) fn same(what: &str, expected: &str, actual: &str) -> Result<(), OciEr
 /// Whether a reference leads to a manifest, directly or through an index.
 pub(crate) async fn leads_to(transport: &Transport, place: &Place<'_>, digest: &str) -> Result<bool, OciError> {
     let (bytes, own) = fetch(transport, place).await?;
-    let index = serde_json::from_slice::<OciImageIndex>(&bytes);
+    let index = serde_json::from_slice::<ImageIndex>(&bytes);
     Ok(own == digest || index.is_ok_and(|index| index.manifests.iter().any(|entry| entry.digest == digest)))
 }
 
 #[derive(Debug)]
 enum Parsed {
-    Image(Box<OciImageManifest>),
-    Index(OciImageIndex),
+    Image(ImageManifest),
+    Index(ImageIndex),
 }
 
 /// By what a manifest and an index can be told apart.
@@ -163,7 +164,7 @@ fn parse(bytes: &[u8], reference: &Reference) -> Result<Parsed, OciError> {
             serde_json::from_slice(bytes).map(Parsed::Index).map_err(unreadable)
         }
         Kind { schema_version: Some(2), manifests: None, layers: Some(_) } => {
-            serde_json::from_slice(bytes).map(|manifest| Parsed::Image(Box::new(manifest))).map_err(unreadable)
+            serde_json::from_slice(bytes).map(Parsed::Image).map_err(unreadable)
         }
         // One digest must not mean two things (CVE-2021-41190).
         Kind { manifests: Some(_), layers: Some(_), .. } => Err(not("its manifest is an index, too")),

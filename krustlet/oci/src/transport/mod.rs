@@ -1,6 +1,6 @@
 //! Requests to a registry: where to, as whom, and once more when the connection broke.
 //!
-//! This is not oci-client's part: it keeps one login for each registry and one token for each repository, where a node must
+//! The crate oci-client would not do: it keeps one login for each registry and one token for each repository, where a node must
 //! ask for each pod as that pod; it knows no identity tokens; and it drops `Retry-After` and some of the registry's words.
 
 pub(crate) mod advice;

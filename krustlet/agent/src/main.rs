@@ -17,6 +17,7 @@ mod labels;
 mod logs;
 mod node;
 mod origins;
+mod patience;
 mod pods;
 mod quantity;
 mod run;

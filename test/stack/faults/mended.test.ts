@@ -174,15 +174,6 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             mends: [/DaemonSet wasm-each-daemonset replaced/],
         },
         {
-            what: "a Node that was deleted is there again",
-            happens: () => kubectl("delete", "node", EDGE),
-            says: new RegExp(
-                `agent \\d+ of node "${EDGE}", started \\S+, runs, but its Node is not in the cluster`,
-            ),
-            mends: [updated(`wasm-${EDGE}-agent`)],
-            after: async () => assert.match(await kubectl("get", "node", EDGE), / Ready /),
-        },
-        {
             what: "an artifact that the registry has lost is pushed again",
             happens: async () => {
                 const { artifacts } = (await faulty.stack.outputs()) as { artifacts: Record<string, string> };

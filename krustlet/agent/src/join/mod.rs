@@ -23,7 +23,7 @@ use self::certificate::Certificate;
 use self::connection::Connection;
 use self::csr::{Purpose, Request};
 use self::kubeconfig::{Access, Standing};
-use self::request::APPROVAL_LIMIT;
+use self::request::{APPROVAL_LIMIT, Unreachable};
 use self::serving::OnDisk;
 pub use self::serving::Serving;
 use crate::config::Config;
@@ -87,7 +87,12 @@ async fn join(config: &Config, bootstrap: &Access) -> Result<Access> {
     let request = hand_over(config, Purpose::Client)?;
     let client = Client::try_from(bootstrap.client_config().await?).context("the bootstrap file cannot be used")?;
     tracing::info!(server = bootstrap.server, "joining as {}", csr::user_name(&config.node_name));
-    let pem = request::obtain(&client, &request, config, APPROVAL_LIMIT).await?;
+    let pem = loop {
+        match request::obtain(&client, &request, config, APPROVAL_LIMIT).await {
+            Err(error) if error.is::<Unreachable>() => tracing::warn!("{error:#}; trying again"),
+            obtained => break obtained?,
+        }
+    };
     keep(config, bootstrap, &request, &pem)
 }
 
@@ -121,7 +126,12 @@ pub async fn serving_identity(config: &Config, identity: &Identity) -> Result<Se
         OnDisk::Absent => {}
         OnDisk::Unfit(why) => tracing::info!("asking for a new serving certificate: {why:#}"),
     }
-    new_serving(config, identity, APPROVAL_LIMIT).await
+    loop {
+        match new_serving(config, identity, APPROVAL_LIMIT).await {
+            Err(error) if error.is::<Unreachable>() => tracing::warn!("{error:#}; trying again"),
+            obtained => return obtained,
+        }
+    }
 }
 
 /// Asks for a serving certificate and puts it on disk. What is there already stays unless the new one is good.

@@ -14,12 +14,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::certificate::Certificate;
 use super::csr::Request;
 use crate::config::Config;
+use crate::patience::persist;
 
 /// How long a request may wait for approval at most, everything included.
 pub const APPROVAL_LIMIT: Duration = Duration::from_secs(15 * 60);
-
-/// How long a refusal (401, 403) is taken for a token or a role that the API server has not seen yet.
-const GRACE_FOR_REFUSALS: Duration = Duration::from_secs(30);
 
 /// How long until the request is read again when no watch brings news (a bootstrap token allows none) and it has waited so long:
 /// a twentieth of that, from 250 ms to 2 s. An approval by a running program comes within the first second or two.
@@ -67,34 +65,16 @@ async fn post(
     api: &Api<CertificateSigningRequest>,
     object: &CertificateSigningRequest,
 ) -> Result<CertificateSigningRequest> {
-    let refusals_until = Instant::now() + GRACE_FOR_REFUSALS;
-    let mut pause = Duration::from_millis(250);
-    loop {
-        let error = match api.create(&PostParams::default(), object).await {
-            Ok(filed) => return Ok(filed),
-            Err(error) => error,
-        };
-        let now = Instant::now();
-        let give_up = match &error {
-            kube::Error::Api(status) if status.code == 401 || status.code == 403 => now >= refusals_until,
-            kube::Error::Api(status) => status.code < 500 && status.code != 429,
-            // The caller's time limit ends this.
-            _ => false,
-        };
-        if give_up {
-            return Err(match &error {
-                kube::Error::Api(status) if status.code == 401 => {
-                    anyhow!(
-                        "the API server does not know the credential (401): the bootstrap token or certificate may have ended or been revoked"
-                    )
-                }
-                _ => error.into(),
-            });
+    let filed =
+        persist("file the certificate request", async || Ok(api.create(&PostParams::default(), object).await?)).await;
+    filed.map_err(|error| match error.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) if status.code == 401 => {
+            anyhow!(
+                "the API server does not know the credential (401): the bootstrap token or certificate may have ended or been revoked"
+            )
         }
-        tracing::warn!("cannot file the certificate request yet, trying again: {error}");
-        sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(5));
-    }
+        _ => error,
+    })
 }
 
 /// Waits for the decision. The watch only makes it quicker: reading the one object is all the right that is needed.

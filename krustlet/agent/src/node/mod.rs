@@ -34,6 +34,7 @@ use self::pressure::{Pressure, Signals};
 pub use self::reserve::Reserve;
 use crate::config::Config;
 use crate::labels;
+use crate::patience::persist;
 
 /// How often the Lease is renewed, and the machine looked at.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -60,8 +61,6 @@ pub struct Registration {
     nodes: Api<Node>,
     lease: Lease,
     uid: String,
-    /// The Node was deleted while the agent runs.
-    gone: bool,
     pressure: Pressure,
     images: Box<dyn Fn() -> Inventory + Send + Sync>,
     /// The status that the Node has, and when this agent reported it; a status of an earlier agent has no time.
@@ -69,39 +68,46 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Creates the Node, or adopts the one of that name, and takes its Lease. `images` says which modules are on the node; it is
-    /// asked with each heartbeat.
+    /// Creates the Node, or adopts the one of that name, and takes its Lease; tries until the API server has answered. `images` says
+    /// which modules are on the node; it is asked with each heartbeat.
     ///
     /// # Errors
-    /// What the API server said.
+    /// What the API server refused.
     pub async fn new(
         config: &Config,
         client: Client,
         images: Box<dyn Fn() -> Inventory + Send + Sync>,
     ) -> Result<Self> {
-        let nodes: Api<Node> = Api::all(client.clone());
-        let host = Host::look(&config.data_dir);
-        let wanted = object::node(config, &host, Timestamp::now());
-        let node = match nodes.create(&PostParams::default(), &wanted).await {
+        let mut registration = Self {
+            config: config.clone(),
+            host: Host::look(&config.data_dir),
+            nodes: Api::all(client.clone()),
+            lease: Lease::new(client, &config.node_name),
+            uid: String::new(),
+            pressure: Pressure::default(),
+            images,
+            reported: None,
+        };
+        persist("register the node", async || {
+            registration.register().await?;
+            registration.beat().await.context("cannot take the node's Lease")
+        })
+        .await?;
+        Ok(registration)
+    }
+
+    async fn register(&mut self) -> Result<()> {
+        let wanted = object::node(&self.config, &self.host, Timestamp::now());
+        let node = match self.nodes.create(&PostParams::default(), &wanted).await {
             Ok(node) => node,
-            Err(kube::Error::Api(status)) if status.is_already_exists() => adopt(config, &nodes).await?,
+            Err(kube::Error::Api(status)) if status.is_already_exists() => adopt(&self.config, &self.nodes).await?,
             Err(error) => return Err(error).context("cannot register the node"),
         };
         warn_of_missing_taints(&node);
-        tracing::info!(node = config.node_name, "node registered");
-        let mut registration = Self {
-            config: config.clone(),
-            host,
-            nodes,
-            lease: Lease::new(client, &config.node_name),
-            uid: node.uid().unwrap_or_default(),
-            gone: false,
-            pressure: Pressure::default(),
-            images,
-            reported: node.status.map(|status| (status, None)),
-        };
-        registration.beat().await.context("cannot take the node's Lease")?;
-        Ok(registration)
+        tracing::info!(node = self.config.node_name, "node registered");
+        self.uid = node.uid().unwrap_or_default();
+        self.reported = node.status.map(|status| (status, None));
+        Ok(())
     }
 
     /// What the pods of this node can use together, by resource.
@@ -134,24 +140,29 @@ impl Registration {
     /// # Errors
     /// What the API server said, or that it did not answer in time.
     pub async fn sign_off(&mut self) -> Result<()> {
-        limited(self.report(&Readiness::NotReady("agent stopped".into()))).await
+        // One that is gone may stay so.
+        limited(self.try_report(&Readiness::NotReady("agent stopped".into()))).await.map(drop)
     }
 
     async fn beat(&mut self) -> Result<()> {
-        if self.gone && !self.look_for_node().await? {
-            return Ok(());
-        }
         // The Lease goes with the Node, so that its absence may be the first sign of the Node's.
-        if !self.lease.renew().await? && self.look_for_node().await? {
+        if !self.lease.renew().await? {
+            self.return_if_gone().await?;
             self.lease.create(&self.uid).await?;
         }
         Ok(())
     }
 
     async fn report(&mut self, readiness: &Readiness) -> Result<()> {
-        if self.gone {
-            return Ok(());
+        if !self.try_report(readiness).await? {
+            self.return_if_gone().await?;
+            self.try_report(readiness).await?;
         }
+        Ok(())
+    }
+
+    /// `false` when there is no Node.
+    async fn try_report(&mut self, readiness: &Readiness) -> Result<bool> {
         let before = self.reported.as_ref().map(|(status, _)| status);
         let pressed = self.pressure.observe(&Signals::now(&self.config.data_dir), std::time::Instant::now());
         let observed = Observed { readiness, pressed, images: (self.images)() };
@@ -159,40 +170,33 @@ impl Registration {
         let unchanged = before.is_some_and(|before| object::essence(before) == object::essence(&status));
         let at = self.reported.as_ref().and_then(|(_, at)| *at);
         if unchanged && at.is_some_and(|at| at.elapsed() < STATUS_REPORT) {
-            return Ok(());
+            return Ok(true);
         }
         // Conditions merge by type: those that others set stay.
         let patch = Patch::Strategic(json!({ "status": status }));
         match self.nodes.patch_status(&self.config.node_name, &PatchParams::default(), &patch).await {
             Ok(_) => self.reported = Some((status, Some(Instant::now()))),
-            Err(kube::Error::Api(status)) if status.code == 404 => self.lost(),
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
             Err(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    /// Whether the Node is there. Like a kubelet, a running agent does not make it anew: who deletes a Node wants it gone.
-    async fn look_for_node(&mut self) -> Result<bool> {
-        let Some(node) = self.nodes.get_opt(&self.config.node_name).await? else {
-            self.lost();
-            return Ok(false);
-        };
-        self.uid = node.uid().unwrap_or_default();
-        if std::mem::take(&mut self.gone) {
-            tracing::info!(node = self.config.node_name, "the Node is there again");
-            warn_of_missing_taints(&node);
-            self.reported = node.status.map(|status| (status, None));
         }
         Ok(true)
     }
 
-    /// Says so once, not with each heartbeat.
-    fn lost(&mut self) {
-        if !std::mem::replace(&mut self.gone, true) {
-            tracing::error!(
-                node = self.config.node_name,
-                "the Node was deleted from the cluster; start the agent again if it is to come back"
-            );
+    /// Registers anew if the Node was deleted. Who wants a node gone for good ends its agent: one that runs and that nobody sees would
+    /// go on running its pods.
+    async fn return_if_gone(&mut self) -> Result<()> {
+        match self.nodes.get_opt(&self.config.node_name).await? {
+            Some(node) => {
+                self.uid = node.uid().unwrap_or_default();
+                Ok(())
+            }
+            None => {
+                tracing::warn!(
+                    node = self.config.node_name,
+                    "the Node was deleted while its agent runs: registering again"
+                );
+                self.register().await
+            }
         }
     }
 }
@@ -201,7 +205,7 @@ fn warn_of_missing_taints(node: &Node) {
     for taint in object::missing_taints(node) {
         tracing::warn!(
             "the Node lacks its taint {}={}:{}, which only an administrator may add; without it, pods that are no WebAssembly may \
-             be scheduled here. Delete the Node and start the agent again to have it made anew",
+             be scheduled here. Delete the Node to have it made anew",
             taint.key,
             taint.value.as_deref().unwrap_or_default(),
             taint.effect

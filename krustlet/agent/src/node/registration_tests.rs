@@ -23,6 +23,8 @@ struct Objects {
     /// How many Leases were made.
     leases: usize,
     nodes: usize,
+    /// So many requests for a Node are answered with an error of the server.
+    faults: usize,
 }
 
 type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
@@ -36,8 +38,15 @@ fn found(object: Option<&Value>) -> Answer {
 impl Cluster {
     async fn client(&self) -> Client {
         crate::install_crypto();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, self.router()).into_future());
+        Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
+    }
+
+    fn router(&self) -> Router {
         let node = get(async |State(cluster): State<Self>| found(cluster.0.lock().unwrap().node.as_ref()));
-        let router = Router::new()
+        Router::new()
             .route("/api/v1/nodes", post(Self::create_node))
             .route("/api/v1/nodes/{name}", node)
             .route("/api/v1/nodes/{name}/status", axum::routing::patch(Self::patch_status))
@@ -48,17 +57,19 @@ impl Cluster {
                     found(cluster.0.lock().unwrap().lease.as_ref())
                 }),
             )
-            .with_state(self.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
+            .with_state(self.clone())
     }
 
     async fn create_node(State(cluster): State<Self>, Json(mut node): Json<Value>) -> Answer {
         let mut objects = cluster.0.lock().unwrap();
+        if objects.faults > 0 {
+            objects.faults -= 1;
+            let fault =
+                json!({ "kind": "Status", "status": "Failure", "reason": "", "message": "etcd is away", "code": 500 });
+            return Err((StatusCode::INTERNAL_SERVER_ERROR, Json(fault)));
+        }
         objects.nodes += 1;
-        node["metadata"]["uid"] = json!("first");
+        node["metadata"]["uid"] = json!(format!("uid-{}", objects.nodes));
         objects.node = Some(node);
         found(objects.node.as_ref())
     }
@@ -87,10 +98,14 @@ impl Cluster {
     }
 }
 
-async fn registered(cluster: &Cluster, data_dir: &std::path::Path, inventory: Arc<Mutex<Inventory>>) -> Registration {
+fn config(data_dir: &std::path::Path) -> Config {
     let data_dir = format!("--data-dir={}", data_dir.display());
-    let flags = Flags::parse_from(["krustlet-wasi", "--node-ip=10.0.0.1", "--node-name=wasm", &data_dir]);
-    let config = Config::resolve(flags, &Surroundings::default()).unwrap();
+    let flags = ["krustlet-wasi", "--node-ip=10.0.0.1", "--node-name=wasm", "--node-labels=team=a", &data_dir];
+    Config::resolve(Flags::parse_from(flags), &Surroundings::default()).unwrap()
+}
+
+async fn registered(cluster: &Cluster, data_dir: &std::path::Path, inventory: Arc<Mutex<Inventory>>) -> Registration {
+    let config = config(data_dir);
     let images = Box::new(move || inventory.lock().unwrap().clone());
     Registration::new(&config, cluster.client().await, images).await.unwrap()
 }
@@ -100,7 +115,7 @@ async fn what_changes_is_reported_and_nothing_else() {
     let (cluster, root, inventory) =
         (Cluster::default(), tempfile::tempdir().unwrap(), Arc::<Mutex<Inventory>>::default());
     let mut registration = registered(&cluster, root.path(), inventory.clone()).await;
-    assert_eq!(cluster.owner(), "first");
+    assert_eq!(cluster.owner(), "uid-1");
     let reports = || cluster.with(|objects| objects.reports.len());
     for _ in 0..3 {
         registration.beat().await.unwrap();
@@ -120,36 +135,55 @@ async fn what_changes_is_reported_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_node_that_was_deleted_is_left_alone_until_it_is_there_again() {
+async fn a_node_that_was_deleted_is_registered_again() {
     let (cluster, root) = (Cluster::default(), tempfile::tempdir().unwrap());
     let mut registration = registered(&cluster, root.path(), Arc::default()).await;
     registration.report(&Readiness::Ready).await.unwrap();
-    let node = cluster.with(|objects| {
-        objects.lease = None;
-        objects.node.take()
-    });
-    for _ in 0..3 {
-        registration.beat().await.unwrap();
-        registration.report(&Readiness::NotReady("changed".into())).await.unwrap();
-        assert!(registration.gone);
-    }
-    assert_eq!(cluster.with(|objects| (objects.nodes, objects.leases, objects.reports.len())), (1, 1, 1));
-
-    cluster.with(|objects| {
-        objects.node = node;
-        objects.node.as_mut().unwrap()["metadata"]["uid"] = json!("second");
-    });
+    let made = || cluster.with(|objects| (objects.nodes, objects.leases, objects.reports.len()));
+    let (first, _) = cluster.with(|objects| (objects.node.take().unwrap(), objects.lease.take()));
     registration.beat().await.unwrap();
     registration.report(&Readiness::Ready).await.unwrap();
-    assert_eq!(cluster.with(|objects| (objects.nodes, objects.leases, objects.reports.len())), (1, 2, 2));
-    assert_eq!(cluster.owner(), "second");
+    assert_eq!((made(), cluster.owner()), ((2, 2, 2), json!("uid-2")));
+    let second = cluster.with(|objects| objects.node.clone().unwrap());
+    assert_eq!(second["metadata"]["labels"], first["metadata"]["labels"]);
+    assert_eq!(second["metadata"]["labels"]["team"], "a");
+    assert_eq!(second["spec"]["taints"].as_array().unwrap().len(), 2);
+
+    // The status may be the first to notice: at once, and with the new Node's.
+    cluster.with(|objects| objects.node = None);
+    registration.report(&Readiness::NotReady("changed".into())).await.unwrap();
+    assert_eq!(made(), (3, 2, 3));
+    // Another one made it.
+    cluster.with(|objects| {
+        objects.lease = None;
+        objects.node.as_mut().unwrap()["metadata"]["uid"] = json!("other");
+    });
+    registration.beat().await.unwrap();
+    assert_eq!((made(), cluster.owner()), ((3, 3, 3), json!("other")));
+    // Who stops does not come back for that.
+    cluster.with(|objects| objects.node = None);
+    registration.sign_off().await.unwrap();
+    assert_eq!(made(), (3, 3, 3));
 }
 
 #[tokio::test]
-async fn a_report_may_be_the_first_to_see_that_the_node_has_gone() {
-    let (cluster, root) = (Cluster::default(), tempfile::tempdir().unwrap());
-    let mut registration = registered(&cluster, root.path(), Arc::default()).await;
-    cluster.with(|objects| objects.node = None);
-    registration.report(&Readiness::Ready).await.unwrap();
-    assert!(registration.gone);
+async fn an_api_server_that_is_silent_or_away_is_waited_for() {
+    crate::install_crypto();
+    // Its port is closed, then it has faults; only then it serves. Silence is tested with the patience itself.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path());
+    let client = Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
+    let cluster = Cluster::default();
+    cluster.with(|objects| objects.faults = 2);
+    let begin = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        tokio::spawn(axum::serve(listener, cluster.router()).into_future());
+    };
+    let (registered, ()) = tokio::join!(Registration::new(&config, client, Box::new(Vec::new)), begin);
+    registered.unwrap();
+    assert_eq!(cluster.with(|objects| (objects.faults, objects.nodes, objects.leases)), (0, 1, 1));
 }

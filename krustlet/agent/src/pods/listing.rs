@@ -1,19 +1,9 @@
-//! Beginning to watch: the list of pods as they are, and how long to wait after a failure.
-
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-use std::time::Duration;
+//! Beginning to watch: the list of pods as they are.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::runtime::utils::Backoff;
 
 use super::restore;
-
-/// Pauses between attempts to reach the API server.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// They grow up to this, so that a node is back within seconds of its API server.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Pods that are being listed. They are taken up when the list is complete, those that ran before first: new ones get what place they
 /// leave.
@@ -42,30 +32,6 @@ impl Listing {
             (!restore::was_started(pod), pod.creation_timestamp(), pod.namespace(), pod.name_any())
         });
         (first, pods)
-    }
-}
-
-/// Growing pauses, each shortened at random by up to a quarter: nodes that lost their API server at the same time come back one by one.
-#[derive(Debug, Default)]
-pub struct Patience {
-    failures: u32,
-}
-
-impl Iterator for Patience {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(self.failures)).min(LONGEST_PAUSE);
-        self.failures = self.failures.saturating_add(1);
-        // Every state is seeded at random.
-        let random = RandomState::new().hash_one(0) % 256;
-        Some(pause - pause / 1024 * u32::try_from(random).unwrap_or(0))
-    }
-}
-
-impl Backoff for Patience {
-    fn reset(&mut self) {
-        self.failures = 0;
     }
 }
 
@@ -99,18 +65,5 @@ mod tests {
         let names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
         assert_eq!((first, names), (true, ["ran-first", "ran-a", "ran-b", "older", "new"].map(String::from).to_vec()));
         assert_eq!(listing.end(), (false, Vec::new()));
-    }
-
-    #[test]
-    fn pauses_grow_up_to_some_seconds_and_begin_anew() {
-        let mut patience = Patience::default();
-        for whole in [500, 1000, 2000, 4000, 5000, 5000] {
-            let pause = u64::try_from(patience.next().unwrap().as_millis()).unwrap();
-            assert!((whole * 3 / 4..=whole).contains(&pause), "{pause} of {whole}");
-        }
-        patience.reset();
-        assert!(patience.next().unwrap() <= FIRST_PAUSE);
-        patience.failures = u32::MAX;
-        assert!(patience.next().unwrap() <= LONGEST_PAUSE);
     }
 }

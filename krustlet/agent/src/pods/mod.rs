@@ -38,12 +38,13 @@ pub use self::containers::http::most_requests;
 pub use self::directory::{ContainerView, Directory, PodView};
 pub use self::env::Node;
 pub use self::events::Events;
-use self::listing::{Listing, Patience};
+use self::listing::Listing;
 pub use self::objects::Objects;
 pub use self::resources::Provision;
 use crate::files;
 use crate::images::Images;
 use crate::logs::Logs;
+use crate::patience::Patience;
 
 /// How long all pods together may take to end when the agent stops.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);

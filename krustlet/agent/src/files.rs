@@ -7,6 +7,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+mod tree;
+
+#[cfg(test)]
+pub use self::tree::nest;
+pub use self::tree::open_folder;
+
 /// Makes `path` and its missing parents, mode 0700.
 ///
 /// # Errors
@@ -70,15 +76,12 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a folder and all in it; a folder that is not there is fine.
+/// Removes a folder and all in it, whatever a guest has made of it; a folder that is not there is fine. It may take minutes.
 ///
 /// # Errors
-/// Any other I/O error, the path named.
+/// The first I/O error of those that kept something from going, the path named; the rest is gone.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, &error)),
-        _ => Ok(()),
-    }
+    tree::remove(path).map_err(|error| named(path, &error))
 }
 
 /// Lets this process open as many files as it may at all: each running container holds some, and by default there are 1024.

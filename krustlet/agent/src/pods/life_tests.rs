@@ -203,8 +203,9 @@ fn deletion_at_any_stage_leaves_nothing() {
     // And one that is not even begun.
     world.create_simple("brief", "Always", "sleep");
     world.delete("brief", 0);
-    while world.folders() > 0 || ["forced", "brief"].iter().any(|name| agent.directory.get("default", name).is_some()) {
-        assert!(start.elapsed() < Duration::from_secs(20), "{} folders are left", world.folders());
+    world.until_folders(0);
+    while ["forced", "brief"].iter().any(|name| agent.directory.get("default", name).is_some()) {
+        assert!(start.elapsed() < Duration::from_secs(20), "they can still be seen");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -234,7 +235,7 @@ fn pods_go_on_after_the_agent_was_killed() {
     world.until_gone("deleted");
     assert_eq!(code(&world.until_phase("once", "Failed"), "main"), Some(137));
     assert_eq!(world.pod("done"), done, "what has ended stays as it is");
-    assert_eq!(world.folders(), 3);
+    world.until_folders(3);
     again.kill();
 }
 

@@ -18,6 +18,8 @@ mod worker;
 #[cfg(test)]
 mod life_tests;
 #[cfg(test)]
+mod removal_tests;
+#[cfg(test)]
 mod testing;
 
 use std::collections::{HashMap, HashSet};
@@ -130,7 +132,9 @@ impl Pods {
                 let gone: Vec<String> = self.workers.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
                 gone.iter().for_each(|uid| self.gone(uid));
                 if first {
-                    remove_leftovers(&self.shared.pods_dir, &listed);
+                    // Found now, before a pod of this run has a folder.
+                    let folders = leftovers(&self.shared.pods_dir, &listed);
+                    tokio::spawn(remove_leftovers(self.shared.provision.clone(), folders));
                 }
                 pods.into_iter().for_each(|pod| self.apply(pod));
             }
@@ -169,17 +173,21 @@ impl Pods {
     }
 }
 
-/// Removes the files of pods that went while no agent ran.
-fn remove_leftovers(pods_dir: &Path, known: &HashSet<String>) {
-    let Ok(entries) = std::fs::read_dir(pods_dir) else { return };
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let uid = name.rsplit('_').next().unwrap_or_default();
-        if !known.contains(uid) {
-            tracing::info!(pod = name, "removing what a pod left behind");
-            if let Err(error) = files::remove_tree(&path) {
-                tracing::warn!("files of a pod could not be removed: {error}");
-            }
+/// Folders of pods that went while no agent ran.
+fn leftovers(pods_dir: &Path, known: &HashSet<String>) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(pods_dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let is_known = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        known.contains(name.rsplit('_').next().unwrap_or_default())
+    };
+    entries.filter(|path| !is_known(path)).collect()
+}
+
+async fn remove_leftovers(provision: Arc<Provision>, folders: Vec<PathBuf>) {
+    for folder in folders {
+        tracing::info!(folder = %folder.display(), "removing what a pod left behind");
+        if let Err(error) = provision.remove(move || files::remove_tree(&folder)).await {
+            tracing::warn!("files of a pod could not be removed: {error}");
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod references;
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::containers::command::Environment;
 use super::env::{self, Built, Facts, Node};
 use super::objects::{Key, Kind, Known, Objects, Reference, Seen, Token, TokenRequestOf, any_change};
 use super::volumes::{self, Disk, Limit, Mounted, Sources, TokenKey};
+use crate::files;
 use crate::images::PullSecret;
 
 pub use super::volumes::{unsupported_mount, unsupported_volume};
@@ -27,6 +29,8 @@ pub use super::volumes::{unsupported_mount, unsupported_volume};
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// So many pods' volumes are written, and so many measured, at the same time.
 const AT_ONCE: usize = 4;
+/// So many pods' files are removed at the same time: a guest may have made millions, and the disk is for those that run, too.
+const REMOVALS: usize = 2;
 /// When an update of a running pod's volumes that failed is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -41,13 +45,29 @@ pub struct Provision {
     /// Whoever writes volumes, and whoever measures them, takes one: else a hundred pods at once are a hundred threads.
     writers: Semaphore,
     lookers: Semaphore,
+    removers: Arc<Semaphore>,
 }
 
 impl Provision {
     /// See the fields. `allocatable` of the node is what limits are by default.
     pub fn new(objects: Objects, node: Node, allowed_host_paths: Vec<PathBuf>) -> Self {
         let turns = || Semaphore::new(AT_ONCE);
-        Self { objects, node, allowed_host_paths, writers: turns(), lookers: turns() }
+        let removers = Arc::new(Semaphore::new(REMOVALS));
+        Self { objects, node, allowed_host_paths, writers: turns(), lookers: turns(), removers }
+    }
+
+    /// Removes files of pods: on a thread of its own, in its turn.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn remove(&self, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+        let turn = self.removers.clone().acquire_owned().await;
+        let removed = tokio::task::spawn_blocking(move || {
+            // It lasts as long as the thread, and not as whoever waits for it.
+            let _turn = turn;
+            work()
+        });
+        removed.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 }
 
@@ -155,16 +175,30 @@ impl Resources {
         });
     }
 
-    /// Removes what the volumes hold on disk (tokens, secrets). Called when the pod is gone or over.
+    /// Removes what the volumes hold on disk (tokens, secrets). Called when the pod is over.
     ///
     /// # Errors
     /// Any I/O error.
-    pub fn unmount(&self) -> std::io::Result<()> {
+    pub async fn unmount(&self) -> io::Result<()> {
         lock(&self.references).clear();
         lock(&self.since).clear();
         lock(&self.kept).objects.clear();
         lock(&self.tokens).clear();
-        lock(&self.disk).remove()
+        let disk = self.disk.clone();
+        self.provision.remove(move || lock(&disk).remove()).await
+    }
+
+    /// Removes the folder of the pod with all that is in it. Called when the pod is gone.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub async fn remove(&self, dir: PathBuf) -> io::Result<()> {
+        let disk = self.disk.clone();
+        let remove = move || {
+            let mut disk = lock(&disk);
+            disk.remove().and(files::remove_tree(&dir))
+        };
+        self.provision.remove(remove).await
     }
 
     /// Returns when an object that the pod refers to has changed since [`mount`](Self::mount) or a launch last looked: what failed

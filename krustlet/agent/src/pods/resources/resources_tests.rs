@@ -181,9 +181,25 @@ async fn an_empty_dir_outlives_its_agent_and_not_its_pod() {
     use std::os::unix::fs::PermissionsExt;
     let mode = |path| fs::metadata(site.volume("p", path)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("e"), mode("m")), (0o700, 0o750));
-    second.unmount().unwrap();
+    second.unmount().await.unwrap();
     assert!(!site.volume("p", "").exists());
     assert!(second.mount().await.unwrap_err().contains("the pod is over"));
+    assert!(!site.volume("p", "").exists());
+}
+
+#[tokio::test]
+async fn nobody_waits_for_files_that_go() {
+    let site = Site::new();
+    let resources = site.pod("p", with(json!([{ "name": "e", "emptyDir": {} }])));
+    resources.mount().await.unwrap();
+    for at in 0..20_000 {
+        fs::write(site.volume("p", &format!("e/{at}")), "").unwrap();
+    }
+    // On this thread everything else runs, too.
+    let removal = tokio::spawn(async move { resources.unmount().await });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!removal.is_finished());
+    removal.await.unwrap().unwrap();
     assert!(!site.volume("p", "").exists());
 }
 
@@ -217,7 +233,7 @@ async fn host_folders_are_checked_and_made() {
     assert!(absent.mount().await.unwrap_err().contains("hostPath type check failed"));
     let outside = site.pod("c", host(site.folder.path().to_path_buf(), ""));
     assert!(outside.mount().await.unwrap_err().contains("--allowed-host-paths"));
-    new.unmount().unwrap();
+    new.unmount().await.unwrap();
     assert!(share.join("new").is_dir());
 }
 

@@ -178,9 +178,21 @@ impl World {
         self.state.set_down(down);
     }
 
-    /// Folders of pods on the node's disk.
-    pub fn folders(&self) -> usize {
-        std::fs::read_dir(self.disk.path().join("pods")).map_or(0, Iterator::count)
+    /// Waits until there are so many folders of pods on the node's disk.
+    pub fn until_folders(&self, wanted: usize) {
+        let start = Instant::now();
+        let count = || std::fs::read_dir(self.disk.path().join("pods")).map_or(0, Iterator::count);
+        while count() != wanted {
+            assert!(start.elapsed() < LIMIT, "{} folders are there", count());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The folder of an emptyDir.
+    pub fn volume(&self, pod: &str, volume: &str) -> std::path::PathBuf {
+        let pod_of = self.pod(pod).unwrap();
+        let uid = pod_of["metadata"]["uid"].as_str().unwrap();
+        self.disk.path().join(format!("pods/default_{pod}_{uid}/.volumes/{volume}"))
     }
 
     /// Attempts of a container that have a log.

@@ -253,14 +253,18 @@ fn part(volume: &Path, sub: &Path) -> Result<PathBuf, String> {
 }
 
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let (from, to) = (entry?.path(), to.to_path_buf());
-        let Some(name) = from.file_name() else { continue };
-        if fs::metadata(&from)?.is_dir() {
-            files::private_dir(&to.join(name))?;
-            copy_tree(&from, &to.join(name))?;
-        } else {
-            fs::copy(&from, to.join(name))?;
+    // Not by recursion: how deep it is the pod says.
+    let mut rest = vec![(from.to_path_buf(), to.to_path_buf())];
+    while let Some((from, to)) = rest.pop() {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            let (from, to) = (entry.path(), to.join(entry.file_name()));
+            if fs::metadata(&from)?.is_dir() {
+                files::private_dir(&to)?;
+                rest.push((from, to));
+            } else {
+                fs::copy(&from, to)?;
+            }
         }
     }
     Ok(())

@@ -1,16 +1,23 @@
 //! How much of the disk an emptyDir takes.
 
 use std::collections::HashSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::Volume;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Stat, fstat, statat};
+use rustix::io::Errno;
 
+use crate::files;
 use crate::quantity;
 
 /// What `st_blocks` counts in.
 const BLOCK: u64 = 512;
+/// What a file takes besides its blocks, in bytes: an empty one has none, and a disk has room for so many.
+const INODE: u64 = 256;
+/// How many folders in one another are held open: nobody's programs have more. Below that the way back is by `..`.
+const HELD: usize = 64;
 
 /// An emptyDir that may not grow without end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,33 +44,112 @@ impl Limit {
     }
 }
 
-/// Whether the files in `folder` take more than `bytes` of the disk. Blocking I/O. What goes while it looks counts for nothing.
+/// Whether the files in `folder` take more than `bytes` of the disk. Blocking I/O. What goes while it looks counts for nothing; what
+/// cannot be looked at counts as more.
+///
+/// A guest may change it all meanwhile, so that each folder is opened from the one that it is in, without following links.
 pub fn exceeds(folder: &Path, bytes: u64) -> bool {
-    let mut open: Vec<PathBuf> = vec![folder.to_path_buf()];
-    let mut linked = HashSet::new();
-    let mut total: u64 = 0;
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            // Of the link itself, not of what it leads to.
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.nlink() > 1 && !meta.is_dir() && !linked.insert(meta.ino()) {
-                continue;
+    let mut count = Count { left: bytes, linked: HashSet::new() };
+    match files::open_folder(CWD, folder) {
+        Ok(top) => walk(top, &mut count).is_err(),
+        Err(error) => !is_gone(error),
+    }
+}
+
+/// More than the limit, or more than can be looked at.
+struct Over;
+
+struct Count {
+    left: u64,
+    /// Files with several names that were counted already.
+    linked: HashSet<u64>,
+}
+
+impl Count {
+    fn take(&mut self, file: &Stat) -> Result<(), Over> {
+        let is_folder = FileType::from_raw_mode(file.st_mode) == FileType::Directory;
+        if file.st_nlink > 1 && !is_folder && !self.linked.insert(file.st_ino) {
+            return Ok(());
+        }
+        let blocks = u64::try_from(file.st_blocks).unwrap_or(0);
+        self.left = self.left.checked_sub(blocks.saturating_mul(BLOCK).saturating_add(INODE)).ok_or(Over)?;
+        Ok(())
+    }
+}
+
+/// A folder on the way to the one that is looked at.
+struct Level {
+    /// None when there are too many open; then it is found again from below.
+    folder: Option<OwnedFd>,
+    id: (u64, u64),
+    /// Folders in it that are still to be looked at.
+    rest: Vec<CString>,
+}
+
+fn walk(top: OwnedFd, count: &mut Count) -> Result<(), Over> {
+    let mut levels = vec![level(top, count)?];
+    while let Some(current) = levels.last_mut() {
+        let folder = current.folder.as_ref().ok_or(Over)?;
+        if let Some(name) = current.rest.pop() {
+            match files::open_folder(folder, &*name) {
+                Ok(next) => levels.push(level(next, count)?),
+                Err(error) if is_gone(error) => continue,
+                Err(_) => return Err(Over),
             }
-            total = total.saturating_add(meta.blocks().saturating_mul(BLOCK));
-            if meta.is_dir() {
-                open.push(entry.path());
+            if let Some(far) = levels.len().checked_sub(HELD) {
+                levels[far].folder = None;
             }
-            if total > bytes {
-                return true;
+        } else {
+            let done = levels.pop().and_then(|level| level.folder);
+            if let (Some(above), Some(done)) = (levels.last_mut().filter(|above| above.folder.is_none()), done) {
+                let parent = files::open_folder(&done, "..").map_err(|_| Over)?;
+                // Moved away by the guest: nobody who means well does that so far down.
+                if id(&fstat(&parent).map_err(|_| Over)?) != above.id {
+                    return Err(Over);
+                }
+                above.folder = Some(parent);
             }
         }
     }
-    false
+    Ok(())
+}
+
+/// Counts what is in a folder itself.
+fn level(folder: OwnedFd, count: &mut Count) -> Result<Level, Over> {
+    let own = fstat(&folder).map_err(|_| Over)?;
+    let mut rest = Vec::new();
+    for entry in Dir::read_from(&folder).map_err(|_| Over)? {
+        let entry = entry.map_err(|_| Over)?;
+        let name = entry.file_name();
+        if [c".", c".."].contains(&name) {
+            continue;
+        }
+        // Of the link itself, not of what it leads to.
+        let Ok(file) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        count.take(&file)?;
+        if FileType::from_raw_mode(file.st_mode) == FileType::Directory {
+            rest.push(name.to_owned());
+        }
+    }
+    Ok(Level { folder: Some(folder), id: id(&own), rest })
+}
+
+fn id(file: &Stat) -> (u64, u64) {
+    (file.st_dev, file.st_ino)
+}
+
+/// It went, or is no folder any more.
+fn is_gone(error: Errno) -> bool {
+    matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::io::Write;
+
+    use rustix::fs::{Mode, OFlags, openat};
     use serde_json::{Value, json};
 
     #[test]
@@ -100,5 +186,29 @@ mod tests {
         fs::write(folder.join("more"), vec![1; 200_000]).unwrap();
         assert!(exceeds(&folder, 350_000));
         assert!(!exceeds(&root.path().join("none"), 0));
+    }
+
+    #[test]
+    fn what_is_far_down_counts() {
+        for (name, depth) in [(&*"n".repeat(250), 40), ("a", 5000)] {
+            let root = tempfile::tempdir().unwrap();
+            let limit = 10_000 * depth as u64;
+            let last = files::nest(root.path(), name, depth);
+            assert!(!exceeds(root.path(), limit), "{depth} folders");
+            let file = openat(&last, "much", OFlags::CREATE | OFlags::WRONLY, Mode::RUSR).unwrap();
+            fs::File::from(file).write_all(&vec![1; 10_000 * depth]).unwrap();
+            assert!(exceeds(root.path(), limit), "{depth} folders");
+            files::remove_tree(root.path()).unwrap();
+        }
+    }
+
+    #[test]
+    fn files_without_bytes_count() {
+        let root = tempfile::tempdir().unwrap();
+        for at in 0..2000 {
+            fs::write(root.path().join(at.to_string()), "").unwrap();
+        }
+        assert!(exceeds(root.path(), 400_000));
+        assert!(!exceeds(root.path(), 600_000));
     }
 }

@@ -64,7 +64,7 @@ pub fn write(volume: &Path, payload: &Payload) -> io::Result<()> {
     })();
     if let Err(error) = swapped {
         // Best effort: the error that matters is the one being reported.
-        let _ = fs::remove_dir_all(&folder);
+        let _ = files::remove_tree(&folder);
         return Err(error);
     }
     let wanted: BTreeSet<&str> = payload.keys().filter_map(|path| path.split('/').next()).collect();
@@ -99,7 +99,7 @@ fn write_file(path: &Path, file: &File) -> io::Result<()> {
 /// Removes a file, a link or a folder with all in it; nothing is fine.
 fn remove(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(meta) if meta.is_dir() => files::remove_tree(path),
         Ok(_) => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),

@@ -10,7 +10,6 @@ use super::super::Desired;
 use super::super::directory::{PodView, with_status};
 use super::super::status::{Facts, pod_status};
 use super::Worker;
-use crate::files;
 use crate::pods::containers::slot::Slot;
 use crate::pods::status::container_status::Shown;
 
@@ -25,9 +24,13 @@ impl Worker {
         if let Some(tending) = self.tending.take() {
             tending.abort();
         }
-        if let Err(error) = self.resources.unmount() {
-            tracing::warn!(pod = %self, "volumes of a pod could not be removed: {error}");
-        }
+        let (pod, resources) = (self.to_string(), self.resources.clone());
+        // Nobody waits for it: a guest may have made millions of files.
+        tokio::spawn(async move {
+            if let Err(error) = resources.unmount().await {
+                tracing::warn!(pod, "volumes of a pod could not be removed: {error}");
+            }
+        });
     }
 
     /// Tells the log port and the API server how things are.
@@ -88,9 +91,12 @@ impl Worker {
             self.settle();
         }
         self.shared.directory.remove(&self.namespace, &self.name, &self.uid);
-        if let Err(error) = files::remove_tree(&self.dir) {
-            tracing::warn!(pod = %self, "files of a pod could not be removed: {error}");
-        }
+        let (pod, resources, dir) = (self.to_string(), self.resources.clone(), self.dir.clone());
+        tokio::spawn(async move {
+            if let Err(error) = resources.remove(dir).await {
+                tracing::warn!(pod, "files of a pod could not be removed: {error}");
+            }
+        });
         tracing::info!(pod = %self, "pod gone");
     }
 }

@@ -118,7 +118,7 @@ async fn keep_port_open(
 ) -> anyhow::Error {
     let opened = async {
         let serving = join::serving_identity(config, identity).await.context("the node cannot serve logs")?;
-        let door = Door { ca: identity.ca.clone(), client: identity.client.clone() };
+        let door = Door { ca: identity.ca.clone(), client: identity.client.clone(), limits: server::Limits::here() };
         anyhow::Ok((server::start(listener, &serving, door, site)?, serving))
     };
     match opened.await {

@@ -22,8 +22,8 @@ use crate::join::testing::Authority;
 use crate::logs::Progress;
 use crate::pods::{ContainerView, PodView};
 
-const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
-const API_SERVER: &str = "kube-apiserver-kubelet-client";
+pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
+pub const API_SERVER: &str = "kube-apiserver-kubelet-client";
 
 /// What is asked of the API server, and what it answers: who may use which subresources.
 #[derive(Default)]
@@ -33,8 +33,8 @@ struct Rules {
     asked: Vec<Value>,
 }
 
-struct Port {
-    ca: Authority,
+pub struct Port {
+    pub ca: Authority,
     address: SocketAddr,
     server: Server,
     site: Site,
@@ -44,6 +44,10 @@ struct Port {
 
 impl Port {
     fn open(allowed: &[(&'static str, &'static str)]) -> Self {
+        Self::within(Limits::here(), allowed)
+    }
+
+    pub fn within(limits: Limits, allowed: &[(&'static str, &'static str)]) -> Self {
         let (ca, root) = (Authority::new(), tempfile::tempdir().unwrap());
         let site = Site {
             directory: Directory::default(),
@@ -57,7 +61,7 @@ impl Port {
             "/apis/authorization.k8s.io/v1/subjectaccessreviews",
             axum::routing::post(move |body: Bytes| async move { answer(&held, &body) }),
         );
-        let door = Door { ca: ca.trust(), client: Client::new(api, "default") };
+        let door = Door { ca: ca.trust(), client: Client::new(api, "default"), limits };
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let server = start(listener, &ca.pair(), door, site.clone()).unwrap();
@@ -65,7 +69,7 @@ impl Port {
     }
 
     /// A connection that shows this certificate (PEM), whose key is that of all leaves of `signer`.
-    async fn connect(
+    pub async fn connect(
         &self,
         shown: Option<(&str, &Authority)>,
         versions: &[&'static SupportedProtocolVersion],
@@ -83,7 +87,7 @@ impl Port {
         TlsConnector::from(Arc::new(config)).connect(ServerName::from(self.address.ip()), tcp).await
     }
 
-    async fn as_user(&self, user: &str, seconds: u64) -> TlsStream<TcpStream> {
+    pub async fn as_user(&self, user: &str, seconds: u64) -> TlsStream<TcpStream> {
         self.connect(Some((&self.ca.client(user, seconds), &self.ca)), BOTH).await.unwrap()
     }
 
@@ -109,7 +113,7 @@ fn answer(rules: &Mutex<Rules>, body: &[u8]) -> (StatusCode, Json<Value>) {
 }
 
 /// One request; its status and body. The connection stays open.
-async fn ask(connection: &mut TlsStream<TcpStream>, line: &str) -> io::Result<(u16, String)> {
+pub async fn ask(connection: &mut TlsStream<TcpStream>, line: &str) -> io::Result<(u16, String)> {
     connection.write_all(format!("{line} HTTP/1.1\r\nhost: n\r\n\r\n").as_bytes()).await?;
     let mut text = Vec::new();
     loop {
@@ -127,7 +131,7 @@ async fn ask(connection: &mut TlsStream<TcpStream>, line: &str) -> io::Result<(u
     }
 }
 
-fn got(status: u16, body: &str) -> (u16, String) {
+pub fn got(status: u16, body: &str) -> (u16, String) {
     (status, body.into())
 }
 

@@ -1,9 +1,10 @@
 //! The node's own HTTPS port, the kubelet's API as far as a WebAssembly node has it: logs, pods, metrics.
 //!
 //! TLS 1.2 and 1.3. A client certificate that the cluster's CA did not sign ends the handshake; without one, every answer is
-//! 401. What a client may do the API server is asked for each request ([`access`]).
+//! 401. HTTP/1.1 alone, within the [`Limits`]. What a client may do the API server is asked for each request ([`access`]).
 
 mod access;
+mod connections;
 mod exposition;
 mod logs;
 mod metrics;
@@ -26,12 +27,14 @@ use anyhow::{Context, Result};
 use axum::middleware::from_fn_with_state;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use hyper_util::rt::TokioTimer;
 use kube::Client;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::task::AbortHandle;
 
+pub use self::connections::{Connections, Limits};
 use self::peer::PeerAcceptor;
 use self::review::{Reviewer, Times};
 use self::usage::Usages;
@@ -84,6 +87,8 @@ pub struct Door {
     pub ca: Arc<RootCertStore>,
     /// Asks the API server what they may do.
     pub client: Client,
+    /// How many there may be, and how long they may take.
+    pub limits: Limits,
 }
 
 /// The running server.
@@ -118,8 +123,10 @@ impl Server {
 pub fn start(listener: TcpListener, serving: &Serving, door: Door, site: Site) -> Result<Server> {
     let tls = RustlsConfig::from_config(tls(serving, door.ca.clone())?);
     let handle = Handle::new();
-    let acceptor = PeerAcceptor(RustlsAcceptor::new(tls.clone()));
-    let server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle.clone());
+    let acceptor = PeerAcceptor { tls: RustlsAcceptor::new(tls.clone()), connections: Connections::new(door.limits) };
+    let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle.clone()).http1_only();
+    // Without a timer hyper keeps no time at all.
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(door.limits.idle);
     let reviewer = Arc::new(Reviewer::new(door.client, &site.node_name, Times::DEFAULT));
     let usages = Usages::new(site.directory.clone(), site.data_dir.clone());
     let sampler = tokio::spawn(usages.clone().sample_for_ever()).abort_handle();
@@ -147,6 +154,8 @@ fn tls(serving: &Serving, ca: Arc<RootCertStore>) -> Result<Arc<ServerConfig>> {
 
 #[cfg(test)]
 mod door_tests;
+#[cfg(test)]
+mod limits_tests;
 
 #[cfg(test)]
 mod tests {

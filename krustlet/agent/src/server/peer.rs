@@ -16,6 +16,8 @@ use tower::Layer;
 use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_ORGANIZATION_NAME, Oid};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::connections::{Client, Connections, Counted};
+
 /// The attribute of a subject that Kubernetes reads a user's uid from: 1.3.6.1.4.1.57683.2.
 const UID: [u64; 8] = [1, 3, 6, 1, 4, 1, 57683, 2];
 
@@ -69,23 +71,32 @@ impl Peer {
 
 /// Lets every request know its connection's peer, as an extension `Option<Peer>`; `None` when the client showed no certificate.
 #[derive(Clone, Debug)]
-pub struct PeerAcceptor(
+pub struct PeerAcceptor {
     /// Does the handshake, and verifies the certificate if there is one.
-    pub RustlsAcceptor,
-);
+    pub tls: RustlsAcceptor,
+    /// Bounds how many there are.
+    pub connections: Connections,
+}
 
 impl<S: Send + 'static> Accept<TcpStream, S> for PeerAcceptor {
-    type Stream = <RustlsAcceptor as Accept<TcpStream, S>>::Stream;
+    type Stream = Counted<<RustlsAcceptor as Accept<TcpStream, S>>::Stream>;
     type Service = AddExtension<S, Option<Peer>>;
     type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let accepted = self.0.accept(stream, service);
+        let (accepted, mut stranger) = (self.tls.accept(stream, service), self.connections.arrive());
         async move {
-            let (stream, service) = accepted.await?;
+            let (stream, service) = tokio::select! {
+                accepted = accepted => accepted?,
+                () = stranger.must_go() => return Err(io::ErrorKind::ConnectionAborted.into()),
+            };
             let certificates = stream.get_ref().1.peer_certificates();
             let peer = certificates.and_then(<[_]>::first).and_then(|leaf| Peer::read(leaf));
-            Ok((stream, Extension(peer).layer(service)))
+            let client = match peer {
+                Some(_) => Client::Known(stranger.introduce()?),
+                None => Client::Stranger(stranger),
+            };
+            Ok((Counted { stream, client }, Extension(peer).layer(service)))
         }
         .boxed()
     }

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::Authority;
 use crate::join::certificate::Certificate;
 use crate::server::peer::{Peer, PeerAcceptor};
+use crate::server::{Connections, Limits};
 
 /// The bootstrap token, and the name of who has it.
 const TOKEN: &str = "abcdef.0123456789abcdef";
@@ -98,7 +99,8 @@ impl ApiServer {
             .route("/ticks", get(follow))
             .layer(axum::middleware::from_fn(authenticate))
             .with_state(api.clone());
-        let acceptor = PeerAcceptor(RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls))));
+        let tls = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls)));
+        let acceptor = PeerAcceptor { tls, connections: Connections::new(Limits::here()) };
         let server = axum_server::from_tcp(listener).unwrap().acceptor(acceptor);
         tokio::spawn(async move { server.serve(router.into_make_service()).await.unwrap() });
         api

@@ -110,6 +110,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                     trustedCaFile: checked.trustedCaFile,
                     dockerConfigFile: checked.dockerConfigFile,
                     allowedHostPaths: checked.allowedHostPaths && pulumi.output(checked.allowedHostPaths),
+                    allowedEgress: checked.allowedEgress && pulumi.output(checked.allowedEgress),
                     stateDir: this.stateDir,
                     bootstrapFile: bootstrap.file,
                     bootstrapGroup: bootstrap.group,

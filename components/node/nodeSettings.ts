@@ -28,6 +28,12 @@ export interface NodeSettings {
      */
     allowedHostPaths?: pulumi.Input<pulumi.Input<string>[]>;
     /**
+     * Addresses and ranges of them that pods may send HTTP requests to though they are the node's own, loopback, link-local or a
+     * cloud's metadata service; all of those are closed to pods otherwise, whatever their `allowedDomains` say. Default: none.
+     * Example: `["127.0.0.1"]`.
+     */
+    allowedEgress?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
      * Folder for all that the node leaves on this host: keys, certificates, modules, logs. It goes with the node. `~` is the
      * home folder. Another folder makes another node. Default:
      * `~/.local/state/krustlet-stack/nodes/<project>-<stack>-<node name>`.
@@ -63,6 +69,7 @@ export const nodeSettingsRules: Rules<NodeSettings> = {
     trustedCaFile: text,
     dockerConfigFile: text,
     allowedHostPaths: rules.hostPaths,
+    allowedEgress: rules.egressRanges,
     stateDir: rules.kubeconfigPath,
     program: text,
     tokenTtlSeconds: rules.tokenSeconds,

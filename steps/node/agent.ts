@@ -11,6 +11,7 @@ import {
     bootstrapGroup,
     certificateSeconds,
     drainSeconds,
+    egressRanges,
     hostPaths,
     ipv4,
     kubeconfigPath,
@@ -43,6 +44,7 @@ export const nodeInput = object<NodeInput>({
     trustedCaFile: optional(text),
     dockerConfigFile: optional(text),
     allowedHostPaths: optional(hostPaths),
+    allowedEgress: optional(egressRanges),
     stateDir: kubeconfigPath,
     bootstrapFile: text,
     bootstrapGroup,
@@ -112,6 +114,7 @@ export function agentArgv(program: string, input: NodeInput): string[] {
         ...(input.allowedHostPaths?.length
             ? [`--allowed-host-paths=${input.allowedHostPaths.join(",")}`]
             : []),
+        ...(input.allowedEgress?.length ? [`--allowed-egress=${input.allowedEgress.join(",")}`] : []),
         ...(input.certificateDurationSeconds === undefined
             ? []
             : [`--certificate-duration-seconds=${input.certificateDurationSeconds}`]),

@@ -46,6 +46,8 @@ export interface NodeInput {
     dockerConfigFile?: string;
     /** Folders of this host (absolute paths) below which pods may mount hostPath volumes; unset: none. */
     allowedHostPaths?: string[];
+    /** Addresses and ranges that pods may send requests to though the node keeps them for itself; unset: none. */
+    allowedEgress?: string[];
     /** Folder of all that the node leaves on this host (mode 0700): see NodeOutput. */
     stateDir: string;
     /** The bootstrap kubeconfig. */

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { also, list, map, matching, plain, text, type Problem } from "./vocabulary";
 
 // What this field allows for names and paths, each said once. Letters and lengths are those of the programs that get the value.
@@ -77,6 +78,23 @@ export const kubeconfigPath = matching(
 /** Folders of the host that pods may mount. The agent takes them as one list, separated by commas. */
 export const hostPaths = list(
     matching(/^\/[^,]*$/, 'an absolute path without a comma (for example "/srv/data")'),
+);
+
+/** Ranges of addresses that a node opens to its pods, as the agent reads them. */
+export const egressRanges = list(
+    also(
+        matching(
+            /^[0-9a-fA-F.:]+(\/\d{1,3})?$/,
+            'an IPv4 or IPv6 address, with /PREFIX for a range (for example "127.0.0.1" or "10.0.0.0/8")',
+        ),
+        (range) => {
+            const [address, prefix] = range.split("/");
+            const bits = { 4: 32, 6: 128 }[isIP(address)];
+            return bits === undefined || Number(prefix ?? 0) > bits
+                ? "there is no such address or range"
+                : undefined;
+        },
+    ),
 );
 
 /** Where a volume is seen. Kubernetes allows no ":" in it. */

@@ -95,6 +95,8 @@ function nodeInput(folder: string, { kubeconfigFile, nodeAddress }: ClusterOutpu
             `${SCRIPTED_REGISTRY.host}:${SCRIPTED_REGISTRY.port}`,
         ],
         allowedHostPaths: [path.join(folder, "host")],
+        // The tests' HTTP servers. What else is the node's own stays closed.
+        allowedEgress: ["127.0.0.1"],
         stateDir,
         bootstrapFile: path.join(stateDir, "bootstrap.kubeconfig"),
         bootstrapGroup: GROUP,

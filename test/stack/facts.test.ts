@@ -77,7 +77,7 @@ void describe("cat facts", { timeout: 1_200_000 }, () => {
         await stack.configure({
             clusterName: "krustlet-facts",
             registryPort: 5117,
-            nodes: [{ name: NODE, port: 3117, trustedCaFile: authorityFile }],
+            nodes: [{ name: NODE, port: 3117, trustedCaFile: authorityFile, allowedEgress: ["127.0.0.1"] }],
             workloads: [
                 { name: "hello-wasm", source: "workloads/hello-world" },
                 ...PROGRAMS.map((name) => ({

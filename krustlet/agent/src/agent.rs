@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use krustlet_runtime::{Engine, EngineConfig};
+use krustlet_runtime::{Egress, Engine, EngineConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -146,6 +146,7 @@ fn images(config: &Config) -> Result<Images> {
     let engine = Engine::new(EngineConfig {
         code_cache: Some(config.data_dir.join("code")),
         trusted_ca_file: config.trusted_ca_file.clone(),
+        egress: Egress { allowed: config.allowed_egress.clone() },
         ..EngineConfig::default()
     })?;
     Ok(Images::new(client, engine, &config.data_dir, config.image_limits))

@@ -21,7 +21,7 @@ use crate::refusals::Refusals;
 use crate::request::{MAX_REDIRECTS, check_headers, check_length, check_method, is_redirect, redirected};
 use crate::target::{Target, named_origin};
 use crate::tls::{CaFileError, Trust};
-use crate::{HttpAccess, HttpError, HttpLimits, Origin};
+use crate::{Egress, HttpAccess, HttpError, HttpLimits, Origin};
 
 /// The most bytes that the names and values of a response's headers may have together, and of what is read ahead of its body.
 pub const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
@@ -38,13 +38,14 @@ const LOOKUPS: usize = 4;
 pub struct Client(Arc<Connector>);
 
 impl Client {
-    /// A client that trusts the host's certificate authorities and those of `ca_file`, a file in PEM.
+    /// A client that trusts the host's certificate authorities and those of `ca_file`, a file in PEM, and connects where `egress`
+    /// lets all guests.
     ///
     /// # Errors
     ///
     /// [`CaFileError`] when the file cannot be read, or holds what is no certificate.
-    pub fn new(ca_file: Option<&Path>, network: Arc<dyn Network>) -> Result<Self, CaFileError> {
-        Ok(Self(Arc::new(Connector { network, trust: Trust::new(ca_file)? })))
+    pub fn new(ca_file: Option<&Path>, network: Arc<dyn Network>, egress: Egress) -> Result<Self, CaFileError> {
+        Ok(Self(Arc::new(Connector { network, egress, trust: Trust::new(ca_file)? })))
     }
 
     /// What one guest sends its requests with.

@@ -11,11 +11,11 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use crate::HttpError;
 use crate::address;
 use crate::network::Network;
 use crate::origin::{LOCALHOST, Origin, Scheme, literal};
 use crate::tls::Trust;
+use crate::{Egress, HttpError};
 
 /// How many addresses of a name are tried.
 const ADDRESSES: usize = 8;
@@ -29,6 +29,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 #[derive(Debug)]
 pub(crate) struct Connector {
     pub(crate) network: Arc<dyn Network>,
+    pub(crate) egress: Egress,
     pub(crate) trust: Trust,
 }
 
@@ -42,6 +43,7 @@ impl Connector {
     ) -> Result<Box<dyn Stream>, HttpError> {
         let late = |_| HttpError::ConnectTimeout;
         let addresses = timeout_at(deadline, self.addresses(origin, lookups)).await.map_err(late)??;
+        let addresses = self.open(addresses)?;
         let stream = self.dial(&addresses, origin.port, deadline).await?;
         match origin.scheme {
             Scheme::Http => Ok(Box::new(stream)),
@@ -72,6 +74,20 @@ impl Connector {
         }
         addresses.truncate(ADDRESSES);
         if addresses.is_empty() { Err(HttpError::Dns) } else { Ok(addresses) }
+    }
+
+    /// Those that the host lets guests connect to.
+    fn open(&self, mut addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, HttpError> {
+        let mut refused = None;
+        addresses.retain(|address| {
+            let what = self.egress.refuses(*address);
+            refused = refused.or(what);
+            what.is_none()
+        });
+        match refused {
+            Some(what) if addresses.is_empty() => Err(HttpError::Egress(what)),
+            _ => Ok(addresses),
+        }
     }
 
     /// The first address that answers; each gets its share of the time that is left.

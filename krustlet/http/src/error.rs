@@ -36,6 +36,12 @@ pub enum HttpError {
         /// What the address is.
         &'static str,
     ),
+    /// The host lets no guest connect to the address: see [`Egress`](crate::Egress).
+    #[error("this node lets no program connect to {0}; --allowed-egress opens it")]
+    Egress(
+        /// What the address is.
+        &'static str,
+    ),
     /// As many requests are under way as the guest may have.
     #[error("{0} requests are under way, which is the limit")]
     TooMany(
@@ -92,7 +98,7 @@ pub enum HttpError {
 impl HttpError {
     /// Whether it is the permission that was missing, which whoever runs the guest may want to know.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::NotAllowed | Self::Downgrade | Self::Address(_) | Self::TooMany(_))
+        matches!(self, Self::NotAllowed | Self::Downgrade | Self::Address(_) | Self::Egress(_) | Self::TooMany(_))
     }
 
     /// What hyper's words mean. An error of the request's body comes wrapped into them.

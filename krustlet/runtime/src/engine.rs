@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use krustlet_http::{Client, HostNetwork, Network};
+use krustlet_http::{Client, Egress, HostNetwork, Network};
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::Config;
 
@@ -46,6 +46,9 @@ pub struct EngineConfig {
     pub trusted_ca_file: Option<PathBuf>,
     /// How guests' requests look names up and connect. Default: as the host does, without proxies.
     pub network: Arc<dyn Network>,
+    /// Where guests may connect to, whatever their [`RunSpec`] allows. Default: everywhere but to the host itself and what is for it
+    /// alone, see [`Egress`].
+    pub egress: Egress,
 }
 
 impl Default for EngineConfig {
@@ -56,6 +59,7 @@ impl Default for EngineConfig {
             code_cache: None,
             trusted_ca_file: None,
             network: Arc::new(HostNetwork::default()),
+            egress: Egress::default(),
         }
     }
 }
@@ -96,7 +100,7 @@ impl Engine {
     }
 
     fn with(config: EngineConfig, mut wasmtime: Config) -> Result<Self, RuntimeError> {
-        let http = Client::new(config.trusted_ca_file.as_deref(), config.network)?;
+        let http = Client::new(config.trusted_ca_file.as_deref(), config.network, config.egress)?;
         let mut code_cache = config.code_cache.as_deref().and_then(CodeCache::open);
         wasmtime.cache(code_cache.as_ref().map(CodeCache::wasmtime));
         let host = Host::new(&wasmtime).map_err(failed)?;

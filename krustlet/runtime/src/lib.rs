@@ -47,8 +47,8 @@ pub use container::{Container, Exit, ExitStatus, STOPPED_CODE, TRAPPED_CODE};
 pub use engine::{Engine, EngineConfig};
 pub use error::RuntimeError;
 pub use krustlet_http::{
-    AllowedOrigins, AllowedOriginsError, DEFAULT_MAX_CONCURRENT_REQUESTS, HostNetwork, HttpAccess, HttpLimits, Network,
-    Origin, OriginError, Scheme,
+    AllowedOrigins, AllowedOriginsError, Cidr, CidrError, DEFAULT_MAX_CONCURRENT_REQUESTS, Egress, HostNetwork,
+    HttpAccess, HttpLimits, Network, Origin, OriginError, Scheme,
 };
 pub use module::Module;
 pub use mount::Mount;

@@ -98,4 +98,9 @@ pub struct Flags {
     /// Folders of this machine (absolute paths, separated by commas) below which hostPath volumes may be [default: none]
     #[arg(long, env = "KRUSTLET_ALLOWED_HOST_PATHS", value_delimiter = ',')]
     pub(super) allowed_host_paths: Vec<String>,
+
+    /// Addresses (CIDRs, separated by commas) that pods may send HTTP requests to though they are this machine's own, loopback,
+    /// link-local or a cloud's metadata service [default: none]
+    #[arg(long, env = "KRUSTLET_ALLOWED_EGRESS", value_delimiter = ',')]
+    pub(super) allowed_egress: Vec<String>,
 }

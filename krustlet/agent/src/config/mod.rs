@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use krustlet_runtime::{Cidr, CidrError};
+
 pub use self::flags::Flags;
 use crate::images;
 use crate::labels::{self, Labels};
@@ -53,6 +55,8 @@ pub struct Config {
     pub system_reserved: Reserve,
     /// Folders below which hostPath volumes may be. Empty: nowhere.
     pub allowed_host_paths: Vec<PathBuf>,
+    /// What pods may send requests to of that which the node keeps for itself. Empty: nothing.
+    pub allowed_egress: Vec<Cidr>,
 }
 
 /// What the machine knows, apart from the flags: passed in so that the rules can be tested.
@@ -147,6 +151,8 @@ impl Config {
         });
         let allowed_host_paths = allowed_host_paths(&flags.allowed_host_paths, &data_dir, &mut faults);
 
+        let allowed_egress = allowed_egress(&flags.allowed_egress, &mut faults);
+
         let kubeconfig = around.kubeconfig.clone().unwrap_or_else(|| data_dir.join("config/kubeconfig"));
         if kubeconfig.to_string_lossy().contains(':') {
             faults.push("KUBECONFIG: one path is expected, the file that holds this node's own credential".into());
@@ -181,6 +187,7 @@ impl Config {
             },
             system_reserved,
             allowed_host_paths,
+            allowed_egress,
         })
     }
 
@@ -210,6 +217,13 @@ fn allowed_host_paths(given: &[String], data_dir: &Path, faults: &mut Vec<String
         }
     }
     paths
+}
+
+fn allowed_egress(given: &[String], faults: &mut Vec<String>) -> Vec<Cidr> {
+    let ranges = given.iter().map(|range| range.trim()).filter(|range| !range.is_empty());
+    let read =
+        |range: &str| range.parse().map_err(|error: CidrError| faults.push(format!("--allowed-egress: {error}"))).ok();
+    ranges.filter_map(read).collect()
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -57,6 +57,7 @@ fn every_flag_arrives() {
         "--container-log-max-files=2",
         "--system-reserved=cpu=1",
         "--allowed-host-paths=/srv/share,/mnt",
+        "--allowed-egress=127.0.0.1,10.0.0.0/8",
     ])
     .unwrap();
     assert_eq!(config.node_name, "krustlet");
@@ -73,6 +74,7 @@ fn every_flag_arrives() {
     assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 4096, max_files: 2 });
     assert_eq!(config.system_reserved, Reserve { cpu_millis: 1000, ..Reserve::default() });
     assert_eq!(config.allowed_host_paths, [PathBuf::from("/srv/share"), PathBuf::from("/mnt")]);
+    assert_eq!(config.allowed_egress, ["127.0.0.1", "10.0.0.0/8"].map(|range| range.parse().unwrap()));
 }
 
 #[test]
@@ -84,11 +86,12 @@ fn all_faults_come_at_once() {
         "--node-labels=kubernetes.io/role=x",
         "--insecure-registries=http://x",
         "--system-reserved=cpu=x,pods=1",
+        "--allowed-egress=::1,,localhost",
     ])
     .unwrap_err();
     let flags: Vec<&str> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
     let wanted = ["--node-name", "--hostname", "--node-ip", "--node-labels", "--insecure-registries"];
-    assert_eq!(flags, [&wanted[..], &["--system-reserved"; 2]].concat());
+    assert_eq!(flags, [&wanted[..], &["--system-reserved"; 2], &["--allowed-egress"]].concat());
 }
 
 #[test]

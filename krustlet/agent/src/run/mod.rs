@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use krustlet_runtime::{Container, Engine, EngineConfig, Exit, ExitStatus, HttpAccess, LogSink, RunSpec, Stream};
+use krustlet_runtime::{
+    Container, Egress, Engine, EngineConfig, Exit, ExitStatus, HttpAccess, LogSink, RunSpec, Stream,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::flags::Flags;
@@ -81,8 +83,11 @@ async fn start(flags: &Flags) -> Result<Container> {
     // The cheap mistakes first: before anything is pulled.
     let variables = flags.env.iter().map(|variable| variable.resolve(|name| std::env::var(name).ok()));
     let env = variables.collect::<Result<Vec<_>, _>>().map_err(|fault| anyhow!(fault))?;
-    let engine =
-        Engine::new(EngineConfig { trusted_ca_file: flags.trusted_ca_file.clone(), ..EngineConfig::default() })?;
+    let engine = Engine::new(EngineConfig {
+        trusted_ca_file: flags.trusted_ca_file.clone(),
+        egress: Egress::anywhere(),
+        ..EngineConfig::default()
+    })?;
     let Program { name, wasm } = program::load(flags).await?;
     let compiler = engine.clone();
     let module = tokio::task::spawn_blocking(move || compiler.compile(&wasm)).await?;

@@ -101,7 +101,7 @@ fn code(error: HttpError) -> Error {
         HttpError::Header(name) => Error::HttpRequestHeaderSize { field_name: Some(name), field_size: None },
         HttpError::HeadersTooLarge => Error::HttpRequestHeaderSectionSize(None),
         HttpError::NotAllowed | HttpError::Downgrade => Error::HttpRequestDenied,
-        HttpError::Address(_) => Error::DestinationIpProhibited,
+        HttpError::Address(_) | HttpError::Egress(_) => Error::DestinationIpProhibited,
         HttpError::TooMany(_) => Error::ConnectionLimitReached,
         HttpError::Dns => Error::DnsError { rcode: None, info_code: None },
         HttpError::Connect(std::io::ErrorKind::ConnectionRefused) => Error::ConnectionRefused,

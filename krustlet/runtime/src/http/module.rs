@@ -50,7 +50,9 @@ impl From<HttpError> for Errno {
             HttpError::Url(_) | HttpError::UrlTooLong => Self::InvalidUrl,
             HttpError::Method => Self::InvalidMethod,
             HttpError::Header(_) | HttpError::HeadersTooLarge => Self::InvalidEncoding,
-            HttpError::NotAllowed | HttpError::Downgrade | HttpError::Address(_) => Self::DestinationNotAllowed,
+            HttpError::NotAllowed | HttpError::Downgrade | HttpError::Address(_) | HttpError::Egress(_) => {
+                Self::DestinationNotAllowed
+            }
             HttpError::TooMany(_) => Self::TooManySessions,
             _ => Self::RequestError,
         }

@@ -65,6 +65,7 @@ test("every key reaches its argument", () => {
             maxPods: 3,
             labels: { z: "y" },
             allowedHostPaths: ["/srv/data"],
+            allowedEgress: ["10.0.0.0/8"],
             stateDir: "/s",
             program: "p",
             certificateDurationSeconds: 86_400,

@@ -67,6 +67,7 @@ describe("the agent's command line", () => {
             trustedCaFile: "~/ca.pem",
             dockerConfigFile: "~/logins.json",
             allowedHostPaths: ["/srv/data", "/srv/more"],
+            allowedEgress: ["127.0.0.1", "fd00::/8"],
         };
         assert.deepEqual(agent.agentArgv("k", given).slice(7), [
             `--data-dir=${homedir()}/s/data`,
@@ -76,6 +77,7 @@ describe("the agent's command line", () => {
             `--trusted-ca-file=${homedir()}/ca.pem`,
             `--registry-config=${homedir()}/logins.json`,
             "--allowed-host-paths=/srv/data,/srv/more",
+            "--allowed-egress=127.0.0.1,fd00::/8",
         ]);
         assert.deepEqual(
             agent
@@ -84,6 +86,7 @@ describe("the agent's command line", () => {
                     trustedCaFile: undefined,
                     dockerConfigFile: "l",
                     allowedHostPaths: [],
+                    allowedEgress: [],
                 })
                 .slice(-2),
             ["--insecure-registries=localhost:5000,r", `--registry-config=${process.cwd()}/l`],
@@ -112,6 +115,24 @@ describe("the agent's command line", () => {
         assert.deepEqual(faults(["srv", "/a,b"]), [
             'input.allowedHostPaths[0]: must be an absolute path without a comma (for example "/srv/data"), not "srv"',
             'input.allowedHostPaths[1]: must be an absolute path without a comma (for example "/srv/data"), not "/a,b"',
+        ]);
+    });
+    it("names what is no range of addresses", () => {
+        const faults = (allowedEgress: unknown) =>
+            agent
+                .nodeInput({ ...input, allowedEgress }, "input")
+                .map(({ path, message }) => `${path}: ${message}`);
+        assert.deepEqual(
+            faults(["10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8", "0.0.0.0/0", "::ffff:1.2.3.4/128"]),
+            [],
+        );
+        const shape =
+            'must be an IPv4 or IPv6 address, with /PREFIX for a range (for example "127.0.0.1" or "10.0.0.0/8")';
+        assert.deepEqual(faults(["localhost", "10.0.0.0/33", "10.0.0/8", "::/129"]), [
+            `input.allowedEgress[0]: ${shape}, not "localhost"`,
+            'input.allowedEgress[1]: is "10.0.0.0/33", but there is no such address or range',
+            'input.allowedEgress[2]: is "10.0.0/8", but there is no such address or range',
+            'input.allowedEgress[3]: is "::/129", but there is no such address or range',
         ]);
     });
     it("comes with a minimal environment", () => {

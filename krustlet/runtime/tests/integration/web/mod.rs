@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use krustlet_runtime::{Engine, EngineConfig, ExitStatus, HttpAccess, HttpLimits, Network, RunSpec};
+use krustlet_runtime::{Egress, Engine, EngineConfig, ExitStatus, HttpAccess, HttpLimits, Network, RunSpec};
 use tokio::net::TcpStream;
 
 use crate::support::{Memory, args, built, exited, program};
@@ -65,6 +65,7 @@ impl Web {
     pub fn engine(self: &Arc<Self>, trusted_ca_file: &Path) -> Engine {
         let config = EngineConfig {
             network: self.clone(),
+            egress: Egress { allowed: vec!["127.0.0.0/8".parse().unwrap()] },
             trusted_ca_file: Some(trusted_ca_file.to_owned()),
             ..EngineConfig::default()
         };

@@ -173,6 +173,13 @@ fn addresses() -> Vec<Row> {
         get("the same, mapped into IPv6", "http://[::ffff:127.0.0.1]:8080/", DENIED, DENIED_C).also(literal),
         get("another loopback address", "http://127.0.0.2:8080/", DENIED, DENIED_C).also(literal),
         get("IPv6 loopback", "http://[::1]/", DENIED, DENIED_C),
+        get("… that an origin names and the node does not open", "http://[::1]/", DENIED, ADDRESS_C)
+            .also("http://[::1]"),
+        get("the cloud's metadata that an origin names", "http://169.254.169.254/", DENIED, ADDRESS_C)
+            .also("http://169.254.169.254"),
+        get("… mapped into IPv6", "http://[::ffff:169.254.169.254]/", DENIED, ADDRESS_C)
+            .also("http://[::ffff:169.254.169.254]"),
+        get("… by its IPv6 address", "http://[fd00:ec2::254]/", DENIED, ADDRESS_C).also("http://[fd00:ec2::254]"),
         get("IPv6 with a zone", "http://[fe80::1%25eth0]/", URL, URL_C),
         get("localhost", "http://localhost:8080/", DENIED, DENIED_C),
         get("localhost that an origin names", "http://localhost:8080/", "200 hello", "200 hello")

@@ -1,6 +1,6 @@
 //! What the store has, in memory: so that a pod that starts, or a heartbeat, need not read a hundred small files.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use krustlet_oci::Reference;
@@ -35,9 +35,33 @@ pub struct Blob {
 pub struct Manifest {
     /// The digest of the module.
     pub blob: String,
-    /// The repositories, as `registry/repository`, in which it was found.
+    /// The repositories, as `registry/repository`, in which it was found, and by whom: credentials as [`Request::credential`] has them,
+    /// the newest last.
+    ///
+    /// [`Request::credential`]: super::Request::credential
     #[serde(default)]
-    pub repositories: BTreeSet<String>,
+    pub repositories: BTreeMap<String, Vec<String>>,
+}
+
+/// So many credentials are remembered of one repository; some are new every few hours.
+const CREDENTIALS: usize = 100;
+
+impl Manifest {
+    /// It was found in that repository by who shows this credential.
+    pub fn note(&mut self, repository: String, credential: &str) {
+        let known = self.repositories.entry(repository).or_default();
+        if !is_among(known, credential) {
+            known.push(credential.to_owned());
+        }
+        if known.len() > CREDENTIALS {
+            known.remove(0);
+        }
+    }
+}
+
+/// Whether who shows this credential may have what these have found. What the node itself may have all pods may.
+fn is_among(known: &[String], credential: &str) -> bool {
+    known.iter().any(|known| known.is_empty() || known == credential)
 }
 
 /// What a name stands for.
@@ -64,22 +88,28 @@ pub fn repository(reference: &Reference) -> String {
 }
 
 impl Index {
-    /// The module that a name stands for, if it is here under this name: a tag means what it meant last, a digest counts in the
-    /// repositories where it was found.
-    pub fn stored(&self, reference: &Reference) -> Option<Stored> {
-        match reference.digest() {
-            Some(digest) => {
-                let known = self.manifests.get(digest)?.repositories.contains(&repository(reference));
-                if known { self.by_digest(digest) } else { None }
-            }
-            None => self.by_digest(self.names.get(&reference.to_string())?),
-        }
+    /// The module that a name stands for, if it is here and its registry has given it to this credential: a tag means what it meant
+    /// last.
+    pub fn stored(&self, reference: &Reference, credential: &str) -> Option<Stored> {
+        let digest = match reference.digest() {
+            Some(digest) => digest,
+            None => self.names.get(&reference.to_string())?,
+        };
+        let known = self.manifests.get(digest)?.repositories.get(&repository(reference))?;
+        if is_among(known, credential) { self.found(reference, digest) } else { None }
     }
 
-    /// The module that a manifest stands for, if it is here.
-    pub fn by_digest(&self, digest: &str) -> Option<Stored> {
-        let blob = &self.manifests.get(digest)?.blob;
-        self.blobs.contains_key(blob).then(|| Stored { digest: digest.into(), blob: blob.clone() })
+    /// The module that a manifest stands for, if it is here and was found in the repository of this name.
+    pub fn found(&self, reference: &Reference, digest: &str) -> Option<Stored> {
+        let Manifest { blob, repositories } = self.manifests.get(digest)?;
+        let is_here = self.blobs.contains_key(blob) && repositories.contains_key(&repository(reference));
+        is_here.then(|| Stored { digest: digest.into(), blob: blob.clone() })
+    }
+
+    /// Whether a module has come from this registry. One that only says that it has it may have heard its digest.
+    pub fn came_from(&self, registry: &str, blob: &str) -> bool {
+        let is_its = |repository: &String| repository.split('/').next() == Some(registry);
+        self.manifests.values().any(|manifest| manifest.blob == blob && manifest.repositories.keys().any(is_its))
     }
 
     /// All modules that have a name, the largest first.
@@ -87,7 +117,7 @@ impl Index {
         let mut names: HashMap<&str, Vec<String>> = HashMap::new();
         for (digest, manifest) in &self.manifests {
             let of_blob = names.entry(&manifest.blob).or_default();
-            of_blob.extend(manifest.repositories.iter().map(|repository| format!("{repository}@{digest}")));
+            of_blob.extend(manifest.repositories.keys().map(|repository| format!("{repository}@{digest}")));
         }
         for (name, digest) in &self.names {
             if let Some(manifest) = self.manifests.get(digest) {

@@ -130,9 +130,13 @@ impl Images {
             Some(digest) => format!("manifest {digest}"),
             None => format!("name {reference}"),
         };
-        let who = request.who(&reference);
+        let who = request.who(&reference, policy);
         let work = self.0.prepare(request, &reference, policy, meant.as_deref(), who);
-        self.0.turns.take(key, who, work).await
+        match policy {
+            // It asks nobody, so that there is nothing to wait for.
+            PullPolicy::Never => work.await,
+            PullPolicy::Always | PullPolicy::IfNotPresent => self.0.turns.take(key, who, work).await,
+        }
     }
 
     /// All modules that are here, the largest first. Cheap: it is answered from memory.
@@ -182,13 +186,18 @@ impl Inner {
         for _ in 0..2 {
             let (stored, registry) = self.locate(request, reference, policy, meant).await?;
             let held = self.store.hold(&stored.blob);
-            let work = self.module(reference, &stored, registry.as_ref());
-            let Some((module, fetched)) = self.turns.take(format!("blob {}", stored.blob), who, work).await? else {
-                continue;
-            };
             let id = format!("{}@{}", index::repository(reference), stored.digest);
-            let (store, name) = (self.store.clone(), reference.clone());
-            blocking(move || store.remember(&name, &stored)).await?.map_err(disk)?;
+            let key = format!("blob {}", stored.blob);
+            let work = async {
+                let credential = request.credential();
+                let ready = self.module(reference, &stored, registry.as_ref(), &credential).await?;
+                if ready.is_some() {
+                    // Before the next one looks where it came from.
+                    self.remember(reference, &stored, &credential).await?;
+                }
+                Ok(ready)
+            };
+            let Some((module, fetched)) = self.turns.take(key, who, work).await? else { continue };
             let program = reference.repository().rsplit('/').next().unwrap_or_default().to_string();
             return Ok(Image { module, id, program, fetched, held });
         }
@@ -196,7 +205,8 @@ impl Inner {
     }
 
     /// Finds the module: here if it may be taken from here, else in the registry, of which the rest is given, if the policy
-    /// allows it.
+    /// allows it. From here it may be taken where the registry of this name has given it to the same credential; the digest alone, which
+    /// is no secret, opens nothing.
     async fn locate(
         &self,
         request: &Request<'_>,
@@ -205,8 +215,9 @@ impl Inner {
         meant: Option<&str>,
     ) -> Result<(Stored, Option<(Client, Found)>), ImageError> {
         let here = match meant {
-            Some(digest) => self.store.by_digest(digest),
-            None => self.store.stored(reference),
+            // The registry has just been asked with this credential, and had this very module before.
+            Some(digest) => self.store.found(reference, digest),
+            None => self.store.stored(reference, &request.credential()),
         };
         match here {
             Some(stored) => Ok((stored, None)),
@@ -228,19 +239,30 @@ impl Inner {
         reference: &Reference,
         stored: &Stored,
         registry: Option<&(Client, Found)>,
+        credential: &str,
     ) -> Result<Option<(Module, Option<Fetched>)>, ImageError> {
-        // What is in memory was verified when it was compiled: a hundred pods of one module read and hash it once.
-        if let Some(module) = self.engine.cached(&stored.blob) {
-            return Ok(Some((module, None)));
-        }
-        if let Some(module) = self.compiled(&stored.blob).await? {
-            return Ok(Some((module, None)));
+        if registry.is_none() || self.store.came_from(reference.registry(), &stored.blob) {
+            // What is in memory was verified when it was compiled: a hundred pods of one module read and hash it once.
+            if let Some(module) = self.engine.cached(&stored.blob) {
+                return Ok(Some((module, None)));
+            }
+            if let Some(module) = self.compiled(&stored.blob).await? {
+                return Ok(Some((module, None)));
+            }
         }
         let Some((client, found)) = registry else { return Ok(None) };
         let started = Instant::now();
         self.fetch(client, reference, found).await?;
+        // Also if it turns out to be no module: it need not come again for that.
+        self.remember(reference, stored, credential).await?;
         let fetched = Fetched { took: started.elapsed(), bytes: usize::try_from(found.size).unwrap_or(usize::MAX) };
         Ok(self.compiled(&stored.blob).await?.map(|module| (module, Some(fetched))))
+    }
+
+    async fn remember(&self, reference: &Reference, stored: &Stored, credential: &str) -> Result<(), ImageError> {
+        let (store, reference, stored, credential) =
+            (self.store.clone(), reference.clone(), stored.clone(), credential.to_owned());
+        blocking(move || store.remember(&reference, &stored, &credential)).await?.map_err(disk)
     }
 
     /// Reads, verifies and compiles a module of the store.

@@ -6,7 +6,7 @@ use krustlet_oci::{Client, Keyring, Reference};
 use sha2::{Digest, Sha256};
 
 use super::turns::Who;
-use super::{ImageError, index};
+use super::{ImageError, PullPolicy, index};
 
 /// A wish for a module.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +62,13 @@ impl Request<'_> {
         Ok(node.with_keyring(keyring))
     }
 
-    /// The same for two requests exactly when they would ask the same registry the same way.
-    pub(super) fn who(&self, reference: &Reference) -> Who {
-        let mut hash = Sha256::new_with_prefix(index::repository(reference));
+    /// The same for two requests exactly when they would ask a registry with the same pull secrets; empty where there are none, and
+    /// the node asks for itself.
+    pub fn credential(&self) -> String {
+        if self.pull_secrets.is_empty() {
+            return String::new();
+        }
+        let mut hash = Sha256::new();
         for secret in self.pull_secrets {
             let (kind, content) = match secret {
                 PullSecret::DockerConfigJson(content) => ("json", content),
@@ -73,6 +77,14 @@ impl Request<'_> {
             hash.update(kind);
             hash.update(Sha256::digest(content));
         }
-        hash.finalize().into()
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The same for two requests exactly when one may take the failure of the other for its own: they would ask the same registry the
+    /// same way, or both ask none.
+    pub(super) fn who(&self, reference: &Reference, policy: PullPolicy) -> Who {
+        let asks = if policy == PullPolicy::Never { "never" } else { "asks" };
+        let words = [asks, &index::repository(reference), &self.credential()];
+        Sha256::digest(words.join(" ")).into()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! .oci/blobs/sha256/<hex>       the module itself, named by the digest of its bytes; changed last when it was used last
-//! .oci/manifests/<hex>.json     which blob a manifest digest stands for, and where it was found
+//! .oci/manifests/<hex>.json     which blob a manifest digest stands for, and where it was found by whom
 //! .oci/names/<hex>.json         which manifest digest a name meant when it was last asked for; <hex> is the name's hash
 //! .oci/incoming/                what is still coming
 //! ```
@@ -136,11 +136,11 @@ impl Store {
         Ok(None)
     }
 
-    /// Remembers what a name means, if it is news. Blocking.
+    /// Remembers what a name means, and who has found it, if it is news. Blocking.
     ///
     /// # Errors
     /// Any I/O error.
-    pub fn remember(&self, reference: &Reference, stored: &Stored) -> io::Result<()> {
+    pub fn remember(&self, reference: &Reference, stored: &Stored, credential: &str) -> io::Result<()> {
         let _writing = lock(&self.0.writing);
         let (known, named) = {
             let index = self.index();
@@ -148,7 +148,7 @@ impl Store {
         };
         let mut manifest = known.clone().unwrap_or_default();
         manifest.blob.clone_from(&stored.blob);
-        manifest.repositories.insert(index::repository(reference));
+        manifest.note(index::repository(reference), credential);
         if known.as_ref() != Some(&manifest) {
             write_json(&self.manifest(&stored.digest)?, &manifest)?;
             self.index().manifests.insert(stored.digest.clone(), manifest);
@@ -162,13 +162,18 @@ impl Store {
     }
 
     /// See [`Index::stored`].
-    pub fn stored(&self, reference: &Reference) -> Option<Stored> {
-        self.index().stored(reference)
+    pub fn stored(&self, reference: &Reference, credential: &str) -> Option<Stored> {
+        self.index().stored(reference, credential)
     }
 
-    /// See [`Index::by_digest`].
-    pub fn by_digest(&self, digest: &str) -> Option<Stored> {
-        self.index().by_digest(digest)
+    /// See [`Index::found`].
+    pub fn found(&self, reference: &Reference, digest: &str) -> Option<Stored> {
+        self.index().found(reference, digest)
+    }
+
+    /// See [`Index::came_from`].
+    pub fn came_from(&self, registry: &str, blob: &str) -> bool {
+        self.index().came_from(registry, blob)
     }
 
     /// See [`Index::inventory`].

@@ -16,13 +16,13 @@ fn put(store: &Store, bytes: &[u8], manifest: char, names: &[&str]) -> Stored {
     let stored = Stored { digest: digest(manifest), blob: format!("sha256:{}", hex_sha256(bytes)) };
     store.keep(incoming, &stored.blob).unwrap();
     for name in names {
-        store.remember(&name.parse().unwrap(), &stored).unwrap();
+        store.remember(&name.parse().unwrap(), &stored, "").unwrap();
     }
     stored
 }
 
 fn stored(store: &Store, name: &str) -> Option<Stored> {
-    store.stored(&name.parse().unwrap())
+    store.stored(&name.parse().unwrap(), "")
 }
 
 fn count(root: &Path, folder: &str) -> usize {
@@ -60,6 +60,37 @@ fn a_digest_counts_where_it_was_found() {
     assert_eq!(stored(&store, &format!("r.io/b@{}", digest('a'))), None);
     assert_eq!(stored(&store, &format!("r.io/a:v9@{}", digest('a'))), Some(module), "a digest wins over a tag");
     assert_eq!(stored(&store, &format!("r.io/a@{}", digest('c'))), None);
+}
+
+#[test]
+fn what_a_registry_gave_to_one_credential_is_for_that_one() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path());
+    let module = put(&store, b"module", 'a', &[]);
+    let [a, b] = ["r.io/a:v1", "r.io/b:v1"].map(|name| name.parse::<Reference>().unwrap());
+    store.remember(&a, &module, "mine").unwrap();
+    store.remember(&b, &module, "yours").unwrap();
+    for store in [store, Store::open(root.path())] {
+        let table =
+            [(&a, "mine", true), (&a, "yours", false), (&a, "", false), (&b, "mine", false), (&b, "yours", true)];
+        for (name, credential, expected) in table {
+            assert_eq!(store.stored(name, credential).is_some(), expected, "{name} {credential:?}");
+        }
+        assert!(store.came_from("r.io", &module.blob) && !store.came_from("r.i", &module.blob));
+        assert!(store.found(&a, &module.digest).is_some());
+        assert!(store.found(&"r.io/c:v1".parse().unwrap(), &module.digest).is_none());
+    }
+    // What the node itself may have all may.
+    let store = Store::open(root.path());
+    store.remember(&a, &module, "").unwrap();
+    assert!(store.stored(&a, "yours").is_some() && store.stored(&a, "").is_some());
+    // Of those that come and go the last ones are known.
+    for at in 0..300 {
+        store.remember(&b, &module, &at.to_string()).unwrap();
+    }
+    assert!(
+        store.stored(&b, "yours").is_none() && store.stored(&b, "150").is_none() && store.stored(&b, "250").is_some()
+    );
 }
 
 #[test]

@@ -165,13 +165,83 @@ async fn a_private_module_that_is_here_is_for_who_may_pull_it() {
                 assert!(matches!(&refused, ImageError::Pull(m) if m.contains("wants other credentials")), "{refused}");
             }
             assert!(node.ready_with(name, Some("Always"), &right).await.unwrap().fetched.is_none());
-            // As Kubernetes defines it: what is present is not asked for.
-            assert!(node.ready(name, Some("IfNotPresent")).await.is_ok());
+            // What is present is not asked for by those who have got it; by others it is.
+            node.registry.asked();
+            for policy in ["IfNotPresent", "Never"] {
+                assert!(node.ready_with(name, Some(policy), &right).await.is_ok());
+            }
+            assert!(node.registry.asked().is_empty());
+            for secrets in [&[][..], &wrong] {
+                let refused = node.ready_with(name, Some("IfNotPresent"), secrets).await.err().unwrap();
+                assert!(matches!(&refused, ImageError::Pull(m) if m.contains("wants other credentials")), "{refused}");
+                let refused = node.ready_with(name, Some("Never"), secrets).await.err().unwrap();
+                assert!(matches!(refused, ImageError::NeverPull(_)), "{refused}");
+            }
         }
         // The wrong one first does no harm.
         let both = [node.secret("me", "wrong"), node.secret("me", "hunter2")];
         assert_eq!(node.ready_with("app:v1", Some("Always"), &both).await.unwrap().id, image.id);
     }
+}
+
+#[tokio::test]
+async fn a_registry_that_knows_a_digest_does_not_open_the_module() {
+    let (node, evil) = (Node::new().await, Registry::start().await);
+    let config = ClientConfig {
+        insecure_registries: vec![node.registry.host.clone(), evil.host.clone()],
+        docker_config: None,
+        ..ClientConfig::default()
+    };
+    let engine = Engine::new(EngineConfig::default()).unwrap();
+    let images = Images::new(Client::new(config).unwrap(), engine, node.folder.path(), Limits::default());
+    let node = Node { images, ..node };
+    let wasm = module("private", 0);
+    let digest = node.registry.push("app", "v1", wasm.clone());
+    node.registry.guard(Scheme::Basic, "app", "me", "hunter2");
+    let mine = [node.secret("me", "hunter2")];
+    let image = node.ready_with("app:v1", None, &mine).await.unwrap();
+
+    // It answers a HEAD with the digest and has nothing else; then it has the manifest, too, but not the module.
+    let theirs = [format!("{}/x:v1", evil.host), format!("{}/x@{digest}", evil.host)];
+    let ask = async |name: &str, policy: &str| {
+        let request = Request { name, policy: Some(policy), pull_secrets: &[] };
+        node.images.ready(&request).await
+    };
+    for has_manifest in [false, true] {
+        evil.pretend("x", "v1", &digest);
+        if has_manifest {
+            assert_eq!(evil.push("x", "v1", wasm.clone()), digest);
+            evil.forget_blob(&sha256(&wasm));
+        }
+        for name in &theirs {
+            for policy in ["Always", "IfNotPresent"] {
+                let refused = ask(name, policy).await.err().unwrap_or_else(|| panic!("{name} {policy} {has_manifest}"));
+                assert!(matches!(refused, ImageError::Pull(_)), "{refused}");
+            }
+            assert!(matches!(ask(name, "Never").await.err(), Some(ImageError::NeverPull(_))));
+        }
+    }
+    // Who has the bytes may run them.
+    evil.push("x", "v1", wasm);
+    let theirs = ask(&theirs[0], "Always").await.unwrap();
+    assert!(theirs.fetched.is_some() && theirs.module.digest() == image.module.digest());
+}
+
+#[tokio::test]
+async fn who_never_pulls_waits_for_nobodys_pull_and_does_not_fail_with_it() {
+    let node = Node::new().await;
+    node.registry.push("app", "v1", module("never", 0));
+    node.registry.delay_blobs(Duration::from_millis(300));
+    node.registry.fail("/blobs/", Fault::Short(1));
+    let start = std::time::Instant::now();
+    let (pulling, never) = tokio::join!(node.ready("app:v1", Some("IfNotPresent")), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        (node.ready("app:v1", Some("Never")).await, start.elapsed())
+    });
+    assert!(matches!(pulling.err(), Some(ImageError::Pull(_))));
+    let error = never.0.err().unwrap();
+    assert!(matches!(error, ImageError::NeverPull(_)), "{error}");
+    assert!(never.1 < Duration::from_millis(250), "{:?}", never.1);
 }
 
 #[tokio::test]

@@ -128,6 +128,9 @@ impl Inner {
 
     fn manifest(&self, repository: &str, which: &str, method: &Method, fault: Option<Fault>) -> Response {
         let name = if which.contains(':') { format!("{repository}@{which}") } else { format!("{repository}:{which}") };
+        if let Some(digest) = self.pretended.get(&name).filter(|_| method == Method::HEAD) {
+            return [("docker-content-digest", digest.clone())].into_response();
+        }
         let Some((media_type, bytes)) = self.manifests.get(&name) else {
             return refuse(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown");
         };

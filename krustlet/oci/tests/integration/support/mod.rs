@@ -31,6 +31,8 @@ struct Inner {
     /// Repositories that only one user may read.
     private: HashMap<String, String>,
     faults: Vec<(String, Fault)>,
+    /// What a HEAD of `repository:tag` is answered with, whatever is there.
+    pretended: HashMap<String, String>,
     redirect_blobs_to: Option<String>,
     without_ranges: bool,
     without_digest_header: bool,
@@ -167,6 +169,15 @@ impl Registry {
 
     pub fn fail(&self, path: &str, fault: Fault) {
         self.with(|inner| inner.faults.push((path.into(), fault)));
+    }
+
+    /// Says that a tag leads to this digest, whether or not there is such a manifest.
+    pub fn pretend(&self, repository: &str, tag: &str, digest: &str) {
+        self.with(|inner| inner.pretended.insert(format!("{repository}:{tag}"), digest.to_owned()));
+    }
+
+    pub fn forget_blob(&self, digest: &str) {
+        self.with(|inner| inner.blobs.remove(digest));
     }
 
     pub fn remove_tag(&self, repository: &str, tag: &str) {

@@ -1,5 +1,6 @@
 //! What the containers of a pod share: its volumes, and the objects that its spec refers to.
 
+mod provision;
 pub mod references;
 
 use std::collections::HashMap;
@@ -11,14 +12,15 @@ use std::time::Duration;
 use futures::future;
 use k8s_openapi::api::core::v1::{Container, Pod, Volume};
 use k8s_openapi::jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+pub use self::provision::Provision;
 use self::references::{all_references, pull_secret_names, used_volumes};
 use super::Shared;
 use super::containers::command::Environment;
-use super::env::{self, Built, Facts, Node};
-use super::objects::{Key, Kind, Known, Objects, Reference, Seen, Token, TokenRequestOf, any_change};
+use super::env::{self, Built, Facts};
+use super::objects::{Key, Kind, Known, Reference, Seen, Token, TokenRequestOf, any_change};
 use super::volumes::{self, Disk, Limit, Mounted, Sources, TokenKey};
 use crate::files;
 use crate::images::PullSecret;
@@ -27,49 +29,8 @@ pub use super::volumes::{unsupported_mount, unsupported_volume};
 
 /// How often emptyDirs with a limit are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// So many pods' volumes are written, and so many measured, at the same time.
-const AT_ONCE: usize = 4;
-/// So many pods' files are removed at the same time: a guest may have made millions, and the disk is for those that run, too.
-const REMOVALS: usize = 2;
 /// When an update of a running pod's volumes that failed is tried again.
 const RETRY: Duration = Duration::from_secs(10);
-
-/// What the node provides to all its pods.
-pub struct Provision {
-    /// ConfigMaps, Secrets, services and tokens.
-    pub objects: Objects,
-    /// What a pod may learn of the node.
-    pub node: Node,
-    /// Folders below which hostPath volumes may be. None: there are no such volumes.
-    pub allowed_host_paths: Vec<PathBuf>,
-    /// Whoever writes volumes, and whoever measures them, takes one: else a hundred pods at once are a hundred threads.
-    writers: Semaphore,
-    lookers: Semaphore,
-    removers: Arc<Semaphore>,
-}
-
-impl Provision {
-    /// See the fields. `allocatable` of the node is what limits are by default.
-    pub fn new(objects: Objects, node: Node, allowed_host_paths: Vec<PathBuf>) -> Self {
-        let turns = || Semaphore::new(AT_ONCE);
-        let removers = Arc::new(Semaphore::new(REMOVALS));
-        Self { objects, node, allowed_host_paths, writers: turns(), lookers: turns(), removers }
-    }
-
-    /// Removes files of pods: on a thread of its own, in its turn.
-    ///
-    /// # Errors
-    /// Those of the work.
-    pub async fn remove(&self, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
-        let turn = self.removers.clone().acquire_owned().await;
-        let removed = tokio::task::spawn_blocking(move || {
-            // It lasts as long as the thread, and not as whoever waits for it.
-            let _turn = turn;
-            work()
-        });
-        removed.await.unwrap_or_else(|error| Err(io::Error::other(error)))
-    }
-}
 
 /// What the containers of a pod share: volumes and the objects that its spec refers to.
 pub struct Resources {
@@ -185,7 +146,10 @@ impl Resources {
         lock(&self.kept).objects.clear();
         lock(&self.tokens).clear();
         let disk = self.disk.clone();
-        self.provision.remove(move || lock(&disk).remove()).await
+        // Secrets do not wait until another pod's millions of files are gone.
+        let filled = self.on_disk(|disk| disk.remove_filled().map_err(|error| error.to_string())).await;
+        let rest = self.provision.remove(move || lock(&disk).remove()).await;
+        rest.and(filled.map_err(io::Error::other))
     }
 
     /// Removes the folder of the pod with all that is in it. Called when the pod is gone.

@@ -3,6 +3,8 @@ use std::fs;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::super::env::Node;
+use super::super::objects::Objects;
 use super::super::objects::testing::{Fake, eventually};
 use super::*;
 
@@ -200,6 +202,24 @@ async fn nobody_waits_for_files_that_go() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(!removal.is_finished());
     removal.await.unwrap().unwrap();
+    assert!(!site.volume("p", "").exists());
+}
+
+#[tokio::test]
+async fn secrets_go_before_the_turn_of_large_folders() {
+    let site = Site::new();
+    site.fake.set("secrets", "ns", "s", json!({ "data": { "key": "aHVudGVyMg==" } }));
+    let volumes = json!([{ "name": "e", "emptyDir": {} }, { "name": "s", "secret": { "secretName": "s" } }]);
+    let resources = site.pod("p", with(volumes));
+    resources.mount().await.unwrap();
+    assert_eq!(site.read("p", "s/key"), "hunter2");
+    // Others are at it.
+    let turns = site.provision.removers.clone().acquire_many_owned(2).await.unwrap();
+    let unmounted = tokio::spawn(async move { resources.unmount().await });
+    eventually("the secret to be gone", || !site.volume("p", "s").exists()).await;
+    assert!(site.volume("p", "e").exists());
+    drop(turns);
+    unmounted.await.unwrap().unwrap();
     assert!(!site.volume("p", "").exists());
 }
 

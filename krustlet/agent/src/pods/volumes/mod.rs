@@ -111,6 +111,17 @@ impl Disk {
         mounts::lay_out(&self.root, container, wanted, allowed)
     }
 
+    /// Removes, for good, what the agent has written itself, copies for subPaths included: few files, and among them all secrets. What an
+    /// earlier agent wrote goes with the rest.
+    ///
+    /// # Errors
+    /// The first I/O error; the rest is gone.
+    pub fn remove_filled(&mut self) -> io::Result<()> {
+        self.over = true;
+        let folders = self.written.drain().map(|(volume, _)| volume).chain([mounts::STAGED.to_owned()]);
+        folders.map(|folder| files::remove_tree(&self.root.join(folder))).fold(Ok(()), Result::and)
+    }
+
     /// Removes everything, for good: work that is still under way writes nothing any more.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::files;
 use crate::pods::containers::command::{Environment, expand};
 
 /// Folder, beside the volumes, of what was laid out for containers. No volume's name begins with a dot.
-const STAGED: &str = ".staged";
+pub const STAGED: &str = ".staged";
 /// Mode of folders that a subPath names and that are not there: in a volume of the pod, and on the host.
 const OWN_FOLDER: u32 = 0o700;
 const HOST_FOLDER: u32 = 0o755;

@@ -19,7 +19,36 @@ const lock = createHash("sha256")
     .update(fs.readFileSync(path.join(root, "package-lock.json")))
     .digest("hex");
 const stamp = path.join(root, "node_modules", ".krustlet-stack-lock");
-if (!fs.existsSync(stamp) || fs.readFileSync(stamp, "utf8") !== lock) {
+const installed = () => fs.existsSync(stamp) && fs.readFileSync(stamp, "utf8") === lock;
+
+/** Two commands at once in a fresh clone: one installs, and the other waits for it. One that was killed holds up nobody. */
+function alone(act) {
+    const file = path.join(root, ".npm-ci.pid");
+    for (;;) {
+        try {
+            fs.writeFileSync(file, String(process.pid), { flag: "wx" });
+            break;
+        } catch (error) {
+            if (error.code !== "EEXIST") throw error;
+        }
+        try {
+            process.kill(Number(fs.readFileSync(file, "utf8")), 0);
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+        } catch (error) {
+            // It has ended, or is about to write its id.
+            if (error.code === "ESRCH") fs.rmSync(file, { force: true });
+        }
+    }
+    const leave = () => fs.rmSync(file, { force: true });
+    // An act that fails ends the process.
+    process.once("exit", leave);
+    act();
+    process.off("exit", leave);
+    leave();
+}
+
+function install() {
+    if (installed()) return;
     const begun = Date.now();
     console.error("> npm packages (package-lock.json)");
     // No install scripts: nothing that is needed has one, and the Pulumi plugins come from tools/.
@@ -34,6 +63,8 @@ if (!fs.existsSync(stamp) || fs.readFileSync(stamp, "utf8") !== lock) {
     fs.writeFileSync(stamp, lock);
     console.error(`✓ npm packages (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
 }
+
+if (!installed()) alone(install);
 
 try {
     require(path.join(root, "build", "compile.cjs")).compile();

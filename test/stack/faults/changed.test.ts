@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { NODE_IMAGE } from "../../../common/versions";
+import { REGISTRY_IMAGE } from "../../../components/defaults";
+import { run } from "../../../steps/lib/run";
 import { removeTestCluster } from "../../killedRun";
 import { StackUnderTest, type StackConfig } from "../stackUnderTest";
 import { docker, FaultyStack } from "./faultsUnderTest";
@@ -13,6 +15,7 @@ const OTHER = `${CLUSTER}-too`;
 const NODE = "krustlet-changed-a";
 /** As another version of Kubernetes would be: the same under another name. */
 const clusterImage = `${NODE_IMAGE.name}:acceptance-changed`;
+const registryImage = `${REGISTRY_IMAGE}-acceptance-changed`;
 
 void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
     let faulty: FaultyStack;
@@ -151,19 +154,36 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
         await faulty.up();
         assert.equal(await mine(), "b");
     });
-    void it("another port of the node starts its agent anew, in the same place", async () => {
-        await faulty.configure({ ...config, nodes: [{ ...node, port: 3113 }] });
+    void it("another port and address of the node start its agent anew, in the same place, with a certificate for it", async () => {
+        // Of Docker's own network, from which kind's nodes reach this host too.
+        const ip = await docker(
+            "network",
+            "inspect",
+            "bridge",
+            "--format={{(index .IPAM.Config 0).Gateway}}",
+        );
+        await faulty.configure({ ...config, nodes: [{ ...node, port: 3113, ip }] });
         const made = done(await faulty.up());
         assert.equal(made.get(`wasm-${NODE}-agent`), "updated");
         for (const [name, what] of made) assert.equal(what, "updated", name);
+        const address = '--output=jsonpath={.status.addresses[?(@.type=="InternalIP")].address}';
+        assert.equal(await kubectl("get", "node", NODE, address), ip);
         await faulty.preview("--expect-no-changes");
         await faulty.configure(config);
         await faulty.up();
     });
-    void it("another port of the registry makes that anew, and what was pushed is pushed there", async () => {
-        await faulty.configure({ ...config, registryPort: 5112 });
+    void it("another port and image of the registry make that anew, and what was pushed is pushed there", async () => {
+        // As another version would be.
+        const recipe = `FROM ${REGISTRY_IMAGE}\nLABEL version=other\n`;
+        await run(["docker", "build", "--quiet", `--tag=${registryImage}`, "-"], { input: recipe });
+        await faulty.configure({ ...config, registryPort: 5112, registryImage });
         const made = done(await faulty.up());
         assert.equal(made.get("wasm-registry-container"), "replaced");
+        const container = `krustlet-stack-${NAME}-registry`;
+        assert.equal(
+            await docker("inspect", container, "--format={{.Image}}"),
+            await docker("image", "inspect", registryImage, "--format={{.Id}}"),
+        );
         assert.equal(made.get("wasm-cluster-kind"), undefined);
         const catalog = await fetch("http://localhost:5112/v2/_catalog");
         assert.deepEqual(((await catalog.json()) as { repositories: string[] }).repositories, [
@@ -221,7 +241,7 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
         assert.equal(await mine(), "b");
         await faulty.preview("--expect-no-changes");
     });
-    void it("another name or image of the cluster makes everything in it anew, and the preview says what is lost", async () => {
+    void it("another name, image or number of nodes of the cluster makes everything in it anew, and the preview says what is lost", async () => {
         const image = `${NODE_IMAGE.name}:${NODE_IMAGE.tag}`;
         await docker("tag", image, clusterImage);
         await faulty.configure({ ...config, clusterImage });
@@ -231,18 +251,20 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
                 `cluster "${CLUSTER}" will be made anew, and all that is in it is lost \\(image: "${image}\\S*" → "${clusterImage}"\\)`,
             ),
         );
-        await faulty.configure({ ...config, clusterName: OTHER, clusterImage });
+        const clusterNodes = [{ role: "control-plane" }, { role: "worker" }];
+        await faulty.configure({ ...config, clusterName: OTHER, clusterImage, clusterNodes });
         assert.match(
             await faulty.preview(),
             new RegExp(
-                `cluster "${CLUSTER}" will be made anew, and all that is in it is lost \\(.*name: "${CLUSTER}" → "${OTHER}".*\\)`,
+                `cluster "${CLUSTER}" will be made anew, and all that is in it is lost \\(.*name: "${CLUSTER}" → "${OTHER}".*nodes: .* → .*worker.*\\)`,
             ),
         );
         const made = done(await faulty.up());
         assert.equal(made.get("wasm-cluster-kind"), "replaced");
         assert.equal(made.get("wasm-registry-container"), undefined);
+        assert.match(await kubectl("get", "node", `${OTHER}-worker`), / Ready /);
         await faulty.preview("--expect-no-changes");
     });
     void it("down leaves nothing", () => faulty.down());
-    after(() => docker("image", "rm", clusterImage));
+    after(() => docker("image", "rm", clusterImage, registryImage));
 });

@@ -64,12 +64,16 @@ export async function kubeconfigOf(clusterName: string): Promise<string> {
 
 /**
  * Removes the file, and its folder if that is empty then. One that holds something else is left alone; of a symbolic link what it
- * leads to goes, for the link is the user's.
+ * leads to goes, for the link is the user's. `keep` gets what it holds, before it goes.
  */
-export async function removeAdminKubeconfig({ entryName, kubeconfigFile }: AdminKubeconfig): Promise<void> {
+export async function removeAdminKubeconfig(
+    { entryName, kubeconfigFile }: AdminKubeconfig,
+    keep?: (file: string, text: string) => Promise<void>,
+): Promise<void> {
     const file = expandHome(kubeconfigFile);
     const text = await readFile(file, "utf8").catch(() => undefined);
     if (text === undefined || !isOnlyOf(text, entryName)) return;
+    await keep?.(file, text);
     const target = await targetOfLinks(file);
     await rm(target, { force: true });
     if (target === file) await rmdir(dirname(file)).catch(() => undefined);

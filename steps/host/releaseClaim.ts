@@ -5,8 +5,11 @@ import { stepPath, type Claim } from "../contract";
 import { checkHost, claimFolderOf, idOf, isAbandoned, previousOutput, thisHost } from "../lib/claim";
 import { containers, daemonFile, removeContainers } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
-import { readOptional } from "../lib/files";
+import { expandHome, readOptional } from "../lib/files";
 import { endRun, entries, forgetEntry, type JournalEntry } from "../lib/journal";
+import { removeClaimed } from "../lib/kube/claimed";
+import { keptKubeconfigs } from "../lib/kube/kept";
+import { ifClusterAnswers } from "../lib/kube/kube";
 import { stored, type Of } from "../lib/schema";
 import { bodyOf, parseInput, progress, step } from "../lib/step";
 import { findProgram } from "../lib/programs/programs";
@@ -30,11 +33,16 @@ export async function releaseClaim({ owner }: Of<typeof needed>): Promise<Record
     for (const entry of await entries(claim)) {
         try {
             await endRun(entry);
-            await undo(entry);
+            for (const input of await inputsOf(claim, entry)) await undo({ ...entry, input });
             await forgetEntry(claim, entry.resource);
         } catch (error) {
             left.push(`${entry.resource}: ${messageOf(error)}`);
         }
+    }
+    for (const file of await keptKubeconfigs(claim)) {
+        await ifClusterAnswers(file, (kube) => removeClaimed(kube, claim.id), progress).catch(
+            (error: unknown) => left.push(`objects in a cluster: ${messageOf(error)}`),
+        );
     }
     const usedDocker = (await readOptional(daemonFile(claim))) !== undefined;
     await sweepContainers(claim).catch((error: unknown) => {
@@ -52,6 +60,15 @@ export async function releaseClaim({ owner }: Of<typeof needed>): Promise<Record
     // Where it was the last one.
     await rmdir(dirname(folder)).catch(() => undefined);
     return {};
+}
+
+/** What undoing a step gets: its input, but of a cluster whose kubeconfig went before with that which was kept of it. */
+async function inputsOf(claim: Claim, { input }: JournalEntry): Promise<JournalEntry["input"][]> {
+    const { kubeconfigFile } = input as { kubeconfigFile?: string };
+    const there =
+        kubeconfigFile === undefined || (await readOptional(expandHome(kubeconfigFile))) !== undefined;
+    const kept = there ? [] : await keptKubeconfigs(claim, kubeconfigFile);
+    return kept.length === 0 ? [input] : kept.map((file) => ({ ...input, kubeconfigFile: file }));
 }
 
 async function undo({ undo: name, input, resource }: JournalEntry): Promise<void> {

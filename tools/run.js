@@ -32,12 +32,12 @@ function alone(act) {
             if (error.code !== "EEXIST") throw error;
         }
         try {
+            // Before it has written its id, that is 0: this process' own group.
             process.kill(Number(fs.readFileSync(file, "utf8")), 0);
-            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
         } catch (error) {
-            // It has ended, or is about to write its id.
             if (error.code === "ESRCH") fs.rmSync(file, { force: true });
         }
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
     }
     const leave = () => fs.rmSync(file, { force: true });
     // An act that fails ends the process.

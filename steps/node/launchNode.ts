@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import type { NodeInput, NodeOutput } from "../contract";
 import { checkAddress } from "./address";
 import * as agent from "./agent";
+import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { endBootstrap, tokenServes } from "./bootstrap";
 import { forgetRequests } from "./certificates/certificateRequests";
 import { hasCertificate } from "./certificates/certificates";
@@ -75,6 +76,8 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     // A node that was renamed, or gave its port to this one, is stopped or started elsewhere by its own resource, and only after this.
     await endDaemons("agent", onPort, progress);
     await agent.endAgents(files, progress);
+    // It decides by what the node was, and would deny what one with another address asks for. It is started again once this one is joined.
+    if (record?.argvHash !== wanted.argvHash) await endApprovers(approverFiles(input.stateDir), progress);
     await forgetRequests(input.kubeconfigFile, files);
     // What an earlier cluster signed is of no use in this one.
     if (!certified) await rm(files.kubeconfigFile, { force: true });

@@ -154,11 +154,20 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
         await faulty.up();
         assert.equal(await mine(), "b");
     });
-    void it("another port of the node starts its agent anew, in the same place", async () => {
-        await faulty.configure({ ...config, nodes: [{ ...node, port: 3113 }] });
+    void it("another port and address of the node start its agent anew, in the same place, with a certificate for it", async () => {
+        // Of Docker's own network, from which kind's nodes reach this host too.
+        const ip = await docker(
+            "network",
+            "inspect",
+            "bridge",
+            "--format={{(index .IPAM.Config 0).Gateway}}",
+        );
+        await faulty.configure({ ...config, nodes: [{ ...node, port: 3113, ip }] });
         const made = done(await faulty.up());
         assert.equal(made.get(`wasm-${NODE}-agent`), "updated");
         for (const [name, what] of made) assert.equal(what, "updated", name);
+        const address = '--output=jsonpath={.status.addresses[?(@.type=="InternalIP")].address}';
+        assert.equal(await kubectl("get", "node", NODE, address), ip);
         await faulty.preview("--expect-no-changes");
         await faulty.configure(config);
         await faulty.up();

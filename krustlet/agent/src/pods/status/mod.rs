@@ -161,6 +161,10 @@ pub fn patch(status: &PodStatus, uid: &str) -> Value {
             fields.entry("message").or_insert(Value::Null);
         }
     }
+    // Those of addresses merge by address: that of before would stay beside it, and the API server refuses two of one family.
+    if let Some(addresses) = status.get_mut("hostIPs").and_then(Value::as_array_mut) {
+        addresses.push(json!({ "$patch": "replace" }));
+    }
     json!({ "metadata": { "uid": uid }, "status": status })
 }
 

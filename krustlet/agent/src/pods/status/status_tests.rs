@@ -319,6 +319,10 @@ fn the_patch_takes_back_reasons_and_names_the_uid() {
     let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
     assert_eq!((ready["reason"].clone(), ready["message"].clone()), (Value::Null, Value::Null));
     assert!(ready.as_object().unwrap().contains_key("message"));
+    // Only the address of now is left.
+    let addresses = patch["status"]["hostIPs"].as_array().unwrap();
+    assert_eq!(addresses.last(), Some(&serde_json::json!({ "$patch": "replace" })));
+    assert_eq!(addresses.len(), 2);
     for field in ["qosClass", "podIP", "resize", "nominatedNodeName"] {
         assert!(!patch["status"].as_object().unwrap().contains_key(field), "{field} is left as it is");
     }

@@ -2,7 +2,7 @@ import type { AwaitNodeInput, AwaitNodeOutput } from "../contract";
 import { agentFiles, checkAgent, logOf, whileAgentLives } from "./agent";
 import { StepError } from "../lib/errors";
 import { KubeError, withKube, type Kube } from "../lib/kube/kube";
-import { describeConditions, isReady, type KubeNode } from "./nodeReady";
+import { describeConditions, isReady, pressureOf, type KubeNode } from "./nodeReady";
 import { nodeName, object, optional, processId, seconds, text } from "../lib/schema";
 import { pause, progress, step } from "../lib/step";
 
@@ -44,7 +44,7 @@ export async function awaitNode({
         );
     }
     await withKube(kubeconfigFile, (kube) => checkReached(kube, name), requestSeconds);
-    progress(`node "${name}" is Ready`);
+    progress([`node "${name}" is Ready`, pressureOf(ready)].filter(Boolean).join("; "));
     return {
         nodeName: name,
         hostname: ready.metadata.labels?.["kubernetes.io/hostname"] ?? name,

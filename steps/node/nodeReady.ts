@@ -22,6 +22,19 @@ export function isReady(node: KubeNode, launchedAt: number): boolean {
     return ready?.status === "True" && Date.parse(ready.lastHeartbeatTime ?? "") >= launchSecond;
 }
 
+/** What keeps new pods from a node, by its conditions, and what helps; undefined: nothing. */
+export function pressureOf({ metadata, status }: KubeNode): string | undefined {
+    const pressed = (status?.conditions ?? []).filter(
+        (one) => one.type.endsWith("Pressure") && one.status === "True",
+    );
+    if (pressed.length === 0) return undefined;
+    const what = pressed.map(({ type, message }) => (message ? `${type} (${message})` : type)).join(", ");
+    const remedy = pressed.some(({ type }) => type === "DiskPressure")
+        ? "free space on the disk that the node's folder is on; "
+        : "";
+    return `node "${metadata.name}" takes no new pods: ${what}; ${remedy}it takes some again minutes after that has ended`;
+}
+
 /** A node's conditions in a line, for an error message. */
 export function describeConditions(node: KubeNode | undefined): string {
     if (node === undefined) return "no such Node was registered";

@@ -8,7 +8,15 @@ import { pause, progress, step } from "../lib/step";
 import { WorkloadKind } from "./contract";
 import { fieldsOf } from "./fields";
 import { judge, troublesOf, type Verdict, type WorkloadObject } from "./workload";
-import { collectionOf, eventsOf, logsOf, runningOf, type Running, type WorkloadName } from "./workloadLook";
+import {
+    collectionOf,
+    eventsOf,
+    logsOf,
+    pressures,
+    runningOf,
+    type Running,
+    type WorkloadName,
+} from "./workloadLook";
 import { render } from "./workloadReport";
 
 const input = object<AwaitWorkloadInput>({
@@ -82,6 +90,8 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
 class Wait {
     private last: WorkloadObject | undefined;
     private told = "";
+    /** Why nodes take no new pods, which its pods wait for. */
+    private pressures: string[] = [];
     /** When each trouble was seen first, in milliseconds since 1970. */
     private readonly since = new Map<string, number>();
 
@@ -174,8 +184,9 @@ class Wait {
     private async lookAtPods(): Promise<void> {
         const { last } = this;
         if (last === undefined) return;
-        const { pods } = await runningOf(this.kube, this.which, last);
-        const troubles = troublesOf(this.which.kind, last, pods);
+        const running = await runningOf(this.kube, this.which, last);
+        this.pressures = await pressures(this.kube, running);
+        const troubles = troublesOf(this.which.kind, last, running.pods);
         for (const key of this.since.keys()) {
             if (!troubles.some((trouble) => trouble.key === key)) this.since.delete(key);
         }
@@ -188,7 +199,8 @@ class Wait {
         }
     }
 
-    private tell(what: string): void {
+    private tell(found: string): void {
+        const what = [found, ...this.pressures].join("; ");
         if (what !== this.told)
             progress(`${this.which.kind} ${this.which.namespace}/${this.which.name}: ${what}`);
         this.told = what;

@@ -1,6 +1,7 @@
 // Looks into the cluster: a workload, the pods that it runs now, and what tells why they do not.
 import { KubeError, type Kube } from "../lib/kube/kube";
 import { messageOf } from "../lib/errors";
+import { pressureOf, type KubeNode } from "../node/nodeReady";
 import type { WorkloadKind } from "./contract";
 import { containersOf, type OwnerReference, type WorkloadObject, type WorkloadPod } from "./workload";
 import { shown, timeOf, type LogPiece, type WorkloadEvent } from "./workloadReport";
@@ -93,6 +94,23 @@ export async function runningOf(kube: Kube, which: WorkloadName, object: Workloa
                 owners: [uid],
             };
         }
+    }
+}
+
+/** Why Wasm nodes take no new pods, where a pod waits for a node: the scheduler names no reason. Empty: nothing is known. */
+export async function pressures(kube: Kube, { pods }: Running): Promise<string[]> {
+    const isWaiting = ({ status }: WorkloadPod) =>
+        status?.conditions?.some(({ type, status }) => type === "PodScheduled" && status === "False");
+    if (!pods.some(isWaiting)) return [];
+    try {
+        const { items } = await kube.get<List<KubeNode>>(
+            `/api/v1/nodes?${select({ "kubernetes.io/arch": "wasm32-wasi" })}`,
+        );
+        return items.flatMap((node) => pressureOf(node) ?? []);
+    } catch (error) {
+        // Not everybody who may make pods may look at nodes.
+        if (error instanceof KubeError && error.reason === "Forbidden") return [];
+        throw error;
     }
 }
 

@@ -44,6 +44,16 @@ export async function endRun({ resource, done, by }: JournalEntry): Promise<void
 /** How long a step may take to undo what it had begun, in seconds. */
 const undoSeconds = 60;
 
+/** The run of this process's step before this one; undefined: nothing is known of any. */
+let earlier: JournalEntry | undefined;
+
+export const earlierRun = (): JournalEntry | undefined => earlier;
+
+/** Says which run was before the one that begins. */
+export function setEarlierRun(entry: JournalEntry | undefined): void {
+    earlier = entry;
+}
+
 /** Why what is not written down must run, where that was lost; unset: it is new. */
 let lostNotes: string | undefined;
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { StepClaim, Steps } from "../contract";
 import { enterClaim, isAbandoned } from "./claim";
 import { StepError, messageOf } from "./errors";
-import { endRun, entryOf, forgetEntry, writeEntry } from "./journal";
+import { endRun, entryOf, forgetEntry, setEarlierRun, writeEntry } from "./journal";
 import { processOf } from "./processes";
 import { progress } from "./progress";
 import { endRunning } from "./run";
@@ -143,6 +143,7 @@ async function inClaim(
             await forgetEntry(claim, entry.resource);
         return result;
     }
+    setEarlierRun(before);
     const by = processOf(process.pid);
     const begun = { ...entry, input, output: before?.output, done: false, at: Date.now(), by };
     await writeEntry(claim, begun);

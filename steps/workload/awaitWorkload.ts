@@ -1,5 +1,6 @@
 import type { AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
 import { StepError } from "../lib/errors";
+import { earlierRun } from "../lib/journal";
 import { removeEarlier } from "../lib/kube/claimed";
 import { Kube, KubeError } from "../lib/kube/kube";
 import { accessOf } from "../lib/kube/access";
@@ -76,7 +77,11 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
     progress(
         `${title} is ${which.kind === "Job" ? "complete" : which.kind === "CronJob" ? "there" : "ready"}`,
     );
-    if (wait.object !== undefined) await removeEarlier(kube, collectionOf(which), wait.object);
+    if (wait.object !== undefined) {
+        // What the run before this one waited for is in Pulumi's state.
+        const known = earlierRun()?.input;
+        await removeEarlier(kube, collectionOf(which), wait.object, known?.uid);
+    }
     const passing = wait.object?.spec?.ttlSecondsAfterFinished !== undefined;
     return {
         kind: which.kind,

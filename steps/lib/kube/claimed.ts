@@ -14,12 +14,21 @@ const selector = (labels: Record<string, string>) =>
             .join(),
     )}`;
 
-/** Removes what was made for the same resource before `object`, in its collection. */
-export async function removeEarlier(kube: Kube, collection: string, { metadata }: Labelled): Promise<void> {
+/**
+ * Removes what was made for the same resource before `object`, in its collection. `predecessor` is the UID of the one that Pulumi knows of,
+ * and deletes itself.
+ */
+export async function removeEarlier(
+    kube: Kube,
+    collection: string,
+    { metadata }: Labelled,
+    predecessor?: string,
+): Promise<void> {
     const { [CLAIM_LABEL]: claim, [RESOURCE_LABEL]: resource } = metadata.labels ?? {};
     // Of an earlier version.
     if (claim === undefined || resource === undefined) return;
-    await sweep(kube, collection, { [CLAIM_LABEL]: claim, [RESOURCE_LABEL]: resource }, metadata.uid);
+    const known = [metadata.uid, predecessor];
+    await sweep(kube, collection, { [CLAIM_LABEL]: claim, [RESOURCE_LABEL]: resource }, known);
 }
 
 /** Collections of all that a stack makes by Pulumi's provider, with their namespaced ones over all namespaces. */
@@ -46,16 +55,16 @@ async function sweep(
     kube: Kube,
     collection: string,
     labels: Record<string, string>,
-    exceptUid?: string,
+    known?: (string | undefined)[],
 ): Promise<void> {
     const plural = collection.slice(collection.lastIndexOf("/") + 1);
     try {
         // A cluster need not know every kind.
         const found = await kube.find<{ items: Labelled[] }>(`${collection}?${selector(labels)}`);
-        for (const { metadata } of (found?.items ?? []).filter((one) => one.metadata.uid !== exceptUid)) {
+        for (const { metadata } of (found?.items ?? []).filter((one) => !known?.includes(one.metadata.uid))) {
             const { namespace, name } = metadata;
             // Its node may be gone: nobody would say that it has ended.
-            const grace = exceptUid === undefined ? "&gracePeriodSeconds=0" : "";
+            const grace = known === undefined ? "&gracePeriodSeconds=0" : "";
             await kube.delete(
                 `${pathOf(collection, namespace)}/${name}?propagationPolicy=Background${grace}`,
             );

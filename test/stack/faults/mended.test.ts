@@ -88,6 +88,10 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             )
         ).trim();
     let clockPod: string;
+    let standing: string;
+    /** What runs in the cluster, each by its UID. */
+    const workloads = () =>
+        kubectl("get", "pod,deployment,job,daemonset", "--output=jsonpath={.items[*].metadata.uid}");
 
     round("processes and settings", [
         {
@@ -143,6 +147,30 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
         await kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=60s");
         await faulty.preview("--expect-no-changes");
     });
+    round("what was written down", [
+        {
+            what: "was lost: each part is looked at again, and what is there stays",
+            happens: async () => {
+                standing = await workloads();
+                await fs.rm(path.join(faulty.stack.home, "claims"), { recursive: true });
+            },
+            says: /nothing was written down in \S+ of what this stack has made, seen \S+: each part is looked at again/,
+            mends: [updated("wasm-cluster-kind"), updated(`wasm-${NODE}-agent`), updated("wasm-hello-wasm-pod-ready")],
+            after: async () => assert.equal(await workloads(), standing),
+        },
+    ]);
+    round("a Pod of ours", [
+        {
+            what: "that was changed by hand is as it was, and goes on",
+            happens: async () => {
+                standing = await workloads();
+                await kubectl("label", "pod", "--selector=app=hello-wasm", "--overwrite", "app=other");
+            },
+            says: /Pod default\/wasm-hello-wasm-pod-\S+, made \S+, was changed by kubectl\b.*: it is applied again/,
+            mends: [/Pod wasm-hello-wasm-pod updated/],
+            after: async () => assert.equal(await workloads(), standing),
+        },
+    ]);
     round("objects in the cluster", [
         {
             what: "a Pod that was deleted is made anew",

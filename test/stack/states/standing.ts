@@ -25,7 +25,10 @@ export async function stand(state: string): Promise<string> {
             const was = JSON.parse(String(outputs.stdout)) as Record<string, unknown>;
             const is = await step(name, now(String(recorded.stdin)));
             for (const key of Object.keys(was)) again(was[key], is[key]);
-            if (name === "createKindCluster") kubeconfig = String(is.kubeconfigFile);
+            if (name === "createKindCluster") {
+                kubeconfig = String(is.kubeconfigFile);
+                await podsAreTaken(kubeconfig);
+            }
         } else if (type === "docker:index/remoteImage:RemoteImage") {
             const { stdout } = await run([
                 "docker",
@@ -74,6 +77,12 @@ async function container({ name, image, envs, labels, ports }: RecordedContainer
         image,
     ]);
     return stdout.trim();
+}
+
+/** A new cluster refuses pods until a controller has made their service account. */
+async function podsAreTaken(kubeconfig: string): Promise<void> {
+    const account = ["serviceaccount/default", "--namespace=default", "--for=create", "--timeout=60s"];
+    await run(["kubectl", `--kubeconfig=${kubeconfig}`, "wait", ...account], { timeoutSeconds: 70 });
 }
 
 async function object(kubeconfig: string, input: string): Promise<{ metadata: { uid: string } }> {

@@ -47,6 +47,11 @@ void describe("what an ended run had made", () => {
         const selector = "krustlet-stack/claim=0123456789abcdef,krustlet-stack/resource=a1";
         assert.ok(api.calls[0].includes(`${pods}?labelSelector=${encodeURIComponent(selector)} `));
     });
+    it("is not what Pulumi knows of, and deletes itself", async () => {
+        serve({ [pods]: [object("old", "apps"), object("new", "apps"), object("older", "apps")] });
+        await removeEarlier(kube(), pods, object("new", "apps"), "uid-old");
+        assert.deepEqual(deleted(), [`${pods}/older?propagationPolicy=Background`]);
+    });
     it("of a workload without labels is not known", async () => {
         const { metadata } = object("new", "apps");
         await removeEarlier(kube(), pods, { metadata: { ...metadata, labels: { app: "x" } } });

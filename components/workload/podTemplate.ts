@@ -10,6 +10,11 @@ export const APP_LABEL = "app";
 export const ALLOWED_DOMAINS = "alpha.wasi.krustlet.dev/allowed-domains";
 export const MAX_REQUESTS = "alpha.wasi.krustlet.dev/max-concurrent-requests";
 
+/** Where a pod has what the node reads of its annotations when the program starts, and not later. */
+export const programAnnotations = [ALLOWED_DOMAINS, MAX_REQUESTS].map(
+    (key) => `metadata.annotations["${key}"]`,
+);
+
 /** Annotation that says what the Kubernetes provider waits for. */
 export const WAIT_FOR = "pulumi.com/waitFor";
 

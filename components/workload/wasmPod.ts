@@ -2,7 +2,7 @@ import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
-import { together } from "./podTemplate";
+import { programAnnotations, together } from "./podTemplate";
 import type { RestartPolicy, WasmDeadlineArgs } from "./programArgs";
 import {
     awaitReady,
@@ -24,7 +24,8 @@ const children = new Children<{ object: kubernetes.core.v1.Pod; ready: local.Com
  * A WebAssembly program as one pod on the cluster's Wasm nodes. It is complete when the program ends with exit code 0; the update waits until
  * it is Ready or complete.
  *
- * A pod cannot be changed, so a change makes a new one under a new name, and deletes the old one when that is Ready.
+ * A pod's program cannot be changed, so a change makes a new pod under a new name, and deletes the old one when that is Ready. Labels and
+ * other annotations are changed in place.
  *
  * @example
  * new WasmPod("hello",
@@ -60,10 +61,10 @@ export class WasmPod extends pulumi.ComponentResource {
         const object = new kubernetes.core.v1.Pod(
             `${name}-pod`,
             made,
-            // The API lets a pod's image be changed in place, and the program would start anew in the old pod, its log gone; of changed
-            // annotations it would see nothing. Its name is the provider's choice, so that the new one can be there before the
-            // old one goes.
-            { ...inCluster, replaceOnChanges: ["spec", "metadata.annotations"] },
+            // The API lets a pod's image be changed in place, and the program would start anew in the old pod, its log gone; of a change
+            // in what it may reach it would see nothing. Its name is the provider's choice, so that the new one can be there
+            // before the old one goes.
+            pulumi.mergeOptions(inCluster, { replaceOnChanges: ["spec", ...programAnnotations] }),
         );
         const ready = awaitReady(this, "Pod", name, checked, object, made, observed);
         children.keep(this, { object, ready });

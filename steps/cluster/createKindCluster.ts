@@ -9,23 +9,14 @@ import {
     writeAdminKubeconfig,
 } from "./adminKubeconfig";
 import { knownToState } from "../lib/claim";
-import {
-    containers,
-    dockerHost,
-    gatewayOf,
-    network,
-    standsStill,
-    startAgain,
-    type Container,
-} from "../lib/docker";
+import { containers, dockerHost, standsStill, startAgain, type Container } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { needTools } from "../lib/programs/programs";
 import { expandHome, readOptional, withPrivateFile } from "../lib/files";
 import { removeCluster } from "./kindCluster";
 import * as kind from "./kind";
-import { unready } from "./readiness";
-import { serverFacts } from "./serverFacts";
-import { clusterOf, KubeError, withKube } from "../lib/kube/kube";
+import { controlPlaneOf, describe, NotReady } from "./kindFacts";
+import { KubeError } from "../lib/kube/kube";
 import { run, RunError } from "../lib/run";
 import { orUndo, pause, progress, step } from "../lib/step";
 
@@ -128,9 +119,6 @@ async function startAll(cluster: Container[]): Promise<boolean> {
     return stopped.length > 0;
 }
 
-/** A node of the cluster is not Ready. */
-class NotReady extends StepError {}
-
 async function make(input: KindClusterInput, config: string): Promise<ClusterOutput> {
     return withPrivateFile(undefined, async (temporaryFile) => {
         const argv = [
@@ -187,42 +175,6 @@ function kindFailed(input: KindClusterInput, error: RunError): StepError {
         `KindCluster "${input.name}": kind could not create it (${error.reason}); it was removed again. kind's last words:\n${output}`,
         { cause: error },
     );
-}
-
-function controlPlaneOf(cluster: Container[], name: string): Container {
-    const found = kind.controlPlane(cluster);
-    if (!found) throw new StepError(`KindCluster "${name}": it has no control plane container`);
-    return found;
-}
-
-/** What the stack needs to know of a cluster. Fails when a node is not Ready: kind itself only warns of that. */
-async function describe(name: string, kubeconfigFile: string, cluster: Container[]): Promise<ClusterOutput> {
-    const networkName = kind.networkOf([controlPlaneOf(cluster, name)]);
-    const [entry, facts, nodeAddress] = await Promise.all([
-        clusterOf(kubeconfigFile),
-        withKube(kubeconfigFile, serverFacts),
-        gateway(networkName),
-    ]);
-    const fault = unready(facts.nodes, kind.nodeContainers(cluster).map(kind.nodeNameOf));
-    if (fault !== undefined) {
-        throw new NotReady(`KindCluster "${name}": ${fault}; raise waitSeconds if the machine is slow`);
-    }
-    return {
-        name,
-        kubeconfigFile,
-        context: `kind-${name}`,
-        server: entry.server,
-        kubernetesVersion: facts.kubernetesVersion,
-        network: networkName,
-        nodeAddress,
-        identity: facts.identity,
-    };
-}
-
-async function gateway(networkName: string): Promise<string> {
-    const found = await network(networkName);
-    if (!found) throw new StepError(`Docker: network ${networkName} is gone`);
-    return gatewayOf(found);
 }
 
 /** Writes the cluster's admin kubeconfig into its file. */

@@ -3,9 +3,10 @@ import { kindFile, kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig"
 import { containers, standsStill, type Container } from "../lib/docker";
 import { messageOf } from "../lib/errors";
 import { expandHome, readOptional } from "../lib/files";
-import { because, entryOf, madeAt, type JournalEntry } from "../lib/journal";
+import { because, entryOf, madeAt, notesWereLost, type JournalEntry } from "../lib/journal";
 import { withKube } from "../lib/kube/kube";
 import * as kind from "./kind";
+import { describe } from "./kindFacts";
 import { run } from "../lib/run";
 import { progress, step } from "../lib/step";
 
@@ -28,10 +29,21 @@ export async function observeKindCluster(input: ObserveKindClusterInput): Promis
     // Of one that is made anew, under another name perhaps, nothing else is to be said.
     const drift =
         entry?.output === undefined || anew ? undefined : await driftOf(entry, input, ours ? cluster : []);
-    return {
-        because: because(entry, drift),
-        last: stays ? (entry.output as ClusterOutput) : undefined,
-    };
+    const last = stays
+        ? (entry.output as ClusterOutput)
+        : ours && entry === undefined && notesWereLost()
+          ? await factsOf(input, cluster)
+          : undefined;
+    return { because: because(entry, drift), last };
+}
+
+/** What a cluster tells of itself that nothing is written down of; undefined: it does not serve. */
+async function factsOf(
+    { wanted: { name }, kubeconfigFile }: ObserveKindClusterInput,
+    cluster: Container[],
+): Promise<ClusterOutput | undefined> {
+    if (cluster.some(standsStill)) return undefined;
+    return describe(name, expandHome(kubeconfigFile), cluster).catch(() => undefined);
 }
 
 /** Whether the cluster is made anew for what is wanted of it by now. Said aloud: whatever is in it goes with it. */

@@ -79,7 +79,7 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
     );
     if (wait.object !== undefined) {
         // What the run before this one waited for is in Pulumi's state.
-        const known = earlierRun()?.input;
+        const known = earlierRun()?.input as AwaitWorkloadInput | undefined;
         await removeEarlier(kube, collectionOf(which), wait.object, known?.uid);
     }
     const passing = wait.object?.spec?.ttlSecondsAfterFinished !== undefined;

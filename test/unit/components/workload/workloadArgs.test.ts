@@ -10,6 +10,7 @@ import {
     kubeconfigFile,
     metadata,
     plain,
+    podReplacedOn,
     podSpec,
     provider,
     tolerations,
@@ -120,7 +121,7 @@ test("every argument reaches the pod, which goes with the cluster and waits for 
     assert.deepEqual(pod.options, {
         provider,
         deletedWith: provider,
-        replaceOnChanges: ["spec", "metadata.annotations"],
+        replaceOnChanges: podReplacedOn,
         dependsOn: [
             "command:local:Command::first-kind",
             "command:local:Command::first-kubelets",

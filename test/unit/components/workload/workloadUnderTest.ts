@@ -42,6 +42,13 @@ export const ready = (kind: string, object: string, more: object = {}) => ({
 });
 /** An object that was lost is made anew. */
 export const lostAnnotation = 'metadata.annotations["krustlet-stack/lost"]';
+/** What of a pod a running program would see nothing of. */
+export const podReplacedOn = [
+    lostAnnotation,
+    "spec",
+    'metadata.annotations["alpha.wasi.krustlet.dev/allowed-domains"]',
+    'metadata.annotations["alpha.wasi.krustlet.dev/max-concurrent-requests"]',
+];
 /** As Kubernetes' types put it: what is not given is not there. */
 export const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as unknown;
 export const podSpec = (restartPolicy: string) => ({

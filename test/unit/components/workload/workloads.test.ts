@@ -8,6 +8,7 @@ import {
     lostAnnotation,
     metadata,
     parentOf,
+    podReplacedOn,
     podSpec,
     provider,
     ready,
@@ -23,7 +24,7 @@ test("a pod of defaults: a changed spec makes a new one", async () => {
             type: "kubernetes:core/v1:Pod",
             parent: parentOf("Pod"),
             inputs: { apiVersion: "v1", kind: "Pod", metadata, spec: podSpec("OnFailure") },
-            options: { provider, replaceOnChanges: ["spec", "metadata.annotations"] },
+            options: { provider, replaceOnChanges: podReplacedOn },
         },
         "w-ready": ready("Pod", "w-pod"),
     });

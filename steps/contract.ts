@@ -65,6 +65,7 @@ import type {
     BuildModuleOutput,
     DescribeModuleInput,
     DescribeModuleOutput,
+    ObserveArtifactOutput,
     PushArtifactInput,
     PushArtifactOutput,
     ResolveArtifactInput,
@@ -107,7 +108,7 @@ export interface Steps {
     awaitNode: { input: AwaitNodeInput; output: AwaitNodeOutput };
     describeModule: { input: DescribeModuleInput; output: DescribeModuleOutput };
     buildModule: { input: BuildModuleInput; output: BuildModuleOutput };
-    observeArtifact: { input: ObserveInput; output: ObserveOutput };
+    observeArtifact: { input: ObserveInput; output: ObserveArtifactOutput };
     observeRegistry: { input: ObserveRegistryInput; output: ObserveLossOutput };
     observeWorkload: { input: ObserveInput; output: ObserveLossOutput };
     pushArtifact: { input: PushArtifactInput; output: PushArtifactOutput };

@@ -159,6 +159,7 @@ export class LocalRegistry extends pulumi.ComponentResource {
                     because: observed.because,
                     lost: observed.lost,
                 },
+                stands: address.apply((given) => ({ address: given })),
             },
             { parent: this },
         );

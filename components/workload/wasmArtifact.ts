@@ -1,5 +1,6 @@
 import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { isDeepStrictEqual } from "node:util";
 import { Children } from "../children";
 import * as rules from "../rules";
 import { stepInvoke, stepResource, type StepInput } from "../step";
@@ -189,6 +190,13 @@ export class WasmArtifact extends pulumi.ComponentResource {
                     because: observed.because,
                     ...access,
                 },
+                stands: pulumi
+                    .all([observed.last, module.sha256, access.reference, args.format])
+                    .apply(([last, ...now]) =>
+                        last && isDeepStrictEqual([last.of.sha256, last.of.reference, last.of.format], now)
+                            ? { digest: last.digest, reference: last.reference, sizeBytes: last.sizeBytes }
+                            : undefined,
+                    ),
             },
             { parent: this },
         );

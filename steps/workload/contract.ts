@@ -1,4 +1,5 @@
 /** The part of the contract that is about modules, artifacts and workloads. */
+import type { ObserveOutput } from "../host/contract";
 import type { RegistryAccess } from "../registry/contract";
 
 /** What runs a program. */
@@ -68,6 +69,12 @@ export interface PushArtifactOutput {
     /** `registry/repository@sha256:…`: what workloads run. */
     reference: string;
     sizeBytes: number;
+}
+
+/** observeArtifact */
+export interface ObserveArtifactOutput extends ObserveOutput {
+    /** What was pushed last: of the same bytes at the same place in the same form it will be again. Unset: nothing is known of it. */
+    last?: PushArtifactOutput & { of: Pick<PushArtifactInput, "sha256" | "reference" | "format"> };
 }
 
 /** resolveArtifact: reads only, so that each preview can run it. */

@@ -1,4 +1,4 @@
-import type { ObserveInput, ObserveOutput, PushArtifactInput, PushArtifactOutput } from "../contract";
+import type { ObserveArtifactOutput, ObserveInput, PushArtifactInput, PushArtifactOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { madeAt, observe } from "../lib/journal";
 import { presentProgram } from "../lib/programs/programs";
@@ -12,8 +12,13 @@ const input = object<ObserveInput>({ resource: text });
 const lookSeconds = 5;
 
 /** Sees whether a registry still has what was pushed, and why it must be pushed again if not. */
-export function observeArtifact({ resource }: ObserveInput): Promise<ObserveOutput> {
-    return observe(resource, async (entry) => {
+export async function observeArtifact({ resource }: ObserveInput): Promise<ObserveArtifactOutput> {
+    let last: ObserveArtifactOutput["last"];
+    const { because } = await observe(resource, async (entry) => {
+        const { sha256, reference: pushedTo, format } = entry.input as PushArtifactInput;
+        // Of a run that did not come to its end this is what the one before told.
+        if (entry.done)
+            last = { ...(entry.output as PushArtifactOutput), of: { sha256, reference: pushedTo, format } };
         // Where it is yet to be built, a look does not build it.
         if ((await presentProgram("wasm-oci")) === undefined) return undefined;
         const { insecureRegistries, trustedCaFile, dockerConfigFile } = entry.input as PushArtifactInput;
@@ -35,6 +40,7 @@ export function observeArtifact({ resource }: ObserveInput): Promise<ObserveOutp
                 : undefined;
         }
     });
+    return { because, last };
 }
 
 step(module, "observeArtifact", input, observeArtifact);

@@ -61,6 +61,9 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             before(async () => {
                 seen = await faulty.round(faults);
             });
+            void it("what the preview replaces is what the update replaces", () => {
+                assert.deepEqual(replaced(seen.plan), replaced(seen.up));
+            });
             for (const { what, says, mends, after: then } of faults) {
                 void it(what, async () => {
                     if (says) assert.match(seen.plan, says);
@@ -75,6 +78,8 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             });
         });
     }
+    const replaced = (printed: string) =>
+        [...new Set([...printed.matchAll(/\+- +\S+ (\S+) replac/g)].map(([, name]) => name))].sort();
     const updated = (name: string) => new RegExp(`~ +command:local:Command ${name} updated`);
     const kubectl = (...args: string[]) => faulty.stack.kubectl(...args);
     const byLabel = async (kind: string, app: string) =>
@@ -155,7 +160,11 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
                 await fs.rm(path.join(faulty.stack.home, "claims"), { recursive: true });
             },
             says: /nothing was written down in \S+ of what this stack has made, seen \S+: each part is looked at again/,
-            mends: [updated("wasm-cluster-kind"), updated(`wasm-${NODE}-agent`), updated("wasm-hello-wasm-pod-ready")],
+            mends: [
+                updated("wasm-cluster-kind"),
+                updated(`wasm-${NODE}-agent`),
+                updated("wasm-hello-wasm-pod-ready"),
+            ],
             after: async () => assert.equal(await workloads(), standing),
         },
     ]);

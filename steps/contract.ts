@@ -54,6 +54,7 @@ import type {
     ConnectRegistryOutput,
     DescribeLoginInput,
     DescribeLoginOutput,
+    ObserveConnectionOutput,
     ObserveRegistryInput,
     PullSecretInput,
     PullSecretOutput,
@@ -119,7 +120,7 @@ export interface Steps {
     clearRegistry: { input: ClearRegistryInput; output: Record<string, never> };
     connectRegistry: { input: ConnectRegistryInput; output: ConnectRegistryOutput };
     disconnectRegistry: { input: ConnectRegistryInput; output: Record<string, never> };
-    observeConnection: { input: ObserveInput; output: ObserveOutput };
+    observeConnection: { input: ObserveInput; output: ObserveConnectionOutput };
     describeLogin: { input: DescribeLoginInput; output: DescribeLoginOutput };
     createPullSecret: { input: PullSecretInput; output: PullSecretOutput };
     deletePullSecret: { input: PullSecretInput; output: Record<string, never> };

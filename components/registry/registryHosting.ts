@@ -94,6 +94,12 @@ export class RegistryHosting extends pulumi.ComponentResource {
                 },
                 // The old names are taken out of the nodes before the new ones are written.
                 triggers: [checked.clusterIdentity, network, containerName, address],
+                // Of another cluster, whose identity is to come, nothing is known.
+                stands: pulumi
+                    .all([observed.last, containerName, checked.clusterIdentity])
+                    .apply(([last, named]) =>
+                        last?.inClusterAddress.startsWith(`${named}:`) ? last : undefined,
+                    ),
             },
             { parent: this },
         );

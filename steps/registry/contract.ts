@@ -1,6 +1,6 @@
 /** The part of the contract that is about registries: how they are spoken to, and who may pull from them. */
 
-import type { ObserveInput } from "../host/contract";
+import type { ObserveInput, ObserveOutput } from "../host/contract";
 
 /** How a step speaks to registries. No login is in it: that stays in docker's config file, or in its credential helper. */
 export interface RegistryAccess {
@@ -59,6 +59,12 @@ export interface ConnectRegistryOutput {
     inClusterAddress: string;
     /** The cluster's nodes whose container runtime finds the registry under both names. */
     nodes: string[];
+}
+
+/** observeConnection */
+export interface ObserveConnectionOutput extends ObserveOutput {
+    /** What connectRegistry told last. Unset: nothing is known of it. */
+    last?: ConnectRegistryOutput;
 }
 
 /** describeLogin: reads only, so that each preview can run it. */

@@ -1,4 +1,9 @@
-import type { ConnectRegistryInput, ObserveInput, ObserveOutput } from "../contract";
+import type {
+    ConnectRegistryInput,
+    ConnectRegistryOutput,
+    ObserveConnectionOutput,
+    ObserveInput,
+} from "../contract";
 import { containerNamed } from "../lib/docker";
 import { madeAt, observe } from "../lib/journal";
 import { object, text } from "../lib/schema";
@@ -7,8 +12,10 @@ import { step } from "../lib/step";
 const input = object<ObserveInput>({ resource: text });
 
 /** Sees whether the registry's container is still where its step connected it, and why that must run again if not. */
-export function observeConnection({ resource }: ObserveInput): Promise<ObserveOutput> {
-    return observe(resource, async (entry) => {
+export async function observeConnection({ resource }: ObserveInput): Promise<ObserveConnectionOutput> {
+    let last: ConnectRegistryOutput | undefined;
+    const { because } = await observe(resource, async (entry) => {
+        if (entry.done) last = entry.output as ConnectRegistryOutput;
         const { containerName, network } = entry.input as ConnectRegistryInput;
         const found = await containerNamed(containerName);
         // One that is gone, and a cluster whose network is gone with it, are their own resources' matter.
@@ -16,6 +23,7 @@ export function observeConnection({ resource }: ObserveInput): Promise<ObserveOu
             ? undefined
             : `container ${containerName}, connected ${madeAt(entry)}, is not on network ${network} any more: it is connected again`;
     });
+    return { because, last };
 }
 
 step(module, "observeConnection", input, observeConnection);

@@ -18,6 +18,8 @@ export interface Fault {
     happens: () => Promise<unknown>;
     /** What the preview says of it; unset: nothing. */
     says?: RegExp;
+    /** Whether the preview takes more for replaced than is: nothing tells it what a step will print. */
+    unsure?: boolean;
     /** What the update prints when it mends it. */
     mends: RegExp[];
     /** What is so afterwards. */

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::data_dir;
 use crate::images::Images;
+use crate::images::compile::{Compiler, Launcher};
 use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
 use crate::node::{self, Readiness, Registration};
@@ -34,7 +35,7 @@ pub async fn run(config: &Config) -> Result<()> {
     node::check(config)?;
     let listener = server::bind(config.listen)?;
     let images = images(config)?;
-    let tidy = images.clone();
+    let (tidy, compiler) = (images.clone(), images.compiler().clone());
 
     let (identity, mut registration) = tokio::select! {
         joined = join(config, &images) => joined?,
@@ -46,6 +47,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let site = Site {
         directory: directory.clone(),
         logs: logs.clone(),
+        compiler,
         node_name: config.node_name.clone(),
         data_dir: config.data_dir.clone(),
     };
@@ -149,7 +151,11 @@ fn images(config: &Config) -> Result<Images> {
         egress: Egress { allowed: config.allowed_egress.clone() },
         ..EngineConfig::default()
     })?;
-    Ok(Images::new(client, engine, &config.data_dir, config.image_limits))
+    if !engine.keeps_code() {
+        tracing::warn!("modules are compiled in the agent itself, without limits of time and memory");
+    }
+    let compiler = Compiler::new(engine.clone(), &config.data_dir, config.compile_limits, Launcher::this());
+    Ok(Images::new(client, engine, compiler, &config.data_dir, config.image_limits))
 }
 
 /// Becomes true at SIGTERM or SIGINT.

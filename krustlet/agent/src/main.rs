@@ -53,6 +53,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Flags),
+    /// What the agent starts for each module that is to be compiled
+    #[command(hide = true)]
+    Compile,
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
             begin(DEFAULT_FILTER_OF_RUN);
             finish(with_runtime(run::run(flags)))
         }
+        Some(Command::Compile) => images::compile::child::main(),
         None => agent(cli.node),
     }
 }

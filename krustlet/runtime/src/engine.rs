@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use krustlet_http::{Client, Egress, HostNetwork, Network};
+use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::Config;
 
@@ -14,7 +15,9 @@ use crate::code_cache::CodeCache;
 use crate::host::{self, Host};
 use crate::http::GuestHttp;
 use crate::limits::WASM32_MEMORY_BYTES;
-use crate::module::Modules;
+use crate::memory::MemoryBudget;
+use crate::module::{Modules, hex};
+use crate::program::Program;
 use crate::{Container, Module, RunSpec, RuntimeError, run};
 
 /// How long a guest may compute before it has to give its thread to the next one, and about how long it takes to stop it.
@@ -35,6 +38,8 @@ pub struct EngineConfig {
     /// The most linear memory that a guest may have whose [`RunSpec`] names no limit, in bytes. Default: 4 GiB, which is
     /// all that a 32-bit module can address.
     pub default_memory_limit_bytes: u64,
+    /// What all guests may have together of the host's memory, in bytes. Default: no limit.
+    pub memory_budget_bytes: u64,
     /// A folder of the local disk where machine code is kept, so that a program which was compiled once is not compiled
     /// again by the next process. It must belong to the process's user with mode 0700, and is made so where it is not there:
     /// code is run as it is found, after a check of its SHA-256 that guards against damage, not against somebody who may
@@ -56,6 +61,7 @@ impl Default for EngineConfig {
         Self {
             worker_threads: None,
             default_memory_limit_bytes: WASM32_MEMORY_BYTES,
+            memory_budget_bytes: u64::MAX,
             code_cache: None,
             trusted_ca_file: None,
             network: Arc::new(HostNetwork::default()),
@@ -83,6 +89,7 @@ struct Shared {
     modules: Modules,
     code_cache: Option<CodeCache>,
     default_memory_limit_bytes: u64,
+    memory: MemoryBudget,
     http: Client,
     /// `None` only while it is dropped.
     guests: Option<Runtime>,
@@ -125,6 +132,7 @@ impl Engine {
             modules: Modules::default(),
             code_cache,
             default_memory_limit_bytes: config.default_memory_limit_bytes,
+            memory: MemoryBudget::new(config.memory_budget_bytes),
             http,
             guests: Some(guests.build().map_err(failed)?),
         })))
@@ -146,11 +154,48 @@ impl Engine {
         self.0.modules.get_or_compile(&self.0.host, self.0.code_cache.as_ref(), wasm)
     }
 
+    /// As [`compile`](Self::compile), but only of a program whose machine code is kept on disk; `None` of another. Takes milliseconds.
+    /// Where there is no usable [`code_cache`](EngineConfig::code_cache), see [`keeps_code`](Self::keeps_code), it is always `None`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`compile`](Self::compile).
+    pub fn load(&self, wasm: &[u8]) -> Result<Option<Module>, RuntimeError> {
+        match &self.0.code_cache {
+            Some(cache) => self.0.modules.get_or_load(&self.0.host, cache, wasm),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether machine code can be kept on disk, so that another process can compile for this one.
+    pub fn keeps_code(&self) -> bool {
+        self.0.code_cache.is_some()
+    }
+
+    /// Takes the machine code that another process has left in `folder` by [`compile_into`]: from then on [`load`](Self::load) finds it.
+    /// `digest` is that of the program's bytes, as [`Module::digest`] gives it. The folder is on the file system of the code cache.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::Engine`] when there is no machine code of this program for this engine, or it cannot be kept.
+    pub fn adopt(&self, folder: &Path, digest: &str) -> Result<(), RuntimeError> {
+        let cache = self.0.code_cache.as_ref().ok_or_else(|| failed("it keeps no machine code"))?;
+        let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+        cache
+            .adopt(folder, hex)
+            .map_err(|error| failed(format!("the machine code of {digest} is not to be had: {error}")))
+    }
+
     /// The program with this digest, if it is in use, so that its bytes need not be read again. `digest` is that of its
     /// bytes, as [`Module::digest`] gives it: `sha256:` and 64 hexadecimal digits in lower case. Does not wait: a program
     /// that is being compiled at this moment is not found.
     pub fn cached(&self, digest: &str) -> Option<Module> {
         self.0.modules.get(digest)
+    }
+
+    /// What all guests have together.
+    pub fn memory(&self) -> &MemoryBudget {
+        &self.0.memory
     }
 
     /// Starts a module as a new container. Returns at once; the guest may not have made its first step by then. Works from
@@ -171,6 +216,21 @@ impl Engine {
         let guests = self.0.guests.as_ref().ok_or_else(|| failed("it is being shut down"))?;
         Ok(run::spawn(self, guests.handle(), module.clone(), wasi, http, limit))
     }
+}
+
+/// Compiles a program and leaves its machine code in `folder`, where an [`Engine`] can [`adopt`](Engine::adopt) it: a process of its own
+/// may be limited, and ended, as a thread cannot be. The folder becomes a [`code_cache`](EngineConfig::code_cache), with what is said there.
+///
+/// # Errors
+///
+/// Those of [`Engine::compile`]; [`RuntimeError::Engine`] also when the machine code cannot be written.
+pub fn compile_into(folder: &Path, wasm: &[u8]) -> Result<(), RuntimeError> {
+    let mut cache = CodeCache::open(folder).ok_or_else(|| failed("its folder for machine code cannot be used"))?;
+    let host = Host::new(host::config().cache(Some(cache.wasmtime()))).map_err(failed)?;
+    cache.bind(host.engine());
+    let hex = hex(&Sha256::digest(wasm));
+    Program::compile(&host, Some(&cache), wasm, &hex)?;
+    if cache.holds(&hex) { Ok(()) } else { Err(failed("the machine code cannot be written to disk")) }
 }
 
 #[cfg(test)]

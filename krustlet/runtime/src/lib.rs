@@ -35,6 +35,7 @@ mod error;
 mod host;
 mod http;
 mod limits;
+mod memory;
 mod module;
 mod mount;
 mod output;
@@ -44,12 +45,13 @@ mod spec;
 mod usage;
 
 pub use container::{Container, Exit, ExitStatus, STOPPED_CODE, TRAPPED_CODE};
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, compile_into};
 pub use error::RuntimeError;
 pub use krustlet_http::{
     AllowedOrigins, AllowedOriginsError, Cidr, CidrError, DEFAULT_MAX_CONCURRENT_REQUESTS, Egress, HostNetwork,
     HttpAccess, HttpLimits, Network, Origin, OriginError, Scheme,
 };
+pub use memory::MemoryBudget;
 pub use module::Module;
 pub use mount::Mount;
 pub use output::{LogSink, Stream};

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use wasmtime::{ResourceLimiter, Result};
+use wasmtime::{ResourceLimiterAsync, Result};
+use wasmtime_wasi::async_trait;
 
+use crate::memory::{Full, Share};
 use crate::usage::Meter;
 
 /// The most that a 32-bit linear memory can hold: 65536 pages of 64 KiB.
@@ -12,6 +14,7 @@ pub(crate) const WASM32_MEMORY_BYTES: u64 = 4 << 30;
 /// A table entry costs the host a pointer: 8 MB of them at most, in all tables of a guest together. Rust and C programs
 /// have a few hundred.
 const TABLE_ELEMENTS: usize = 1_000_000;
+const TABLE_ELEMENT_BYTES: u64 = 8;
 
 /// A module is one instance with one memory. A component holds several: a program built for `wasm32-wasip2` has four
 /// instances and one memory, one that was composed of a dozen components a few dozen.
@@ -22,10 +25,12 @@ const TABLES: usize = 256;
 /// A guest wanted more memory than it may have. It is ended by this, not told: a native program is ended so, too, when its
 /// control group is full, and this is the only way in which a user of the node learns that it was the limit.
 #[derive(Debug, thiserror::Error)]
-#[error("the memory limit is {limit} bytes, and the program asked for {wanted} bytes")]
-pub(crate) struct OutOfMemory {
-    limit: u64,
-    wanted: u64,
+pub(crate) enum OutOfMemory {
+    #[error("the memory limit is {limit} bytes, and the program asked for {wanted} bytes")]
+    Limit { limit: u64, wanted: u64 },
+    /// All guests together have all that the host gives them.
+    #[error(transparent)]
+    Host(Full),
 }
 
 /// Keeps one guest within its limits.
@@ -33,25 +38,40 @@ pub(crate) struct Limits {
     memory_limit: u64,
     memory: u64,
     elements: usize,
+    share: Share,
     meter: Arc<Meter>,
 }
 
 impl Limits {
-    pub(crate) fn new(memory_limit: u64, meter: Arc<Meter>) -> Self {
-        Self { memory_limit, memory: 0, elements: 0, meter }
+    pub(crate) fn new(memory_limit: u64, share: Share, meter: Arc<Meter>) -> Self {
+        Self { memory_limit, memory: 0, elements: 0, share, meter }
+    }
+
+    /// Takes it from what all guests have together.
+    async fn take(&mut self, bytes: u64) -> Result<()> {
+        if self.share.would_wait(bytes) {
+            // Whoever looks for the one who takes the most finds this one by what it asks for.
+            self.meter.set_wanted_memory(bytes);
+        }
+        let taken = self.share.grow(bytes).await;
+        self.meter.set_wanted_memory(0);
+        taken.map_err(|full| OutOfMemory::Host(full).into())
     }
 }
 
-impl ResourceLimiter for Limits {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+#[async_trait]
+impl ResourceLimiterAsync for Limits {
+    async fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
         // Past the memory's own end there is nothing to be had, whatever the limit: the guest is told so, as everywhere.
         if maximum.is_some_and(|maximum| desired > maximum) || desired as u64 > WASM32_MEMORY_BYTES {
             return Ok(false);
         }
-        let wanted = self.memory.saturating_add(desired.saturating_sub(current) as u64);
+        let more = desired.saturating_sub(current) as u64;
+        let wanted = self.memory.saturating_add(more);
         if wanted > self.memory_limit {
-            return Err(OutOfMemory { limit: self.memory_limit, wanted }.into());
+            return Err(OutOfMemory::Limit { limit: self.memory_limit, wanted }.into());
         }
+        self.take(more).await?;
         // Should the host have no memory after all, the guest is charged for what it did not get. That is better than the
         // opposite, and no call tells reliably which growth has failed.
         self.memory = wanted;
@@ -59,11 +79,13 @@ impl ResourceLimiter for Limits {
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        let wanted = self.elements.saturating_add(desired.saturating_sub(current));
+    async fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let more = desired.saturating_sub(current);
+        let wanted = self.elements.saturating_add(more);
         if wanted > TABLE_ELEMENTS || maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
+        self.take(more as u64 * TABLE_ELEMENT_BYTES).await?;
         self.elements = wanted;
         Ok(true)
     }
@@ -84,48 +106,49 @@ impl ResourceLimiter for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::MemoryBudget;
 
     const PAGE: usize = 64 * 1024;
 
     fn limits(pages: usize) -> Limits {
-        Limits::new((pages * PAGE) as u64, Arc::default())
+        Limits::new((pages * PAGE) as u64, MemoryBudget::new(u64::MAX).share(), Arc::default())
     }
 
-    #[test]
-    fn growth_up_to_the_limit_is_allowed_and_past_it_the_end() {
+    #[tokio::test]
+    async fn growth_up_to_the_limit_is_allowed_and_past_it_the_end() {
         let mut limits = limits(2);
-        assert!(limits.memory_growing(0, 2 * PAGE, None).unwrap());
-        let error = limits.memory_growing(2 * PAGE, 3 * PAGE, None).unwrap_err();
+        assert!(limits.memory_growing(0, 2 * PAGE, None).await.unwrap());
+        let error = limits.memory_growing(2 * PAGE, 3 * PAGE, None).await.unwrap_err();
         let error = error.downcast_ref::<OutOfMemory>().unwrap();
         assert_eq!(error.to_string(), "the memory limit is 131072 bytes, and the program asked for 196608 bytes");
         assert_eq!(limits.meter.usage().memory_bytes, 131072);
     }
 
-    #[test]
-    fn all_memories_count_together() {
+    #[tokio::test]
+    async fn all_memories_count_together() {
         let mut limits = limits(3);
-        assert!(limits.memory_growing(0, PAGE, None).unwrap());
-        assert!(limits.memory_growing(0, PAGE, None).unwrap());
-        assert!(limits.memory_growing(PAGE, 2 * PAGE, None).unwrap());
+        assert!(limits.memory_growing(0, PAGE, None).await.unwrap());
+        assert!(limits.memory_growing(0, PAGE, None).await.unwrap());
+        assert!(limits.memory_growing(PAGE, 2 * PAGE, None).await.unwrap());
         assert_eq!(limits.meter.usage().memory_bytes, 3 * PAGE as u64);
-        assert!(limits.memory_growing(0, PAGE, None).is_err());
+        assert!(limits.memory_growing(0, PAGE, None).await.is_err());
     }
 
-    #[test]
-    fn growth_past_the_memorys_own_end_is_refused_and_not_charged() {
+    #[tokio::test]
+    async fn growth_past_the_memorys_own_end_is_refused_and_not_charged() {
         let mut limits = limits(4);
-        assert!(!limits.memory_growing(0, 3 * PAGE, Some(2 * PAGE)).unwrap());
-        assert!(limits.memory_growing(0, 4 * PAGE, None).unwrap());
-        assert!(!limits.memory_growing(4 * PAGE, (4 << 30) + PAGE, None).unwrap());
+        assert!(!limits.memory_growing(0, 3 * PAGE, Some(2 * PAGE)).await.unwrap());
+        assert!(limits.memory_growing(0, 4 * PAGE, None).await.unwrap());
+        assert!(!limits.memory_growing(4 * PAGE, (4 << 30) + PAGE, None).await.unwrap());
     }
 
-    #[test]
-    fn the_tables_of_a_guest_are_bounded_together() {
+    #[tokio::test]
+    async fn the_tables_of_a_guest_are_bounded_together() {
         let mut limits = limits(0);
-        assert!(limits.table_growing(0, TABLE_ELEMENTS - 10, None).unwrap());
-        assert!(limits.table_growing(0, 5, None).unwrap());
-        assert!(!limits.table_growing(5, 11, None).unwrap());
-        assert!(!limits.table_growing(5, 7, Some(6)).unwrap());
-        assert!(limits.table_growing(5, 10, None).unwrap());
+        assert!(limits.table_growing(0, TABLE_ELEMENTS - 10, None).await.unwrap());
+        assert!(limits.table_growing(0, 5, None).await.unwrap());
+        assert!(!limits.table_growing(5, 11, None).await.unwrap());
+        assert!(!limits.table_growing(5, 7, Some(6)).await.unwrap());
+        assert!(limits.table_growing(5, 10, None).await.unwrap());
     }
 }

@@ -73,6 +73,26 @@ impl Modules {
         Ok(Module(compiled))
     }
 
+    /// The same without compiling: `None` if there is no machine code of it.
+    pub(crate) fn get_or_load(
+        &self,
+        host: &Host,
+        code: &CodeCache,
+        wasm: &[u8],
+    ) -> Result<Option<Module>, RuntimeError> {
+        let hex = hex(&Sha256::digest(wasm));
+        let digest = format!("sha256:{hex}");
+        let slot = self.slot(&digest);
+        let mut held = lock(&slot);
+        if let Some(compiled) = held.upgrade() {
+            return Ok(Some(Module(compiled)));
+        }
+        let Some(program) = Program::load(host, code, wasm, &hex)? else { return Ok(None) };
+        let compiled = Arc::new(Compiled { program, digest });
+        *held = Arc::downgrade(&compiled);
+        Ok(Some(Module(compiled)))
+    }
+
     fn slot(&self, digest: &str) -> Slot {
         let mut slots = lock(&self.0);
         if let Some(slot) = slots.get(digest) {

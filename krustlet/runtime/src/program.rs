@@ -73,6 +73,26 @@ impl Program {
         }
     }
 
+    /// The same, if there is machine code of it in `cache`.
+    pub(crate) fn load(
+        host: &Host,
+        cache: &CodeCache,
+        wasm: &[u8],
+        digest: &str,
+    ) -> Result<Option<Self>, RuntimeError> {
+        let program = match Kind::of(wasm)? {
+            Kind::Module => {
+                let module = cache.load(digest, || wasmtime::Module::from_binary(host.engine(), wasm));
+                module.map(|module| Self::bind_module(host, &module.map_err(invalid)?))
+            }
+            Kind::Component => {
+                let component = cache.load(digest, || Component::from_binary(host.engine(), wasm));
+                component.map(|component| Self::bind_component(host, &component.map_err(invalid)?))
+            }
+        };
+        program.transpose()
+    }
+
     fn bind_module(host: &Host, module: &wasmtime::Module) -> Result<Self, RuntimeError> {
         match module.get_export("_start") {
             Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
@@ -112,8 +132,12 @@ impl Program {
     }
 }
 
+/// What the operating system refuses is no fault of the program's.
 fn invalid(error: wasmtime::Error) -> RuntimeError {
-    RuntimeError::Invalid(format!("{error:#}"))
+    match error.chain().any(|cause| cause.is::<std::io::Error>()) {
+        true => RuntimeError::Engine(format!("{error:#}")),
+        false => RuntimeError::Invalid(format!("{error:#}")),
+    }
 }
 
 fn missing(error: wasmtime::Error) -> RuntimeError {

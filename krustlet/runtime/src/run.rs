@@ -36,16 +36,18 @@ pub(crate) fn spawn(
     memory_limit: u64,
 ) -> Container {
     let meter = Arc::new(Meter::default());
+    let share = engine.memory().share();
     let (container, mut stopped, ended) = Container::handle(engine.clone(), meter.clone());
     runtime.spawn(async move {
         // An error means that the last handle is gone, which stops the guest as well.
         let stopped = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let state = State { wasi, http, limits: Limits::new(memory_limit, meter.clone()) };
+        let state = State { wasi, http, limits: Limits::new(memory_limit, share, meter.clone()) };
         let status = run(&module, state, &meter, stopped).await;
         // By now the guest's memory is gone.
         meter.set_memory(0);
+        meter.set_wanted_memory(0);
         // The module goes before anybody hears of the end, so that its last user leaves nothing behind.
         drop(module);
         tracing::debug!(code = status.code, reason = ?status.reason, "guest ended");
@@ -57,7 +59,7 @@ pub(crate) fn spawn(
 async fn run(module: &Module, state: State, meter: &Meter, stopped: impl Future<Output = ()>) -> ExitStatus {
     let program = &module.0.program;
     let mut store = Store::new(program.engine(), state);
-    store.limiter(|state| &mut state.limits);
+    store.limiter_async(|state| &mut state.limits);
     // At each tick the guest gives its thread back: to its neighbours, and to the `select` below, which drops it there if
     // it was stopped. A guest that waits in a host function is dropped by the same `select`.
     store.set_epoch_deadline(1);

@@ -16,6 +16,8 @@ pub struct Usage {
     /// The size of the guest's linear memory now, in bytes; of a component, of all its memories together. This is what the
     /// memory limit limits; less of it may be resident. 0 once the guest has ended.
     pub memory_bytes: u64,
+    /// What the guest waits for besides, because all guests together have all that there is: bytes. 0 most of the time.
+    pub wanted_memory_bytes: u64,
 }
 
 /// Counts for one guest. Its parts are independent of each other, so that no order among them is needed.
@@ -23,6 +25,7 @@ pub struct Usage {
 pub(crate) struct Meter {
     cpu_nanoseconds: AtomicU64,
     memory_bytes: AtomicU64,
+    wanted_memory_bytes: AtomicU64,
 }
 
 impl Meter {
@@ -30,11 +33,16 @@ impl Meter {
         Usage {
             cpu: Duration::from_nanos(self.cpu_nanoseconds.load(Ordering::Relaxed)),
             memory_bytes: self.memory_bytes.load(Ordering::Relaxed),
+            wanted_memory_bytes: self.wanted_memory_bytes.load(Ordering::Relaxed),
         }
     }
 
     pub(crate) fn set_memory(&self, bytes: u64) {
         self.memory_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_wanted_memory(&self, bytes: u64) {
+        self.wanted_memory_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Runs `guest` to its end and counts the time of the thread that polls it.

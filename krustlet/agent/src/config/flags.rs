@@ -83,6 +83,19 @@ pub struct Flags {
     /// Bytes of modules on disk from which on the least recently used ones go; those in use stay
     #[arg(long, env = "KRUSTLET_IMAGE_GC_MAX_BYTES", default_value_t = 10 << 30)]
     pub(super) image_gc_max_bytes: u64,
+
+    /// Modules that are compiled at the same time; the pods of one namespace get all of these places but one
+    #[arg(long, env = "KRUSTLET_MAX_PARALLEL_COMPILES", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) max_parallel_compiles: u16,
+
+    /// Seconds that compiling a module may take; one that takes longer is not tried again for an hour
+    #[arg(long, env = "KRUSTLET_COMPILE_TIMEOUT_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(super) compile_timeout_seconds: u32,
+
+    /// Bytes of memory that compiling a module may take; one that takes more is not tried again for an hour
+    #[arg(long, env = "KRUSTLET_COMPILE_MAX_MEMORY_BYTES", default_value_t = 1 << 30, value_parser = clap::value_parser!(u64).range(256 << 20..))]
+    pub(super) compile_max_memory_bytes: u64,
+
     /// A container's log file is rotated before it gets larger than this: bytes
     #[arg(long, env = "KRUSTLET_CONTAINER_LOG_MAX_SIZE_BYTES", default_value_t = logs::Limits::DEFAULT.max_file_bytes, value_parser = clap::value_parser!(u64).range(1024..))]
     pub(super) container_log_max_size_bytes: u64,

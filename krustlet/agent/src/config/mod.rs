@@ -10,6 +10,7 @@ use krustlet_runtime::{Cidr, CidrError};
 
 pub use self::flags::Flags;
 use crate::images;
+use crate::images::compile::CompileLimits;
 use crate::labels::{self, Labels};
 use crate::logs;
 use crate::node::Reserve;
@@ -49,6 +50,8 @@ pub struct Config {
     pub trusted_ca_file: Option<PathBuf>,
     /// Which unused modules go, and when.
     pub image_limits: images::Limits,
+    /// What compiling modules may take.
+    pub compile_limits: CompileLimits,
     /// How large the logs of a container may get.
     pub log_limits: logs::Limits,
     /// `--system-reserved`: what is not for pods.
@@ -180,6 +183,11 @@ impl Config {
             image_limits: images::Limits {
                 max_age: Duration::from_secs(u64::from(flags.image_gc_max_age_hours) * 3600),
                 max_bytes: flags.image_gc_max_bytes,
+            },
+            compile_limits: CompileLimits {
+                at_once: usize::from(flags.max_parallel_compiles),
+                timeout: Duration::from_secs(u64::from(flags.compile_timeout_seconds)),
+                memory_bytes: flags.compile_max_memory_bytes,
             },
             log_limits: logs::Limits {
                 max_file_bytes: flags.container_log_max_size_bytes,

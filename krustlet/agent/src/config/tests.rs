@@ -28,6 +28,8 @@ fn defaults_are_krustlets() {
         config.image_limits,
         images::Limits { max_age: Duration::from_secs(604_800), max_bytes: 10_737_418_240 }
     );
+    let compile = CompileLimits { at_once: 2, timeout: Duration::from_secs(120), memory_bytes: 1 << 30 };
+    assert_eq!(config.compile_limits, compile);
     assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 10 * 1024 * 1024, max_files: 5 });
     let reserve = Reserve { cpu_millis: 100, memory_bytes: 128 << 20, storage_bytes: 1 << 30 };
     assert_eq!(config.system_reserved, reserve);
@@ -53,6 +55,9 @@ fn every_flag_arrives() {
         "--registry-config=/r.json",
         "--image-gc-max-age-hours=2",
         "--image-gc-max-bytes=0",
+        "--max-parallel-compiles=3",
+        "--compile-timeout-seconds=9",
+        "--compile-max-memory-bytes=268435456",
         "--container-log-max-size-bytes=4096",
         "--container-log-max-files=2",
         "--system-reserved=cpu=1",
@@ -71,6 +76,8 @@ fn every_flag_arrives() {
     assert_eq!(config.insecure_registries, ["localhost:5000", "reg.local"]);
     assert_eq!(config.registry_config, Some("/r.json".into()));
     assert_eq!(config.image_limits, images::Limits { max_age: Duration::from_secs(7200), max_bytes: 0 });
+    let compile = CompileLimits { at_once: 3, timeout: Duration::from_secs(9), memory_bytes: 256 << 20 };
+    assert_eq!(config.compile_limits, compile);
     assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 4096, max_files: 2 });
     assert_eq!(config.system_reserved, Reserve { cpu_millis: 1000, ..Reserve::default() });
     assert_eq!(config.allowed_host_paths, [PathBuf::from("/srv/share"), PathBuf::from("/mnt")]);
@@ -146,6 +153,9 @@ fn values_of_the_wrong_type_are_refused_by_name() {
         ("--certificate-renewal-percent", "96"),
         ("--image-gc-max-age-hours", "0"),
         ("--image-gc-max-bytes", "10Gi"),
+        ("--max-parallel-compiles", "0"),
+        ("--compile-timeout-seconds", "0"),
+        ("--compile-max-memory-bytes", "1000"),
         ("--container-log-max-size-bytes", "10"),
         ("--container-log-max-files", "1"),
     ];

@@ -1,12 +1,15 @@
 //! Modules: from the name in a pod to something that can be started.
 
 mod collect;
+pub mod compile;
+mod fair;
 mod index;
 mod policy;
 mod request;
 mod store;
 mod turns;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,11 +20,12 @@ use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 
 pub use self::collect::Limits;
+use self::compile::{Compiler, Wanted};
 use self::index::Stored;
 pub use self::index::StoredImage;
 pub use self::policy::PullPolicy;
 pub use self::request::PullSecret;
-pub use self::request::Request;
+pub use self::request::{Request, Wait};
 pub use self::store::Held;
 use self::store::Store;
 use self::turns::{Turns, Who};
@@ -77,6 +81,9 @@ pub enum ImageError {
     /// It came, but it is no module that can run here.
     #[error("{0}")]
     Unusable(String),
+    /// It came, but the host cannot or will not compile it: it takes too much of it.
+    #[error("{0}")]
+    Compile(String),
 }
 
 /// Fetches, keeps and compiles modules. Clones are the same.
@@ -87,6 +94,7 @@ struct Inner {
     client: Client,
     engine: Engine,
     store: Store,
+    compiler: Compiler,
     limits: Limits,
     turns: Turns,
     downloads: Semaphore,
@@ -94,11 +102,12 @@ struct Inner {
 }
 
 impl Images {
-    /// Keeps its files below `data_dir`, within `limits`. Blocking: it reads what is there.
-    pub fn new(client: Client, engine: Engine, data_dir: &std::path::Path, limits: Limits) -> Self {
+    /// Keeps its files below `data_dir`, within `limits`; the compiler is for the same engine. Blocking: it reads what is there.
+    pub fn new(client: Client, engine: Engine, compiler: Compiler, data_dir: &Path, limits: Limits) -> Self {
         Self(Arc::new(Inner {
             client,
             engine,
+            compiler,
             store: Store::open(data_dir),
             limits,
             turns: Turns::default(),
@@ -110,6 +119,11 @@ impl Images {
     /// The engine that the modules are compiled for.
     pub fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// What compiles them.
+    pub fn compiler(&self) -> &Compiler {
+        &self.0.compiler
     }
 
     /// Makes a module ready. Giving this up, by dropping it, is fine at any time.
@@ -166,6 +180,12 @@ impl Images {
     }
 }
 
+/// A module of the store.
+enum Loaded {
+    Ready(Module),
+    NotCompiled,
+}
+
 impl Inner {
     async fn resolve(&self, request: &Request<'_>, reference: &Reference) -> Result<String, ImageError> {
         let client = request.client(&self.client)?;
@@ -189,11 +209,10 @@ impl Inner {
             let id = format!("{}@{}", index::repository(reference), stored.digest);
             let key = format!("blob {}", stored.blob);
             let work = async {
-                let credential = request.credential();
-                let ready = self.module(reference, &stored, registry.as_ref(), &credential).await?;
+                let ready = self.module(request, reference, &stored, registry.as_ref()).await?;
                 if ready.is_some() {
                     // Before the next one looks where it came from.
-                    self.remember(reference, &stored, &credential).await?;
+                    self.remember(reference, &stored, &request.credential()).await?;
                 }
                 Ok(ready)
             };
@@ -236,17 +255,17 @@ impl Inner {
     /// The compiled module: from memory, from the store, or from the registry. `None` if it was to be in the store and is not.
     async fn module(
         &self,
+        request: &Request<'_>,
         reference: &Reference,
         stored: &Stored,
         registry: Option<&(Client, Found)>,
-        credential: &str,
     ) -> Result<Option<(Module, Option<Fetched>)>, ImageError> {
         if registry.is_none() || self.store.came_from(reference.registry(), &stored.blob) {
             // What is in memory was verified when it was compiled: a hundred pods of one module read and hash it once.
             if let Some(module) = self.engine.cached(&stored.blob) {
                 return Ok(Some((module, None)));
             }
-            if let Some(module) = self.compiled(&stored.blob).await? {
+            if let Some(module) = self.compiled(request, &stored.blob).await? {
                 return Ok(Some((module, None)));
             }
         }
@@ -254,9 +273,9 @@ impl Inner {
         let started = Instant::now();
         self.fetch(client, reference, found).await?;
         // Also if it turns out to be no module: it need not come again for that.
-        self.remember(reference, stored, credential).await?;
+        self.remember(reference, stored, &request.credential()).await?;
         let fetched = Fetched { took: started.elapsed(), bytes: usize::try_from(found.size).unwrap_or(usize::MAX) };
-        Ok(self.compiled(&stored.blob).await?.map(|module| (module, Some(fetched))))
+        Ok(self.compiled(request, &stored.blob).await?.map(|module| (module, Some(fetched))))
     }
 
     async fn remember(&self, reference: &Reference, stored: &Stored, credential: &str) -> Result<(), ImageError> {
@@ -266,11 +285,30 @@ impl Inner {
     }
 
     /// Reads, verifies and compiles a module of the store.
-    async fn compiled(&self, blob: &str) -> Result<Option<Module>, ImageError> {
+    async fn compiled(&self, request: &Request<'_>, blob: &str) -> Result<Option<Module>, ImageError> {
+        match self.load(blob).await? {
+            Some(Loaded::Ready(module)) => return Ok(Some(module)),
+            Some(Loaded::NotCompiled) => {}
+            None => return Ok(None),
+        }
+        let file = self.store.path(blob).map_err(disk)?;
+        let wanted = Wanted { tenant: request.tenant, file: &file, digest: blob };
+        if let Some(module) = self.compiler.compile(wanted, || request.waits(Wait::Compiling)).await? {
+            return Ok(Some(module));
+        }
+        match self.load(blob).await? {
+            Some(Loaded::Ready(module)) => Ok(Some(module)),
+            Some(Loaded::NotCompiled) => Err(ImageError::Compile("its machine code has gone from the disk".into())),
+            None => Ok(None),
+        }
+    }
+
+    async fn load(&self, blob: &str) -> Result<Option<Loaded>, ImageError> {
         let (store, engine, blob) = (self.store.clone(), self.engine.clone(), blob.to_string());
         let work = move || {
             let Some(bytes) = store.load(&blob).map_err(disk)? else { return Ok(None) };
-            engine.compile(&bytes).map(Some).map_err(|error| ImageError::Unusable(error.to_string()))
+            let module = engine.load(&bytes).map_err(compile::unusable)?;
+            Ok(Some(module.map_or(Loaded::NotCompiled, Loaded::Ready)))
         };
         blocking(work).await?
     }

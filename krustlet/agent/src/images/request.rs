@@ -8,9 +8,20 @@ use sha2::{Digest, Sha256};
 use super::turns::Who;
 use super::{ImageError, PullPolicy, index};
 
+/// What a request has to wait for, behind others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Its turn to be compiled.
+    Compiling,
+}
+
 /// A wish for a module.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
+    /// The namespace of the pod: the node is shared fairly between these.
+    pub tenant: &'a str,
+    /// Told when it has to wait for others.
+    pub on_wait: Option<&'a (dyn Fn(Wait) + Sync)>,
     /// `image` of the container.
     pub name: &'a str,
     /// `imagePullPolicy` of the container, if there is one.
@@ -39,6 +50,12 @@ impl fmt::Debug for PullSecret {
 }
 
 impl Request<'_> {
+    pub(super) fn waits(&self, wait: Wait) {
+        if let Some(told) = self.on_wait {
+            told(wait);
+        }
+    }
+
     /// A client that asks with the pod's logins before the node's.
     ///
     /// # Errors

@@ -136,6 +136,14 @@ impl Store {
         Ok(None)
     }
 
+    /// The file of a module, which may not be there.
+    ///
+    /// # Errors
+    /// It is no digest.
+    pub fn path(&self, blob: &str) -> io::Result<PathBuf> {
+        self.blob(blob)
+    }
+
     /// Remembers what a name means, and who has found it, if it is news. Blocking.
     ///
     /// # Errors

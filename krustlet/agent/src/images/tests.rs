@@ -23,7 +23,7 @@ fn images(registry: &Registry, folder: &Path) -> Images {
     let insecure_registries = vec![registry.host.clone()];
     let config = ClientConfig { insecure_registries, docker_config: None, ..ClientConfig::default() };
     let engine = Engine::new(EngineConfig::default()).unwrap();
-    Images::new(Client::new(config).unwrap(), engine, folder, Limits::default())
+    Images::new(Client::new(config).unwrap(), engine.clone(), Compiler::here(engine, folder), folder, Limits::default())
 }
 
 impl Node {
@@ -49,7 +49,9 @@ impl Node {
 
     async fn ready_with(&self, rest: &str, policy: Option<&str>, secrets: &[PullSecret]) -> Result<Image, ImageError> {
         let name = self.name(rest);
-        self.images.ready(&Request { name: &name, policy, pull_secrets: secrets }).await
+        self.images
+            .ready(&Request { tenant: "default", on_wait: None, name: &name, policy, pull_secrets: secrets })
+            .await
     }
 
     fn secret(&self, user: &str, password: &str) -> PullSecret {
@@ -193,7 +195,8 @@ async fn a_registry_that_knows_a_digest_does_not_open_the_module() {
         ..ClientConfig::default()
     };
     let engine = Engine::new(EngineConfig::default()).unwrap();
-    let images = Images::new(Client::new(config).unwrap(), engine, node.folder.path(), Limits::default());
+    let compiler = Compiler::here(engine.clone(), node.folder.path());
+    let images = Images::new(Client::new(config).unwrap(), engine, compiler, node.folder.path(), Limits::default());
     let node = Node { images, ..node };
     let wasm = module("private", 0);
     let digest = node.registry.push("app", "v1", wasm.clone());
@@ -204,7 +207,7 @@ async fn a_registry_that_knows_a_digest_does_not_open_the_module() {
     // It answers a HEAD with the digest and has nothing else; then it has the manifest, too, but not the module.
     let theirs = [format!("{}/x:v1", evil.host), format!("{}/x@{digest}", evil.host)];
     let ask = async |name: &str, policy: &str| {
-        let request = Request { name, policy: Some(policy), pull_secrets: &[] };
+        let request = Request { tenant: "default", on_wait: None, name, policy: Some(policy), pull_secrets: &[] };
         node.images.ready(&request).await
     };
     for has_manifest in [false, true] {

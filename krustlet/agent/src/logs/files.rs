@@ -49,11 +49,6 @@ fn list(container_dir: &Path) -> Vec<(u32, u32)> {
     entries.filter_map(|entry| parse(entry.ok()?.file_name().to_str()?)).collect()
 }
 
-/// The newest attempt that has a file.
-pub fn newest(container_dir: &Path) -> Option<u32> {
-    newest_until(container_dir, u32::MAX)
-}
-
 /// The newest attempt that has a file, of those up to `attempt`.
 pub fn newest_until(container_dir: &Path, attempt: u32) -> Option<u32> {
     list(container_dir).into_iter().map(|(attempt, _)| attempt).filter(|found| *found <= attempt).max()
@@ -202,10 +197,10 @@ mod tests {
         for name in ["0.log", "0.log.1", "2.log", "3.log", "3.log.1", "4.log", "other"] {
             fs::write(root.path().join(name), "").unwrap();
         }
-        assert_eq!((newest(root.path()), newest_until(root.path(), 1)), (Some(4), Some(0)));
+        assert_eq!((newest_until(root.path(), u32::MAX), newest_until(root.path(), 1)), (Some(4), Some(0)));
         remove_older(root.path(), 4);
         assert_eq!(names(root.path()), ["3.log", "3.log.1", "4.log", "other"]);
         assert_eq!(newest_until(root.path(), 2), None);
-        assert_eq!(newest(&root.path().join("none")), None);
+        assert_eq!(newest_until(&root.path().join("none"), u32::MAX), None);
     }
 }

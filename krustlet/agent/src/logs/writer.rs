@@ -32,6 +32,8 @@ struct Inner {
     out: Output,
     /// Begun lines of stdout and stderr.
     begun: [Vec<u8>; 2],
+    /// The last write has failed, and it was told.
+    losing: bool,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,7 @@ impl ContainerLog {
             rotate_at: limits.max_file_bytes,
             torn: size > 0,
         };
-        Ok(Self { inner: Mutex::new(Inner { out, begun: [Vec::new(), Vec::new()] }), live })
+        Ok(Self { inner: Mutex::new(Inner { out, begun: [Vec::new(), Vec::new()], losing: false }), live })
     }
 
     /// Writes out lines that were begun and will not be ended any more. To be called when the container has ended.
@@ -87,14 +89,21 @@ impl ContainerLog {
     }
 }
 
+/// A disk that is full is no fault of the program's: it goes on, and what it says is lost, as under a kubelet.
 impl LogSink for ContainerLog {
     fn write(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Inner { out, begun } = &mut *inner;
+        let Inner { out, begun, losing } = &mut *inner;
         let time = cri::fixed(Timestamp::now());
         let written = lines(&mut begun[index(stream)], stream, bytes, &time, |text| out.append(text, &self.live));
         self.live.tell();
-        written
+        if let Err(error) = &written
+            && !*losing
+        {
+            tracing::warn!("what a container writes is lost: {}: {error}", out.container_dir.display());
+        }
+        *losing = written.is_err();
+        Ok(())
     }
 }
 
@@ -281,6 +290,21 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_takes_nothing_more_is_not_the_programs_fault() {
+        let root = tempfile::tempdir().unwrap();
+        let log = Logs::default().create(root.path(), 0).unwrap();
+        // As full as a disk can be.
+        log.inner.lock().unwrap().out.file = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        log.write(Stream::Stdout, b"lost\n").unwrap();
+        assert!(log.inner.lock().unwrap().losing);
+        let path = files::path(root.path(), 0, 0);
+        log.inner.lock().unwrap().out.file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        log.write(Stream::Stdout, b"kept\n").unwrap();
+        assert!(!log.inner.lock().unwrap().losing);
+        assert_eq!(texts(root.path(), 0), [(Stream::Stdout, true, "kept".to_string())]);
+    }
+
+    #[test]
     fn the_attempt_before_the_last_goes() {
         let root = tempfile::tempdir().unwrap();
         for attempt in 0..4 {
@@ -288,6 +312,6 @@ mod tests {
         }
         assert!(!files::path(root.path(), 1, 0).exists());
         assert!(files::path(root.path(), 2, 0).exists());
-        assert_eq!(files::newest(root.path()), Some(3));
+        assert_eq!(files::newest_until(root.path(), u32::MAX), Some(3));
     }
 }

@@ -1,6 +1,7 @@
 //! The pods of this node: watched at the API server, each run by a worker of its own.
 
 mod admission;
+mod checkpoint;
 mod containers;
 mod directory;
 mod env;
@@ -15,6 +16,8 @@ mod traffic;
 mod volumes;
 mod worker;
 
+#[cfg(test)]
+mod checkpoint_tests;
 #[cfg(test)]
 mod life_tests;
 #[cfg(test)]

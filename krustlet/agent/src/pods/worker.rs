@@ -6,6 +6,7 @@
 mod containers;
 mod outside;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::admission::admit::{self, Refusal};
 use super::admission::places::Place;
+use super::checkpoint::Checkpoint;
 use super::containers::http;
 use super::containers::slot::{News, Slot, containers};
 use super::directory::pod_dir;
@@ -32,10 +34,11 @@ use super::resources::Resources;
 use super::restore;
 use super::status::report::Reporter;
 use super::{Desired, Shared};
-use crate::logs;
 
 /// How soon after a failure a container is tried again, if what it waits for has changed; volumes are sooner.
 const HOPE: Duration = Duration::from_secs(1);
+/// How soon what a pod has done is read again when the disk did not give it.
+const RECALL_PAUSE: Duration = Duration::from_secs(1);
 
 struct Worker {
     shared: Arc<Shared>,
@@ -49,6 +52,8 @@ struct Worker {
     slots: Vec<Slot>,
     course: Course,
     refusal: Option<Refusal>,
+    /// Its verdict is on the disk.
+    noted: bool,
     resources: Arc<Resources>,
     /// The task that makes the volumes ready and keeps them so.
     tending: Option<AbortHandle>,
@@ -68,17 +73,24 @@ struct Worker {
 pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>) {
     let pod = desired.borrow_and_update().pod.clone();
     let leaves = |now: &Desired| now.gone || now.shutdown;
-    let place = tokio::select! {
-        decided = admission(&shared, &pod) => decided,
-        _ = desired.wait_for(leaves) => Ok(None),
+    let taken_up = async {
+        let checkpoint = recall(&shared, &pod).await;
+        let place = admission(&shared, &pod, &checkpoint).await;
+        (checkpoint, place)
+    };
+    let (checkpoint, place) = tokio::select! {
+        taken_up = taken_up => taken_up,
+        // What it may have done before is of no interest any more.
+        _ = desired.wait_for(leaves) => (Checkpoint::default(), Ok(None)),
     };
     let (news, mut incoming) = mpsc::unbounded_channel();
-    let mut worker = Worker::new(shared, pod, place, news);
+    let mut worker = Worker::new(shared, pod, place, &checkpoint, news);
     let now = desired.borrow_and_update().clone();
     worker.wish(now);
     worker.begin();
     loop {
         worker.advance();
+        worker.note_verdict().await;
         worker.publish();
         if worker.course.leaving() && worker.ended() {
             return worker.end(desired).await;
@@ -127,15 +139,37 @@ fn resized(before: &Pod, now: &Pod) -> bool {
     containers(before).zip(containers(now)).any(|((_, before), (_, now))| before.resources != now.resources)
 }
 
+/// What earlier agents have noted of the pod. Waits as long as that cannot be read: without it a program might run again.
+async fn recall(shared: &Shared, pod: &Pod) -> Checkpoint {
+    let dir = folder(shared, pod);
+    let names: Vec<String> = containers(pod).map(|(_, container)| container.name.clone()).collect();
+    loop {
+        let (dir, names) = (dir.clone(), names.clone());
+        match tokio::task::spawn_blocking(move || Checkpoint::read(&dir, &names)).await.map_err(io::Error::other) {
+            Ok(Ok(checkpoint)) => return checkpoint,
+            Ok(Err(error)) | Err(error) => {
+                tracing::warn!(pod = pod.name_any(), "what a pod has done cannot be read; trying again: {error}");
+                sleep(RECALL_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn folder(shared: &Shared, pod: &Pod) -> PathBuf {
+    let (namespace, uid) = (pod.namespace().unwrap_or_default(), pod.uid().unwrap_or_default());
+    pod_dir(&shared.pods_dir, &namespace, &pod.name_any(), &uid)
+}
+
 /// Finds a place for the pod, if it is to run.
-async fn admission(shared: &Shared, pod: &Pod) -> Result<Option<Place>, Refusal> {
-    if restore::is_terminal(pod) || pod.metadata.deletion_timestamp.is_some() {
+async fn admission(shared: &Shared, pod: &Pod, checkpoint: &Checkpoint) -> Result<Option<Place>, Refusal> {
+    let over = restore::is_terminal(pod) || checkpoint.verdict.is_some();
+    if over || pod.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
     if let Some(refusal) = admit::refuse(pod) {
         return Err(refusal);
     }
-    match restore::was_started(pod) {
+    match restore::was_started(pod) || checkpoint.begun() {
         true => Ok(Some(shared.places.keep(pod))),
         false => shared.places.take(pod).await.map(Some),
     }
@@ -146,18 +180,19 @@ impl Worker {
         shared: Arc<Shared>,
         pod: Arc<Pod>,
         place: Result<Option<Place>, Refusal>,
+        checkpoint: &Checkpoint,
         news: mpsc::UnboundedSender<News>,
     ) -> Self {
         let (namespace, name, uid) =
             (pod.namespace().unwrap_or_default(), pod.name_any(), pod.uid().unwrap_or_default());
-        let dir = pod_dir(&shared.pods_dir, &namespace, &name, &uid);
-        let course = Course::new(restore::is_terminal(&pod));
+        let dir = folder(&shared, &pod);
+        let course = Course::new(restore::is_terminal(&pod)).failed(checkpoint.verdict.clone());
         let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
         let slots = containers(&pod).map(|(role, container)| {
             let policy = Policy::of(policy, role, container);
-            let newest_log = logs::newest(&dir.join(&container.name));
             let status = restore::status(&pod, role, &container.name);
-            let machine = restore::machine(policy, status, newest_log, course.over, Timestamp::now());
+            let attempts = checkpoint.containers.get(&container.name);
+            let machine = restore::machine(policy, status, attempts, course.over, Timestamp::now());
             Slot::new(role, container, machine)
         });
         let slots = slots.collect();
@@ -171,6 +206,7 @@ impl Worker {
         Self {
             reporter: Reporter::new(shared.client.clone(), traffic, &namespace, &name, &uid),
             subject: Subject::pod(&namespace, &name, &uid),
+            noted: checkpoint.verdict.is_some(),
             resources: Resources::new(&shared, pod.clone(), &dir),
             shared,
             pod,

@@ -2,11 +2,14 @@
 //!
 //! <https://kubernetes.io/docs/reference/instrumentation/metrics/>, <https://kubernetes.io/docs/reference/instrumentation/node-metrics/>
 
+use std::sync::atomic::Ordering;
+
 use k8s_openapi::jiff::Timestamp;
 
 use super::exposition::{Exposition, Kind};
 use super::process::Process;
 use super::usage::{ContainerUsage, PodUsage, Usage};
+use crate::images::compile::Compiler;
 use crate::node::KUBELET_VERSION;
 
 /// `/metrics`: the agent and its containers.
@@ -35,6 +38,27 @@ pub fn agent(usage: &Usage, node_name: &str, process: Option<&Process>) -> Strin
             .sample(&[], process.resident_bytes, None);
         text.family("process_start_time_seconds", Kind::Gauge, "When the agent was started, in seconds since 1970.")
             .sample(&[], process.start_seconds, None);
+    }
+    text.finish()
+}
+
+/// What of the node is shared out, and how that goes.
+pub fn budgets(compiler: &Compiler) -> String {
+    let mut text = Exposition::default();
+    let (running, waiting) = compiler.load();
+    text.family("krustlet_compile_jobs", Kind::Gauge, "Modules that are compiled, or wait for it.")
+        .sample(&[("state", "running")], running, None)
+        .sample(&[("state", "waiting")], waiting, None);
+    let outcomes = compiler.outcomes();
+    text.family("krustlet_compile_jobs_total", Kind::Counter, "Modules that were compiled, by what came of it.");
+    for (result, count) in [
+        ("done", &outcomes.done),
+        ("unusable", &outcomes.unusable),
+        ("over_limit", &outcomes.over_limit),
+        ("failed", &outcomes.failed),
+        ("abandoned", &outcomes.abandoned),
+    ] {
+        text.sample(&[("result", result)], count.load(Ordering::Relaxed), None);
     }
     text.finish()
 }

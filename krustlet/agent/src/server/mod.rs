@@ -38,6 +38,7 @@ pub use self::connections::{Connections, Limits};
 use self::peer::PeerAcceptor;
 use self::review::{Reviewer, Times};
 use self::usage::Usages;
+use crate::images::compile::Compiler;
 use crate::join::Serving;
 use crate::logs::Logs;
 use crate::pods::Directory;
@@ -69,12 +70,14 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// What the server tells about.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Site {
     /// The pods.
     pub directory: Directory,
     /// What their containers wrote.
     pub logs: Logs,
+    /// What compiles modules.
+    pub compiler: Compiler,
     /// Name of the Node.
     pub node_name: String,
     /// Folder whose file system is the node's; it must exist.

@@ -37,7 +37,9 @@ pub fn router(site: Site, usages: Usages) -> Router {
         .route(
             "/metrics",
             get(|State(site): State<Site>| async move {
-                text(agent, move |usage| metrics::agent(usage, &site.node_name, Process::now().as_ref())).await
+                let budgets = metrics::budgets(&site.compiler);
+                text(agent, move |usage| metrics::agent(usage, &site.node_name, Process::now().as_ref()) + &budgets)
+                    .await
             }),
         )
         .route("/metrics/resource", get(|| text(resource, metrics::resource)))

@@ -2,12 +2,13 @@ use std::sync::Arc;
 
 use axum::serve;
 use k8s_openapi::api::core::v1::Pod;
-use krustlet_runtime::{LogSink, Stream};
+use krustlet_runtime::{Engine, EngineConfig, LogSink, Stream};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::images::compile::Compiler;
 use crate::logs::{Logs, Progress};
 use crate::pods::{ContainerView, Directory, PodView};
 
@@ -30,6 +31,7 @@ impl Node {
         let site = Site {
             directory: Directory::default(),
             logs: Logs::default(),
+            compiler: Compiler::here(Engine::new(EngineConfig::default()).unwrap(), root.path()),
             node_name: "wasm".into(),
             data_dir: root.path().into(),
         };
@@ -94,6 +96,7 @@ async fn every_path_has_its_answer() {
         ("GET", "/healthz", 200, "ok"),
         ("HEAD", "/healthz", 200, ""),
         ("GET", "/metrics", 200, "kubelet_running_pods 0"),
+        ("GET", "/metrics", 200, "krustlet_compile_jobs_total{result=\"over_limit\"} 0"),
         ("GET", "/metrics/resource", 200, "scrape_error 0"),
         ("GET", "/stats/summary", 200, "\"nodeName\":\"wasm\""),
         ("GET", "/pods", 200, "\"PodList\""),

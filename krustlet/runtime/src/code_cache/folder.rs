@@ -80,6 +80,18 @@ impl Folder {
         self.0.join(format!("{name}{SUFFIX}"))
     }
 
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.file(name).is_file()
+    }
+
+    /// Takes an entry from another folder of this file system. It is verified when it is read.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub(super) fn adopt(&self, other: &Path, name: &str) -> io::Result<()> {
+        fs::rename(other.join(format!("{name}{SUFFIX}")), self.file(name))
+    }
+
     /// Reads and verifies an entry, and notes that it was used. `None` when there is none.
     ///
     /// # Errors

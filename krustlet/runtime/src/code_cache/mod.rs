@@ -86,6 +86,34 @@ impl CodeCache {
         self.engine = hex(&hasher.0.finalize()[..8]);
     }
 
+    /// Whether there is an entry of this program, by the digest of its bytes in hexadecimal.
+    pub(crate) fn holds(&self, digest: &str) -> bool {
+        self.folder.holds(&self.name(digest))
+    }
+
+    /// Takes the entry of a program from the folder of another cache, where another process has left it.
+    ///
+    /// # Errors
+    /// Any I/O error; there is no such entry.
+    pub(crate) fn adopt(&self, folder: &Path, digest: &str) -> io::Result<()> {
+        let name = self.name(digest);
+        self.folder.adopt(folder, &name)?;
+        self.prune();
+        Ok(())
+    }
+
+    /// Makes a program of its machine code by `compile`, if that is here and sound.
+    pub(crate) fn load<T, E>(&self, digest: &str, compile: impl FnOnce() -> Result<T, E>) -> Option<Result<T, E>> {
+        let path = self.lay_out(&self.name(digest))?;
+        let compiled = compile();
+        let _ = std::fs::remove_file(path);
+        Some(compiled)
+    }
+
+    fn name(&self, digest: &str) -> String {
+        format!("{digest}-{}", self.engine)
+    }
+
     /// Compiles a program by `compile`, with its machine code from the cache if it is there and sound, and keeps the code
     /// otherwise; `digest` is that of the program's bytes, in hexadecimal. Runs of different programs do not wait for each
     /// other; the same program is not to be compiled twice at the same time.
@@ -95,7 +123,7 @@ impl CodeCache {
         compile: impl FnOnce() -> Result<T, E>,
         serialize: impl FnOnce(&T) -> wasmtime::Result<Vec<u8>>,
     ) -> Result<T, E> {
-        let name = format!("{digest}-{}", self.engine);
+        let name = self.name(digest);
         let laid_out = self.lay_out(&name);
         let misses = self.wasmtime.cache_misses();
         let compiled = compile();

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
-use crate::{Engine, EngineConfig};
+use sha2::{Digest, Sha256};
+
+use crate::{Engine, EngineConfig, compile_into};
 
 fn config(folder: &Path) -> EngineConfig {
     EngineConfig { code_cache: Some(folder.to_owned()), ..EngineConfig::default() }
@@ -257,4 +259,26 @@ fn a_folder_that_vanishes_costs_the_cache_and_one_warning() {
     });
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("compiled code cannot be kept on disk; this is said once"), "{log}");
+}
+
+#[test]
+fn what_another_process_compiled_is_adopted_and_loaded_without_compiling() {
+    let (outer, folder) = place();
+    let other = outer.path().join("data/other");
+    let engine = engine(&folder);
+    let digest = format!("sha256:{}", crate::module::hex(&Sha256::digest(wasm("a"))));
+    assert!(engine.load(&wasm("a")).unwrap().is_none());
+    engine.adopt(&other, &digest).unwrap_err();
+    compile_into(&other, &wasm("a")).unwrap();
+    engine.adopt(&other, &digest).unwrap();
+    let module = engine.load(&wasm("a")).unwrap().unwrap();
+    assert_eq!((module.digest(), hits(&engine), entries(&other).len()), (digest.as_str(), 1, 0));
+    assert!(engine.load(&wasm("b")).unwrap().is_none());
+    compile_into(&other, b"text").unwrap_err();
+}
+
+#[test]
+fn machine_code_that_cannot_be_left_is_an_error() {
+    let error = compile_into(Path::new("/proc/krustlet-code"), &wasm("a")).unwrap_err();
+    assert!(matches!(error, crate::RuntimeError::Engine(_)), "{error}");
 }

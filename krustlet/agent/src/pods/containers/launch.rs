@@ -1,18 +1,21 @@
 //! Starting a container: environment, module, log, guest. The only place where a pod meets registry and runtime.
 
 use std::any::Any;
+use std::fmt::Display;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
-use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec};
+use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError};
 
 use super::tail::Tail;
 use super::{command, http};
-use crate::images::{Image, ImageError, Request};
+use crate::images::{Image, ImageError, Request, Wait};
 use crate::logs::ContainerLog;
 use crate::pods::Shared;
+use crate::pods::checkpoint::Attempt;
 use crate::pods::events::Subject;
 use crate::pods::lifecycle::machine::Termination;
 use crate::pods::resources::Resources;
@@ -24,6 +27,10 @@ const START_ERROR_CODE: i32 = 128;
 const OUT_OF_MEMORY_CODE: i32 = 137;
 /// The kubelet's reason for a container whose spec refers to what is not there.
 const CONFIG_ERROR: &str = "CreateContainerConfigError";
+/// The kubelet's reason for a container that the host cannot give what it takes: a full disk, no more open files.
+const CREATE_ERROR: &str = "CreateContainerError";
+/// Before what the disk says.
+const NOT_NOTED: &str = "cannot note on disk that the container is started";
 
 /// A guest that runs.
 pub struct Launched {
@@ -33,6 +40,8 @@ pub struct Launched {
     pub log: Arc<ContainerLog>,
     /// `registry/repository@sha256:…`
     pub image_id: String,
+    /// `wasmtime://…`
+    pub container_id: String,
     /// When it was started.
     pub at: Timestamp,
     /// The end of its log, if it wants it in its last status.
@@ -46,27 +55,33 @@ pub struct Launched {
 pub enum LaunchError {
     /// Reason and message; to be tried again.
     Pull(&'static str, String),
-    /// The spec names what is not there: reason and message; to be looked at again.
-    Config(&'static str, String),
+    /// The spec names what is not there, or the host cannot give what it takes: reason and message; to be looked at again.
+    Create(&'static str, String),
     /// The module came, but cannot run: the end of this attempt.
-    Start(String),
+    Start(Box<Termination>),
 }
 
 impl LaunchError {
+    fn host(what: &str, error: impl Display) -> Self {
+        Self::Create(CREATE_ERROR, format!("{what}: {error}"))
+    }
+
     /// The end of an attempt that never began.
-    pub fn termination(message: String) -> Termination {
-        Termination {
+    fn start(message: String) -> Self {
+        Self::Start(Box::new(Termination {
             exit_code: START_ERROR_CODE,
             reason: "StartError".into(),
             message: Some(message),
             started_at: None,
             finished_at: Timestamp::now(),
             container_id: None,
-        }
+        }))
     }
 }
 
 /// Makes everything ready and starts the guest. `container_dir` is the folder of its logs. The pod's volumes are ready.
+///
+/// That it is started, or that it cannot be, is on the disk before this returns.
 ///
 /// # Errors
 /// See [`LaunchError`].
@@ -78,7 +93,23 @@ pub async fn launch(
     container_dir: &Path,
     attempt: u32,
 ) -> Result<Launched, LaunchError> {
-    let config = |why| LaunchError::Config(CONFIG_ERROR, why);
+    let launched = start(shared, resources, subject, container, container_dir, attempt).await;
+    if let Err(LaunchError::Start(termination)) = &launched {
+        let known = Attempt { ended: Some(termination.as_ref().clone()), ..Attempt::default() };
+        note(container_dir, attempt, known).await.map_err(|error| LaunchError::host(NOT_NOTED, error))?;
+    }
+    launched
+}
+
+async fn start(
+    shared: &Shared,
+    resources: &Resources,
+    subject: &Subject,
+    container: &core::Container,
+    container_dir: &Path,
+    attempt: u32,
+) -> Result<Launched, LaunchError> {
+    let config = |why| LaunchError::Create(CONFIG_ERROR, why);
     let image = pull(shared, resources, subject, container).await?;
     let memory_limit_bytes = memory_limit(container).map_err(config)?;
     let http = http::access(&resources.pod(), &container.name).map_err(config)?;
@@ -92,7 +123,7 @@ pub async fn launch(
     let env = built.environment;
     let mounted = resources.mounts(container, &env).await.map_err(config)?;
     let log = shared.logs.create(container_dir, attempt);
-    let log = Arc::new(log.map_err(|error| LaunchError::Start(format!("cannot open the container's log: {error}")))?);
+    let log = Arc::new(log.map_err(|error| LaunchError::host("cannot open the container's log", error))?);
     let tail = Tail::wanted(container, log.clone());
     let output: Arc<dyn LogSink> = match &tail {
         Some(tail) => tail.clone(),
@@ -105,12 +136,41 @@ pub async fn launch(
     spec.mounts = mounted.mounts;
     spec.http = http.access;
     shared.events.normal(subject, "Created", format!("Created container {}", container.name));
-    let at = Timestamp::now();
+    let uid = resources.pod().metadata.uid.clone().unwrap_or_default();
+    let (at, container_id) = (Timestamp::now(), format!("wasmtime://{uid}_{}_{attempt}", container.name));
+    let (started_at, id) = (Some(at), Some(container_id.clone()));
+    let begun = Attempt { image_id: image.id.clone(), container_id: id, started_at, ended: None };
+    note(container_dir, attempt, begun).await.map_err(|error| LaunchError::host(NOT_NOTED, error))?;
     let guest = shared.images.engine().start(&image.module, spec);
-    let guest = guest.map_err(|error| LaunchError::Start(error.to_string()))?;
+    let guest = match guest.map_err(not_started) {
+        Ok(guest) => guest,
+        Err(error) => {
+            // Should this fail, and the agent end before the next try, the attempt counts as one that may have run.
+            let _ = Attempt::take_back(container_dir, attempt);
+            return Err(error);
+        }
+    };
     shared.events.normal(subject, "Started", format!("Started container {}", container.name));
     let held = Box::new((image.held, mounted.held));
-    Ok(Launched { container: guest, log, image_id: image.id, at, tail, held })
+    Ok(Launched { container: guest, log, image_id: image.id, container_id, at, tail, held })
+}
+
+/// Writes down what is known of an attempt.
+///
+/// # Errors
+/// Any I/O error.
+pub async fn note(container_dir: &Path, attempt: u32, known: Attempt) -> io::Result<()> {
+    let dir = container_dir.to_path_buf();
+    let written = tokio::task::spawn_blocking(move || known.write(&dir, attempt)).await;
+    written.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// What the pod's author has wrong is the end of the attempt; what the host has not is to be tried again.
+fn not_started(error: RuntimeError) -> LaunchError {
+    match error {
+        RuntimeError::Mount { .. } | RuntimeError::Engine(_) => LaunchError::host("cannot start the container", error),
+        error => LaunchError::start(error.to_string()),
+    }
 }
 
 async fn pull(
@@ -128,7 +188,14 @@ async fn pull(
         shared.events.warning(&pod_of(resources), "FailedToRetrieveImagePullSecret", note);
     }
     let name = container.image.as_deref().unwrap_or_default();
-    let request = Request { name, policy: container.image_pull_policy.as_deref(), pull_secrets: &pull_secrets };
+    let pod = resources.pod();
+    let request = Request {
+        tenant: pod.metadata.namespace.as_deref().unwrap_or_default(),
+        on_wait: Some(&|wait| tell_wait(shared, subject, name, wait)),
+        name,
+        policy: container.image_pull_policy.as_deref(),
+        pull_secrets: &pull_secrets,
+    };
     let image = shared.images.ready(&request).await.map_err(pull_error)?;
     if image.fetched.is_some() {
         // Only now is it known that there was something to pull.
@@ -136,6 +203,14 @@ async fn pull(
     }
     shared.events.normal(subject, "Pulled", pulled_note(name, &image));
     Ok(image)
+}
+
+/// Others are before it: that may take a while, and is no fault of the module's.
+fn tell_wait(shared: &Shared, subject: &Subject, image: &str, wait: Wait) {
+    let note = match wait {
+        Wait::Compiling => format!("Image {image:?} waits for its turn to be compiled: this node compiles others"),
+    };
+    shared.events.normal(subject, "Waiting", note);
 }
 
 fn pod_of(resources: &Resources) -> Subject {
@@ -169,7 +244,8 @@ fn pull_error(error: ImageError) -> LaunchError {
         ImageError::InvalidName(_) => LaunchError::Pull("InvalidImageName", message),
         ImageError::NeverPull(_) => LaunchError::Pull("ErrImageNeverPull", message),
         ImageError::Pull(_) => LaunchError::Pull("ErrImagePull", message),
-        ImageError::Unusable(_) => LaunchError::Start(message),
+        ImageError::Compile(_) => LaunchError::Create(CREATE_ERROR, message),
+        ImageError::Unusable(_) => LaunchError::start(message),
     }
 }
 
@@ -214,6 +290,20 @@ mod tests {
             assert_eq!((termination.exit_code, termination.reason.as_str()), (wanted_code, wanted_reason));
             assert_eq!(termination.message.as_deref(), message);
             assert_eq!(termination.container_id.as_deref(), Some("id"));
+        }
+    }
+
+    #[test]
+    fn what_the_host_lacks_is_no_end() {
+        let mount = RuntimeError::Mount { host: "/d".into(), guest: "/d".into(), reason: "Too many open files".into() };
+        for (error, again) in [
+            (mount, true),
+            (RuntimeError::Engine("no thread".into()), true),
+            (RuntimeError::Spec("NUL".into()), false),
+            (RuntimeError::NoStart, false),
+        ] {
+            let shown = error.to_string();
+            assert_eq!(matches!(not_started(error), LaunchError::Create("CreateContainerError", _)), again, "{shown}");
         }
     }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Termination {
     /// The program's own, or 128 and more when it did not end by itself.
     pub exit_code: i32,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::turns::Orders;
 
@@ -26,7 +27,7 @@ const GRACE_SECONDS: i64 = 30;
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Why a pod fails, whatever its containers do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// `DeadlineExceeded`, `Evicted`, …
     pub reason: String,
@@ -67,6 +68,11 @@ impl Course {
             grace_ends: None,
             active_until: None,
         }
+    }
+
+    /// Of a pod for which an earlier agent had found why it fails.
+    pub fn failed(self, verdict: Option<Verdict>) -> Self {
+        Self { verdict: verdict.filter(|_| !self.over), ..self }
     }
 
     /// Takes the deadlines of the pod as it is now: that of its grace period, counted from the first news of its deletion, which a

@@ -4,7 +4,7 @@
 //! |-----------|--------------|--------------------------------|---------|
 //! | Queued    | begin        | Preparing                      | prepare |
 //! | Preparing | started      | Running                        |         |
-//! | Preparing | failed       | Waiting (ErrImagePull, CreateContainerConfigError …) | |
+//! | Preparing | failed       | Waiting (ErrImagePull, CreateContainerError …) | |
 //! | Preparing | ended¹       | as Running                     |         |
 //! | Running   | ended        | Ended, if the policy says so   |         |
 //! |           |              | Preparing, the first time      | prepare |
@@ -37,7 +37,7 @@ pub use crate::pods::containers::termination::Termination;
 pub enum Cause {
     /// Its module could not be had: reason, and the words for it.
     Pull(&'static str, String),
-    /// What its spec names could not be had: reason, and the words for it.
+    /// What its spec names or the host should give could not be had: reason, and the words for it.
     Config(&'static str, String),
     /// Its module could not be had some time ago: what was said then.
     PullBackOff(String),
@@ -101,8 +101,8 @@ pub enum Event {
     },
     /// There is no module; reason and message for the status.
     PullFailed(&'static str, String),
-    /// The spec names something that is not there or cannot be had; reason and message for the status.
-    ConfigInvalid(&'static str, String),
+    /// What the spec names or the host should give cannot be had; reason and message for the status.
+    CreateFailed(&'static str, String),
     /// The guest has ended, or could not be started.
     Exited(Termination),
     /// [`Machine::next_deadline`] is past.
@@ -250,7 +250,7 @@ impl Machine {
                 let retry_at = now + self.pulls.pause();
                 self.wait(Cause::Pull(reason, message), now + ERROR_SHOWN, retry_at)
             }
-            (State::Preparing(_), Event::ConfigInvalid(reason, message)) => {
+            (State::Preparing(_), Event::CreateFailed(reason, message)) => {
                 let retry_at = now + CONFIG_RETRY;
                 self.wait(Cause::Config(reason, message), retry_at, retry_at)
             }

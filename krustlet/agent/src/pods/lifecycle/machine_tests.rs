@@ -93,11 +93,11 @@ fn a_failed_pull_shows_its_words_then_backs_off() {
 #[test]
 fn a_bad_configuration_is_looked_at_again() {
     let (mut machine, now) = begun(RestartPolicy::Always);
-    machine.on(Event::ConfigInvalid("CreateContainerConfigError", "no such secret".into()), now);
+    machine.on(Event::CreateFailed("CreateContainerConfigError", "no such secret".into()), now);
     assert_eq!(reason(&machine), "CreateContainerConfigError");
     assert_eq!(machine.on(Event::Timer, now + CONFIG_RETRY - seconds(1)), Action::None);
     assert_eq!(machine.on(Event::Timer, now + CONFIG_RETRY), Action::Prepare);
-    machine.on(Event::ConfigInvalid("CreateContainerConfigError", "no such secret".into()), now);
+    machine.on(Event::CreateFailed("CreateContainerConfigError", "no such secret".into()), now);
     assert!(machine.waits_for_config());
     assert_eq!(machine.on(Event::ConfigChanged, now), Action::Prepare, "at once, if there is hope");
     machine.on(Event::PullFailed("ErrImagePull", String::new()), now);
@@ -178,7 +178,7 @@ fn no_order_of_events_breaks_it() {
         ended(0, 1),
         ended(1, 1),
         Event::PullFailed("ErrImagePull", String::new()),
-        Event::ConfigInvalid("CreateContainerConfigError", String::new()),
+        Event::CreateFailed("CreateContainerConfigError", String::new()),
         Event::Timer,
         Event::ConfigChanged,
         Event::SpecChanged,

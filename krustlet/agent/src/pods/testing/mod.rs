@@ -1,5 +1,6 @@
 //! A cluster for tests: an API server as far as pods need one, a registry, and agents that can be killed.
 
+mod registry;
 mod server;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 
 use self::server::State;
 use super::{Directory, Events, Node, Objects, Places, Provision, Shared};
+use crate::images::compile::Compiler;
 use crate::images::{self, Images};
 use crate::logs::{self, Logs};
 
@@ -52,11 +54,13 @@ impl World {
             ..krustlet_oci::ClientConfig::default()
         });
         let directory = Directory::default();
+        let engine = Engine::new(EngineConfig::default()).unwrap();
         let shared = Shared {
             places: Places::new(client.clone(), "wasm"),
             images: Images::new(
                 registry.unwrap(),
-                Engine::new(EngineConfig::default()).unwrap(),
+                engine.clone(),
+                Compiler::here(engine, self.disk.path()),
                 self.disk.path(),
                 images::Limits { max_age: LIMIT, max_bytes: 1 << 30 },
             ),
@@ -77,7 +81,8 @@ impl World {
         Agent { runtime, stop, run: Some(run), directory }
     }
 
-    /// The image of a guest: `exit-CODE`, `sleep`, `spin`, `nap-CODE` (a second, then that code).
+    /// The image of a guest: `exit-CODE`, `sleep`, `spin`, `nap-CODE` (a second, then that code),
+    /// `garbage` (no module).
     pub fn image(&self, guest: &str) -> String {
         format!("{}/guests/{guest}:v1", self.state.address)
     }
@@ -178,6 +183,11 @@ impl World {
         self.state.set_down(down);
     }
 
+    /// Refuses all statuses of pods, or takes them again.
+    pub fn refuse_statuses(&self, refuse: bool) {
+        self.state.refuse_statuses(refuse);
+    }
+
     /// Waits until there are so many folders of pods on the node's disk.
     pub fn until_folders(&self, wanted: usize) {
         let start = Instant::now();
@@ -188,20 +198,23 @@ impl World {
         }
     }
 
+    /// The folder of a pod.
+    pub fn folder(&self, pod: &str, uid: &str) -> std::path::PathBuf {
+        self.disk.path().join(format!("pods/default_{pod}_{uid}"))
+    }
+
     /// The folder of an emptyDir.
     pub fn volume(&self, pod: &str, volume: &str) -> std::path::PathBuf {
         let pod_of = self.pod(pod).unwrap();
-        let uid = pod_of["metadata"]["uid"].as_str().unwrap();
-        self.disk.path().join(format!("pods/default_{pod}_{uid}/.volumes/{volume}"))
+        self.folder(pod, pod_of["metadata"]["uid"].as_str().unwrap()).join(".volumes").join(volume)
     }
 
     /// Attempts of a container that have a log.
     pub fn logs(&self, name: &str, container: &str) -> Vec<String> {
         let pod = self.pod(name).unwrap();
-        let uid = pod["metadata"]["uid"].as_str().unwrap();
-        let dir = self.disk.path().join(format!("pods/default_{name}_{uid}/{container}"));
-        let mut names: Vec<String> =
-            std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let dir = self.folder(name, pod["metadata"]["uid"].as_str().unwrap()).join(container);
+        let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.ends_with(".log")).collect();
         names.sort();
         names
     }

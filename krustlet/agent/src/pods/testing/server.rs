@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request, State as Held};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use futures::stream;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
+
+use super::registry;
 
 pub struct State {
     pub address: SocketAddr,
@@ -35,6 +36,7 @@ struct Inner {
     /// What happened before this version is no longer known.
     expired: u64,
     down: bool,
+    mute: bool,
     requests: Vec<String>,
 }
 
@@ -119,6 +121,10 @@ impl State {
     pub fn set_down(&self, down: bool) {
         self.lock().down = down;
         self.cut(false);
+    }
+
+    pub fn refuse_statuses(&self, refuse: bool) {
+        self.lock().mute = refuse;
     }
 
     fn put(&self, mut inner: MutexGuard<'_, Inner>, kind: &str, name: &str, mut pod: Value) {
@@ -209,7 +215,7 @@ async fn answer(
     let body: Bytes = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     if parts[0] == "v2" {
-        return registry(&method, &parts);
+        return registry::answer(&method, &parts);
     }
     state.lock().requests.push(format!("{method} {path}"));
     if state.lock().down {
@@ -229,6 +235,9 @@ async fn answer(
                 .into_response()
         }
         ("GET", ["nodes", "wasm"]) => Json(node()).into_response(),
+        ("PATCH", [_, _, "pods", _, "status"]) if state.lock().mute => {
+            failure(StatusCode::SERVICE_UNAVAILABLE, "no statuses")
+        }
         ("PATCH", [_, _, "pods", name, "status"]) => state.patch_status(name, &json()),
         ("DELETE", [_, _, "pods", name]) => {
             let kept = state.pod(name).is_some_and(|pod| pod["metadata"]["finalizers"].is_array());
@@ -284,65 +293,11 @@ fn missing(name: &str) -> Response {
     failure(StatusCode::NOT_FOUND, &format!("{name:?} not found"))
 }
 
-fn failure(code: StatusCode, message: &str) -> Response {
+pub fn failure(code: StatusCode, message: &str) -> Response {
     let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code.as_u16(), "message": message, "reason": "" });
     (code, Json(status)).into_response()
 }
 
 fn now() -> String {
     k8s_openapi::jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%SZ", Timestamp::now()).unwrap()
-}
-
-/// Every guest is there, under any tag.
-fn registry(method: &Method, parts: &[&str]) -> Response {
-    let ["v2", "guests", guest, kind, what] = parts else { return StatusCode::OK.into_response() };
-    let Some(module) = module(guest) else { return failure(StatusCode::NOT_FOUND, "manifest unknown") };
-    let (digest, config) = (sha256(&module), sha256(b"{}"));
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": { "mediaType": "application/vnd.wasm.config.v0+json", "digest": config, "size": 2 },
-        "layers": [{ "mediaType": "application/wasm", "digest": digest, "size": module.len() }],
-    });
-    let manifest = manifest.to_string().into_bytes();
-    let (type_, bytes) = match *kind {
-        "manifests" => ("application/vnd.oci.image.manifest.v1+json", manifest),
-        _ if *what == config => ("application/octet-stream", b"{}".to_vec()),
-        _ => ("application/octet-stream", module),
-    };
-    let headers = [
-        ("content-type", type_.to_string()),
-        ("docker-content-digest", sha256(&bytes)),
-        ("content-length", bytes.len().to_string()),
-    ];
-    if method == Method::HEAD { (headers, Body::empty()).into_response() } else { (headers, bytes).into_response() }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
-}
-
-fn module(guest: &str) -> Option<Vec<u8>> {
-    let sleep = |nanos: u64| {
-        format!(
-            "(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const {nanos}))
-             (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"
-        )
-    };
-    let exit = |code: &str| format!("(call $exit (i32.const {code}))");
-    let body = match guest.split_once('-') {
-        Some(("exit", code)) => exit(code),
-        Some(("nap", code)) => sleep(1_000_000_000) + &exit(code),
-        None if guest == "sleep" => sleep(3_600_000_000_000),
-        None if guest == "spin" => "(loop $forever (br $forever))".into(),
-        _ => return None,
-    };
-    let text = format!(
-        r#"(module
-            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-            (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
-            (memory (export "memory") 1)
-            (func (export "_start") {body}))"#
-    );
-    Some(wat::parse_str(text).unwrap())
 }

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::Worker;
-use crate::pods::containers::launch::{LaunchError, Launched, launch, termination};
+use crate::pods::checkpoint::Attempt;
+use crate::pods::containers::launch::{LaunchError, Launched, launch, note, termination};
 use crate::pods::containers::slot::{News, What, containers};
 use crate::pods::lifecycle::machine::{Action, Event};
 
@@ -23,13 +24,13 @@ impl Worker {
                 failed(reason);
                 Event::PullFailed(reason, message)
             }
-            What::Launch(Err(LaunchError::Config(reason, message))) => {
+            What::Launch(Err(LaunchError::Create(reason, message))) => {
                 failed(&message);
-                Event::ConfigInvalid(reason, message)
+                Event::CreateFailed(reason, message)
             }
-            What::Launch(Err(LaunchError::Start(message))) => {
-                failed(&message);
-                Event::Exited(LaunchError::termination(message))
+            What::Launch(Err(LaunchError::Start(termination))) => {
+                failed(termination.message.as_deref().unwrap_or_default());
+                Event::Exited(*termination)
             }
             What::Exited(termination) => {
                 tracing::info!(pod = %self, container = slot.name, exit_code = termination.exit_code, "container ended");
@@ -42,20 +43,26 @@ impl Worker {
 
     fn started(&mut self, index: usize, launched: Launched) -> Event {
         let slot = &mut self.slots[index];
-        let container_id = format!("wasmtime://{}_{}_{}", self.uid, slot.name, slot.machine.attempts);
-        let Launched { container, log, image_id, at, tail, held } = launched;
+        let Launched { container, log, image_id, container_id, at, tail, held } = launched;
         slot.guest = Some(container.clone());
         slot.preparation = None;
         let (news, epoch, id) = (self.news.clone(), slot.epoch, container_id.clone());
+        let (dir, attempt, image) = (self.dir.join(&slot.name), slot.machine.attempts, image_id.clone());
         tokio::spawn(async move {
             let status = container.wait().await;
             drop(held);
             if let Err(error) = log.finish() {
                 tracing::warn!("the end of a log could not be written: {error}");
             }
-            let mut termination = termination(status, at, id);
+            let mut termination = termination(status, at, id.clone());
             if let Some(tail) = tail {
                 tail.explain(&mut termination);
+            }
+            let ended = Some(termination.clone());
+            let known = Attempt { image_id: image, container_id: Some(id), started_at: Some(at), ended };
+            if let Err(error) = note(&dir, attempt, known).await {
+                // Then the API server is the only one to remember it.
+                tracing::warn!("the end of a container could not be noted: {error}");
             }
             let what = What::Exited(termination);
             // A worker that is gone wants no news.

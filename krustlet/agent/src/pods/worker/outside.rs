@@ -1,5 +1,6 @@
 //! What of a pod can be seen from outside, and how it goes.
 
+use std::io;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -31,6 +32,19 @@ impl Worker {
                 tracing::warn!(pod, "volumes of a pod could not be removed: {error}");
             }
         });
+    }
+
+    /// Writes down why the pod fails, before the API server hears of it. A refusal is found again by whoever takes the pod up again.
+    pub(super) async fn note_verdict(&mut self) {
+        let Some(verdict) = self.course.verdict().filter(|_| !self.noted && self.refusal.is_none()).cloned() else {
+            return;
+        };
+        self.noted = true;
+        let dir = self.dir.clone();
+        let written = tokio::task::spawn_blocking(move || verdict.write(&dir)).await.map_err(io::Error::other);
+        if let Err(error) | Ok(Err(error)) = written {
+            tracing::warn!(pod = %self, "why a pod fails could not be noted: {error}");
+        }
     }
 
     /// Tells the log port and the API server how things are.

@@ -138,6 +138,9 @@ describe("names", () => {
 });
 
 describe("after down", () => {
+    /** By Pulumi, with a passphrase that is no home's. */
+    const othersSalt = "v1:9XmY/3r/dnU=:v1:ZVO5195dMUw5JrFz:t8Frys9KtuvmjOP4vYPczuTHO45Gag==";
+
     async function project(config: string) {
         const cwd = path.join(dir, "project");
         await fs.mkdir(cwd);
@@ -182,5 +185,11 @@ describe("after down", () => {
         await removeStackFiles(home, files);
         await removeHomeIfEmpty(home, files);
         assert.deepEqual(await fs.readdir(home.dir), ["passphrase"]);
+    });
+    it("does not keep it for secrets that need another home's", async () => {
+        const files = await project(`encryptionsalt: ${othersSalt}\nconfig: {}\n`);
+        await removeStackFiles(home, files);
+        await removeHomeIfEmpty(home, files);
+        await assert.rejects(fs.access(home.dir), { code: "ENOENT" });
     });
 });

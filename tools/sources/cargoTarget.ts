@@ -83,21 +83,25 @@ async function targetsIn(parent: string): Promise<Target[]> {
     return found.flat().sort((a, b) => b.usedAt - a.usedAt);
 }
 
-/** Makes `dir` of what is there: the folder of a clone that is gone is taken, that of another one linked file by file. */
-async function takeOver(targets: Target[], dir: string): Promise<void> {
-    const abandoned = targets.filter(({ inUse }) => !inUse);
-    for (const [index, target] of abandoned.entries()) {
-        if (index > 0) await fs.rm(target.dir, { recursive: true, force: true });
-        else if (await moved(target.dir, dir)) await fs.rm(path.join(dir, MARK), { force: true });
-    }
-    if (abandoned.length > 0 || targets.length === 0) return;
+/**
+ * Makes `dir` of the folder that was used last, which holds the most of what is needed: one of a clone that is gone is taken, that of another
+ * one linked file by file. No other folder of a clone that is gone stays.
+ */
+async function takeOver([newest, ...others]: Target[], dir: string): Promise<void> {
+    for (const { dir: old, inUse } of others) if (!inUse) await fs.rm(old, { recursive: true, force: true });
+    if (newest === undefined) return;
+    if (newest.inUse) await linkTo(newest.dir, dir);
+    else if (await moved(newest.dir, dir)) await fs.rm(path.join(dir, MARK), { force: true });
+}
+
+async function linkTo(original: string, dir: string): Promise<void> {
     const partial = `${dir}.${process.pid}-${randomBytes(4).toString("hex")}`;
-    const copy = ["cp", "--archive", "--link", targets[0].dir, partial];
+    const copy = ["cp", "--archive", "--link", original, partial];
     // Where cp knows no links, the dependencies are compiled once more.
     const result = await run(copy, { allowFailure: true, timeoutSeconds: 300 }).catch(() => undefined);
     if (result?.exitCode === 0) {
         await fs.rm(path.join(partial, MARK), { force: true });
-        await unshare(targets[0].dir, partial);
+        await unshare(original, partial);
         if (await moved(partial, dir)) return;
     }
     await fs.rm(partial, { recursive: true, force: true });

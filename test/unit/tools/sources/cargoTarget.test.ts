@@ -136,6 +136,20 @@ describe("the target folder", () => {
         assert.ok(!old.includes(target));
     });
 
+    it("begins with what was used last, be its clone gone or not", async () => {
+        const gone = await built(await clone("gone"));
+        await fs.writeFile(path.join(gone, "release/libserde.rlib"), "serde of long ago");
+        await fs.utimes(path.join(gone, "workspace"), 0, 0);
+        await fs.rm(path.join(dir, "gone"), { recursive: true });
+        // Else it would take over that one.
+        await fs.rename(gone, path.join(dir, "aside"));
+        const live = await built(await clone("live"));
+        await fs.rename(path.join(dir, "aside"), gone);
+        const target = await cargoTargetDir(await clone("new"));
+        assert.deepEqual([await holds(target), await holds(live)], ["serde", "serde"]);
+        await assert.rejects(fs.access(gone), { code: "ENOENT" });
+    });
+
     it("that a killed run did not make ready is made again", async () => {
         const workspace = await clone("one");
         const target = await built(workspace);

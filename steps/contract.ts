@@ -19,6 +19,7 @@ import type {
     LocalClusterInput,
     ObserveKindClusterInput,
     ObserveKindClusterOutput,
+    ObserveKubeletsInput,
 } from "./cluster/contract";
 import type {
     Claim,
@@ -90,6 +91,7 @@ export interface Steps {
     deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
     observeKindCluster: { input: ObserveKindClusterInput; output: ObserveKindClusterOutput };
     approveKubeletCertificates: { input: KubeletApprovalInput; output: KubeletApprovalOutput };
+    observeKubelets: { input: ObserveKubeletsInput; output: ObserveOutput };
     findCluster: { input: FindClusterInput; output: FindClusterOutput };
     copyKubeconfig: { input: CopyKubeconfigInput; output: ClusterOutput };
     removeKubeconfig: { input: CopyKubeconfigInput; output: Record<string, never> };
@@ -138,6 +140,7 @@ export const stepFolders = {
     deleteKindCluster: "cluster",
     observeKindCluster: "cluster",
     approveKubeletCertificates: "cluster",
+    observeKubelets: "cluster",
     findCluster: "cluster/existing",
     copyKubeconfig: "cluster/existing",
     removeKubeconfig: "cluster/existing",
@@ -179,6 +182,7 @@ export const stepFolders = {
 export const lookingSteps = [
     "preflight",
     "observeKindCluster",
+    "observeKubelets",
     "observeNode",
     "observeApprover",
     "observeConnection",

@@ -201,17 +201,25 @@ export class KindCluster extends pulumi.ComponentResource implements Cluster {
         );
         const outputs = standsBy(this, name, cluster.command, clusterOutputs(cluster.output, observed));
 
+        const kubeletsSeen = stepInvoke(
+            "observeKubelets",
+            { resource: `${name}-kubelets`, kubeconfigFile },
+            { parent: this },
+        );
         // Nothing waits for it: only what reads the logs of kind's own nodes could.
         const kubelets = stepResource(
             `${name}-kubelets`,
             {
                 create: "approveKubeletCertificates",
+                delete: "forget",
                 input: {
                     kubeconfigFile: this.kubeconfigFile,
                     clusterName: this.name,
                     owner: owner(),
                     verifyKubelets,
                     timeoutSeconds: 180,
+                    because: kubeletsSeen.because,
+                    clusterBecause: observed.because,
                 },
                 triggers: [this.identity],
             },

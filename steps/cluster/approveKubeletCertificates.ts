@@ -10,12 +10,14 @@ import { StepError } from "../lib/errors";
 import { clusterLabel } from "./kind";
 import { checkOurs } from "./kindCluster";
 import {
+    awaitsServing,
     certificatesIn,
     denialNote,
     kindNodes,
     kubeletApprovalInput,
     nodesOf,
     servesAs,
+    servingSigner,
     startOf,
     type KindNode,
     type KubeletFacts,
@@ -31,7 +33,7 @@ const pki = "/var/lib/kubelet/pki";
 /**
  * Approves the request of each of kind's own kubelets for a serving certificate, once it has passed every check, and waits
  * until the kubelet has it: what was issued must be for a key that is in that container. Any other undecided request for one in
- * that node's name is denied. A kubelet that has a certificate already is left alone.
+ * that node's name is denied. A kubelet that has a certificate already is not waited for: what it asks for is decided on.
  */
 export async function approveKubeletCertificates(
     input: KubeletApprovalInput,
@@ -53,23 +55,32 @@ export async function approveKubeletCertificates(
         if (await servingKey(node, authority)) requests[node.name] = null;
         else missing.push(node);
     }
-    if (missing.length === 0) {
+    const approved = await withKube(input.kubeconfigFile, async (kube) => {
+        const { items } = await kube.get<{ items: CertificateSigningRequest[] }>(certificateRequests);
+        const asked = items.filter((request) => nodes.some(({ name }) => awaitsServing(request, name)));
+        if (missing.length > 0 || asked.length > 0)
+            return approve(kube, await needApprover(), input, { nodes, missing, asked, authority });
         progress(`the kubelets of cluster "${input.clusterName}" have their serving certificates already`);
-        return { requests };
-    }
-    const program = await needApprover();
-    const approved = await withKube(input.kubeconfigFile, (kube) =>
-        approve(kube, program, input, missing, authority),
-    );
+        return {};
+    });
     return { requests: { ...requests, ...approved } };
+}
+
+/** What is known of a cluster's kubelets before any request is decided on. */
+interface Kubelets {
+    nodes: KindNode[];
+    /** Those that have no serving certificate, which are waited for. */
+    missing: KindNode[];
+    /** What those ask for that may have one: it is of another address, or ends before long. */
+    asked: CertificateSigningRequest[];
+    authority: string;
 }
 
 async function approve(
     kube: Kube,
     program: string,
     input: KubeletApprovalInput,
-    missing: KindNode[],
-    authority: string,
+    { nodes, missing, asked, authority }: Kubelets,
 ): Promise<Record<string, string>> {
     /** By node: the requests that were approved, and the keys that they are for. */
     const approved = new Map<string, { request: string; publicKey: string | null }[]>();
@@ -79,7 +90,7 @@ async function approve(
         const request = csr.metadata.name;
         // The signer's answer changes a request that is dealt with.
         if ([...approved.values()].flat().some((one) => one.request === request)) return undefined;
-        const found = await decisionOn(program, csr, missing);
+        const found = await decisionOn(program, csr, nodes);
         if (found === undefined) return undefined;
         const { node, decision } = found;
         const { verdict, decided, reasons, publicKey } = decision;
@@ -110,6 +121,8 @@ async function approve(
         }
     };
 
+    for (const object of asked) await onRequest({ object });
+    if (missing.length === 0) return {};
     // A kubelet that is started anew files another request: all that are its own are approved until it has one.
     const over = new AbortController();
     const end = () => {
@@ -140,7 +153,7 @@ async function decisionOn(
     csr: CertificateSigningRequest,
     nodes: KindNode[],
 ): Promise<{ node: KindNode; decision: Decision } | undefined> {
-    if (csr.spec.signerName !== "kubernetes.io/kubelet-serving") return undefined;
+    if (csr.spec.signerName !== servingSigner) return undefined;
     for (const node of nodesOf(csr.spec.username, nodes)) {
         const { name, address } = node;
         const kubelet = { name, address, ...(await factsOf(node)) };

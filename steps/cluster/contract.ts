@@ -1,5 +1,5 @@
 /** The part of the contract that is about clusters. */
-import type { ObserveOutput } from "../host/contract";
+import type { ObserveInput, ObserveOutput } from "../host/contract";
 import type { WorkloadKind } from "../workload/contract";
 
 /** createKindCluster, deleteKindCluster */
@@ -109,6 +109,16 @@ export interface KubeletApprovalInput {
     verifyKubelets?: boolean;
     /** How long all of them may take to have theirs, in seconds. */
     timeoutSeconds: number;
+    /** See ObserveOutput. */
+    because?: string;
+    /** Why the cluster's own step ran last: its nodes may have other addresses since. */
+    clusterBecause?: string;
+}
+
+/** observeKubelets */
+export interface ObserveKubeletsInput extends ObserveInput {
+    /** File of the admin kubeconfig. */
+    kubeconfigFile: string;
 }
 
 /** approveKubeletCertificates */

@@ -1,11 +1,15 @@
 // The serving certificates of kind's own kubelets: what is known of who may have them.
 import { X509Certificate } from "node:crypto";
 import type { KubeletApprovalInput } from "../contract";
+import { isUndecided, type CertificateSigningRequest } from "../node/certificates/certificateRequests";
 import { holds } from "../node/certificates/certificates";
 import type { Decision } from "../node/certificates/deciding";
 import type { Container } from "../lib/docker";
 import { networkOf, nodeContainers, nodeNameOf } from "./kind";
 import { boolean, clusterName, object, optional, owner, seconds, text } from "../lib/schema";
+
+/** Who signs the serving certificates of kubelets. */
+export const servingSigner = "kubernetes.io/kubelet-serving";
 
 /** Input of approveKubeletCertificates. */
 export const kubeletApprovalInput = object<KubeletApprovalInput>({
@@ -14,6 +18,8 @@ export const kubeletApprovalInput = object<KubeletApprovalInput>({
     owner,
     verifyKubelets: optional(boolean),
     timeoutSeconds: seconds,
+    because: optional(text),
+    clusterBecause: optional(text),
 });
 
 /** A node of a kind cluster, as Docker tells of it. */
@@ -58,6 +64,12 @@ export function startOf(processStat: string, uptime: string, now: number): numbe
     const seconds = /^([\d.]+) /.exec(uptime)?.[1];
     if (!/^\d+$/.test(ticks ?? "") || seconds === undefined) return undefined;
     return Math.round(now - Number(seconds) * 1000 + Number(ticks) * 10);
+}
+
+/** Whether a kubelet asked for a serving certificate, by its own credential, and nobody has decided on it. */
+export function awaitsServing(request: CertificateSigningRequest, nodeName: string): boolean {
+    const { signerName, username } = request.spec;
+    return signerName === servingSigner && username === `system:node:${nodeName}` && isUndecided(request);
 }
 
 /** Those of the nodes that a request may be for: its requester's, or any where that is none of them. */

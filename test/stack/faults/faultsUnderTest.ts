@@ -164,6 +164,29 @@ export class FaultyStack {
         for (const { pid } of all) process.kill(pid, "SIGKILL");
     }
 
+    /** Address of the control plane; none where it has stopped. */
+    async address(): Promise<string> {
+        const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        return docker("inspect", `--format=${format}`, this.controlPlane);
+    }
+
+    /** Gives an address to another container, where whoever had it has stopped. Returns what ends it. */
+    async takeAddress(address: string): Promise<() => Promise<unknown>> {
+        const image = await docker("inspect", "--format={{.Config.Image}}", this.controlPlane);
+        const sleepers: string[] = [];
+        const end = () => docker("rm", "--force", ...sleepers);
+        for (let index = 0; index < 20; index++) {
+            const name = `${this.cluster}-sleeper-${index}`;
+            const how = ["--network=kind", `--name=${name}`, "--entrypoint=sleep"];
+            await docker("run", "--detach", "--rm", ...how, image, "600");
+            sleepers.push(name);
+            const networks = await docker("inspect", "--format={{json .NetworkSettings.Networks}}", name);
+            if (networks.includes(`"${address}"`)) return end;
+        }
+        await end();
+        throw new Error(`none of ${sleepers.length} containers got ${address}`);
+    }
+
     /** Lets things happen, and mends them by an update. */
     async round(faults: Fault[]): Promise<Round> {
         for (const { happens } of faults) await happens();

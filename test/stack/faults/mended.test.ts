@@ -96,6 +96,8 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             )
         ).trim();
     let clockPod: string;
+    let address: string;
+    let giveBack: () => Promise<unknown>;
     let standing: string;
     /** What runs in the cluster, each by its UID. */
     const workloads = () =>
@@ -278,6 +280,7 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             what: "is started, though its time-out is another one too and its Wasm node is down",
             happens: async () => {
                 faulty.endAgent(NODE);
+                address = await faulty.address();
                 await docker("stop", faulty.controlPlane);
                 await faulty.configure({ ...config, clusterWaitSeconds: 210 });
             },
@@ -285,6 +288,19 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
                 `container ${CLUSTER}-control-plane of cluster "${CLUSTER}", made \\S+, has stopped \\(exit code \\d+, \\S+\\): it is started again`,
             ),
             mends: [updated("wasm-cluster-kind"), updated(`wasm-${NODE}-agent`)],
+        },
+        {
+            what: "has another address then, for which its kubelet gets a certificate",
+            happens: async () => {
+                giveBack = await faulty.takeAddress(address);
+            },
+            mends: [updated("wasm-cluster-kubelets")],
+            after: async () => {
+                assert.notEqual(await faulty.address(), address);
+                const name = `etcd-${faulty.controlPlane}`;
+                assert.match(await kubectl("logs", "--namespace=kube-system", "--tail=1", name), /./);
+                await giveBack();
+            },
         },
         {
             what: "a registry that is paused goes on",

@@ -33,6 +33,7 @@ export const steps: Required<StepOutputs> = {
     },
     deleteKindCluster: {},
     observeKindCluster: {},
+    observeKubelets: {},
     observeNode: {},
     observeApprover: {},
     observeConnection: {},

@@ -171,6 +171,7 @@ export async function record<T>(
         "describeLogin",
         "describeModule",
         "observeKindCluster",
+        "observeKubelets",
         "observeRegistry",
         "observeConnection",
         "observeNode",

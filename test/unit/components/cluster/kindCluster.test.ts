@@ -47,7 +47,7 @@ test("a cluster of defaults", async () => {
             type: "command:local:Command",
             parent: "krustlet-stack:index:KindCluster::c",
             inputs: {
-                ...commandInputs("approveKubeletCertificates"),
+                ...commandInputs("approveKubeletCertificates", "forget"),
                 stdin: JSON.stringify({
                     kubeconfigFile: adminFile,
                     clusterName: "demo",
@@ -86,9 +86,22 @@ test("a cluster of defaults", async () => {
                     },
                 },
             ],
+            ["cluster/observeKubelets", { resource: "c-kubelets", kubeconfigFile: defaultFile }],
         ],
     );
     assert.deepEqual(result, steps.createKindCluster);
+});
+
+test("kubelets are looked at again where one asks for a certificate, and where the cluster was mended: its address may be another one", async () => {
+    const all = {
+        ...steps,
+        observeKindCluster: { because: "it has stopped", last: steps.createKindCluster },
+        observeKubelets: { because: "one asks" },
+    };
+    const { resources } = await record({ steps: all }, () => new KindCluster("c").name);
+    const input = JSON.parse(String(resources["c-kubelets"].inputs.stdin)) as Record<string, unknown>;
+    assert.equal(input.because, "one asks");
+    assert.equal(input.clusterBecause, "it has stopped");
 });
 
 test("every argument reaches the step; what cannot be changed in a cluster makes another one", async () => {

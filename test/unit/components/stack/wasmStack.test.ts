@@ -116,6 +116,13 @@ test("the walk-through: every part, and what it tells", async () => {
                 },
             ],
             [
+                "cluster/observeKubelets",
+                {
+                    resource: "s-cluster-kubelets",
+                    kubeconfigFile: "~/.local/state/krustlet-stack/kubeconfig/project-stack-krustlet",
+                },
+            ],
+            [
                 "registry/observeRegistry",
                 { resource: "s-registry-ready", containerName: "project-stack-registry" },
             ],
@@ -250,6 +257,7 @@ test("a preview, where nothing is known yet, registers what it can and runs no s
             "host/preflight",
             "workload/describeModule",
             "cluster/observeKindCluster",
+            "cluster/observeKubelets",
             "registry/observeRegistry",
             "registry/observeConnection",
             "node/observeNode",

@@ -1,8 +1,8 @@
 // npm run status: what of the stack is there and what runs, from the things themselves. Changes nothing.
 import * as fs from "node:fs/promises";
-import { agentFiles, readRecord } from "../steps/node/agent";
+import { agentFiles, readRecord } from "../steps/node/agent/agent";
 import { approverFiles } from "../steps/node/certificates/approverFiles";
-import { readRecordOf } from "../steps/node/daemon";
+import { readRecordOf } from "../steps/node/daemon/daemon";
 import { messageOf } from "../steps/lib/errors";
 import { readOptional } from "../steps/lib/files";
 import { isAlive } from "../steps/lib/processes";

@@ -1,5 +1,5 @@
 import type { PreflightInput, PreflightOutput } from "../contract";
-import { agentsOn } from "../node/agent";
+import { agentsOn } from "../node/agent/agent";
 import { approverProgram } from "../node/certificates/deciding";
 import * as dockerLib from "../lib/docker";
 import { containerNamed, volume } from "../lib/docker";

@@ -1,5 +1,5 @@
 import type { AwaitNodeInput, AwaitNodeOutput } from "../contract";
-import { agentFiles, checkAgent, logOf, whileAgentLives } from "./agent";
+import { agentFiles, checkAgent, logOf, whileAgentLives } from "./agent/agent";
 import { StepError } from "../lib/errors";
 import { KubeError, withKube, type Kube } from "../lib/kube/kube";
 import { describeConditions, isReady, pressureOf, type KubeNode } from "./nodeReady";

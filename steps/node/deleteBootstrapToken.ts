@@ -1,7 +1,7 @@
 import { isOf } from "../lib/claim";
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { agentFiles, runningAgents } from "./agent";
+import { agentFiles, runningAgents } from "./agent/agent";
 import { bootstrapTokenInput, revokeTokens } from "./bootstrap";
 import { expandHome } from "../lib/files";
 import { ownerOf } from "./folder";

@@ -1,7 +1,7 @@
 import type { NodeInput, ObserveNodeInput, ObserveOutput } from "../contract";
-import { agentFiles, changedVariables, readRecord } from "./agent";
-import { driftOfProgram } from "./daemon";
-import { faultOf } from "./health";
+import { agentFiles, changedVariables, readRecord } from "./agent/agent";
+import { driftOfProgram } from "./daemon/daemon";
+import { faultOf } from "./agent/health";
 import { madeAt, observe, type JournalEntry } from "../lib/journal";
 import { kubeconfigPath, nodeName, object, text } from "../lib/schema";
 import { step } from "../lib/step";

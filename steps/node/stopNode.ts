@@ -1,6 +1,6 @@
 import { describeOwner, isOf } from "../lib/claim";
 import { rm } from "node:fs/promises";
-import { agentFiles, endAgents, nodeInput, runningAgents } from "./agent";
+import { agentFiles, endAgents, nodeInput, runningAgents } from "./agent/agent";
 import { drain, removePodsOf } from "./drain";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { ownerOf } from "./folder";

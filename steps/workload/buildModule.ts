@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { BuildModuleInput, BuildModuleOutput } from "../contract";
-import { hashOf } from "../node/agent";
+import { hashOf } from "../node/agent/agent";
 import { isMissing, StepError } from "../lib/errors";
 import { expandHome, sha256OfFile } from "../lib/files";
 import { checkModule, checkSource } from "./modules";

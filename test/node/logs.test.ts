@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { agentFiles } from "../../steps/node/agent";
+import { agentFiles } from "../../steps/node/agent/agent";
 import { mounts } from "./cases/objects";
 import { statusOf, type Pod, type PodParts } from "./lib/pod";
 import { underTest } from "./underTest";

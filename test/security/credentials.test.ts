@@ -1,7 +1,7 @@
 /** What the credentials that a node has had can do: as much as it needs, and nothing else. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { agentFiles } from "../../steps/node/agent";
+import { agentFiles } from "../../steps/node/agent/agent";
 import { tokenIdIn, usernameOf } from "../../steps/node/bootstrap";
 import { readOptional } from "../../steps/lib/files";
 import { Api, pathOf } from "../node/lib/api";

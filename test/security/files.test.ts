@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { describe, it } from "node:test";
-import { agentFiles } from "../../steps/node/agent";
+import { agentFiles } from "../../steps/node/agent/agent";
 import { run } from "../../steps/lib/run";
 import { underTest } from "../node/underTest";
 import { fail } from "../steps/runStep";

@@ -1,7 +1,7 @@
 /** The node's log port, from a client on the cluster's network (this host is one, by its gateway address). */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { agentFiles } from "../../steps/node/agent";
+import { agentFiles } from "../../steps/node/agent/agent";
 import { listeners } from "../../steps/host/ports";
 import { underTest } from "../node/underTest";
 import { World } from "../node/lib/world";

@@ -6,7 +6,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { NodeInput } from "../../steps/contract";
-import { agentFiles } from "../../steps/node/agent";
+import { agentFiles } from "../../steps/node/agent/agent";
 import { join, usedBootstrapFile } from "../node/make";
 import { underTest } from "../node/underTest";
 import { World } from "../node/lib/world";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { agentFiles } from "../../steps/node/agent";
+import { agentFiles } from "../../steps/node/agent/agent";
 import type { CertificateSigningRequest } from "../../steps/node/certificates/certificateRequests";
 import { endProcess } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type * as contract from "../../steps/contract";
-import { runningAgents } from "../../steps/node/agent";
+import { runningAgents } from "../../steps/node/agent/agent";
 import { approverFiles, runningApprovers } from "../../steps/node/certificates/approverFiles";
 import { isAlive } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";

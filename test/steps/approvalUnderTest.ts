@@ -6,7 +6,7 @@ import * as path from "node:path";
 import * as kubernetes from "@pulumi/kubernetes";
 import { CertificateApproval, KrustletBootstrap } from "../../components";
 import type * as contract from "../../steps/contract";
-import { agentFiles } from "../../steps/node/agent";
+import { agentFiles } from "../../steps/node/agent/agent";
 import type { CertificateSigningRequest } from "../../steps/node/certificates/certificateRequests";
 import type { Purpose } from "../../steps/node/certificates/certificates";
 import { clusterOf } from "../../steps/lib/kube/kube";

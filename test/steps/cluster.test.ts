@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type * as contract from "../../steps/contract";
-import { agentFiles, runningAgents } from "../../steps/node/agent";
+import { agentFiles, runningAgents } from "../../steps/node/agent/agent";
 import { processOf } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../common/versions";

@@ -8,7 +8,7 @@ import {
     whileAgentLives,
     type AgentFiles,
     type AgentRecord,
-} from "../agent";
+} from "../agent/agent";
 import { endBootstrap, tokenServes } from "../bootstrap";
 import { hasCertificate, type Purpose } from "./certificates";
 import {
@@ -22,7 +22,7 @@ import { decide, needApprover, sendDecision, type Decision } from "./deciding";
 import { StepError } from "../../lib/errors";
 import { readOptional } from "../../lib/files";
 import { clusterOf, KubeError, withKube, type Kube } from "../../lib/kube/kube";
-import { noteJoined, relaunch } from "../launch";
+import { noteJoined, relaunch } from "../agent/launch";
 import { isAlive } from "../../lib/processes";
 import { orUndo, pause, progress, step } from "../../lib/step";
 

@@ -1,8 +1,8 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ApproverInput } from "../../contract";
-import { keptOf } from "../agent";
-import { endDaemons } from "../daemon";
+import { keptOf } from "../agent/agent";
+import { endDaemons } from "../daemon/daemon";
 import type { NodeFacts } from "./deciding";
 import { expandHome } from "../../lib/files";
 import { processesWith, type ProcessId } from "../../lib/processes";

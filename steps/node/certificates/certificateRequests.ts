@@ -1,7 +1,7 @@
 import { createPublicKey } from "node:crypto";
 import { rm } from "node:fs/promises";
 import type { CertificateApprovalInput } from "../../contract";
-import type { AgentFiles } from "../agent";
+import type { AgentFiles } from "../agent/agent";
 import { readOptional } from "../../lib/files";
 import { ifClusterAnswers, type Kube } from "../../lib/kube/kube";
 import {

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import type { AgentFiles } from "../agent";
+import type { AgentFiles } from "../agent/agent";
 import { readOptional } from "../../lib/files";
 import { userField } from "../../lib/kube/kubeconfig";
 

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import type { ApproverInput, ApproverOutput } from "../../contract";
 import * as own from "./approverFiles";
 import { needApprover } from "./deciding";
-import { startDaemon } from "../daemon";
+import { startDaemon } from "../daemon/daemon";
 import { sha256OfFile, writePrivate } from "../../lib/files";
 import { claimFolder } from "../folder";
 import { removeIfOnlyClaimed } from "../bootstrap";

@@ -2,7 +2,7 @@ import type { ObserveApproverInput, ObserveOutput } from "../../contract";
 import { madeAt, observe } from "../../lib/journal";
 import { nodeName, object, text } from "../../lib/schema";
 import { step } from "../../lib/step";
-import { driftOfProgram, readRecordOf, type ProgramRecord } from "../daemon";
+import { driftOfProgram, readRecordOf, type ProgramRecord } from "../daemon/daemon";
 import { approverFiles } from "./approverFiles";
 import { approverProgram } from "./deciding";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import * as path from "node:path";
-import { agentFiles } from "../../../steps/node/agent";
+import { agentFiles } from "../../../steps/node/agent/agent";
 import {
     probe,
     stateOf,

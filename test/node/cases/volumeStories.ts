@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import * as path from "node:path";
-import { agentFiles } from "../../../steps/node/agent";
+import { agentFiles } from "../../../steps/node/agent/agent";
 import { becomes, type Story } from "../runCase";
 import { podOf, type Pod } from "../lib/pod";
 import { underTest } from "../underTest";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
-import { agentFiles, endAgents, readRecord, runningAgents } from "../../../steps/node/agent";
+import { agentFiles, endAgents, readRecord, runningAgents } from "../../../steps/node/agent/agent";
 import { isAlive, processesThat, type ProcessId } from "../../../steps/lib/processes";
 import { pass } from "../../steps/runStep";
 import { underTest } from "../underTest";

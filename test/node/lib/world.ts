@@ -1,7 +1,7 @@
 // What a test file works with: the API server, what runs there, and a namespace of its own.
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { agentFiles } from "../../../steps/node/agent";
+import { agentFiles } from "../../../steps/node/agent/agent";
 import { run, type RunResult } from "../../../steps/lib/run";
 import { Api, pathOf, Watched, type KubeObject } from "./api";
 import { podOf, statusOf, type KubeEvent, type Pod, type PodParts } from "./pod";

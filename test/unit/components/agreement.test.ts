@@ -6,7 +6,7 @@ import { NODE_PORT } from "../../../components/defaults";
 import { nodeSettingsRules } from "../../../components/node/nodeSettings";
 import { workloadRulesOfAll } from "../../../components/stack/wasmStackArgs";
 import { configurationPage } from "../../../docs/reference/configuration";
-import { nodeInput } from "../../../steps/node/agent";
+import { nodeInput } from "../../../steps/node/agent/agent";
 
 const root = path.resolve(__dirname, "../../..");
 const read = (file: string) => readFileSync(path.join(root, file), "utf8");

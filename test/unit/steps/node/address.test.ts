@@ -1,7 +1,7 @@
 /** Whether a node's address is where the cluster's own nodes are. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { offNetwork } from "../../../../steps/node/address";
+import { offNetwork } from "../../../../steps/node/agent/address";
 
 const cases: [title: string, cidr: string | null, addresses: string[], off: string | undefined][] = [
     ["the gateway of the nodes' network", "172.18.0.1/16", ["172.18.0.2", "172.18.0.3"], undefined],

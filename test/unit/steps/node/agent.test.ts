@@ -14,7 +14,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import type { NodeInput } from "../../../../steps/contract";
-import * as agent from "../../../../steps/node/agent";
+import * as agent from "../../../../steps/node/agent/agent";
 import { expandHome, logTail, withPrivateFile, writePrivate } from "../../../../steps/lib/files";
 import { claimFolder, ownerOf } from "../../../../steps/node/folder";
 import { describeConditions, isReady } from "../../../../steps/node/nodeReady";

@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { KubeError } from "../../../../steps/lib/kube/kube";
 import { sha256OfFile } from "../../../../steps/lib/files";
 import { processOf } from "../../../../steps/lib/processes";
-import { driftOfProgram } from "../../../../steps/node/daemon";
+import { driftOfProgram } from "../../../../steps/node/daemon/daemon";
 import * as own from "../../../../steps/node/certificates/approverFiles";
 import { decide, sendDecision, type Decision } from "../../../../steps/node/certificates/deciding";
 

@@ -1,7 +1,7 @@
 /** When an agent that runs is taken to hang. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { silence } from "../../../../steps/node/health";
+import { silence } from "../../../../steps/node/agent/health";
 
 const now = Date.parse("2026-11-28T12:00:00Z");
 const heard = "2026-11-28T11:50:00Z";

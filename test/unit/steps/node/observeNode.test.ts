@@ -9,7 +9,7 @@ import { sha256OfFile } from "../../../../steps/lib/files";
 import { writeEntry } from "../../../../steps/lib/journal";
 import { processOf } from "../../../../steps/lib/processes";
 import { notesOf } from "../../../../steps/lib/step";
-import { agentFiles, registryVariables } from "../../../../steps/node/agent";
+import { agentFiles, registryVariables } from "../../../../steps/node/agent/agent";
 import { observeNode } from "../../../../steps/node/observeNode";
 
 const folder = mkdtempSync(path.join(tmpdir(), "krustlet-observe-"));

@@ -1,8 +1,8 @@
-import type { NodeInput } from "../contract";
+import type { NodeInput } from "../../contract";
 import type { AgentFiles, AgentRecord } from "./agent";
-import { hasCertificate } from "./certificates/certificates";
-import { clusterOf, lookInto } from "../lib/kube/kube";
-import type { KubeNode } from "./nodeReady";
+import { hasCertificate } from "../certificates/certificates";
+import { clusterOf, lookInto } from "../../lib/kube/kube";
+import type { KubeNode } from "../nodeReady";
 
 /**
  * What a running agent suffers from that it does not mend by itself, and that starting it again does; undefined: nothing, or nothing that

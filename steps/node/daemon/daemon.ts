@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { StepError } from "../lib/errors";
-import { logTail, readOptional, sha256OfFile, writePrivate } from "../lib/files";
-import { endProcess, isAlive, processOf, type ProcessId } from "../lib/processes";
-import { needProgram, presentProgram } from "../lib/programs/programs";
-import { orUndo, pause } from "../lib/step";
+import { StepError } from "../../lib/errors";
+import { logTail, readOptional, sha256OfFile, writePrivate } from "../../lib/files";
+import { endProcess, isAlive, processOf, type ProcessId } from "../../lib/processes";
+import { needProgram, presentProgram } from "../../lib/programs/programs";
+import { orUndo, pause } from "../../lib/step";
 
 /** Content of a pid file: a process that outlives the step that started it, and what tells it from others. */
 export interface DaemonRecord extends ProcessId {

@@ -8,13 +8,13 @@ import {
     registryVariables,
     writeRecord,
 } from "./agent";
-import { makeBootstrapToken, tokenServes } from "./bootstrap";
-import { forgetRequests } from "./certificates/certificateRequests";
-import { startDaemon } from "./daemon";
-import { expandHome } from "../lib/files";
-import { withKube, type Kube } from "../lib/kube/kube";
-import { blocking, listeners } from "../host/ports";
-import { progress } from "../lib/step";
+import { makeBootstrapToken, tokenServes } from "../bootstrap";
+import { forgetRequests } from "../certificates/certificateRequests";
+import { startDaemon } from "../daemon/daemon";
+import { expandHome } from "../../lib/files";
+import { withKube, type Kube } from "../../lib/kube/kube";
+import { blocking, listeners } from "../../host/ports";
+import { progress } from "../../lib/step";
 
 /** How long an agent is watched that neither fails nor shows that it works, in milliseconds. */
 const watchMilliseconds = 1500;

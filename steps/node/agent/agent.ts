@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
-import type { NodeInput } from "../contract";
-import { endDaemons, logOf, readRecordOf, writeRecordTo, type ProgramRecord } from "./daemon";
-import { StepError } from "../lib/errors";
-import { expandHome } from "../lib/files";
-import { isOf } from "../lib/claim";
-import { isAlive, processesThat, processesWith, type ProcessId } from "../lib/processes";
-import { ownerOf } from "./folder";
+import type { NodeInput } from "../../contract";
+import { endDaemons, logOf, readRecordOf, writeRecordTo, type ProgramRecord } from "../daemon/daemon";
+import { StepError } from "../../lib/errors";
+import { expandHome } from "../../lib/files";
+import { isOf } from "../../lib/claim";
+import { isAlive, processesThat, processesWith, type ProcessId } from "../../lib/processes";
+import { ownerOf } from "../folder";
 import {
     bootstrapGroup,
     certificateSeconds,
@@ -26,9 +26,9 @@ import {
     renewalPercent,
     text,
     tokenSeconds,
-} from "../lib/schema";
+} from "../../lib/schema";
 
-export { logOf } from "./daemon";
+export { logOf } from "../daemon/daemon";
 
 /** Input of launchNode and stopNode. */
 export const nodeInput = object<NodeInput>({

@@ -141,6 +141,7 @@ fn images(config: &Config) -> Result<Images> {
     let docker_config = config.registry_config.clone().or_else(krustlet_oci::default_docker_config);
     let client = krustlet_oci::Client::new(krustlet_oci::ClientConfig {
         insecure_registries: config.insecure_registries.clone(),
+        mirrors: config.registry_mirrors.clone(),
         docker_config,
         trusted_ca_file: config.trusted_ca_file.clone(),
         ..krustlet_oci::ClientConfig::default()

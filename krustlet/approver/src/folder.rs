@@ -38,6 +38,9 @@ pub struct Settings {
     pub service_account: String,
     /// Life of its tokens, in seconds.
     pub token_seconds: i64,
+    /// Name of the agent's container, where it is in one: its address is what Docker says now, for each start may bring another one,
+    /// and `node_ip` is what it was. `None`: `node_ip` holds.
+    pub node_host: Option<String>,
 }
 
 /// What of `agent.pid` matters here.
@@ -52,6 +55,21 @@ struct Launch {
 #[derive(Deserialize)]
 struct Running {
     pid: u32,
+    container: Option<Container>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    name: String,
+}
+
+/// Who is recorded as a node's approver.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// A process of this host.
+    Process(u32),
+    /// What runs in the container of that name, where processes have other ids than outside.
+    Container(String),
 }
 
 /// The folder.
@@ -116,9 +134,10 @@ impl Folder {
         self.write("approver.contact", &format!("{:.3}\n", Timestamp::now()))
     }
 
-    /// The process that is recorded as the node's approver; `None`: none is.
-    pub fn recorded(&self) -> Option<u32> {
-        json::<Running>(&self.at("approver.pid")).ok().flatten().map(|running| running.pid)
+    /// Who is recorded as the node's approver; `None`: nobody is.
+    pub fn recorded(&self) -> Option<Recorded> {
+        let running = json::<Running>(&self.at("approver.pid")).ok().flatten()?;
+        Some(running.container.map_or(Recorded::Process(running.pid), |container| Recorded::Container(container.name)))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {

@@ -56,6 +56,9 @@ enum Command {
         /// The node's folder
         #[arg(long)]
         state_dir: PathBuf,
+        /// Name of the container that this runs in [default: it is a process of the host]
+        #[arg(long)]
+        container: Option<String>,
     },
 }
 
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
     install_crypto();
     let (done, say): (_, fn(&str)) = match Cli::parse().command {
         Command::Decide => (decide(), |line| eprintln!("krustlet-approver: {line}")),
-        Command::Watch { state_dir } => (watch(Folder(state_dir)), log),
+        Command::Watch { state_dir, container } => (watch(Folder(state_dir), container), log),
     };
     done.unwrap_or_else(|error| {
         say(&format!("{error:#}"));
@@ -82,9 +85,9 @@ fn decide() -> Result<ExitCode> {
 
 /// One thread: it sleeps nearly always.
 #[tokio::main(flavor = "current_thread")]
-async fn watch(folder: Folder) -> Result<ExitCode> {
+async fn watch(folder: Folder, container: Option<String>) -> Result<ExitCode> {
     let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut approver = Approver::new(folder, log, USUAL_PACE).await?;
+    let mut approver = Approver::new(folder, log, USUAL_PACE).await?.within(container);
     log(&format!("{}, process {}", approver.describe(), std::process::id()));
     let end = tokio::select! {
         end = approver.run() => Some(end),

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::credential::Credential;
 use crate::decision::{self, Decision, printable};
-use crate::folder::{Folder, Settings};
+use crate::folder::{Folder, Recorded, Settings};
 use crate::request::Request;
 
 /// How long one answer may take.
@@ -49,6 +49,8 @@ pub enum End {
 /// The approver of one node.
 pub struct Approver<Log> {
     folder: Folder,
+    /// Name of the container that it is in; `None`: it is a process of the host.
+    container: Option<String>,
     settings: Settings,
     credential: Credential,
     client: Client,
@@ -71,6 +73,7 @@ impl<Log: Fn(&str)> Approver<Log> {
         let client = credential.client().await?;
         Ok(Self {
             folder,
+            container: None,
             settings,
             credential,
             client,
@@ -81,6 +84,11 @@ impl<Log: Fn(&str)> Approver<Log> {
             trouble: None,
             renewal_trouble: None,
         })
+    }
+
+    /// The same, in a container of that name.
+    pub fn within(self, container: Option<String>) -> Self {
+        Self { container, ..self }
     }
 
     /// Who it is, for the log.
@@ -173,7 +181,11 @@ impl<Log: Fn(&str)> Approver<Log> {
         if !decision::bears_name(csr, &parsed, &node.node_name) {
             return Ok(());
         }
-        let decision = decision::decide(csr, &parsed, &self.folder.expectations(node, false)?);
+        let mut expected = self.folder.expectations(node, false)?;
+        if let Some(host) = &self.settings.node_host {
+            expected.node_ip = address_of(host).await?;
+        }
+        let decision = decision::decide(csr, &parsed, &expected);
         let Some(decided) = decision::decided(csr, &decision) else { return Ok(()) };
         let api = self.api();
         let shown = printable(&name);
@@ -244,11 +256,23 @@ impl<Log: Fn(&str)> Approver<Log> {
     /// Whether the record names this process. Its launcher writes it just after the start, so none yet is fine.
     fn is_current(&self) -> bool {
         match self.folder.recorded() {
+            Some(Recorded::Container(name)) => self.container.as_ref() == Some(&name),
             // Its supervisor is who was started.
-            Some(pid) => pid == std::process::id() || pid == std::os::unix::process::parent_id(),
+            Some(Recorded::Process(pid)) => {
+                self.container.is_none() && (pid == std::process::id() || pid == std::os::unix::process::parent_id())
+            }
             None => self.begun.elapsed() < UNRECORDED,
         }
     }
+}
+
+/// IPv4 address of a container, as Docker tells it to those on the same network.
+async fn address_of(host: &str) -> Result<String> {
+    let found = tokio::net::lookup_host((host, 0)).await;
+    let mut found = found.map_err(|error| anyhow!("the node's container {host} has no address: {error}"))?;
+    let address = found.find(|address| address.is_ipv4());
+    let address = address.ok_or_else(|| anyhow!("the node's container {host} has no IPv4 address"))?;
+    Ok(address.ip().to_string())
 }
 
 /// Sends a decision on exactly what was looked at: the API server refuses it where that has changed since.

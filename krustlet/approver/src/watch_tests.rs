@@ -28,6 +28,8 @@ struct World {
     serving: Option<Runtime>,
     root: TempDir,
     log: Arc<Mutex<Vec<String>>>,
+    /// The container that the approver is told to be in.
+    container: Option<String>,
     approver: Option<JoinHandle<End>>,
 }
 
@@ -36,7 +38,8 @@ impl World {
         let root = tempfile::tempdir().unwrap();
         put_agent(&Folder(root.path().into()));
         let address = ([127, 0, 0, 1], 0).into();
-        let mut world = Self { api: Api::new(), address, serving: None, root, log: Arc::default(), approver: None };
+        let log = Arc::default();
+        let mut world = Self { api: Api::new(), address, serving: None, root, log, container: None, approver: None };
         world.serve();
         world.put("approver.pid", json!({ "pid": std::process::id() }));
         let node = json!({
@@ -81,7 +84,7 @@ impl World {
         };
         let folder = Folder(self.root.path().into());
         let say = move |line: &str| log.lock().unwrap().push(line.to_string());
-        let mut approver = Approver::new(folder, say, pace).await.unwrap();
+        let mut approver = Approver::new(folder, say, pace).await.unwrap().within(self.container.clone());
         self.approver = Some(tokio::spawn(async move { approver.run().await }));
     }
 
@@ -306,6 +309,49 @@ async fn it_tries_again_when_its_credential_is_refused_and_ends_when_that_has_ru
     assert_eq!(world.ended().await, End::Expired);
     assert!(world.api.calls("GET") > 1);
     assert!(world.lines().contains(&"the API server answered 401: Unauthorized".to_string()));
+}
+
+#[tokio::test]
+async fn in_containers_the_nodes_address_is_what_its_containers_name_leads_to() {
+    let mut world = World::new().await;
+    let text = fs::read_to_string(world.root.path().join("approver.json")).unwrap();
+    let mut settings: Value = serde_json::from_str(&text).unwrap();
+    settings["nodeHost"] = "localhost".into();
+    world.put("approver.json", settings);
+    world.start_usual().await;
+    world.api.put(&named("of-before", &serving()), true);
+    let names = vec![dns("krustlet"), ip("127.0.0.1")];
+    let now = serving_of(&Parts::new(&KEYS.serving, "krustlet", Some(names)));
+    world.api.put(&named("of-now", &now), true);
+    world.until(|world| world.lines().len() == 2).await;
+    assert_eq!(world.decided("of-before").await, "Denied KrustletStackDenied");
+    assert_eq!(world.decided("of-now").await, "Approved KrustletStackApproved");
+}
+
+#[tokio::test]
+async fn in_containers_a_node_without_an_address_is_decided_on_when_it_has_one() {
+    let mut world = World::new().await;
+    let text = fs::read_to_string(world.root.path().join("approver.json")).unwrap();
+    let mut settings: Value = serde_json::from_str(&text).unwrap();
+    settings["nodeHost"] = "node.invalid".into();
+    world.put("approver.json", settings);
+    world.api.put(&named("early", &serving()), true);
+    world.start(-1, HOUR).await;
+    world.until(|world| !world.lines().is_empty()).await;
+    let line = &world.lines()[0];
+    assert!(line.starts_with("the node's container node.invalid has no address: "), "{line}");
+    assert_eq!(world.api.conditions("early"), [""; 0]);
+}
+
+#[tokio::test]
+async fn in_containers_it_is_known_by_the_containers_name() {
+    let mut world = World::new().await;
+    world.container = Some("a".into());
+    world.put("approver.pid", json!({ "pid": 4711, "container": { "name": "a", "id": "1" } }));
+    world.start_usual().await;
+    world.put("approver.pid", json!({ "pid": 4711, "container": { "name": "b", "id": "2" } }));
+    world.api.end_watches();
+    assert_eq!(world.ended().await, End::Replaced);
 }
 
 #[tokio::test]

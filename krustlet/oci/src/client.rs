@@ -1,5 +1,6 @@
 //! The client: pull, inspect, resolve. (For push and delete see `push/` and `delete.rs`.)
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub struct ClientConfig {
     /// The registries that are spoken to in plain HTTP, as `host` or `host:port`, just as references name them. Every
     /// other registry must have HTTPS with a certificate that the host trusts. Default: none.
     pub insecure_registries: Vec<String>,
+    /// Where registries are found, as `host` or `host:port`, instead of at the name that references have for them. All else goes by
+    /// that name: plain HTTP, logins, errors. No proxy is asked for them: they are near. Default: none.
+    pub mirrors: BTreeMap<String, String>,
     /// How long a connection may take to come about. Default: 10 s.
     pub connect_timeout: Duration,
     /// How long a registry may be silent in the middle of an answer. Default: 30 s.
@@ -48,6 +52,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             insecure_registries: Vec::new(),
+            mirrors: BTreeMap::new(),
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
             pull_timeout: Duration::from_secs(600),

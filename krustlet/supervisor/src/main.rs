@@ -1,29 +1,46 @@
-//! `krustlet-supervisor -- PROGRAM ARGUMENT…` runs a program, and runs it again whenever it ends, until it is told to end itself
-//! (SIGTERM, SIGINT): then it ends the program and goes. A program that ends with exit code 3 has nothing more to do: then it goes too.
+//! `krustlet-supervisor [--log-file=FILE] -- PROGRAM ARGUMENT…` runs a program, and runs it again whenever it ends, until it is told to
+//! end itself (SIGTERM, SIGINT): then it ends the program and goes. A program that ends with exit code 3 has nothing more to do: then it
+//! goes too. What both print is appended to the file, mode 0600, if there is one: in a container nobody else could open it for them.
 //!
 //! Where an init system can do that, it does it as well; this one asks for nothing of the host, and serves users without rights.
 
 mod restarts;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::stdio::{dup2_stderr, dup2_stdout};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Arrivals, SignalKind, signal};
 
 use crate::restarts::{End, Next, Restarts};
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let log_file = arguments.peek().and_then(|first| first.as_bytes().strip_prefix(b"--log-file=")).map(OsStr::from_bytes);
+    let log_file = log_file.map(OsStr::to_os_string);
+    if log_file.is_some() {
+        arguments.next();
+    }
     let program = match (arguments.next(), arguments.next()) {
         (Some(dashes), Some(program)) if dashes == "--" => program,
         _ => {
-            eprintln!("usage: krustlet-supervisor -- PROGRAM ARGUMENT...");
+            eprintln!("usage: krustlet-supervisor [--log-file=FILE] -- PROGRAM ARGUMENT...");
             return ExitCode::from(2);
         }
     };
+    if let Some(file) = log_file
+        && let Err(error) = print_into(&file)
+    {
+        eprintln!("krustlet-supervisor: {}: {error}", file.display());
+        return ExitCode::FAILURE;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(supervise(&program, &arguments.collect::<Vec<_>>()))) {
         Ok(code) => code,
@@ -34,8 +51,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// From now on what this process and its program print goes into that file.
+fn print_into(file: &OsStr) -> io::Result<()> {
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
+    dup2_stdout(&log)?;
+    Ok(dup2_stderr(&log)?)
+}
+
 /// Runs the program until it fails at once, or until this process is told to end.
-async fn supervise(program: &OsString, arguments: &[OsString]) -> std::io::Result<ExitCode> {
+async fn supervise(program: &OsString, arguments: &[OsString]) -> io::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut restarts = Restarts::default();
@@ -71,7 +95,7 @@ async fn ended(
     child: &mut Child,
     terminate: &mut Arrivals,
     interrupt: &mut Arrivals,
-) -> std::io::Result<Option<ExitStatus>> {
+) -> io::Result<Option<ExitStatus>> {
     tokio::select! {
         status = child.wait() => return status.map(Some),
         _ = terminate.recv() => {}

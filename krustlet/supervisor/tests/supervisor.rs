@@ -1,6 +1,7 @@
 //! The real program over real ones.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -68,6 +69,32 @@ fn told_to_end_it_ends_the_program_first() -> Outcome {
     assert_eq!(end(&mut child)?, Some(0));
     assert!(tell(first[0], Signal::KILL).is_err(), "it has gone");
     assert_eq!(runs(&file, 1)?.len(), 1, "and did not come back");
+    Ok(())
+}
+
+#[test]
+fn what_is_printed_goes_into_the_file_that_is_named() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let (file, runs_file) = (folder.path().join("log"), folder.path().join("runs"));
+    fs::write(&file, "before\n")?;
+    let mut flag = OsString::from("--log-file=");
+    flag.push(&file);
+    let script = format!("echo out; echo err >&2; {}", that_stays(&runs_file));
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_krustlet-supervisor")).arg(&flag).args(["--", "/bin/sh", "-c", &script]).spawn()?;
+    let first = runs(&runs_file, 1)?;
+    tell(first[0], Signal::KILL)?;
+    runs(&runs_file, 2)?;
+    assert_eq!(end(&mut child)?, Some(0));
+    let text = fs::read_to_string(&file)?;
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 6, "{text}");
+    assert_eq!(&lines[..3], ["before", "out", "err"]);
+    assert!(lines[3].ends_with("was ended by signal 9; it is started again in 100 ms"), "{text}");
+    let mut none = Command::new(env!("CARGO_BIN_EXE_krustlet-supervisor"));
+    let output = none.args(["--log-file=/nonexistent/log", "--", "/bin/true"]).output()?;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr)?.contains("/nonexistent/log"));
     Ok(())
 }
 

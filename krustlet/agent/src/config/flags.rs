@@ -67,6 +67,11 @@ pub struct Flags {
     #[arg(long, env = "KRUSTLET_INSECURE_REGISTRIES", value_delimiter = ',')]
     pub(super) insecure_registries: Vec<String>,
 
+    /// Where registries are found (NAME=HOST:PORT, separated by commas) instead of at the name that images have for them;
+    /// plain HTTP or HTTPS as for the name
+    #[arg(long, env = "KRUSTLET_REGISTRY_MIRRORS", value_delimiter = ',')]
+    pub(super) registry_mirrors: Vec<String>,
+
     /// Docker config file with this node's logins of registries; read again when it changes; the credential helpers
     /// that it names are asked, too [default: $DOCKER_CONFIG/config.json, else ~/.docker/config.json]
     #[arg(long, env = "KRUSTLET_REGISTRY_CONFIG")]

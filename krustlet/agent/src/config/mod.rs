@@ -2,6 +2,7 @@
 
 mod flags;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Config {
     pub node_labels: Labels,
     /// Registries spoken to in plain HTTP, as `host` or `host:port`.
     pub insecure_registries: Vec<String>,
+    /// Where registries are found, as `host` or `host:port`, instead of at the name that references have for them.
+    pub registry_mirrors: BTreeMap<String, String>,
     /// Docker config file with the node's logins; `None` is the usual one.
     pub registry_config: Option<PathBuf>,
     /// File of private authorities (PEM) that are trusted besides the machine's; absolute, and good when the agent started.
@@ -138,10 +141,12 @@ impl Config {
             .filter(|host| !host.is_empty())
             .collect();
         for registry in &insecure_registries {
-            if registry.contains('/') || registry.contains(char::is_whitespace) {
+            if !is_registry(registry) {
                 faults.push(format!("--insecure-registries: {registry:?} is no registry: give host or host:port, without scheme and path"));
             }
         }
+
+        let registry_mirrors = registry_mirrors(&flags.registry_mirrors, &mut faults);
 
         let trusted_ca_file = flags.trusted_ca_file.as_deref().map(absolute);
         if let Some(Err(error)) = trusted_ca_file.as_deref().map(krustlet_oci::check_ca_file) {
@@ -178,6 +183,7 @@ impl Config {
             data_dir,
             node_labels,
             insecure_registries,
+            registry_mirrors,
             registry_config: flags.registry_config.as_deref().map(absolute),
             trusted_ca_file,
             image_limits: images::Limits {
@@ -227,6 +233,26 @@ fn allowed_host_paths(given: &[String], data_dir: &Path, faults: &mut Vec<String
     paths
 }
 
+/// A host or host:port, as far as it matters for telling it from a URL.
+fn is_registry(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['/', '=']) && !text.contains(char::is_whitespace)
+}
+
+fn registry_mirrors(given: &[String], faults: &mut Vec<String>) -> BTreeMap<String, String> {
+    let mut mirrors = BTreeMap::new();
+    for pair in given.iter().map(|pair| pair.trim()).filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some((registry, mirror)) if is_registry(registry) && is_registry(mirror) => {
+                mirrors.insert(registry.to_string(), mirror.to_string());
+            }
+            _ => faults.push(format!(
+                "--registry-mirrors: {pair:?} is no pair of registries: give NAME=HOST or NAME=HOST:PORT, without scheme and path"
+            )),
+        }
+    }
+    mirrors
+}
+
 fn allowed_egress(given: &[String], faults: &mut Vec<String>) -> Vec<Cidr> {
     let ranges = given.iter().map(|range| range.trim()).filter(|range| !range.is_empty());
     let read =
@@ -238,10 +264,17 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// The first address of `hostname` that other machines could reach.
+/// An address of `hostname` that other machines could reach.
 fn address_of(hostname: &str) -> Option<IpAddr> {
-    let mut found = (hostname, 0).to_socket_addrs().ok()?.map(|address| address.ip());
-    found.find(|ip| !ip.is_loopback() && !ip.is_multicast() && !ip.is_unspecified())
+    let found = (hostname, 0).to_socket_addrs().ok()?;
+    preferred(&found.map(|address| address.ip()).collect::<Vec<_>>())
+}
+
+/// The one of a machine's addresses that its node is known by: of IPv4 where there is one, as kubelets choose.
+fn preferred(addresses: &[IpAddr]) -> Option<IpAddr> {
+    let usable = |ip: &&IpAddr| !ip.is_loopback() && !ip.is_multicast() && !ip.is_unspecified();
+    let mut found = addresses.iter().filter(usable);
+    found.clone().find(|ip| ip.is_ipv4()).or_else(|| found.next()).copied()
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ fn every_flag_arrives() {
         "--certificate-renewal-percent=25",
         "--node-labels=a=b,c=d",
         "--insecure-registries=localhost:5000,reg.local",
+        "--registry-mirrors=localhost:5000=registry:5000,docker.io=mirror",
         "--registry-config=/r.json",
         "--image-gc-max-age-hours=2",
         "--image-gc-max-bytes=0",
@@ -74,6 +75,8 @@ fn every_flag_arrives() {
     assert_eq!((config.certificate_duration_seconds, config.certificate_renewal_percent), (Some(600), 25));
     assert_eq!(config.node_labels, Labels::from([("a".into(), "b".into()), ("c".into(), "d".into())]));
     assert_eq!(config.insecure_registries, ["localhost:5000", "reg.local"]);
+    let mirrors = [("docker.io", "mirror"), ("localhost:5000", "registry:5000")];
+    assert_eq!(config.registry_mirrors, mirrors.map(|(name, host)| (name.into(), host.into())).into());
     assert_eq!(config.registry_config, Some("/r.json".into()));
     assert_eq!(config.image_limits, images::Limits { max_age: Duration::from_secs(7200), max_bytes: 0 });
     let compile = CompileLimits { at_once: 3, timeout: Duration::from_secs(9), memory_bytes: 256 << 20 };
@@ -92,13 +95,30 @@ fn all_faults_come_at_once() {
         "--hostname=other",
         "--node-labels=kubernetes.io/role=x",
         "--insecure-registries=http://x",
+        "--registry-mirrors=a,b=http://c,d=e",
         "--system-reserved=cpu=x,pods=1",
         "--allowed-egress=::1,,localhost",
     ])
     .unwrap_err();
     let flags: Vec<&str> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
     let wanted = ["--node-name", "--hostname", "--node-ip", "--node-labels", "--insecure-registries"];
-    assert_eq!(flags, [&wanted[..], &["--system-reserved"; 2], &["--allowed-egress"]].concat());
+    let mirrors = ["--registry-mirrors"; 2];
+    assert_eq!(flags, [&wanted[..], &mirrors, &["--system-reserved"; 2], &["--allowed-egress"]].concat());
+}
+
+#[test]
+fn a_machine_is_known_by_an_address_of_ipv4_where_it_has_one() {
+    let table = [
+        (&["fc00::2", "172.18.0.3"][..], Some("172.18.0.3")),
+        (&["127.0.1.1", "::1", "172.18.0.3"], Some("172.18.0.3")),
+        (&["::1", "fc00::2", "fc00::3"], Some("fc00::2")),
+        (&["127.0.0.1", "0.0.0.0", "224.0.0.1"], None),
+        (&[], None),
+    ];
+    for (addresses, expected) in table {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        assert_eq!(preferred(&addresses), expected.map(|address| address.parse().unwrap()), "{addresses:?}");
+    }
 }
 
 #[test]

@@ -122,7 +122,12 @@ fn keep(config: &Config, access: &Access, request: &Request, certificate_pem: &[
 pub async fn serving_identity(config: &Config, identity: &Identity) -> Result<Serving> {
     serving::mend(config)?;
     match serving::load(config, &identity.ca)? {
-        OnDisk::Good(serving) => return Ok(serving),
+        OnDisk::Good(serving) => {
+            if serving.is_moved {
+                tracing::info!("the node has another address than before: it asks for a serving certificate for {}", config.node_ip);
+            }
+            return Ok(serving);
+        }
         OnDisk::Absent => {}
         OnDisk::Unfit(why) => tracing::info!("asking for a new serving certificate: {why:#}"),
     }

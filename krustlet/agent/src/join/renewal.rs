@@ -31,15 +31,17 @@ struct Schedule {
     failures: u32,
     /// Nothing is asked for before.
     pause_until: SystemTime,
+    /// Another one is needed now, whatever life this one has left.
+    at_once: bool,
 }
 
 impl Schedule {
     fn new(percent: u8) -> Self {
-        Self { percent, failures: 0, pause_until: UNIX_EPOCH }
+        Self { percent, failures: 0, pause_until: UNIX_EPOCH, at_once: false }
     }
 
     fn due(&self, certificate: &Certificate) -> SystemTime {
-        certificate.renewal_time(self.percent).max(self.pause_until)
+        if self.at_once { self.pause_until } else { certificate.renewal_time(self.percent).max(self.pause_until) }
     }
 
     async fn wait(&self, certificate: &Certificate) {
@@ -172,6 +174,7 @@ pub async fn keep_serving(
     }
     let mut schedule = Schedule::new(config.certificate_renewal_percent);
     loop {
+        schedule.at_once = serving.is_moved;
         schedule.wait(&serving.certificate).await;
         let patience = patience(left(&serving.certificate, SystemTime::now()));
         let renewed = super::new_serving(config, identity, patience).await;

@@ -81,6 +81,31 @@ async fn a_certificate_past_its_renewal_time_is_used_at_a_start_and_renewed_at_o
 }
 
 #[tokio::test]
+async fn a_node_that_has_moved_serves_with_the_pair_that_it_has_and_asks_for_another_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    let api = ApiServer::start(root.path(), 3600).await;
+    let config = config(root.path());
+    let identity = client_identity(&config).await.unwrap();
+    let first = serving_identity(&config, &identity).await.unwrap();
+    let moved = Config { node_ip: [127, 0, 0, 2].into(), ..config };
+    let serving = serving_identity(&moved, &identity).await.unwrap();
+    assert_eq!(serving.certificate.public_key_der, first.certificate.public_key_der);
+    assert_eq!(api.posted("serving").len(), 1);
+    let put = Arc::new(Mutex::new(0));
+    let server = put.clone();
+    tokio::select! {
+        never = keep_serving(&moved, &identity, serving, move |next| {
+            assert!(!next.is_moved);
+            *server.lock().unwrap() += 1;
+            Ok(())
+        }) => match never {},
+        () = until("another one", || *put.lock().unwrap() == 1) => {}
+    }
+    assert_eq!(api.posted("serving").len(), 2);
+    assert!(!serving_identity(&moved, &identity).await.unwrap().is_moved);
+}
+
+#[tokio::test]
 async fn a_node_whose_renewals_are_denied_joins_again_in_the_end() {
     let root = tempfile::tempdir().unwrap();
     let api = ApiServer::start(root.path(), 3).await;
@@ -131,7 +156,7 @@ fn when_the_next_one_is_asked_for() {
     let before_end = |seconds: u64| certificate.end() - Duration::from_secs(seconds);
     // (percent, pause until, due), times as seconds before the end
     for (percent, pause, due) in [(40, 1000, 600), (40, 550, 550), (1, 995, 990), (1, 0, 0)] {
-        let schedule = Schedule { percent, failures: 0, pause_until: before_end(pause) };
+        let schedule = Schedule { pause_until: before_end(pause), ..Schedule::new(percent) };
         assert_eq!(schedule.due(&certificate), before_end(due), "{percent} {pause}");
     }
 }

@@ -21,6 +21,8 @@ pub struct Serving {
     pub certificate: Certificate,
     /// The chain with its key, which belong together.
     pub pair: Arc<CertifiedKey>,
+    /// Whether it is for another address of this node, which has this one by now: it serves until there is one for this.
+    pub is_moved: bool,
 }
 
 impl Serving {
@@ -29,7 +31,8 @@ impl Serving {
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| anyhow!("the key is not readable"))?;
         let provider = CryptoProvider::get_default().ok_or_else(|| anyhow!("no cryptography"))?;
         let pair = CertifiedKey::from_der(certificate.chain.clone(), key, provider);
-        Ok(Self { pair: Arc::new(pair.context("certificate and key do not belong together")?), certificate })
+        let pair = Arc::new(pair.context("certificate and key do not belong together")?);
+        Ok(Self { pair, certificate, is_moved: false })
     }
 
     /// Whether this agent asked for it.
@@ -113,8 +116,11 @@ pub fn load(config: &Config, ca: &Arc<RootCertStore>) -> Result<OnDisk> {
     };
     let own = is_own(config, &certificate);
     let checked = if own { check(config, &certificate, ca) } else { Ok(()) };
+    // A node that comes back with another address goes on with its pods, whether or not anybody is there to approve another one.
+    let is_moved = checked.is_err() && certificate.verify_serving_name(ca, &config.node_name).is_ok();
+    let checked = if is_moved { Ok(()) } else { checked };
     match checked.and_then(|()| Serving::new(certificate, &key)) {
-        Ok(serving) => Ok(OnDisk::Good(serving)),
+        Ok(serving) => Ok(OnDisk::Good(Serving { is_moved, ..serving })),
         Err(error) if own => Ok(OnDisk::Unfit(error.context(path()))),
         Err(error) => Err(error.context(path())),
     }
@@ -177,6 +183,22 @@ mod tests {
                 assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
             }
         }
+    }
+
+    #[test]
+    fn a_pair_for_another_address_of_the_node_serves_until_there_is_one_for_this() {
+        let (ca, root) = (Authority::new(), tempfile::tempdir().unwrap());
+        let config = config(root.path());
+        let (key, certificate, _) = pair(&ca);
+        save(&config, &key, certificate.as_bytes()).unwrap();
+        let on_disk = |config: &Config, ca: &Authority| load(config, &ca.trust()).unwrap();
+        let OnDisk::Good(serving) = on_disk(&config, &ca) else { panic!("not taken") };
+        assert!(!serving.is_moved);
+        let elsewhere = Config { node_ip: [127, 0, 0, 2].into(), ..config };
+        let OnDisk::Good(serving) = on_disk(&elsewhere, &ca) else { panic!("not taken") };
+        assert!(serving.is_moved);
+        assert!(check(&elsewhere, &serving.certificate, &ca.trust()).is_err());
+        assert!(matches!(on_disk(&elsewhere, &Authority::new()), OnDisk::Unfit(_)), "of another cluster");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod stall;
 pub(crate) mod trust;
 pub(crate) mod words;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -84,6 +85,7 @@ pub(crate) struct Transport {
     sending: Client,
     read_timeout: Duration,
     insecure_registries: Vec<String>,
+    mirrors: BTreeMap<String, String>,
     remembered: Remembered,
 }
 
@@ -102,7 +104,7 @@ impl Transport {
                 .user_agent(concat!("krustlet-oci/", env!("CARGO_PKG_VERSION")))
                 .redirect(redirects)
         };
-        let proxies = Proxies::of(|name| std::env::var(name).ok())?;
+        let proxies = Proxies::of(|name| std::env::var(name).ok())?.except(config.mirrors.values());
         let trusted = config.trusted_ca_file.as_deref().map(trust::certificates).transpose()?.unwrap_or_default();
         let build = |builder: reqwest::ClientBuilder| {
             // Not reqwest's own reading of the environment: it would ask a proxy for this machine's registries.
@@ -116,6 +118,7 @@ impl Transport {
             sending: build(builder())?,
             read_timeout: config.read_timeout,
             insecure_registries: config.insecure_registries.clone(),
+            mirrors: config.mirrors.clone(),
             remembered: Remembered::default(),
         })
     }
@@ -208,9 +211,15 @@ impl Transport {
 
     /// `https://<host>/v2/<repository>/`.
     fn base(&self, reference: &Reference) -> Result<Url, Failure> {
-        let scheme = if self.is_insecure(reference) { "http" } else { "https" };
-        let base = format!("{scheme}://{}/v2/{}/", reference.api_host(), reference.repository());
+        let base = format!("{}/v2/{}/", self.server(reference), reference.repository());
         Url::parse(&base).map_err(|error| broken(reference, &error.to_string()))
+    }
+
+    /// `https://<host>`: where the registry of a reference is.
+    fn server(&self, reference: &Reference) -> String {
+        let scheme = if self.is_insecure(reference) { "http" } else { "https" };
+        let host = self.mirrors.get(reference.registry()).map_or(reference.api_host(), String::as_str);
+        format!("{scheme}://{host}")
     }
 
     /// An address that an answer gave, seen from the address that was asked; never one that gives up encryption.
@@ -225,8 +234,7 @@ impl Transport {
     /// Whether there is a registry at all, asking for a login or not: the status of its answer at `/v2/`
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#determining-support>).
     pub(crate) async fn ping(&self, reference: &Reference) -> Result<StatusCode, OciError> {
-        let scheme = if self.is_insecure(reference) { "http" } else { "https" };
-        let asked = self.http.get(format!("{scheme}://{}/v2/", reference.api_host())).send().await;
+        let asked = self.http.get(format!("{}/v2/", self.server(reference))).send().await;
         asked.map(|answer| answer.status()).map_err(|error| OciError::from_http(error, reference))
     }
 

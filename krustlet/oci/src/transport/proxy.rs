@@ -61,6 +61,12 @@ impl Proxies {
         })
     }
 
+    /// The same, but for these hosts (`host` or `host:port`), which are asked without one.
+    pub(crate) fn except<'a>(mut self, hosts: impl Iterator<Item = &'a String>) -> Self {
+        self.excepted.extend(hosts.filter_map(|host| Excepted::of(&host.to_lowercase())));
+        self
+    }
+
     /// The proxy for a URL. None for this machine, which no proxy could reach as itself.
     pub(crate) fn proxy_of(&self, url: &Url) -> Option<Url> {
         let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
@@ -149,6 +155,14 @@ mod tests {
             let found = proxies.proxy_of(&Url::parse(&url).unwrap()).map(String::from);
             assert_eq!(found, expected, "{url} with {environment:?}");
         }
+    }
+
+    #[test]
+    fn a_host_that_is_excepted_is_asked_without_one() {
+        let proxies = Proxies::of(|name| (name == "HTTP_PROXY").then(|| "p:1".into())).unwrap();
+        let proxies = proxies.except(["registry:5000".to_owned()].iter());
+        let asked = |url: &str| proxies.proxy_of(&Url::parse(url).unwrap()).is_some();
+        assert_eq!([asked("http://registry:5000/v2/"), asked("http://registry:5001/v2/")], [false, true]);
     }
 
     #[test]

@@ -42,6 +42,27 @@ async fn both_formats_are_pulled_by_tag_and_by_digest() {
 }
 
 #[tokio::test]
+async fn a_registry_with_a_mirror_is_asked_there_under_its_own_name() {
+    let registry = Registry::start().await;
+    let wasm = module("mirrored", 10);
+    let digest = registry.push("org/app", "v1", wasm.clone());
+    let config = ClientConfig {
+        // Whether it is plain HTTP goes by the name.
+        insecure_registries: vec!["localhost:1".into()],
+        mirrors: [("localhost:1".to_owned(), registry.host.clone())].into(),
+        docker_config: None,
+        ..ClientConfig::default()
+    };
+    let client = Client::new(config).unwrap();
+    let reference: Reference = "localhost:1/org/app:v1".parse().unwrap();
+    let pulled = client.pull(&reference).await.unwrap();
+    assert_eq!((pulled.digest, pulled.bytes), (digest, wasm));
+    client.ping("localhost:1").await.unwrap();
+    let error = client.pull(&"localhost:1/org/none:v1".parse().unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("localhost:1/org/none:v1"), "{error}");
+}
+
+#[tokio::test]
 async fn of_an_index_the_entry_for_wasm_is_pulled_and_what_has_none_is_told() {
     let registry = Registry::start().await;
     let client = client(&registry);

@@ -76,7 +76,7 @@ import type {
 
 export * from "./cluster/contract";
 export type * from "./host/contract";
-export type * from "./node/contract";
+export * from "./node/contract";
 export type * from "./registry/contract";
 export type * from "./workload/contract";
 

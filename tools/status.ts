@@ -2,10 +2,9 @@
 import * as fs from "node:fs/promises";
 import { agentFiles, readRecord } from "../steps/node/agent/agent";
 import { approverFiles } from "../steps/node/certificates/approverFiles";
-import { readRecordOf } from "../steps/node/daemon/daemon";
+import { readRecordOf, runs, type DaemonRecord } from "../steps/node/daemon/daemon";
 import { messageOf } from "../steps/lib/errors";
 import { readOptional } from "../steps/lib/files";
-import { isAlive } from "../steps/lib/processes";
 import { run } from "../steps/lib/run";
 import { filesOf, main, readOptions } from "./cli";
 import { forcedSource } from "./toolchain/decide";
@@ -89,8 +88,18 @@ async function nodeLine(node: string, outputs: Outputs, files: StackFiles, env: 
         shown(outputs, env, ["node", node, columns]),
     ]);
     if (!record) return ["node", node, state, `no agent of it in ${agent.stateDir}`];
-    const process = isAlive(record) ? `process ${record.pid}` : `process ${record.pid} HAS ENDED`;
-    return ["node", node, state, `${process}, log ${agent.logFile}`];
+    return ["node", node, state, `${await whereIs(record)}, log ${agent.logFile}`];
+}
+
+/** What a node's program runs as, and whether it does. */
+async function whereIs(record: DaemonRecord): Promise<string> {
+    const what = record.container ? `container ${record.container.name}` : `process ${record.pid}`;
+    // A daemon that does not answer is told of below.
+    const ended = await runs(record).then(
+        (does) => !does,
+        () => false,
+    );
+    return ended ? `${what} HAS ENDED` : what;
 }
 
 /** What approves the renewals of a node's certificates. */
@@ -99,8 +108,7 @@ async function approverLine(node: string, files: StackFiles): Promise<Line> {
     const [record, contact] = await Promise.all([readRecordOf(pidFile), readOptional(contactFile)]);
     if (!record) return ["approver", node, "none: renewals wait until `up` has finished", ""];
     const state = `last heard from the API server ${contact?.trim() ?? "never"}`;
-    const process = isAlive(record) ? `process ${record.pid}` : `process ${record.pid} HAS ENDED`;
-    return ["approver", node, state, `${process}, log ${logFile}`];
+    return ["approver", node, state, `${await whereIs(record)}, log ${logFile}`];
 }
 
 async function registryLine(address: string): Promise<Line> {

@@ -3,6 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import * as kubernetes from "@pulumi/kubernetes";
 import type { ClusterOutput } from "../../steps/contract";
 import { Children } from "../children";
+import type { RegistryHosting } from "../registry/registryHosting";
 
 /** A registry in a container on this host. */
 export interface HostedRegistry {
@@ -45,7 +46,7 @@ export interface Cluster extends pulumi.ComponentResource {
         name: string,
         registry: HostedRegistry,
         opts: pulumi.ComponentResourceOptions,
-    ): pulumi.ComponentResource;
+    ): RegistryHosting;
 }
 
 /** Options of what is made in a cluster. */

@@ -30,6 +30,11 @@ export interface CertificateApprovalArgs {
     certificateDurationSeconds?: pulumi.Input<number>;
     /** How long both requests may take to turn up, in seconds. Default: 60. */
     timeoutSeconds?: pulumi.Input<number>;
+    /**
+     * Docker network of the node's container: the approver then is in one beside it. Default: none, and the approver is a process on
+     * this host.
+     */
+    network?: pulumi.Input<string>;
 }
 
 /** The only signers whose requests an approver may decide on. */
@@ -88,6 +93,7 @@ export class CertificateApproval extends pulumi.ComponentResource {
             agentPid: integer(1, 2 ** 31),
             certificateDurationSeconds: rules.certificateSeconds,
             timeoutSeconds: rules.seconds,
+            network: text,
         });
         const node = {
             kubeconfigFile: checked.kubeconfigFile,
@@ -137,6 +143,7 @@ export class CertificateApproval extends pulumi.ComponentResource {
                         ])
                         .apply(([account]) => account),
                     tokenSeconds: TOKEN_SECONDS,
+                    network: checked.network,
                     because: observed.because,
                 },
                 triggers: [checked.clusterIdentity, checked.nodeName, checked.stateDir],

@@ -23,6 +23,8 @@ export interface KrustletBootstrapArgs {
     file?: pulumi.Input<string>;
     /** Life of the token in seconds, from 60 to 86400. Default: 600. */
     tokenTtlSeconds?: pulumi.Input<number>;
+    /** Docker network that the node reaches the cluster from. Default: none, and it does from this host. Example: `cluster.network`. */
+    network?: pulumi.Input<string>;
 }
 
 const children = new Children<{
@@ -64,6 +66,7 @@ export class KrustletBootstrap extends pulumi.ComponentResource {
             nodeName: required(rules.nodeName, '"krustlet"'),
             file: text,
             tokenTtlSeconds: rules.tokenSeconds,
+            network: text,
         });
         const inCluster = clusterObjectOptions(this, "KrustletBootstrap", name, opts);
         const nodeName = pulumi.output(checked.nodeName);
@@ -112,6 +115,7 @@ export class KrustletBootstrap extends pulumi.ComponentResource {
                     file:
                         checked.file ??
                         nodeName.apply((node) => `${defaultStateDir(node)}/bootstrap.kubeconfig`),
+                    network: checked.network,
                 },
                 triggers: [checked.clusterIdentity, nodeName],
             },

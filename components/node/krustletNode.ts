@@ -7,7 +7,8 @@ import { defaultStateDir } from "../names";
 import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
 import { stepInvoke, stepResource } from "../step";
-import { checkArgs, required, text } from "../validation";
+import { checkArgs, plain, required, text, throwProblems, type Problem } from "../validation";
+import { NodeRuntime } from "../../steps/contract";
 import { nodeSettingsRules, type NodeSettings } from "./nodeSettings";
 import { CertificateApproval } from "./certificateApproval";
 import { KrustletBootstrap } from "./krustletBootstrap";
@@ -18,14 +19,25 @@ export interface KrustletNodeArgs extends NodeSettings {
     /** What tells this cluster from any other, made before or after it: `KindCluster.identity`. Required. */
     clusterIdentity: pulumi.Input<string>;
     /**
-     * IPv4 address of this host that the node announces and listens on; the API server must reach it. Required. For a kind
-     * cluster: `KindCluster.nodeAddress`.
+     * IPv4 address of this host that the node announces and listens on; the API server must reach it. Required, but for a node in a
+     * container, which has an address of its own. For a kind cluster: `KindCluster.nodeAddress`.
      */
-    nodeIp: pulumi.Input<string>;
+    nodeIp?: pulumi.Input<string>;
+    /**
+     * Docker network of the cluster's own nodes, for a node in a container, which must be able to reach them: `KindCluster.network`.
+     * Required there.
+     */
+    network?: pulumi.Input<string | undefined>;
     /** Name of the node, unique in its cluster. Another name makes another node. Default: `krustlet`. */
     nodeName?: pulumi.Input<string>;
     /** Registries (host:port) that the node speaks plain HTTP to. Default: none. Example: `["localhost:5001"]`. */
     insecureRegistries?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Where the node finds registries (host:port) instead of at the name that images have for them; whether it is plain HTTP goes by the
+     * name. In a container this host's loopback addresses are not this host's. Default: none. Example:
+     * `{ "localhost:5001": hosting.inClusterAddress }`.
+     */
+    registryMirrors?: pulumi.Input<Record<string, pulumi.Input<string>>>;
 }
 
 const children = new Children<{
@@ -35,8 +47,35 @@ const children = new Children<{
     ready: local.Command;
 }>();
 
+/** What the arguments may not be together. */
+function nodeProblems({ runtime, nodeIp, network }: Partial<KrustletNodeArgs> = {}): Problem[] {
+    if (runtime !== NodeRuntime.Container) {
+        return [
+            ...(nodeIp === undefined ? [plain("nodeIp", "is missing; for example cluster.nodeAddress")] : []),
+            ...(network === undefined ? [] : [plain("network", 'is for runtime "container"')]),
+        ];
+    }
+    return [
+        ...(nodeIp === undefined
+            ? []
+            : [plain("nodeIp", "is Docker's to give to a node in a container; leave it out")]),
+        ...(network === undefined ? [plain("network", "is missing; for example cluster.network")] : []),
+    ];
+}
+
+/** The network of a node in a container, which the cluster may turn out to have none of. */
+function networkOf(name: string, network: pulumi.Input<string | undefined>): pulumi.Output<string> {
+    return pulumi.output(network).apply((known) => {
+        const none =
+            "the cluster has none of this host's Docker; a node in a container needs one, as kind's has it";
+        throwProblems(`KrustletNode "${name}"`, known === undefined ? [plain("network", none)] : []);
+        return known ?? "";
+    });
+}
+
 /**
- * A Kubernetes node that runs WebAssembly: Krustlet's agent as a process on this host, joined to the cluster and Ready.
+ * A Kubernetes node that runs WebAssembly: Krustlet's agent on this host, joined to the cluster and Ready. It is a process, or with
+ * `runtime` a container on the cluster's network (docs/decisions/0016-node-in-a-container.md).
  *
  * @example
  * new KrustletNode("node",
@@ -61,16 +100,26 @@ export class KrustletNode extends pulumi.ComponentResource {
      */
     constructor(name: string, args: KrustletNodeArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:KrustletNode", name, {}, withoutDeletedWith(opts));
-        const checked = checkArgs("KrustletNode", name, args, {
-            kubeconfigFile: required(text, "cluster.kubeconfigFile"),
-            clusterIdentity: required(text, "cluster.identity"),
-            nodeIp: required(rules.ipv4, "cluster.nodeAddress"),
-            nodeName: rules.nodeName,
-            insecureRegistries: rules.registries,
-            ...nodeSettingsRules,
-        });
+        const checked = checkArgs(
+            "KrustletNode",
+            name,
+            args,
+            {
+                kubeconfigFile: required(text, "cluster.kubeconfigFile"),
+                clusterIdentity: required(text, "cluster.identity"),
+                nodeIp: rules.ipv4,
+                network: text,
+                nodeName: rules.nodeName,
+                insecureRegistries: rules.registries,
+                registryMirrors: rules.registryMirrors,
+                ...nodeSettingsRules,
+            },
+            nodeProblems(args),
+        );
         clusterObjectOptions(this, "KrustletNode", name, opts);
-        const { kubeconfigFile, clusterIdentity, nodeIp, certificateDurationSeconds } = checked;
+        const { kubeconfigFile, clusterIdentity, certificateDurationSeconds } = checked;
+        const network =
+            checked.runtime === NodeRuntime.Container ? networkOf(name, checked.network) : undefined;
         const nodeName = pulumi.output(checked.nodeName ?? NODE_NAME);
         const tokenTtlSeconds = checked.tokenTtlSeconds ?? 600;
         this.stateDir = pulumi.output(checked.stateDir ?? nodeName.apply(defaultStateDir));
@@ -83,6 +132,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                 nodeName,
                 file: pulumi.interpolate`${this.stateDir}/bootstrap.kubeconfig`,
                 tokenTtlSeconds,
+                network,
             },
             { parent: this, deletedWith: opts?.deletedWith },
         );
@@ -102,11 +152,13 @@ export class KrustletNode extends pulumi.ComponentResource {
                     owner: owner(),
                     program,
                     nodeName,
-                    nodeIp,
+                    nodeIp: checked.nodeIp,
+                    network,
                     port: checked.port ?? NODE_PORT,
                     maxPods: checked.maxPods ?? 110,
                     labels: pulumi.output(checked.labels ?? {}),
                     insecureRegistries: pulumi.output(checked.insecureRegistries ?? []),
+                    registryMirrors: checked.registryMirrors && pulumi.output(checked.registryMirrors),
                     trustedCaFile: checked.trustedCaFile,
                     dockerConfigFile: checked.dockerConfigFile,
                     allowedHostPaths: checked.allowedHostPaths && pulumi.output(checked.allowedHostPaths),
@@ -126,6 +178,8 @@ export class KrustletNode extends pulumi.ComponentResource {
             { parent: this },
         );
         const agentPid = agent.output.pid;
+        // Each start of a container may bring another one, which the next update hears of by the agent's step.
+        const nodeIp = checked.nodeIp ?? agent.output.apply(({ nodeIp: given }) => given ?? "");
         const certificates = new CertificateApproval(
             `${name}-certificates`,
             {
@@ -137,6 +191,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                 stateDir: this.stateDir,
                 agentPid,
                 certificateDurationSeconds,
+                network,
             },
             { parent: this, deletedWith: opts?.deletedWith },
         );

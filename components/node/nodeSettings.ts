@@ -1,9 +1,15 @@
 import type * as pulumi from "@pulumi/pulumi";
 import * as rules from "../rules";
-import { text, type Rules } from "../validation";
+import { NodeRuntime } from "../../steps/contract";
+import { oneOf, text, type Rules } from "../validation";
 
 /** What may be said of a Wasm node, on its own or in a stack. */
 export interface NodeSettings {
+    /**
+     * How the node's agent and its approver run: `process`, on this host, or `container`, two containers on the Docker network of a kind
+     * cluster, which Docker starts again after a reboot too. Another one joins the node anew under its name. Default: `process`.
+     */
+    runtime?: NodeRuntime;
     /** Port of the node's API, where the API server gets logs. Default: 3000. */
     port?: pulumi.Input<number>;
     /** Most pods that the node takes. Default: 110. */
@@ -63,6 +69,7 @@ export interface NodeSettings {
 }
 
 export const nodeSettingsRules: Rules<NodeSettings> = {
+    runtime: oneOf(Object.values(NodeRuntime)),
     port: rules.port,
     maxPods: rules.maxPods,
     labels: rules.labels,

@@ -4,6 +4,7 @@ import { REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults";
 import { ownName } from "../names";
 import type { WasmStackRegistryArgs } from "../stack/wasmStackArgs";
 import { LocalRegistry, localRegistryAddress } from "./localRegistry";
+import type { RegistryHosting } from "./registryHosting";
 import { RegistryPullSecret, secretNameOf } from "./registryPullSecret";
 
 /** The registry of a stack, made or found, as the rest of the stack needs it. */
@@ -70,7 +71,7 @@ export function hostRegistry(
     registry: StackRegistry,
     cluster: Cluster,
     parent: pulumi.ComponentResource,
-): pulumi.ComponentResource | undefined {
+): RegistryHosting | undefined {
     if (registry.containerName === undefined) return undefined;
     const { address, containerName } = registry;
     return cluster.hostRegistry?.(

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { NodeRuntime } from "../../steps/contract";
 import { chooseCluster } from "../cluster/stackCluster";
 import { NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "../defaults";
 import { ownerForLooks, passFirst } from "../claim";
@@ -21,6 +22,7 @@ export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentReso
     const remote = address && { address: hostOf(address), plainHttp: plainHttp ?? false, trustedCaFile };
     const nodes = stackNodes(args).map((node) => ({
         name: node.name,
+        runtime: node.runtime === NodeRuntime.Container ? node.runtime : undefined,
         ip: node.ip,
         port: node.port ?? NODE_PORT,
         stateDir: node.stateDir ?? defaultStateDir(node.name),

@@ -68,7 +68,10 @@ export class WasmStack extends pulumi.ComponentResource {
         const registryHosting = hostRegistry(name, registry, cluster, this);
         const pullSecret = pullSecrets(name, args.registry ?? {}, cluster, checked, this);
         const nodes = Object.fromEntries(
-            stackNodes(args).map((node) => [node.name, stackNode(name, node, cluster, registry, this)]),
+            stackNodes(args).map((node) => [
+                node.name,
+                stackNode(name, node, cluster, registry, registryHosting, this),
+            ]),
         );
         // For manifests that come from elsewhere.
         const inCluster = { parent: this, ...cluster.inCluster() };

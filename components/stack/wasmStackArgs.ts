@@ -1,4 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
+import { NodeRuntime } from "../../steps/contract";
 import type { WorkloadKind } from "../../steps/workload/contract";
 import type { KindClusterArgs } from "../cluster/kindCluster";
 import { stackClusterProblems, stackClusterRules, type StackClusterArgs } from "../cluster/stackCluster";
@@ -155,6 +156,7 @@ export function wasmStackProblems(args: WasmStackArgs): Problem[] {
         ...stackClusterProblems(args),
         ...registryProblems(args.registry),
         ...nodeProblems(nodes, Object(args.cluster) as KindClusterArgs),
+        ...containerProblems(nodes, args),
         ...workloadsProblems(workloads, nodes),
     ];
 }
@@ -184,6 +186,8 @@ function registryProblems(registry: WasmStackRegistryArgs | undefined): Problem[
 function nodeProblems(nodes: WasmStackNodeArgs[], cluster: KindClusterArgs): Problem[] {
     const names = nodes.map((node) => node.name ?? NODE_NAME);
     const sockets = nodes.map((node) => {
+        // Each container has all ports of its own.
+        if (node.runtime === NodeRuntime.Container) return undefined;
         const port = node.port ?? NODE_PORT;
         const ip = node.ip ?? "";
         return typeof ip === "string" && typeof port === "number" ? `${ip}:${port}` : undefined;
@@ -209,6 +213,39 @@ function nodeProblems(nodes: WasmStackNodeArgs[], cluster: KindClusterArgs): Pro
         ...kinds,
         ...ports,
     ];
+}
+
+/** What nodes in containers need of the rest of a stack. */
+function containerProblems(nodes: WasmStackNodeArgs[], args: WasmStackArgs): Problem[] {
+    const others = Object.keys(stackClusterRules).filter((key) => key !== "cluster");
+    const other = others.find((key) => args[key as keyof WasmStackArgs] !== undefined);
+    const { address, containerName } = Object(args.registry) as WasmStackRegistryArgs;
+    const isHere = typeof address === "string" && /^(localhost|127(\.\d+){3})(:|\/|$)/.test(address);
+    return nodes.flatMap((node, index) => {
+        if (node.runtime !== NodeRuntime.Container) return [];
+        const path = `nodes[${index}]`;
+        return [
+            ...(node.ip === undefined
+                ? []
+                : [plain(`${path}.ip`, "is Docker's to give to a node in a container; leave it out")]),
+            ...(other === undefined
+                ? []
+                : [
+                      plain(
+                          `${path}.runtime`,
+                          `"container" is for a kind cluster, and this stack has ${other}; leave it out, and the node is a process`,
+                      ),
+                  ]),
+            ...(isHere && containerName === undefined
+                ? [
+                      plain(
+                          "registry.containerName",
+                          `is missing: nodes[${index}] is in a container, where ${address} is not this host's; name the registry's container`,
+                      ),
+                  ]
+                : []),
+        ];
+    });
 }
 
 /** kind gives its own nodes these names. Two agents of one name would be one Node, now the one and now the other. */

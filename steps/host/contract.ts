@@ -1,6 +1,7 @@
 /** The part of the contract that is about the host. */
 import type { PreflightCluster } from "../cluster/contract";
 import type { DescribeModuleInput } from "../workload/contract";
+import type { NodeRuntime } from "../node/contract";
 import type { LookingStep, Steps } from "../contract";
 
 /** Labels of what a stack makes in a cluster: the claim's id, and what stands for the very resource. */
@@ -26,8 +27,15 @@ export interface PreflightInput {
         /** See RegistryAccess. */
         trustedCaFile?: string;
     };
-    /** `ip`: where the node listens; unset: at the gateway of the cluster's network. */
-    nodes: { name: string; ip?: string; port: number; stateDir: string; program: string }[];
+    /** `ip`: where the node listens; unset: at the gateway of the cluster's network. `runtime`: unset, it is a process. */
+    nodes: {
+        name: string;
+        runtime?: NodeRuntime;
+        ip?: string;
+        port: number;
+        stateDir: string;
+        program: string;
+    }[];
     /** Modules of the workloads; see DescribeModuleInput. */
     modules: DescribeModuleInput[];
 }

@@ -1,5 +1,6 @@
-import type { PreflightInput, PreflightOutput } from "../contract";
+import { NodeRuntime, type PreflightInput, type PreflightOutput } from "../contract";
 import { agentsOn } from "../node/agent/agent";
+import { containerName } from "../node/daemon/container";
 import { approverProgram } from "../node/certificates/deciding";
 import * as dockerLib from "../lib/docker";
 import { containerNamed, volume } from "../lib/docker";
@@ -45,18 +46,20 @@ async function clusterAndDocker(
         cluster.look(),
         localRegistry && containerNamed(localRegistry.containerName),
         localRegistry?.dataVolume === undefined ? undefined : volume(localRegistry.dataVolume),
+        Promise.all(input.nodes.map((node) => containersInTheWay(node, input.owner))),
     ]);
     // When no daemon answers, dockerHost says it better.
     questions.catch(() => undefined);
     let host: dockerLib.DockerHost | undefined;
     try {
-        if (cluster.docker || localRegistry !== undefined) host = await dockerLib.dockerHost();
+        if (cluster.docker || localRegistry !== undefined || preflightLib.inContainers(input))
+            host = await dockerLib.dockerHost();
     } catch (error) {
         // A missing docker is among the missing tools.
         const known = (await findProgram("docker")) === undefined;
         return { version: "", faults: known ? [] : [messageOf(error)] };
     }
-    const [look, registry, dataVolume] = await questions;
+    const [look, registry, dataVolume, inTheWay] = await questions;
     const listening = listeners();
     return {
         version: host?.serverVersion ?? "",
@@ -67,8 +70,14 @@ async function clusterAndDocker(
                 ? preflightLib.registryFaults(localRegistry, input.owner, registry, listening)
                 : []),
             ...(dataVolume ? preflightLib.volumeFaults(dataVolume, input.owner) : []),
+            ...inTheWay.flat(),
             ...preflightLib.nodePortFaults(
-                await Promise.all(input.nodes.map((node) => nodePort(node, input.owner))),
+                await Promise.all(
+                    input.nodes
+                        // Each container has all ports of its own.
+                        .filter(({ runtime }) => runtime !== NodeRuntime.Container)
+                        .map((node) => nodePort(node, input.owner)),
+                ),
                 look.nodeAddress,
                 listening,
             ),
@@ -81,6 +90,16 @@ async function daemons(id: string): Promise<preflightLib.Daemons | undefined> {
     const context = await dockerLib.contextEndpoint();
     if (context === undefined || context.host === preflightLib.pluginEndpoint) return undefined;
     return { context, id, plugins: await dockerLib.daemonAt(preflightLib.pluginEndpoint) };
+}
+
+async function containersInTheWay(
+    { name, runtime }: PreflightInput["nodes"][number],
+    owner: string,
+): Promise<string[]> {
+    if (runtime !== NodeRuntime.Container) return [];
+    const names = (["agent", "approver"] as const).map((part) => containerName(owner, name, part));
+    const found = await Promise.all(names.map(containerNamed));
+    return names.flatMap((one, index) => preflightLib.containerFaults(name, one, owner, found[index]));
 }
 
 async function nodePort(

@@ -1,8 +1,9 @@
 import { describeOwner, isOf, nameOf } from "../lib/claim";
-import { LocalClusterTool, type PreflightInput } from "../contract";
+import { LocalClusterTool, NodeRuntime, type PreflightInput } from "../contract";
+import { nameTaken } from "../node/daemon/container";
 import { findClusterInput } from "../cluster/existing/existing";
 import { describeModuleInput } from "../workload/modules";
-import type { Container, Volume } from "../lib/docker";
+import { ownerLabel, type Container, type Volume } from "../lib/docker";
 import { expandHome } from "../lib/files";
 import { blocking, type Listener } from "./ports";
 import {
@@ -56,6 +57,7 @@ export const preflightInput = object<PreflightInput>({
     nodes: list(
         object<PreflightInput["nodes"][number]>({
             name: nodeName,
+            runtime: optional(oneOf(Object.values(NodeRuntime))),
             ip: optional(ipv4),
             port,
             stateDir: kubeconfigPath,
@@ -68,13 +70,29 @@ export const preflightInput = object<PreflightInput>({
 /** Programs that the steps of such a stack start, besides the nodes' agents. */
 export function neededTools(input: PreflightInput, ofCluster: string[]): string[] {
     return [
-        ...new Set([...(input.localRegistry === undefined ? [] : ["docker"]), ...ofCluster]),
+        ...new Set([
+            ...(input.localRegistry === undefined && !inContainers(input) ? [] : ["docker"]),
+            ...ofCluster,
+        ]),
         ...(input.modules.some(({ source }) => source !== undefined) ? ["cargo"] : []),
     ];
 }
 
-/** Label of the containers that the stack makes itself; its value is the owner. */
-export const ownerLabel = "krustlet-stack.owner";
+/** Whether any node is to be in a container. */
+export function inContainers({ nodes }: Pick<PreflightInput, "nodes">): boolean {
+    return nodes.some(({ runtime }) => runtime === NodeRuntime.Container);
+}
+
+/** What keeps a node's container from its name: any other than its own. */
+export function containerFaults(
+    nodeName: string,
+    container: string,
+    whose: string,
+    named: Container | undefined,
+): string[] {
+    if (named === undefined || isOf(named.Config.Labels?.[ownerLabel], whose)) return [];
+    return [`KrustletNode "${nodeName}": ${nameTaken(container, named)}`];
+}
 
 /** Where Pulumi's docker plugin looks for the daemon when the environment does not say it. */
 export const pluginEndpoint = "unix:///var/run/docker.sock";

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { stepPath, type Claim } from "../contract";
 import { checkHost, claimFolderOf, idOf, isAbandoned, previousOutput, thisHost } from "../lib/claim";
-import { containers, daemonFile, removeContainers } from "../lib/docker";
+import { containers, daemonFile, ownerLabel, removeContainers } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { expandHome, readOptional } from "../lib/files";
 import { endRun, entries, forgetEntry, type JournalEntry } from "../lib/journal";
@@ -14,7 +14,6 @@ import { stored, type Of } from "../lib/schema";
 import { bodyOf, parseInput, progress, step } from "../lib/step";
 import { findProgram } from "../lib/programs/programs";
 import { claimInput } from "./makeClaim";
-import { ownerLabel } from "./preflightProblems";
 
 const needed = stored(claimInput, "owner");
 

@@ -16,15 +16,28 @@ export interface DockerHost {
     /** Hostname of the daemon's machine. */
     name: string;
     kernelVersion: string;
+    /** What it confines containers by, and whether it has root's rights: `name=seccomp,profile=default`, `name=rootless`. */
+    securityOptions: string[];
 }
+
+/** Label of the containers that the stack makes itself; its value is the owner. */
+export const ownerLabel = "krustlet-stack.owner";
 
 /** A container as `docker inspect` shows it: the parts that decide whose it is and how it fares. */
 export interface Container {
     Id: string;
     Name: string;
     Config: { Image: string; Labels: Record<string, string> | null };
-    /** A container that is paused runs, too. */
-    State: { Running: boolean; Paused?: boolean; FinishedAt?: string; ExitCode?: number };
+    /** A container that is paused runs, too; so does one that Docker is about to start again. */
+    State: {
+        Running: boolean;
+        Paused?: boolean;
+        Restarting?: boolean;
+        FinishedAt?: string;
+        ExitCode?: number;
+        /** Of its first process, on the daemon's machine; 0 where there is none. */
+        Pid?: number;
+    };
     /** `NetworkMode`: name of the network that it was made on; it may have been connected to others since. */
     HostConfig: { NetworkMode: string };
     Mounts: { Type: string; Name?: string; Destination: string }[];
@@ -59,6 +72,7 @@ export async function dockerHost(): Promise<DockerHost> {
         cgroupVersion: info.CgroupVersion ?? "",
         name: info.Name ?? "",
         kernelVersion: info.KernelVersion ?? "",
+        securityOptions: info.SecurityOptions ?? [],
     };
 }
 
@@ -86,7 +100,7 @@ export function daemonFile(claim: Pick<Claim, "folder">): string {
 
 type DockerInfo = Partial<
     Record<"ID" | "ServerVersion" | "CgroupVersion" | "Name" | "KernelVersion", string> &
-        Record<"ServerErrors", string[] | null>
+        Record<"ServerErrors" | "SecurityOptions", string[] | null>
 >;
 
 async function dockerInfo(): Promise<DockerInfo> {

@@ -51,7 +51,8 @@ export async function writePrivate(given: string, content: string): Promise<void
     }
 }
 
-const temporaryPrefix = "krustlet-stack-step-";
+/** Begins what a step makes for a while, with its process id: what one that was killed left is removed by it. */
+export const temporaryPrefix = "krustlet-stack-step-";
 
 /** Whether a path is of a file that `withPrivateFile` gave. */
 export function isPrivateFile(path: string): boolean {

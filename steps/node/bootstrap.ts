@@ -5,9 +5,10 @@ import { dirname } from "node:path";
 import type { BootstrapTokenInput, BootstrapTokenOutput } from "../contract";
 import { expandHome, readOptional, writePrivate } from "../lib/files";
 import { claimFolder, ownerOf } from "./folder";
-import { clusterOf, labelHash, withKube, type ClusterEntry, type Kube } from "../lib/kube/kube";
+import { clusterFrom } from "./daemon/onNetwork";
+import { labelHash, withKube, type ClusterEntry, type Kube } from "../lib/kube/kube";
 import { newKubeconfig, userField } from "../lib/kube/kubeconfig";
-import { bootstrapGroup, nodeName, object, owner, text, tokenSeconds } from "../lib/schema";
+import { bootstrapGroup, nodeName, object, optional, owner, text, tokenSeconds } from "../lib/schema";
 import { orUndo } from "../lib/step";
 
 /** Input of createBootstrapToken and deleteBootstrapToken. */
@@ -18,6 +19,7 @@ export const bootstrapTokenInput = object<BootstrapTokenInput>({
     group: bootstrapGroup,
     tokenTtlSeconds: tokenSeconds,
     file: text,
+    network: optional(text),
 });
 
 const secrets = "/api/v1/namespaces/kube-system/secrets";
@@ -87,7 +89,7 @@ export async function makeBootstrapToken(input: BootstrapTokenInput): Promise<Bo
     const claimed = await claimFolder(folder, input);
     return orUndo(
         async () => {
-            const cluster = await clusterOf(input.kubeconfigFile);
+            const cluster = await clusterFrom(input.network, input.kubeconfigFile);
             const token = newToken();
             const expiresAt = new Date(Date.now() + input.tokenTtlSeconds * 1000)
                 .toISOString()

@@ -1,5 +1,9 @@
 /** The part of the contract that is about nodes and their certificates. */
 
+/** How a node's agent and its approver run on this host. */
+export const NodeRuntime = { Process: "process", Container: "container" } as const;
+export type NodeRuntime = (typeof NodeRuntime)[keyof typeof NodeRuntime];
+
 /** createBootstrapToken, deleteBootstrapToken */
 export interface BootstrapTokenInput {
     /** File of the cluster's admin kubeconfig. */
@@ -12,6 +16,8 @@ export interface BootstrapTokenInput {
     tokenTtlSeconds: number;
     /** Where the bootstrap kubeconfig is written, mode 0600. */
     file: string;
+    /** See NodeInput: the kubeconfig leads to the API server from there. */
+    network?: string;
 }
 
 /** createBootstrapToken. Holds no secret: the token is in the file alone. */
@@ -32,14 +38,18 @@ export interface NodeInput {
     /** The agent: a name on PATH or a path. */
     program: string;
     nodeName: string;
-    /** IPv4 address that the node announces and listens on. */
-    nodeIp: string;
+    /** IPv4 address that the node announces and listens on; unset: that of its container. */
+    nodeIp?: string;
+    /** Docker network of the container that the agent runs in; unset: it is a process of this host's. */
+    network?: string;
     /** Port of the node's API (logs). */
     port: number;
     maxPods: number;
     labels: Record<string, string>;
     /** Registries (host:port) that are spoken to over plain HTTP. */
     insecureRegistries: string[];
+    /** Where registries are found (host:port) instead of at the name that images have for them; unset: none. */
+    registryMirrors?: Record<string, string>;
     /** PEM file of certificate authorities that the agent trusts for registries, beside the host's own; unset: none. */
     trustedCaFile?: string;
     /** Docker's config file with the agent's own logins of registries; unset: see RegistryAccess. */
@@ -64,10 +74,15 @@ export interface NodeInput {
     because?: string;
 }
 
+/** The same for a node that is a process of this host's. */
+export type ProcessNodeInput = NodeInput & { nodeIp: string };
+
 /** launchNode */
 export interface NodeOutput {
     /** Id of the agent's process. */
     pid: number;
+    /** IPv4 address of its container, where it is in one. */
+    nodeIp?: string;
     /** `<stateDir>/agent.log` */
     logFile: string;
     /** `<stateDir>/data`: keys, certificates, modules, container logs. */
@@ -125,6 +140,8 @@ export interface ApproverInput {
     tokenSeconds: number;
     /** See CertificateApprovalInput. */
     certificateDurationSeconds?: number;
+    /** See NodeInput. The approver is in a container of its own, and asks Docker for the address of the agent's. */
+    network?: string;
     /** See CertificateApprovalInput.agentPid: where that was started anew, the approver may have ended with it. */
     agentPid?: number;
     /** See ObserveOutput. */

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import type { NodeInput, NodeOutput } from "../contract";
 import { checkAddress } from "./agent/address";
 import * as agent from "./agent/agent";
+import { agentPlace } from "./agent/inContainer";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { endBootstrap, tokenServes } from "./bootstrap";
 import { forgetRequests } from "./certificates/certificateRequests";
@@ -9,18 +10,20 @@ import { hasCertificate } from "./certificates/certificates";
 import { messageOf } from "../lib/errors";
 import { expandHome, readOptional, sha256OfFile } from "../lib/files";
 import { claimFolder } from "./folder";
-import { clusterOf, ifClusterAnswers, withKube } from "../lib/kube/kube";
+import { ifClusterAnswers, withKube } from "../lib/kube/kube";
+import { parseKubeconfig } from "../lib/kube/kubeconfig";
 import { faultOf } from "./agent/health";
-import { ensureToken, startAgent } from "./agent/launch";
-import { endDaemons } from "./daemon/daemon";
-import { isAlive } from "../lib/processes";
+import { ensureToken, nameOfAgent, noteAddress, startAgent } from "./agent/launch";
+import { endDaemons, runs } from "./daemon/daemon";
+import { removeUnusedImages } from "./daemon/image";
+import { clusterFrom } from "./daemon/onNetwork";
 import { needProgram } from "../lib/programs/programs";
 import { orUndo, progress, step } from "../lib/step";
 
 /**
- * Starts the node's agent as a process of its own session, so that it outlives this step and whoever started it. An agent
- * that runs already from the same binary with the same command line, and asks registries by the same environment, is kept;
- * another one of this node is replaced.
+ * Starts the node's agent as a process of its own session, so that it outlives this step and whoever started it, or in a container on
+ * the cluster's network. An agent that runs already from the same binary with the same command line, and asks registries by the same
+ * environment, is kept; another one of this node is replaced.
  *
  * A bootstrap token is there only as long as a node needs it: one that has its client certificate, or cannot be launched, has
  * none; one that must join (again) gets a new one if the old one has ended.
@@ -36,23 +39,28 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     const program = await needProgram(input.program, "KrustletNode.program");
     const files = agent.agentFiles(input.stateDir);
     await claimFolder(files.stateDir, input);
-    const [cluster, programSha256] = await Promise.all([
-        clusterOf(input.kubeconfigFile),
+    const [cluster, programSha256, place] = await Promise.all([
+        clusterFrom(input.network, input.kubeconfigFile),
         sha256OfFile(program),
+        agentPlace(input, process.env),
     ]);
     const argv = agent.agentArgv(program, input);
     const wanted = {
-        argvHash: agent.hashOf([argv, agent.agentEnvironment(input, {})]),
+        argvHash: agent.hashOf([argv, agent.agentEnvironment(input, {}), ...(place ? [place] : [])]),
         programSha256,
         clusterHash: agent.hashOf(cluster.certificateAuthorityData),
     };
     const authority = Buffer.from(cluster.certificateAuthorityData, "base64").toString("utf8");
-    const certified = await hasCertificate("client", files, input, authority);
+    const record = await agent.readRecord(files);
+    const certified =
+        (await hasCertificate("client", files, input, authority)) &&
+        // Where it is moved into a container or out of one, it asks for a credential that leads to the cluster from there.
+        ((place ?? record?.place) === undefined || (await serverIn(files.kubeconfigFile)) === cluster.server);
     const bootstrapFile = expandHome(input.bootstrapFile);
 
-    const record = await agent.readRecord(files);
-    const output = (pid: number): NodeOutput => ({
+    const output = ({ pid, container }: agent.AgentRecord): NodeOutput => ({
         pid,
+        nodeIp: container?.address,
         logFile: files.logFile,
         dataDir: files.dataDir,
         kubeconfigFile: files.kubeconfigFile,
@@ -63,15 +71,16 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     const mayGoOn = () =>
         certified || withKube(input.kubeconfigFile, (kube) => tokenServes(kube, bootstrapFile));
     const asIs = record !== undefined && asWanted && agent.changedVariables(record, process.env).length === 0;
-    if (asIs && isAlive(record) && (await mayGoOn()) && (await faultOf(input, files, record)) === undefined) {
-        progress(`agent ${record.pid} of node "${input.nodeName}" runs already`);
+    const running = record !== undefined && (await runs(record));
+    if (asIs && running && (await mayGoOn()) && (await faultOf(input, files, record)) === undefined) {
+        progress(`${nameOfAgent(record)} of node "${input.nodeName}" runs already`);
         if (certified) await endToken(input);
-        return output(record.pid);
+        return output(await noteAddress(files, record));
     }
     // Whatever can be wrong is looked for while the old one still runs.
-    const running = record !== undefined && isAlive(record);
-    const onPort = await agent.agentsOn(input.owner, input.nodeIp, input.port);
-    await checkAddress(input, onPort.length > 0);
+    const { nodeIp } = input;
+    const onPort = nodeIp === undefined ? [] : await agent.agentsOn(input.owner, nodeIp, input.port);
+    if (nodeIp !== undefined) await checkAddress({ ...input, nodeIp }, onPort.length > 0);
     if (!certified) await withKube(input.kubeconfigFile, (kube) => ensureToken(kube, input));
     // A node that was renamed, or gave its port to this one, is stopped or started elsewhere by its own resource, and only after this.
     await endDaemons("agent", onPort, progress);
@@ -84,7 +93,8 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     const launch = {
         ...wanted,
         argv,
-        nodeIp: input.nodeIp,
+        place,
+        nodeIp,
         port: input.port,
         bootstrapFile,
         tokenTtlSeconds: input.tokenTtlSeconds,
@@ -95,7 +105,14 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
         throw error;
     });
     if (certified) await endToken(input);
-    return output(started.pid);
+    if (place !== undefined) await removeUnusedImages();
+    return output(started);
+}
+
+/** The API server that the node's own kubeconfig leads to. */
+async function serverIn(kubeconfigFile: string): Promise<unknown> {
+    const config = parseKubeconfig((await readOptional(kubeconfigFile)) ?? "{}");
+    return config instanceof Error ? undefined : config.clusters.at(0)?.body.server;
 }
 
 /** A change that fails leaves what ran running: the pods of the node are not to pay for it. */
@@ -105,8 +122,8 @@ async function startOldAgain(
     record: agent.AgentRecord,
 ): Promise<void> {
     try {
-        const { pid } = await startAgent(files, name, record);
-        progress(`the agent of before runs again (${pid})`);
+        const again = await startAgent(files, name, record);
+        progress(`the agent of before runs again (${nameOfAgent(again)})`);
     } catch (error) {
         progress(`the agent of before could not be started again: ${messageOf(error)}`);
     }

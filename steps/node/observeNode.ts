@@ -1,5 +1,7 @@
 import type { NodeInput, ObserveNodeInput, ObserveOutput } from "../contract";
 import { agentFiles, changedVariables, readRecord } from "./agent/agent";
+import { nameOfAgent } from "./agent/launch";
+import { running } from "./daemon/container";
 import { driftOfProgram } from "./daemon/daemon";
 import { faultOf } from "./agent/health";
 import { madeAt, observe, type JournalEntry } from "../lib/journal";
@@ -24,9 +26,12 @@ async function driftOf(given: ObserveNodeInput, entry: JournalEntry): Promise<st
     const record = await readRecord(files);
     if (record === undefined)
         return `${name}, started ${madeAt(entry)}: what ran it is gone from ${files.stateDir}; it is started anew`;
-    const agent = `agent ${record.pid} of ${name}, started ${new Date(record.launchedAt).toISOString()},`;
+    const agent = `${nameOfAgent(record)} of ${name}, started ${new Date(record.launchedAt).toISOString()},`;
     const drift = await driftOfProgram(agent, record, given.program);
     if (drift !== undefined) return drift;
+    const address = record.container && (await running(record.container))?.address;
+    if (address !== undefined && address !== record.container?.address)
+        return `${agent} has another address than before (${record.container?.address} → ${address}): its certificates are looked at again`;
     const changed = changedVariables(record, process.env).join(", ");
     if (changed !== "")
         return `${agent} asks registries by another ${changed} than this environment has: it is replaced`;

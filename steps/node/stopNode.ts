@@ -1,6 +1,8 @@
 import { describeOwner, isOf } from "../lib/claim";
 import { rm } from "node:fs/promises";
-import { agentFiles, endAgents, nodeInput, runningAgents } from "./agent/agent";
+import { agentFiles, endAgents, nodeInput, readRecord, runningAgents, type AgentFiles } from "./agent/agent";
+import { runs } from "./daemon/daemon";
+import { removeUnusedImages } from "./daemon/image";
 import { drain, removePodsOf } from "./drain";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { ownerOf } from "./folder";
@@ -20,6 +22,7 @@ const drainSeconds = 60;
 export async function stopNode(input: Of<typeof needed>): Promise<Record<string, never>> {
     const { kubeconfigFile, nodeName: name, drainTimeoutSeconds = drainSeconds } = input;
     const files = agentFiles(input.stateDir);
+    const record = await readRecord(files);
     const whose = await ownerOf(files.stateDir);
     if (whose !== undefined && (!isOf(whose.owner, input.owner) || whose.nodeName !== name)) {
         progress(
@@ -28,10 +31,10 @@ export async function stopNode(input: Of<typeof needed>): Promise<Record<string,
         return {};
     }
     // Without its agent no pod of it would end.
-    const runs = whose !== undefined && runningAgents(files).length > 0;
+    const doesRun = whose !== undefined && (await isRunning(files));
     const drained = (kube: Kube) =>
         ifAllowed("drained", name, drain(kube, name, drainTimeoutSeconds, progress));
-    const answers = !runs || (await inCluster(kubeconfigFile, name, drained));
+    const answers = !doesRun || (await inCluster(kubeconfigFile, name, drained));
     // First the agent, or it would make its Node anew.
     if (whose !== undefined) {
         await Promise.all([
@@ -40,8 +43,17 @@ export async function stopNode(input: Of<typeof needed>): Promise<Record<string,
         ]);
     }
     if (answers) await inCluster(kubeconfigFile, name, (kube) => deleteNode(kube, name));
-    if (whose !== undefined) await rm(files.stateDir, { recursive: true, force: true });
+    if (whose === undefined) return {};
+    await rm(files.stateDir, { recursive: true, force: true });
+    if (record?.container !== undefined) await removeUnusedImages();
     return {};
+}
+
+/** Whether any agent of the node's runs: as a process, or where only Docker sees it. */
+async function isRunning(files: AgentFiles): Promise<boolean> {
+    if (runningAgents(files).length > 0) return true;
+    const record = await readRecord(files);
+    return record?.container !== undefined && (await runs(record));
 }
 
 /** Does something about the node where the cluster answers, and has a Wasm node of that name. Returns whether it answers. */

@@ -1,9 +1,8 @@
 import type { ClearRegistryInput } from "../contract";
 import { currentClaim, idOf } from "../lib/claim";
-import { containerNamed, removeContainers, type Container } from "../lib/docker";
+import { containerNamed, ownerLabel, removeContainers, type Container } from "../lib/docker";
 import { object, optional, text } from "../lib/schema";
 import { progress, step } from "../lib/step";
-import { ownerLabel } from "../host/preflightProblems";
 
 const input = object<ClearRegistryInput>({ containerName: text, lost: optional(text) });
 

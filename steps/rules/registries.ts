@@ -1,4 +1,4 @@
-import { list, matching, oneOf } from "./vocabulary";
+import { list, map, matching, oneOf } from "./vocabulary";
 
 // Names of registries, repositories and artifacts, as `wasm-oci` and the node agent take them (krustlet/oci, reference.rs).
 
@@ -18,6 +18,9 @@ export const registry = matching(
 );
 
 export const registries = list(registry);
+
+/** Where registries are found, by the name that images have for them. */
+export const registryMirrors = map(registry, registry);
 
 /** A registry, possibly with the beginning of the repository's name. */
 export const registryWithPath = matching(

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import type { BootstrapTokenInput, ClusterOutput, NodeInput } from "../../steps/contract";
+import type { BootstrapTokenInput, ClusterOutput, ProcessNodeInput } from "../../steps/contract";
 import { bootstrapRights } from "../bootstrapRights";
 import { targetFolder } from "../../steps/workload/buildModule";
 import { sha256OfFile } from "../../steps/lib/files";
@@ -78,7 +78,7 @@ export async function withTestNode<T>(context: SuiteContext, use: (file: string)
     );
 }
 
-function nodeInput(folder: string, { kubeconfigFile, nodeAddress }: ClusterOutput): NodeInput {
+function nodeInput(folder: string, { kubeconfigFile, nodeAddress }: ClusterOutput): ProcessNodeInput {
     const stateDir = path.join(folder, "node");
     return {
         kubeconfigFile,
@@ -192,12 +192,15 @@ async function pushPrivately(context: SuiteContext, folder: string, file: string
 }
 
 /** A copy of the bootstrap kubeconfig that a node joined with: the original may go with its token. */
-export function usedBootstrapFile(input: NodeInput): string {
+export function usedBootstrapFile(input: ProcessNodeInput): string {
     return `${input.stateDir}-joined-with.kubeconfig`;
 }
 
 /** The node joins as it does in a stack. */
-export async function join(context: Pick<SuiteContext, "root" | "env">, input: NodeInput): Promise<void> {
+export async function join(
+    context: Pick<SuiteContext, "root" | "env">,
+    input: ProcessNodeInput,
+): Promise<void> {
     const { kubeconfigFile, owner, nodeName, nodeIp, stateDir } = input;
     const token: BootstrapTokenInput = {
         kubeconfigFile,

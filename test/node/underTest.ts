@@ -1,6 +1,6 @@
 // What the suite made for these tests: a cluster, its Wasm node, and registries with modules in them.
 import { readFileSync } from "node:fs";
-import type { NodeInput } from "../../steps/contract";
+import type { ProcessNodeInput } from "../../steps/contract";
 
 /** A module in a registry. */
 export interface PushedModule {
@@ -18,7 +18,7 @@ export interface NodeUnderTest {
     /** Admin kubeconfig. */
     kubeconfigFile: string;
     /** What the agent was launched with. */
-    node: NodeInput;
+    node: ProcessNodeInput;
     /** A registry that speaks plain HTTP and wants no login (host:port). */
     registry: string;
     privateRegistry: {

@@ -5,7 +5,7 @@ import { X509Certificate } from "node:crypto";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
-import type { NodeInput } from "../../steps/contract";
+import type { ProcessNodeInput } from "../../steps/contract";
 import { agentFiles } from "../../steps/node/agent/agent";
 import { join, usedBootstrapFile } from "../node/make";
 import { underTest } from "../node/underTest";
@@ -26,7 +26,7 @@ const account = { namespace: "kube-system", name: "krustlet-renewing-approver" }
 
 describe("renewal", { timeout: 360_000 }, () => {
     let world: World;
-    let node: NodeInput;
+    let node: ProcessNodeInput;
     before(async () => {
         world = await World.open("renewal");
         const { node: first } = underTest();

@@ -38,7 +38,7 @@ const runs = (pid: number) => processOf(pid) !== undefined;
 describe("a cluster and its Wasm node, step by step", () => {
     let cluster: contract.ClusterOutput;
     let token: contract.BootstrapTokenInput;
-    let node: contract.NodeInput;
+    let node: contract.ProcessNodeInput;
     let approval: contract.CertificateApprovalInput;
     let agent: contract.NodeOutput;
     let clusterVolumes: string[];

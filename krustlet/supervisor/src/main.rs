@@ -23,7 +23,8 @@ use crate::restarts::{End, Next, Restarts};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).peekable();
-    let log_file = arguments.peek().and_then(|first| first.as_bytes().strip_prefix(b"--log-file=")).map(OsStr::from_bytes);
+    let log_file =
+        arguments.peek().and_then(|first| first.as_bytes().strip_prefix(b"--log-file=")).map(OsStr::from_bytes);
     let log_file = log_file.map(OsStr::to_os_string);
     if log_file.is_some() {
         arguments.next();

@@ -80,8 +80,10 @@ fn what_is_printed_goes_into_the_file_that_is_named() -> Outcome {
     let mut flag = OsString::from("--log-file=");
     flag.push(&file);
     let script = format!("echo out; echo err >&2; {}", that_stays(&runs_file));
-    let mut child =
-        Command::new(env!("CARGO_BIN_EXE_krustlet-supervisor")).arg(&flag).args(["--", "/bin/sh", "-c", &script]).spawn()?;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_krustlet-supervisor"))
+        .arg(&flag)
+        .args(["--", "/bin/sh", "-c", &script])
+        .spawn()?;
     let first = runs(&runs_file, 1)?;
     tell(first[0], Signal::KILL)?;
     runs(&runs_file, 2)?;

@@ -1,13 +1,13 @@
 // Where a node may listen: at an address of this host, which the cluster's own nodes reach.
 import { BlockList } from "node:net";
 import { networkInterfaces } from "node:os";
-import type { NodeInput } from "../../contract";
+import type { NodeInput, ProcessNodeInput } from "../../contract";
 import { StepError } from "../../lib/errors";
 import { withKube } from "../../lib/kube/kube";
 import { blocking, listeners } from "../../host/ports";
 
 /** The agent would fail on these too, but less clearly. */
-export async function checkAddress(input: NodeInput, isOurs: boolean): Promise<void> {
+export async function checkAddress(input: ProcessNodeInput, isOurs: boolean): Promise<void> {
     const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
     const own = interfaces.find(({ address }) => address === input.nodeIp);
     if (own === undefined) {

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
 import type { NodeInput } from "../../contract";
-import { endDaemons, logOf, readRecordOf, writeRecordTo, type ProgramRecord } from "../daemon/daemon";
+import { endContainers, type ContainerPlace } from "../daemon/container";
+import { endDaemons, logOf, readRecordOf, runs, writeRecordTo, type ProgramRecord } from "../daemon/daemon";
 import { StepError } from "../../lib/errors";
 import { expandHome } from "../../lib/files";
 import { isOf } from "../../lib/claim";
-import { isAlive, processesThat, processesWith, type ProcessId } from "../../lib/processes";
+import { processesThat, processesWith, type ProcessId } from "../../lib/processes";
 import { ownerOf } from "../folder";
 import {
     bootstrapGroup,
@@ -23,6 +24,7 @@ import {
     owner,
     port,
     registries,
+    registryMirrors,
     renewalPercent,
     text,
     tokenSeconds,
@@ -36,11 +38,13 @@ export const nodeInput = object<NodeInput>({
     owner,
     program: text,
     nodeName,
-    nodeIp: ipv4,
+    nodeIp: optional(ipv4),
+    network: optional(text),
     port,
     maxPods,
     labels,
     insecureRegistries: registries,
+    registryMirrors: optional(registryMirrors),
     trustedCaFile: optional(text),
     dockerConfigFile: optional(text),
     allowedHostPaths: optional(hostPaths),
@@ -89,14 +93,16 @@ const dataDirFlag = "--data-dir=";
 
 /** The agent's command line. */
 export function agentArgv(program: string, input: NodeInput): string[] {
-    const labels = Object.entries(input.labels).map(([key, value]) => `${key}=${value}`);
+    const pairs = (map: Record<string, string>) =>
+        Object.entries(map).map(([key, value]) => `${key}=${value}`);
+    const labels = pairs(input.labels);
+    const mirrors = pairs(input.registryMirrors ?? {});
     return [
         program,
         `--node-name=${input.nodeName}`,
         `--hostname=${input.nodeName}`,
-        `--node-ip=${input.nodeIp}`,
-        // The port serves logs: it is reached over the cluster's network and opened nowhere else.
-        `--addr=${input.nodeIp}`,
+        // In a container it finds its own. The port serves logs: it is reached over the cluster's network and opened nowhere else.
+        ...(input.nodeIp === undefined ? [] : [`--node-ip=${input.nodeIp}`, `--addr=${input.nodeIp}`]),
         `--port=${input.port}`,
         `--max-pods=${input.maxPods}`,
         `${dataDirFlag}${agentFiles(input.stateDir).dataDir}`,
@@ -105,6 +111,7 @@ export function agentArgv(program: string, input: NodeInput): string[] {
         ...(input.insecureRegistries.length > 0
             ? [`--insecure-registries=${input.insecureRegistries.join(",")}`]
             : []),
+        ...(mirrors.length > 0 ? [`--registry-mirrors=${mirrors.join(",")}`] : []),
         ...(input.trustedCaFile === undefined
             ? []
             : [`--trusted-ca-file=${resolve(expandHome(input.trustedCaFile))}`]),
@@ -183,8 +190,10 @@ export function keptOf(callers: NodeJS.ProcessEnv, ...names: string[]): Record<s
 /** What an agent is started as. No secret is in it. */
 export interface AgentLaunch {
     argv: string[];
-    /** Where it will listen. */
-    nodeIp: string;
+    /** The container that it runs in; unset: it is a process of this host's. */
+    place?: ContainerPlace;
+    /** Where it will listen; unset: in its container, at the address that this gets. */
+    nodeIp?: string;
     port: number;
     argvHash: string;
     programSha256: string;
@@ -227,7 +236,10 @@ export async function agentsOn(owner: string, ip: string | undefined, port: numb
         const folder = argv.find((argument) => argument.startsWith(dataDirFlag))?.slice(dataDirFlag.length);
         if (folder === undefined || !argv.includes(`--port=${port}`)) return false;
         folders.set(pid, dirname(folder));
-        return ip === undefined || argv.includes(`--node-ip=${ip}`);
+        // One in a container has none, and takes no port of this host's.
+        return argv.some((one) =>
+            ip === undefined ? one.startsWith("--node-ip=") : one === `--node-ip=${ip}`,
+        );
     });
     const ours = await Promise.all(
         found.map(async ({ pid }) =>
@@ -238,14 +250,17 @@ export async function agentsOn(owner: string, ip: string | undefined, port: numb
 }
 
 /** Ends every agent of a node's folder. */
-export function endAgents(files: AgentFiles, note: (line: string) => void): Promise<void> {
-    return endDaemons("agent", runningAgents(files), note);
+export async function endAgents(files: AgentFiles, note: (line: string) => void): Promise<void> {
+    const record = await readRecord(files);
+    // Docker would start again what ends in a container.
+    await endContainers("agent", files.stateDir, record?.container !== undefined, note);
+    await endDaemons("agent", runningAgents(files), note);
 }
 
 /** Fails when the node's agent has died, with the end of its log. */
 export async function checkAgent(files: AgentFiles, name: string): Promise<AgentRecord> {
     const record = await readRecord(files);
-    if (record && isAlive(record)) return record;
+    if (record && (await runs(record))) return record;
     const what = record ? "has ended" : "was not started";
     throw new StepError(`KrustletNode "${name}": its agent ${what}; ${logOf(files, record)}`);
 }
@@ -258,12 +273,17 @@ export async function whileAgentLives<T>(
 ): Promise<T> {
     const over = new AbortController();
     let death: Error | undefined;
-    const timer = setInterval(() => {
-        checkAgent(files, name).catch((error: Error) => {
-            death = error;
-            over.abort();
-        });
-    }, 100);
+    const record = await readRecord(files);
+    const timer = setInterval(
+        () => {
+            checkAgent(files, name).catch((error: Error) => {
+                death = error;
+                over.abort();
+            });
+        },
+        // Of a container it is Docker who tells, by a process for each question.
+        record?.container === undefined ? 100 : 1000,
+    );
     try {
         const result = await act(over.signal);
         if (death === undefined) return result;

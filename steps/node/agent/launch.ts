@@ -1,4 +1,5 @@
 import { mkdirSync, statSync } from "node:fs";
+import { connect } from "node:net";
 import {
     agentEnvironment,
     endAgents,
@@ -10,7 +11,8 @@ import {
 } from "./agent";
 import { makeBootstrapToken, tokenServes } from "../bootstrap";
 import { forgetRequests } from "../certificates/certificateRequests";
-import { startDaemon } from "../daemon/daemon";
+import { running } from "../daemon/container";
+import { startDaemon, type DaemonRecord } from "../daemon/daemon";
 import { expandHome } from "../../lib/files";
 import { withKube, type Kube } from "../../lib/kube/kube";
 import { blocking, listeners } from "../../host/ports";
@@ -29,21 +31,52 @@ export async function startAgent(files: AgentFiles, name: string, launch: AgentL
             env: agentEnvironment({ stateDir: files.stateDir }, process.env),
             logFile: files.logFile,
             pidFile: files.pidFile,
-            works: (launchedAt) => works(files, launch, launchedAt),
+            place: launch.place,
+            works: (record) => works(files, launch, record),
             watchMilliseconds,
             mustShow: false,
         },
         { ...launch, registryVariables: registryVariables(process.env) },
     );
-    progress(`agent ${record.pid} of node "${name}" started; its log: ${files.logFile}`);
+    progress(`${nameOfAgent(record)} of node "${name}" started; its log: ${files.logFile}`);
     return record;
 }
 
+/** What an agent is called in messages: `agent 4711`. */
+export function nameOfAgent({ pid, container }: Pick<AgentRecord, "pid" | "container">): string {
+    return container === undefined ? `agent ${pid}` : `agent in container ${container.name}`;
+}
+
 /** It listens, or has come as far as asking for its certificate. */
-function works(files: AgentFiles, { nodeIp, port }: AgentLaunch, launchedAt: number): boolean {
+function works(
+    files: AgentFiles,
+    { nodeIp, port }: AgentLaunch,
+    { launchedAt, container }: DaemonRecord,
+): boolean | Promise<boolean> {
     const asked = statSync(files.publicKeys.client, { throwIfNoEntry: false });
     if (asked && asked.mtimeMs >= launchedAt) return true;
+    // What listens in a container is not among this host's own.
+    if (container !== undefined) return answers(container.address, port);
     return blocking(listeners(), nodeIp, port) !== undefined;
+}
+
+/** Whether something takes a connection there. */
+function answers(address: string, port: number): Promise<boolean> {
+    return new Promise((resolve) => {
+        const socket = connect({ host: address, port, timeout: 200 });
+        const end = (found: boolean) => {
+            socket.destroy();
+            resolve(found);
+        };
+        socket.once("connect", () => {
+            end(true);
+        });
+        for (const event of ["timeout", "error"]) {
+            socket.once(event, () => {
+                end(false);
+            });
+        }
+    });
 }
 
 /** What a node's bootstrap token needs to be made. */
@@ -55,20 +88,23 @@ export interface TokenNeeds {
     bootstrapGroup: string;
     tokenTtlSeconds: number;
     bootstrapFile: string;
+    /** See NodeInput. */
+    network?: string;
 }
 
 /** A node without a certificate needs a bootstrap token; the one in its file may have been revoked or run out. */
 export async function ensureToken(kube: Kube, needs: TokenNeeds): Promise<void> {
     if (await tokenServes(kube, expandHome(needs.bootstrapFile))) return;
     progress(`node "${needs.nodeName}" has no bootstrap token that serves; making another one`);
-    const { kubeconfigFile, owner, nodeName, bootstrapGroup: group, tokenTtlSeconds, bootstrapFile } = needs;
+    const { kubeconfigFile, owner, nodeName, network, tokenTtlSeconds } = needs;
     await makeBootstrapToken({
         kubeconfigFile,
         owner,
         nodeName,
-        group,
+        network,
+        group: needs.bootstrapGroup,
         tokenTtlSeconds,
-        file: bootstrapFile,
+        file: needs.bootstrapFile,
     });
 }
 
@@ -85,7 +121,9 @@ export async function relaunch(
     await endAgents(files, progress);
     await forgetRequests(needs.kubeconfigFile, files);
     if (!certified)
-        await withKube(needs.kubeconfigFile, (kube) => ensureToken(kube, { ...needs, ...record }));
+        await withKube(needs.kubeconfigFile, (kube) =>
+            ensureToken(kube, { ...needs, ...record, network: record.place?.network }),
+        );
     try {
         return await startAgent(files, needs.nodeName, record);
     } catch (error) {
@@ -93,6 +131,15 @@ export async function relaunch(
         await writeRecord(files, record);
         throw error;
     }
+}
+
+/** Notes the address that the agent's container has by now. */
+export async function noteAddress(files: AgentFiles, record: AgentRecord): Promise<AgentRecord> {
+    const now = record.container && (await running(record.container));
+    if (record.container === undefined || now === undefined) return record;
+    const noted = { ...record, container: { ...record.container, ...now } };
+    if (now.address !== record.container.address) await writeRecord(files, noted);
+    return noted;
 }
 
 /** Notes that the agent's folder holds a client certificate of its cluster. */

@@ -2,7 +2,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ApproverInput } from "../../contract";
 import { keptOf } from "../agent/agent";
-import { endDaemons } from "../daemon/daemon";
+import { endContainers } from "../daemon/container";
+import { endDaemons, readRecordOf } from "../daemon/daemon";
 import type { NodeFacts } from "./deciding";
 import { expandHome } from "../../lib/files";
 import { processesWith, type ProcessId } from "../../lib/processes";
@@ -33,6 +34,7 @@ export const approverInput = object<ApproverInput>({
     serviceAccount: objectName,
     tokenSeconds: integer(600, 86_400),
     certificateDurationSeconds: optional(certificateSeconds),
+    network: optional(text),
     agentPid: optional(processId),
     because: optional(text),
 });
@@ -62,9 +64,9 @@ export function approverFiles(stateDir: string): ApproverFiles {
     };
 }
 
-/** The approver's command line: its folder, and nothing that is secret. */
-export function approverArgv(program: string, files: ApproverFiles): string[] {
-    return [program, "watch", mark(files)];
+/** The approver's command line: its folder, the container that it is in, if any, and nothing that is secret. */
+export function approverArgv(program: string, files: ApproverFiles, container?: string): string[] {
+    return [program, "watch", mark(files), ...(container === undefined ? [] : [`--container=${container}`])];
 }
 
 /** By this argument an approver is known to be of a folder. */
@@ -83,8 +85,10 @@ export function runningApprovers(files: ApproverFiles): ProcessId[] {
 }
 
 /** Ends every approver of a node's folder. */
-export function endApprovers(files: ApproverFiles, note: (line: string) => void): Promise<void> {
-    return endDaemons("approver", runningApprovers(files), note);
+export async function endApprovers(files: ApproverFiles, note: (line: string) => void): Promise<void> {
+    const record = await readRecordOf(files.pidFile);
+    await endContainers("approver", files.stateDir, record?.container !== undefined, note);
+    await endDaemons("approver", runningApprovers(files), note);
 }
 
 /** Removes what an approver that has ended leaves, its log among it. */
@@ -98,4 +102,6 @@ export interface ApproverSettings extends NodeFacts {
     namespace: string;
     serviceAccount: string;
     tokenSeconds: number;
+    /** Name of the agent's container, where it is in one: its address then is the node's, whatever `nodeIp` was. */
+    nodeHost?: string;
 }

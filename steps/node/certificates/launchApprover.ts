@@ -3,11 +3,13 @@ import { rm } from "node:fs/promises";
 import type { ApproverInput, ApproverOutput } from "../../contract";
 import * as own from "./approverFiles";
 import { needApprover } from "./deciding";
+import { containerName, containerOptions, type ContainerPlace } from "../daemon/container";
 import { startDaemon } from "../daemon/daemon";
+import { clusterFrom } from "../daemon/onNetwork";
 import { sha256OfFile, writePrivate } from "../../lib/files";
 import { claimFolder } from "../folder";
 import { removeIfOnlyClaimed } from "../bootstrap";
-import { clusterOf, withKube } from "../../lib/kube/kube";
+import { withKube } from "../../lib/kube/kube";
 import { newKubeconfig } from "../../lib/kube/kubeconfig";
 import { orUndo, progress, step } from "../../lib/step";
 
@@ -20,18 +22,20 @@ interface TokenAnswer {
 }
 
 /**
- * Starts the node's approver as a process of its own session, with a credential of its own: a token of its ServiceAccount. One
- * that runs already is replaced: it may be of other settings, of an earlier cluster or of an earlier version.
+ * Starts the node's approver as a process of its own session, or in a container where the agent is in one, with a credential of its own: a
+ * token of its ServiceAccount. One that runs already is replaced: it may be of other settings, of an earlier cluster or of an earlier
+ * version.
  */
 export async function launchApprover(input: ApproverInput): Promise<ApproverOutput> {
     const program = await needApprover();
     const files = own.approverFiles(input.stateDir);
     const claimed = await claimFolder(files.stateDir, input);
     const { nodeName, nodeIp, bootstrapGroup, namespace, serviceAccount, tokenSeconds } = input;
-    const { certificateDurationSeconds } = input;
+    const { certificateDurationSeconds, network, owner } = input;
     const settings: own.ApproverSettings = {
         ...{ nodeName, nodeIp, bootstrapGroup, namespace, serviceAccount, tokenSeconds },
         certificateDurationSeconds,
+        nodeHost: network && containerName(owner, nodeName, "agent"),
     };
     return orUndo(
         async () => {
@@ -41,8 +45,9 @@ export async function launchApprover(input: ApproverInput): Promise<ApproverOutp
                 kind: "TokenRequest",
                 spec: { expirationSeconds: tokenSeconds },
             };
-            const [cluster, answer, programSha256] = await Promise.all([
-                clusterOf(input.kubeconfigFile),
+            const [cluster, place, answer, programSha256] = await Promise.all([
+                clusterFrom(network, input.kubeconfigFile),
+                approverPlace(input, files),
                 withKube(input.kubeconfigFile, (kube) =>
                     kube.post<TokenAnswer>(`${account}/token`, tokenRequest),
                 ),
@@ -57,18 +62,21 @@ export async function launchApprover(input: ApproverInput): Promise<ApproverOutp
             const record = await startDaemon(
                 {
                     title: `CertificateApproval of node "${nodeName}": its approver`,
-                    argv: own.approverArgv(program, files),
+                    argv: own.approverArgv(program, files, place?.name),
                     env: own.approverEnvironment(process.env),
                     logFile: files.logFile,
                     pidFile: files.pidFile,
-                    works: (launchedAt) =>
+                    place,
+                    works: ({ launchedAt }) =>
                         (statSync(files.contactFile, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= launchedAt,
                     watchMilliseconds,
                     mustShow: true,
                 },
                 { programSha256 },
             );
-            progress(`approver ${record.pid} of node "${nodeName}" started; its log: ${files.logFile}`);
+            const which =
+                place === undefined ? `approver ${record.pid}` : `approver in container ${place.name}`;
+            progress(`${which} of node "${nodeName}" started; its log: ${files.logFile}`);
             return { pid: record.pid, logFile: files.logFile };
         },
         async () => {
@@ -77,6 +85,19 @@ export async function launchApprover(input: ApproverInput): Promise<ApproverOutp
             if (claimed) await removeIfOnlyClaimed(files.stateDir);
         },
     );
+}
+
+/** The container that it is to run in; undefined: it is a process of this host's. */
+async function approverPlace(
+    { network, owner, nodeName }: ApproverInput,
+    { stateDir }: own.ApproverFiles,
+): Promise<ContainerPlace | undefined> {
+    if (network === undefined) return undefined;
+    return {
+        name: containerName(owner, nodeName, "approver"),
+        ...{ network, owner, stateDir, part: "approver" as const },
+        options: await containerOptions([{ path: stateDir, readOnly: false }]),
+    };
 }
 
 step(module, "launchApprover", own.approverInput, launchApprover);

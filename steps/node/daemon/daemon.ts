@@ -6,9 +6,12 @@ import { logTail, readOptional, sha256OfFile, writePrivate } from "../../lib/fil
 import { endProcess, isAlive, processOf, type ProcessId } from "../../lib/processes";
 import { needProgram, presentProgram } from "../../lib/programs/programs";
 import { orUndo, pause } from "../../lib/step";
+import { endContainers, running, startContainer, type ContainerPlace, type InContainer } from "./container";
 
 /** Content of a pid file: a process that outlives the step that started it, and what tells it from others. */
 export interface DaemonRecord extends ProcessId {
+    /** The container that it runs in; unset: none. Then the process is of Docker's machine, which need not be this one. */
+    container?: InContainer;
     /** Launch, in milliseconds since 1970. */
     launchedAt: number;
     /** Length of the log when it was launched: what follows is its own. */
@@ -30,8 +33,10 @@ export interface Daemon {
     /** Its standard output and error are appended here, mode 0600. */
     logFile: string;
     pidFile: string;
-    /** Whether it shows that it works, having been launched at that time (milliseconds since 1970). */
-    works(launchedAt: number): boolean;
+    /** The container that it is to run in; unset: it is a process of this host's. */
+    place?: ContainerPlace;
+    /** Whether it shows that it works. */
+    works(record: DaemonRecord): boolean | Promise<boolean>;
     /** How long it is watched, in milliseconds. */
     watchMilliseconds: number;
     /** Whether it has failed when it runs but does not show within that time that it works. */
@@ -39,57 +44,70 @@ export interface Daemon {
 }
 
 /**
- * Starts a program in a session of its own, records it together with `more`, and watches it until it works. One that ends
- * meanwhile is an error with the end of its log.
+ * Starts a program in a session of its own, or in a container, records it together with `more`, and watches it until it works. One that
+ * ends meanwhile is an error with the end of its log.
  */
 export async function startDaemon<More extends object>(
     daemon: Daemon,
     more: More,
 ): Promise<DaemonRecord & More> {
-    const supervisor = await needProgram("krustlet-supervisor", daemon.title);
-    const log = openSync(daemon.logFile, "a", 0o600);
-    const logOffset = statSync(daemon.logFile).size;
+    const logOffset = statSync(daemon.logFile, { throwIfNoEntry: false })?.size ?? 0;
     const launchedAt = Date.now();
-    const child = spawn(supervisor, ["--", ...daemon.argv], {
-        // Its own session: signals for this step's group, and the end of it, are not for the program.
-        detached: true,
-        stdio: ["ignore", log, log],
-        cwd: "/",
-        env: daemon.env,
-    });
-    closeSync(log);
-    child.on("error", () => undefined);
-    child.unref();
-    const process_ = child.pid === undefined ? undefined : processOf(child.pid);
+    const started =
+        daemon.place === undefined ? await startProcess(daemon) : await startContainer(daemon.place, daemon);
     const record: DaemonRecord & More = {
         ...more,
-        pid: process_?.pid ?? 0,
-        startTime: process_?.startTime ?? "",
+        pid: 0,
+        startTime: "",
+        ...started,
         launchedAt,
         logOffset,
     };
     const failed = (how: string) => new StepError(`${daemon.title} ${how}; ${logOf(daemon, record)}`);
-    if (process_ === undefined) throw failed("ended at once");
+    if (started === undefined) throw failed("ended at once");
     return orUndo(
         async () => {
             await writeRecordTo(daemon.pidFile, record);
             const end = launchedAt + daemon.watchMilliseconds;
             let works = false;
             while (!works && Date.now() < end) {
-                if (!isAlive(record)) throw failed("ended at once");
-                works = daemon.works(launchedAt);
+                if (!(await runs(record))) throw failed("ended at once");
+                works = await daemon.works(record);
                 if (!works) await pause(20);
             }
-            if (!isAlive(record)) throw failed("ended at once");
+            if (!(await runs(record))) throw failed("ended at once");
             if (!works && daemon.mustShow)
                 throw failed(`did not come to work within ${daemon.watchMilliseconds / 1000} s`);
             return record;
         },
         async () => {
-            await endProcess(record, 5);
+            if (daemon.place === undefined) await endProcess(record, 5);
+            else await endContainers(daemon.place.part, daemon.place.stateDir, true, () => undefined);
             await rm(daemon.pidFile, { force: true });
         },
     );
+}
+
+/** Undefined: it ended at once. */
+async function startProcess({ title, argv, env, logFile }: Daemon): Promise<ProcessId | undefined> {
+    const supervisor = await needProgram("krustlet-supervisor", title);
+    const log = openSync(logFile, "a", 0o600);
+    const child = spawn(supervisor, ["--", ...argv], {
+        // Its own session: signals for this step's group, and the end of it, are not for the program.
+        detached: true,
+        stdio: ["ignore", log, log],
+        cwd: "/",
+        env,
+    });
+    closeSync(log);
+    child.on("error", () => undefined);
+    child.unref();
+    return child.pid === undefined ? undefined : processOf(child.pid);
+}
+
+/** Whether a recorded program still runs, and by itself: one that Docker starts again and again does not. */
+export async function runs(record: DaemonRecord): Promise<boolean> {
+    return record.container === undefined ? isAlive(record) : (await running(record.container)) !== undefined;
 }
 
 /**
@@ -101,7 +119,7 @@ export async function driftOfProgram(
     record: ProgramRecord | undefined,
     program: string,
 ): Promise<string | undefined> {
-    if (record === undefined || !isAlive(record))
+    if (record === undefined || !(await runs(record)))
         return `${who} is not running any more: it is started again`;
     const file = await presentProgram(program);
     // One that is yet to be built is seen when its step runs.

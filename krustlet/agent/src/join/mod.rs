@@ -124,7 +124,10 @@ pub async fn serving_identity(config: &Config, identity: &Identity) -> Result<Se
     match serving::load(config, &identity.ca)? {
         OnDisk::Good(serving) => {
             if serving.is_moved {
-                tracing::info!("the node has another address than before: it asks for a serving certificate for {}", config.node_ip);
+                tracing::info!(
+                    "the node has another address than before: it asks for a serving certificate for {}",
+                    config.node_ip
+                );
             }
             return Ok(serving);
         }

@@ -50,6 +50,7 @@ describe("facts of the host", () => {
         cgroupVersion: "2",
         name: "here",
         kernelVersion: "6.1",
+        securityOptions: [],
     };
     const here = { hostname: "here", kernel: "6.1", procStatus: "Name:\tnode\nCapBnd:\t000001ffffffffff\n" };
     const lacking = "CapBnd:\t000001fffeffffff\n";

@@ -72,6 +72,7 @@ describe("the docker command", () => {
             cgroupVersion: "2",
             name: "here",
             kernelVersion: "6.1",
+            securityOptions: [],
         });
     });
 

@@ -1,0 +1,71 @@
+// What of this host an agent has in its container.
+import { stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { NodeInput } from "../../contract";
+import { containerName, containerOptions, type ContainerPlace, type Mount } from "../daemon/container";
+import { StepError } from "../../lib/errors";
+import { expandHome } from "../../lib/files";
+import { agentFiles } from "./agent";
+
+/** Authorities that this host trusts, and what its node says of it. */
+const hostFiles = [
+    "/etc/ssl/certs",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust",
+    "/etc/machine-id",
+    "/etc/os-release",
+];
+
+/** The container that a node's agent is to run in; undefined: it is a process of this host's. */
+export async function agentPlace(
+    input: NodeInput,
+    environment: NodeJS.ProcessEnv,
+): Promise<ContainerPlace | undefined> {
+    const { network, owner, nodeName } = input;
+    if (network === undefined) return undefined;
+    const { stateDir } = agentFiles(input.stateDir);
+    return {
+        name: containerName(owner, nodeName, "agent"),
+        ...{ network, owner, stateDir, part: "agent" as const },
+        // The agent finds its address by its host's name, which its node has too.
+        options: await containerOptions(await mountsOf(input, stateDir, environment), nodeName),
+    };
+}
+
+async function mountsOf(
+    input: NodeInput,
+    stateDir: string,
+    environment: NodeJS.ProcessEnv,
+): Promise<Mount[]> {
+    for (const path of input.allowedHostPaths ?? []) {
+        if (await isThere(path)) continue;
+        throw new StepError(
+            `KrustletNode "${input.nodeName}": allowedHostPaths: there is no ${path}, which its container is to have; make it first`,
+        );
+    }
+    // Files that are written anew by a rename stay the old ones in a container: of those that are read again it has the folder.
+    const logins =
+        input.dockerConfigFile === undefined
+            ? (environment.DOCKER_CONFIG ?? join(expandHome("~"), ".docker"))
+            : dirname(expandHome(input.dockerConfigFile));
+    const files = [input.trustedCaFile, environment.SSL_CERT_FILE, environment.SSL_CERT_DIR, logins];
+    const given = files.flatMap((path) => (path ? [resolve(expandHome(path))] : []));
+    const read = [...new Set([...hostFiles, ...given])];
+    const there = await Promise.all(read.map(isThere));
+    const written = [stateDir, ...(input.allowedHostPaths ?? [])];
+    return [
+        ...written.map((path) => ({ path, readOnly: false })),
+        ...read
+            .filter((path, index) => there[index] && !written.includes(path))
+            .map((path) => ({ path, readOnly: true })),
+    ];
+}
+
+function isThere(path: string): Promise<boolean> {
+    return stat(path).then(
+        () => true,
+        () => false,
+    );
+}

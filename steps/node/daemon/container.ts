@@ -1,0 +1,189 @@
+// A program of a node's in a container on the cluster's network. Docker starts it again, after a reboot too.
+import { StepError, messageOf } from "../../lib/errors";
+import { describeOwner, nameOf } from "../../lib/claim";
+import * as dockerLib from "../../lib/docker";
+import { ownerLabel, removeContainers, type Container } from "../../lib/docker";
+import { processOf, type ProcessId } from "../../lib/processes";
+import { findProgram, needProgram } from "../../lib/programs/programs";
+import { run, RunError } from "../../lib/run";
+import { imageOf, placeInImage } from "./image";
+
+/** Which program of a node. */
+export type Part = "agent" | "approver";
+
+/** Where a program runs that is no process of this host's own. */
+export interface ContainerPlace {
+    /** Name of the container, by which others on its network find it. */
+    name: string;
+    /** Docker network: the cluster's. */
+    network: string;
+    /** Whose it is: the node's folder, and which of its programs. */
+    owner: string;
+    stateDir: string;
+    part: Part;
+    /** What `docker create` is told beside this. No secret is in it. */
+    options: string[];
+}
+
+/** A container that was started. */
+export interface InContainer {
+    name: string;
+    id: string;
+    network: string;
+    /** IPv4 address on that network, as it was then: each start may bring another one. */
+    address: string;
+}
+
+/** A folder or file of this host that is in the container too, at the same place. */
+export interface Mount {
+    path: string;
+    readOnly: boolean;
+}
+
+const folderLabel = "krustlet-stack.node";
+const partLabel = "krustlet-stack.part";
+
+/** Name of a node's container. */
+export function containerName(owner: string, nodeName: string, part: Part): string {
+    return `${nameOf(owner).replaceAll("/", "-")}-${nodeName}-${part}`;
+}
+
+/** How far a container of a node's is shut in, and what of this host is in it. */
+export async function containerOptions(mounts: Mount[], hostname?: string): Promise<string[]> {
+    const { securityOptions } = await dockerLib.dockerHost();
+    const has = (name: string) => securityOptions.some((one) => one.split(",").includes(`name=${name}`));
+    return [
+        ...(hostname === undefined ? [] : [`--hostname=${hostname}`]),
+        "--restart=unless-stopped",
+        // The node's folder is this user's. To a rootless daemon this user is root.
+        `--user=${has("rootless") ? "0:0" : `${process.getuid?.()}:${process.getgid?.()}`}`,
+        "--read-only",
+        "--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=64m",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        // Else what is mounted would have to be labelled anew, which is the host's.
+        ...(has("selinux") ? ["--security-opt=label=disable"] : []),
+        ...mounts.map(mountOption),
+    ];
+}
+
+/** A mount in Docker's words: values separated by commas, as CSV has them. */
+export function mountOption({ path, readOnly }: Mount): string {
+    const fields = ["type=bind", `source=${path}`, `target=${path}`, ...(readOnly ? ["readonly"] : [])];
+    const quoted = (field: string) => (/[",\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field);
+    return `--mount=${fields.map(quoted).join(",")}`;
+}
+
+/** A program as it is to be run. */
+interface Program {
+    /** What it is called in messages. */
+    title: string;
+    argv: string[];
+    env: Record<string, string>;
+    logFile: string;
+}
+
+/** Starts a program in a container, under krustlet-supervisor, which writes its log. */
+export async function startContainer(
+    place: ContainerPlace,
+    { title, argv: [program, ...args], env, logFile }: Program,
+): Promise<ProcessId & { container: InContainer }> {
+    const supervisor = await needProgram("krustlet-supervisor", title);
+    await makeRoom(place, title);
+    const command = [placeInImage(supervisor), `--log-file=${logFile}`, "--", placeInImage(program), ...args];
+    const id = await create(place, [program, supervisor], command, env);
+    try {
+        await run(["docker", "start", id], { timeoutSeconds: 60 });
+    } catch (error) {
+        await removeContainers([id]);
+        throw new StepError(`${title}: container ${place.name} does not start: ${messageOf(error)}`, {
+            cause: error,
+        });
+    }
+    const found = (await dockerLib.containers(`id=${id}`)).at(0);
+    const pid = found?.State.Pid ?? 0;
+    const { name, network } = place;
+    const address = found === undefined ? "" : addressOn(found, network);
+    // Docker's daemon may be in a machine of its own, whose processes are not to be seen from here.
+    return { pid, startTime: processOf(pid)?.startTime ?? "", container: { name, id, network, address } };
+}
+
+async function create(
+    { name, network, owner, stateDir, part, options }: ContainerPlace,
+    programs: string[],
+    command: string[],
+    { PATH: _, ...env }: Record<string, string>,
+): Promise<string> {
+    const labels = { [ownerLabel]: owner, [folderLabel]: stateDir, [partLabel]: part };
+    const make = async () => [
+        ...["docker", "create", "--pull=never", `--name=${name}`, `--network=${network}`],
+        ...Object.entries(labels).map(([label, value]) => `--label=${label}=${value}`),
+        ...options,
+        // Their values, which may be secret, are in the docker command's own environment.
+        ...Object.keys(env).map((variable) => `--env=${variable}`),
+        await imageOf(programs),
+        ...command,
+    ];
+    for (let tries = 1; ; tries++) {
+        try {
+            return (await run(await make(), { env, timeoutSeconds: 60 })).stdout.trim();
+        } catch (error) {
+            // Another stack may have removed what was in no container's use.
+            const isGone = error instanceof RunError && /no such image/i.test(error.result.stderr);
+            if (!isGone || tries > 1) throw error;
+        }
+    }
+}
+
+/** A container of that name which a run that was ended left is removed; one of anybody else's is an error. */
+async function makeRoom({ name, stateDir }: ContainerPlace, title: string): Promise<void> {
+    const found = await dockerLib.containerNamed(name);
+    if (found === undefined) return;
+    const labels = found.Config.Labels ?? {};
+    if (labels[folderLabel] === stateDir) return removeContainers([found.Id]);
+    throw new StepError(`${title}: ${nameTaken(name, found)}`);
+}
+
+/** What to say of a container that has a name which a node's is to have. */
+export function nameTaken(name: string, { Config }: Pick<Container, "Config">): string {
+    const whose = Config.Labels?.[ownerLabel];
+    return (
+        `a container "${name}" exists and ${whose ? `belongs to ${describeOwner(whose)}` : "was not made by this stack"}; ` +
+        `give the node another name, or remove it with \`docker rm --force ${name}\` if nobody needs it`
+    );
+}
+
+/** IPv4 address of a container on a network; empty where it has none, as when it has stopped. */
+export function addressOn({ NetworkSettings }: Pick<Container, "NetworkSettings">, network: string): string {
+    return NetworkSettings.Networks[network]?.IPAddress ?? "";
+}
+
+/** A container that runs as it was started, with its address now; undefined: it does not, or not by itself (Docker starts it again). */
+export async function running({ id, network }: InContainer): Promise<{ address: string } | undefined> {
+    const found = (await dockerLib.containers(`id=${id}`)).at(0);
+    if (found === undefined || dockerLib.standsStill(found) || found.State.Restarting) return undefined;
+    return { address: addressOn(found, network) };
+}
+
+/** Ends and removes the containers of a node's program. `isKnown`: there is one, so that Docker must answer. */
+export async function endContainers(
+    part: Part,
+    stateDir: string,
+    isKnown: boolean,
+    note: (line: string) => void,
+): Promise<void> {
+    if (!isKnown && (await findProgram("docker")) === undefined) return;
+    const filters = [`label=${folderLabel}=${stateDir}`, `label=${partLabel}=${part}`];
+    const found = await dockerLib.containers(...filters).catch((error: unknown): Container[] => {
+        if (isKnown) throw error;
+        return [];
+    });
+    await Promise.all(
+        found.map(async ({ Id, Name }) => {
+            // In its own time: pods have their grace.
+            await run(["docker", "stop", "-t", "10", Id], { timeoutSeconds: 60, allowFailure: true });
+            await removeContainers([Id]);
+            note(`${part} in container ${Name.slice(1)} has ended`);
+        }),
+    );
+}

@@ -96,3 +96,32 @@ test("two nodes and three workloads", async () => {
         annotations: { "pulumi.com/waitFor": "jsonpath={.metadata.uid}" },
     });
 });
+
+test("nodes in containers: of one port, on the cluster's network, and with the registry under its own name there", async () => {
+    const args: WasmStackArgs = {
+        nodes: [
+            { name: "one", runtime: "container" },
+            { name: "two", runtime: "container" },
+            { name: "three", runtime: "process" },
+        ],
+    };
+    const launchNode = { ...(steps.launchNode as object), nodeIp: "172.18.0.3" };
+    const { resources, invokes } = await record({ steps: { ...steps, launchNode } }, () => {
+        return new WasmStack("s", args).nodeNames;
+    });
+    const registryMirrors = { "localhost:5001": "project-stack-registry:5000" };
+    for (const [name, network, nodeIp, mirrors] of [
+        ["one", "kind", undefined, registryMirrors],
+        ["two", "kind", undefined, registryMirrors],
+        ["three", undefined, "172.18.0.1", undefined],
+    ]) {
+        const given = input(resources[`s-${String(name)}-agent`]);
+        assert.deepEqual([given.network, given.nodeIp, given.registryMirrors], [network, nodeIp, mirrors]);
+        assert.equal(given.port, 3000);
+    }
+    const preflight = invokes.find((one) => one.command === "host/preflight");
+    assert.deepEqual(
+        (preflight?.input as { nodes: { runtime?: string }[] }).nodes.map(({ runtime }) => runtime),
+        ["container", "container", undefined],
+    );
+});

@@ -93,6 +93,22 @@ const refused: [Record<string, unknown>, string[]][] = [
             'nodes[0].stateDir: must be a path without ":", which KUBECONFIG has between paths (for example "~/krustlet/node"), not "/srv/a:b"',
         ],
     ],
+    [
+        { nodes: [{ runtime: "container", ip: "10.0.0.1" }] },
+        ["nodes[0].ip: is Docker's to give to a node in a container; leave it out"],
+    ],
+    [
+        { cluster: "minikube", nodes: [{ runtime: "container" }] },
+        [
+            'nodes[0].runtime: "container" is for a kind cluster, and this stack has minikubeCluster; leave it out, and the node is a process',
+        ],
+    ],
+    [
+        { registryAddress: "localhost:5000/you", registryPlainHttp: true, nodes: [{ runtime: "container" }] },
+        [
+            "registryContainerName: is missing: nodes[0] is in a container, where localhost:5000/you is not this host's; name the registry's container",
+        ],
+    ],
     [{ nodes: [], ...workload({}) }, ["nodes: is empty, so nothing could run the workloads"]],
     [{ workloads: [{ name: "x" }] }, [`workloads[0]: ${origin} none is given`]],
     [workload({ file: "x.wasm" }), [`workloads[0]: ${origin} "source" and "file" are given`]],

@@ -7,6 +7,7 @@ import { mergeFileFaults } from "../../../../steps/host/mergeFile";
 import type { PreflightInput } from "../../../../steps/contract";
 import type { Container } from "../../../../steps/lib/docker";
 import {
+    containerFaults,
     daemonFaults,
     neededTools,
     folderFaults,
@@ -35,6 +36,13 @@ describe("the tools that a stack needs", () => {
         assert.deepEqual(neededTools({ ...input, localRegistry }, []), ["docker"]);
         assert.deepEqual(neededTools({ ...input, localRegistry }, ["k3d", "docker"]), ["docker", "k3d"]);
     });
+    it("depend on its nodes", () => {
+        const node = { name: "n", port: 3000, stateDir: "/n", program: "p" };
+        assert.deepEqual(neededTools({ ...input, nodes: [node] }, []), []);
+        assert.deepEqual(neededTools({ ...input, nodes: [node, { ...node, runtime: "container" }] }, []), [
+            "docker",
+        ]);
+    });
     it("are missed in one line", () => {
         assert.deepEqual(missingTools([]), []);
         assert.deepEqual(missingTools(["kind"]), [
@@ -56,6 +64,20 @@ describe("the local registry's name and port", () => {
         HostConfig: { NetworkMode: "bridge" },
         Mounts: [],
         NetworkSettings: { Networks: {}, Ports: { "5000/tcp": [{ HostPort }], "6000/tcp": null } },
+    });
+    it("leave a node's container to its stack alone", () => {
+        const faults = (whose?: string) =>
+            containerFaults("n", "p-s-n-agent", "p/s", container("/p-s-n-agent", "1", whose));
+        assert.deepEqual(containerFaults("n", "p-s-n-agent", "p/s", undefined), []);
+        assert.deepEqual(faults("p/s"), []);
+        const rest =
+            "give the node another name, or remove it with `docker rm --force p-s-n-agent` if nobody needs it";
+        assert.deepEqual(faults("p/t"), [
+            `KrustletNode "n": a container "p-s-n-agent" exists and belongs to p/t; ${rest}`,
+        ]);
+        assert.deepEqual(faults(), [
+            `KrustletNode "n": a container "p-s-n-agent" exists and was not made by this stack; ${rest}`,
+        ]);
     });
     const taken = [{ address: "0.0.0.0", port: 5000 }];
     const inUse =

@@ -92,6 +92,20 @@ describe("the agent's command line", () => {
             ["--insecure-registries=localhost:5000,r", `--registry-config=${process.cwd()}/l`],
         );
     });
+    it("leaves its address to itself in a container, and names where registries are found", () => {
+        const registryMirrors = { "localhost:5001": "registry:5000", r: "s" };
+        const given = { ...input, nodeIp: undefined, network: "kind", registryMirrors };
+        assert.deepEqual(agent.agentArgv("/bin/krustlet-wasi", given), [
+            "/bin/krustlet-wasi",
+            "--node-name=krustlet",
+            "--hostname=krustlet",
+            "--port=3000",
+            "--max-pods=110",
+            "--data-dir=/state/data",
+            "--bootstrap-file=/state/bootstrap.kubeconfig",
+            "--registry-mirrors=localhost:5001=registry:5000,r=s",
+        ]);
+    });
     it("asks for certificates of a life and a renewal only where it was told to", () => {
         const given = { ...input, certificateDurationSeconds: 86_400, certificateRenewalPercent: 50 };
         assert.deepEqual(agent.agentArgv("k", given).slice(-2), [

@@ -1,6 +1,6 @@
 /** What a preview says of a node's agent that is no longer what it was started as. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
@@ -11,6 +11,7 @@ import { processOf } from "../../../../steps/lib/processes";
 import { notesOf } from "../../../../steps/lib/step";
 import { agentFiles, registryVariables } from "../../../../steps/node/agent/agent";
 import { observeNode } from "../../../../steps/node/observeNode";
+import { ScriptedTools } from "../lib/scriptedDocker";
 
 const folder = mkdtempSync(path.join(tmpdir(), "krustlet-observe-"));
 const program = path.join(folder, "krustlet-wasi");
@@ -90,6 +91,38 @@ void describe("a node's agent", () => {
             `${agent} HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE ${rest}`,
         );
         assert.equal(await told({ ...began, http_proxy: "p:2" }), `${agent} http_proxy ${rest}`);
+    });
+
+    void it("in a container that has another address is looked at again, and one that does not run is started", async () => {
+        const tools = new ScriptedTools();
+        const { pidFile } = agentFiles(given.stateDir);
+        const before = readFileSync(pidFile, "utf8");
+        const container = { name: "p-s-krustlet-agent", id: "0", network: "kind", address: "172.18.0.3" };
+        writeFileSync(pidFile, JSON.stringify({ ...(JSON.parse(before) as object), container }));
+        const docker = (address: string, State: object) => {
+            const found = [
+                { Id: "0", State, NetworkSettings: { Networks: { kind: { IPAddress: address } } } },
+            ];
+            tools.script(
+                "docker",
+                `print(argv[0] === "ps" ? "0" : ${JSON.stringify(JSON.stringify(found))});`,
+            );
+        };
+        const who = 'agent in container p-s-krustlet-agent of node "krustlet"';
+        try {
+            docker("172.18.0.3", { Running: true });
+            assert.equal(await told(began), undefined);
+            docker("172.18.0.4", { Running: true });
+            assert.equal(
+                await told(began),
+                `${who} has another address than before (172.18.0.3 → 172.18.0.4): its certificates are looked at again`,
+            );
+            docker("", { Running: false });
+            assert.equal(await told(began), `${who} is not running any more: it is started again`);
+        } finally {
+            tools.remove();
+            writeFileSync(pidFile, before);
+        }
     });
 
     void it("of another build is replaced", async () => {

@@ -1,0 +1,260 @@
+/** How a node's program comes into a container: what Docker is told, and what is made of its answers. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import { after, afterEach, beforeEach, describe, it } from "node:test";
+import * as container from "../../../../steps/node/daemon/container";
+import { runs, type DaemonRecord } from "../../../../steps/node/daemon/daemon";
+import { imageOf, librariesIn } from "../../../../steps/node/daemon/image";
+import { clusterFrom } from "../../../../steps/node/daemon/onNetwork";
+import { newKubeconfig } from "../../../../steps/lib/kube/kubeconfig";
+import { ScriptedTools } from "../lib/scriptedDocker";
+
+const folder = mkdtempSync(path.join(tmpdir(), "krustlet-container-"));
+after(() => {
+    rmSync(folder, { recursive: true });
+});
+
+let tools: ScriptedTools;
+beforeEach(() => {
+    tools = new ScriptedTools();
+});
+afterEach(() => {
+    tools.remove();
+});
+
+/** Docker with these containers, whatever is asked for. */
+function withContainers(...all: object[]): void {
+    const ids = all.map((_, index) => String(index)).join("\n");
+    tools.script(
+        "docker",
+        `print(argv[0] === "ps" ? ${JSON.stringify(ids)} : ${JSON.stringify(JSON.stringify(all))});`,
+    );
+}
+
+const asked = () => tools.asked().map((line) => line.replace(/^docker /, ""));
+
+void describe("a container's name", () => {
+    for (const [owner, nodeName, name] of [
+        ["project/dev/0123456789abcdef", "krustlet", "project-dev-krustlet-agent"],
+        ["project/dev", "edge.one", "project-dev-edge.one-agent"],
+    ])
+        void it(name, () => {
+            assert.equal(container.containerName(owner, nodeName, "agent"), name);
+        });
+});
+
+void describe("a mount", () => {
+    for (const [mount, option] of [
+        [{ path: "/srv/a", readOnly: false }, "--mount=type=bind,source=/srv/a,target=/srv/a"],
+        [{ path: "/etc/x", readOnly: true }, "--mount=type=bind,source=/etc/x,target=/etc/x,readonly"],
+        [{ path: '/a,"b', readOnly: false }, '--mount=type=bind,"source=/a,""b","target=/a,""b"'],
+    ] as const)
+        void it(option, () => {
+            assert.equal(container.mountOption(mount), option);
+        });
+});
+
+void describe("a container's options", () => {
+    const user = `--user=${process.getuid?.()}:${process.getgid?.()}`;
+    const shut = ["--read-only", "--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=64m", "--cap-drop=ALL"];
+    for (const [what, securityOptions, options] of [
+        [
+            "as this user",
+            ["name=seccomp,profile=default"],
+            [user, ...shut, "--security-opt=no-new-privileges"],
+        ],
+        [
+            "of a rootless daemon",
+            ["name=rootless"],
+            ["--user=0:0", ...shut, "--security-opt=no-new-privileges"],
+        ],
+        [
+            "on a host with SELinux",
+            ["name=selinux"],
+            [user, ...shut, "--security-opt=no-new-privileges", "--security-opt=label=disable"],
+        ],
+    ] as const)
+        void it(what, async () => {
+            const info = JSON.stringify({ ID: "d", ServerVersion: "28", SecurityOptions: securityOptions });
+            tools.script("docker", `print(${JSON.stringify(info)});`);
+            assert.deepEqual(await container.containerOptions([], "krustlet"), [
+                "--hostname=krustlet",
+                "--restart=unless-stopped",
+                ...options,
+            ]);
+        });
+});
+
+void describe("a program in a container", () => {
+    const record = (id: string): DaemonRecord => ({
+        pid: 4711,
+        startTime: "",
+        launchedAt: 0,
+        logOffset: 0,
+        container: { name: "n", id, network: "kind", address: "172.18.0.3" },
+    });
+    const found = (State: object) => ({
+        Id: "0",
+        Name: "/n",
+        State,
+        NetworkSettings: { Networks: { kind: { IPAddress: "172.18.0.4" } } },
+    });
+    for (const [what, all, does] of [
+        ["runs", [found({ Running: true })], true],
+        ["has stopped", [found({ Running: false })], false],
+        ["is paused", [found({ Running: true, Paused: true })], false],
+        ["is started by Docker again and again", [found({ Running: true, Restarting: true })], false],
+        ["is gone", [], false],
+    ] as const)
+        void it(what, async () => {
+            withContainers(...all);
+            assert.equal(await runs(record("0")), does);
+        });
+    void it("tells the address that it has now", async () => {
+        withContainers(found({ Running: true }));
+        const { container: known } = record("0");
+        assert.deepEqual(known && (await container.running(known)), { address: "172.18.0.4" });
+    });
+    void it("is ended in its own time, then removed", async () => {
+        withContainers(found({ Running: true }));
+        const notes: string[] = [];
+        await container.endContainers("agent", "/state", true, (line) => notes.push(line));
+        assert.deepEqual(notes, ["agent in container n has ended"]);
+        assert.deepEqual(
+            asked().filter((line) => /^(ps|stop|rm)/.test(line)),
+            [
+                "ps --all --quiet --no-trunc --filter=label=krustlet-stack.node=/state --filter=label=krustlet-stack.part=agent",
+                "stop -t 10 0",
+                "rm --force --volumes 0",
+            ],
+        );
+    });
+    void it("need not be looked for where Docker does not answer and none is known", async () => {
+        tools.script("docker", "say('Cannot connect'); return 1;");
+        await container.endContainers("agent", "/state", false, assert.fail);
+        await assert.rejects(container.endContainers("agent", "/state", true, assert.fail), /Cannot connect/);
+    });
+    void it("of a name that somebody else's has is refused", async () => {
+        const other = { ...found({ Running: true }), Config: { Labels: { "krustlet-stack.owner": "p/s" } } };
+        withContainers(other);
+        tools.script("krustlet-supervisor", "");
+        const place = {
+            ...{ name: "n", network: "kind", owner: "q/s", stateDir: "/state", part: "agent" as const },
+            options: [],
+        };
+        const program = { title: "T", argv: ["/bin/true"], env: {}, logFile: "/state/agent.log" };
+        await assert.rejects(container.startContainer(place, program), {
+            message:
+                'T: a container "n" exists and belongs to p/s; give the node another name, or remove it with `docker rm --force n` if ' +
+                "nobody needs it",
+        });
+    });
+    void it("is started as it is told, with what may be secret in the docker command's environment alone", async () => {
+        const started = { ...found({ Running: true, Pid: process.pid }), Config: {} };
+        const [one, id] = [path.join(folder, "krustlet-wasi"), "f".repeat(64)];
+        writeFileSync(one, "program", { mode: 0o755 });
+        tools.script("krustlet-supervisor", "");
+        tools.script("ldd", "say('not a dynamic executable'); return 1;");
+        tools.script(
+            "docker",
+            `const answers = { ps: argv.at(-1).startsWith("--filter=id=") ? "0" : "", create: ${JSON.stringify(id)} + "\\n",
+                inspect: ${JSON.stringify(JSON.stringify([started]))} };
+             if (argv[0] === "create") fs.writeFileSync(${JSON.stringify(path.join(folder, "proxy"))}, process.env.HTTPS_PROXY);
+             print(answers[argv[0]] ?? "");`,
+        );
+        const place = {
+            ...{ name: "n", network: "kind", owner: "q/s", stateDir: "/state", part: "agent" as const },
+            options: ["--read-only"],
+        };
+        const env = { PATH: "/bin", HTTPS_PROXY: "http://me:hunter2@p:1" };
+        const program = { title: "T", argv: [one, "--port=1"], env, logFile: "/state/agent.log" };
+        const { container: made, pid } = await container.startContainer(place, program);
+        assert.deepEqual(made, { name: "n", id, network: "kind", address: "172.18.0.4" });
+        assert.equal(pid, process.pid);
+        const create = asked().find((line) => line.startsWith("create "));
+        assert.match(
+            create ?? "",
+            new RegExp(
+                "^create --pull=never --name=n --network=kind --label=krustlet-stack.owner=q/s --label=krustlet-stack.node=/state " +
+                    "--label=krustlet-stack.part=agent --read-only --env=HTTPS_PROXY krustlet-stack-node:[0-9a-f]{16} " +
+                    "/bin/krustlet-supervisor --log-file=/state/agent.log -- /bin/krustlet-wasi --port=1$",
+            ),
+        );
+        assert.doesNotMatch(tools.asked().join("\n"), /hunter2/);
+        assert.equal(readFileSync(path.join(folder, "proxy"), "utf8"), env.HTTPS_PROXY);
+    });
+});
+
+void describe("an image of a program", () => {
+    void it("has what that is linked with", () => {
+        const printed = [
+            "\tlinux-vdso.so.1 (0x00007ffd2a5f2000)",
+            "\tlibgcc_s.so.1 => /lib/x86_64-linux-gnu/libgcc_s.so.1 (0x00007f1c2d000000)",
+            "\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f1c2cc00000)",
+            "\t/lib64/ld-linux-x86-64.so.2 (0x00007f1c2d2a6000)",
+        ].join("\n");
+        assert.deepEqual(librariesIn(printed, "p"), [
+            "/lib/x86_64-linux-gnu/libgcc_s.so.1",
+            "/lib/x86_64-linux-gnu/libc.so.6",
+            "/lib64/ld-linux-x86-64.so.2",
+        ]);
+        assert.deepEqual(librariesIn("\tstatically linked\n", "p"), []);
+        assert.throws(() => librariesIn("\tlibx.so.1 => not found\n", "/p"), /\/p: it needs libx.so.1/);
+    });
+    void it("is made once, and another one of another build", async () => {
+        const program = path.join(folder, "p");
+        const listed = path.join(folder, "listed");
+        writeFileSync(program, "one", { mode: 0o700 });
+        tools.script("ldd", "return 1;");
+        tools.script(
+            "docker",
+            `if (argv[0] === "image") return fs.existsSync(${JSON.stringify(folder)} + "/" + argv.at(-1)) ? 0 : 1;
+             fs.writeFileSync(${JSON.stringify(folder)} + "/" + argv.at(-1), "");
+             const shown = require("node:child_process").execFileSync("tar", ["--list", "--verbose", "--file", argv.at(-2)]);
+             fs.writeFileSync(${JSON.stringify(listed)}, shown);`,
+        );
+        const first = await imageOf([program]);
+        assert.match(readFileSync(listed, "utf8"), /^-rwxr-xr-x 0\/0 .* \.\/bin\/p$/m);
+        assert.match(readFileSync(listed, "utf8"), /^-rw-r--r-- 0\/0 .* \.\/etc\/nsswitch\.conf$/m);
+        assert.equal(await imageOf([program]), first);
+        assert.equal(asked().filter((line) => line.startsWith("import")).length, 1);
+        writeFileSync(program, "two");
+        assert.notEqual(await imageOf([program]), first);
+        assert.equal(asked().filter((line) => line.startsWith("import")).length, 2);
+    });
+});
+
+void describe("the API server", () => {
+    const file = path.join(folder, "kubeconfig");
+    const at = async (server: string, network?: string) => {
+        writeFileSync(
+            file,
+            newKubeconfig({ name: "u", fields: {} }, { server, certificateAuthorityData: "eA==" }),
+        );
+        return (await clusterFrom(network, file)).server;
+    };
+    const ports = { "6443/tcp": [{ HostPort: "40001" }], "80/tcp": null };
+    void it("is reached by its container's name where it is published on this host", async () => {
+        withContainers({
+            Name: "/c-control-plane",
+            NetworkSettings: { Networks: { kind: {} }, Ports: ports },
+        });
+        assert.equal(await at("https://127.0.0.1:40001", "kind"), "https://c-control-plane:6443");
+        assert.equal(await at("https://localhost:40001/x", "kind"), "https://c-control-plane:6443/x");
+        assert.equal(asked()[0], "ps --all --quiet --no-trunc --filter=publish=40001 --filter=network=kind");
+    });
+    void it("is where it is for processes, and where any machine reaches it", async () => {
+        withContainers();
+        assert.equal(await at("https://127.0.0.1:40001"), "https://127.0.0.1:40001");
+        assert.equal(await at("https://10.0.0.9:6443", "kind"), "https://10.0.0.9:6443");
+    });
+    void it("that no container on the network publishes cannot be reached from there", async () => {
+        withContainers();
+        await assert.rejects(
+            at("https://127.0.0.1:40001", "kind"),
+            /no container on Docker's network "kind" publishes/,
+        );
+    });
+});

@@ -27,6 +27,11 @@ export async function removeTestStack(stack: string): Promise<void> {
         const at = word.indexOf(homes);
         return at >= 0 && isHome(word.slice(at).split("/").slice(0, homes.split("/").length).join("/"));
     };
+    // Docker would start again what ends in a container.
+    const format = '--format={{.ID}} {{.Label "krustlet-stack.node"}}';
+    const { stdout } = await run(["docker", "ps", "--all", "--filter=label=krustlet-stack.node", format]);
+    const nodes = stdout.split("\n").filter(inHome);
+    for (const line of nodes) await run(["docker", "rm", "--force", line.split(" ")[0]]);
     for (const left of processesThat((argv) => argv.some(inHome))) await endProcess(left, 5);
     const registry = `krustlet-stack-${stack}-registry`;
     await run(["docker", "rm", "--force", "--volumes", registry], { allowFailure: true });

@@ -112,8 +112,10 @@ async function create(
     { name, network, owner, stateDir, part, options }: ContainerPlace,
     programs: string[],
     command: string[],
-    { PATH: _, ...env }: Record<string, string>,
+    environment: Record<string, string>,
 ): Promise<string> {
+    // This host's other programs are not there.
+    const env = Object.fromEntries(Object.entries(environment).filter(([name]) => name !== "PATH"));
     const labels = { [ownerLabel]: owner, [folderLabel]: stateDir, [partLabel]: part };
     const make = async () => [
         ...["docker", "create", "--pull=never", `--name=${name}`, `--network=${network}`],

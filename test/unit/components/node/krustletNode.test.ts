@@ -285,9 +285,8 @@ test("every argument of a node reaches the steps", async () => {
 });
 
 test("a node in a container: its network, its registries, and the address that it gets", async () => {
-    const { nodeIp: _, ...others } = required;
     const args = {
-        ...others,
+        ...without("nodeIp"),
         runtime: "container" as const,
         network: pulumi.output("kind"),
         insecureRegistries: ["localhost:5001"],

@@ -114,8 +114,8 @@ test("nodes in containers: of one port, on the cluster's network, and with the r
         ["one", "kind", undefined, registryMirrors],
         ["two", "kind", undefined, registryMirrors],
         ["three", undefined, "172.18.0.1", undefined],
-    ]) {
-        const given = input(resources[`s-${String(name)}-agent`]);
+    ] as const) {
+        const given = input(resources[`s-${name}-agent`]);
         assert.deepEqual([given.network, given.nodeIp, given.registryMirrors], [network, nodeIp, mirrors]);
         assert.equal(given.port, 3000);
     }

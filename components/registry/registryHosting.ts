@@ -38,7 +38,7 @@ const children = new Children<{ connection: local.Command; announcement: kuberne
  * host runs in the cluster under that very name: the container joins the cluster's network, and the container runtime of each of
  * kind's nodes is told that the name leads there. Tools find the registry by the ConfigMap `local-registry-hosting` in
  * `kube-public`, as https://github.com/kubernetes/enhancements/tree/master/keps/sig-cluster-lifecycle/generic/1755-communicating-a-local-registry
- * has it. (A Wasm node is a process on this host and needs none of this.)
+ * has it. (A Wasm node that is a process on this host needs none of this; one in a container gets it as `registryMirrors`.)
  *
  * Deleting it takes the container off the network, if it was this that connected it, and deletes neither of the two.
  *

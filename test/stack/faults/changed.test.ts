@@ -4,6 +4,7 @@ import * as fs from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { NODE_IMAGE } from "../../../common/versions";
 import { REGISTRY_IMAGE } from "../../../components/defaults";
+import { gatewayOf, network } from "../../../steps/lib/docker";
 import { run } from "../../../steps/lib/run";
 import { removeTestCluster } from "../../killedRun";
 import { StackUnderTest, type StackConfig } from "../stackUnderTest";
@@ -156,12 +157,9 @@ void describe("a stack that is changed", { timeout: 1_800_000 }, () => {
     });
     void it("another port and address of the node start its agent anew, in the same place, with a certificate for it", async () => {
         // Of Docker's own network, from which kind's nodes reach this host too.
-        const ip = await docker(
-            "network",
-            "inspect",
-            "bridge",
-            "--format={{(index .IPAM.Config 0).Gateway}}",
-        );
+        const bridge = await network("bridge");
+        assert.ok(bridge);
+        const ip = gatewayOf(bridge);
         await faulty.configure({ ...config, nodes: [{ ...node, port: 3113, ip }] });
         const made = done(await faulty.up());
         assert.equal(made.get(`wasm-${NODE}-agent`), "updated");

@@ -74,6 +74,8 @@ export function neededTools(input: PreflightInput, ofCluster: string[]): string[
             ...(input.localRegistry === undefined && !inContainers(input) ? [] : ["docker"]),
             ...ofCluster,
         ]),
+        // The image is made by these.
+        ...(inContainers(input) ? ["ldd", "tar"] : []),
         ...(input.modules.some(({ source }) => source !== undefined) ? ["cargo"] : []),
     ];
 }

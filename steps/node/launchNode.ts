@@ -8,14 +8,14 @@ import { endBootstrap, tokenServes } from "./bootstrap";
 import { forgetRequests } from "./certificates/certificateRequests";
 import { hasCertificate } from "./certificates/certificates";
 import { messageOf } from "../lib/errors";
-import { expandHome, readOptional, sha256OfFile } from "../lib/files";
+import { expandHome, readOptional, sha256OfFile, writePrivate } from "../lib/files";
 import { claimFolder } from "./folder";
 import { ifClusterAnswers, withKube } from "../lib/kube/kube";
 import { parseKubeconfig } from "../lib/kube/kubeconfig";
 import { faultOf } from "./agent/health";
 import { ensureToken, nameOfAgent, noteAddress, startAgent } from "./agent/launch";
 import { endDaemons, runs } from "./daemon/daemon";
-import { removeUnusedImages } from "./daemon/image";
+import { imageOf, removeUnusedImages } from "./daemon/image";
 import { clusterFrom } from "./daemon/onNetwork";
 import { needProgram } from "../lib/programs/programs";
 import { orUndo, progress, step } from "../lib/step";
@@ -81,15 +81,9 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     const { nodeIp } = input;
     const onPort = nodeIp === undefined ? [] : await agent.agentsOn(input.owner, nodeIp, input.port);
     if (nodeIp !== undefined) await checkAddress({ ...input, nodeIp }, onPort.length > 0);
+    const supervisor = await needProgram("krustlet-supervisor", `KrustletNode "${input.nodeName}"`);
+    if (place !== undefined) await imageOf([program, supervisor]);
     if (!certified) await withKube(input.kubeconfigFile, (kube) => ensureToken(kube, input));
-    // A node that was renamed, or gave its port to this one, is stopped or started elsewhere by its own resource, and only after this.
-    await endDaemons("agent", onPort, progress);
-    await agent.endAgents(files, progress);
-    // It decides by what the node was, and would deny what one with another address asks for. It is started again once this one is joined.
-    if (record?.argvHash !== wanted.argvHash) await endApprovers(approverFiles(input.stateDir), progress);
-    await forgetRequests(input.kubeconfigFile, files);
-    // What an earlier cluster signed is of no use in this one.
-    if (!certified) await rm(files.kubeconfigFile, { force: true });
     const launch = {
         ...wanted,
         argv,
@@ -100,8 +94,21 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
         tokenTtlSeconds: input.tokenTtlSeconds,
         joined: certified || (record?.joined === true && record.clusterHash === wanted.clusterHash),
     };
-    const started = await startAgent(files, input.nodeName, launch).catch(async (error: unknown) => {
-        if (running) await startOldAgain(files, input.nodeName, record);
+    const credential = await readOptional(files.kubeconfigFile);
+    const replace = async () => {
+        // A node that was renamed, or gave its port to this one, is stopped or started elsewhere by its own resource, and only after this.
+        await endDaemons("agent", onPort, progress);
+        await agent.endAgents(files, progress);
+        // It decides by what the node was, and would deny what one with another address asks for. It is started again once this one is
+        // joined.
+        if (record?.argvHash !== wanted.argvHash) await endApprovers(approverFiles(input.stateDir), progress);
+        await forgetRequests(input.kubeconfigFile, files);
+        // What an earlier cluster signed is of no use in this one.
+        if (!certified) await rm(files.kubeconfigFile, { force: true });
+        return startAgent(files, input.nodeName, launch);
+    };
+    const started = await replace().catch(async (error: unknown) => {
+        if (running) await startOldAgain(files, input.nodeName, record, credential);
         throw error;
     });
     if (certified) await endToken(input);
@@ -120,8 +127,11 @@ async function startOldAgain(
     files: agent.AgentFiles,
     name: string,
     record: agent.AgentRecord,
+    credential: string | undefined,
 ): Promise<void> {
     try {
+        // By this it reaches the cluster from where it was; what it joined with is of the place where it was to go.
+        if (credential !== undefined) await writePrivate(files.kubeconfigFile, credential);
         const again = await startAgent(files, name, record);
         progress(`the agent of before runs again (${nameOfAgent(again)})`);
     } catch (error) {

@@ -17,15 +17,17 @@ export function cacheFolder(): string {
     return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "krustlet-stack");
 }
 
-/** Where each tool says how it is installed. */
+/** Where each tool says how it is installed, or whose it is. */
 const installPages: Readonly<Record<string, string>> = {
     cargo: "https://rustup.rs",
     docker: "https://docs.docker.com/engine/install",
     k3d: "https://k3d.io",
     kind: "https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
     kubectl: "https://kubernetes.io/docs/tasks/tools",
+    ldd: "of this system's C library",
     microk8s: "https://microk8s.io",
     minikube: "https://minikube.sigs.k8s.io/docs/start",
+    tar: "a package of this system's",
 };
 
 /** What to do about tools that are not on PATH: the end of a message. */

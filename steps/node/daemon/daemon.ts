@@ -68,7 +68,8 @@ export async function startDaemon<More extends object>(
     return orUndo(
         async () => {
             await writeRecordTo(daemon.pidFile, record);
-            const end = launchedAt + daemon.watchMilliseconds;
+            // From now on: an image may have had to be made before.
+            const end = Date.now() + daemon.watchMilliseconds;
             let works = false;
             while (!works && Date.now() < end) {
                 if (!(await runs(record))) throw failed("ended at once");

@@ -41,6 +41,8 @@ describe("the tools that a stack needs", () => {
         assert.deepEqual(neededTools({ ...input, nodes: [node] }, []), []);
         assert.deepEqual(neededTools({ ...input, nodes: [node, { ...node, runtime: "container" }] }, []), [
             "docker",
+            "ldd",
+            "tar",
         ]);
     });
     it("are missed in one line", () => {

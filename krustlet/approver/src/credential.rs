@@ -61,6 +61,8 @@ impl Credential {
         let kubeconfig: Kubeconfig = serde_json::from_value(self.kubeconfig.clone())
             .map_err(|_| anyhow::anyhow!("the approver's kubeconfig is none"))?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        // As the node does: the environment's proxy is for registries.
+        config.proxy_url = None;
         config.connect_timeout = Some(crate::watch::ANSWER);
         // Whoever asks waits and tries again in its own way, and says why.
         config.default_retry = false;

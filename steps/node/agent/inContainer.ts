@@ -50,6 +50,7 @@ async function mountsOf(
         input.dockerConfigFile === undefined
             ? (environment.DOCKER_CONFIG ?? join(expandHome("~"), ".docker"))
             : dirname(expandHome(input.dockerConfigFile));
+    checkLogins(resolve(logins), input.nodeName);
     const files = [input.trustedCaFile, environment.SSL_CERT_FILE, environment.SSL_CERT_DIR, logins];
     const given = files.flatMap((path) => (path ? [resolve(expandHome(path))] : []));
     const read = [...new Set([...hostFiles, ...given])];
@@ -61,6 +62,16 @@ async function mountsOf(
             .filter((path, index) => there[index] && !written.includes(path))
             .map((path) => ({ path, readOnly: true })),
     ];
+}
+
+/** A container has the whole folder of the logins, which therefore must hold nothing else. */
+function checkLogins(folder: string, nodeName: string): void {
+    const home = resolve(expandHome("~"));
+    if (folder !== "/" && home !== folder && !home.startsWith(`${folder}/`)) return;
+    throw new StepError(
+        `KrustletNode "${nodeName}": dockerConfigFile (or DOCKER_CONFIG): a node in a container has the file's whole folder, and ${folder} is not ` +
+            "for it alone; put the file into a folder of its own, such as ~/logins/config.json",
+    );
 }
 
 function isThere(path: string): Promise<boolean> {

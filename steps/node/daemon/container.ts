@@ -92,15 +92,16 @@ export async function startContainer(
     await makeRoom(place, title);
     const command = [placeInImage(supervisor), `--log-file=${logFile}`, "--", placeInImage(program), ...args];
     const id = await create(place, [program, supervisor], command, env);
+    let found: Container | undefined;
     try {
         await run(["docker", "start", id], { timeoutSeconds: 60 });
+        found = (await dockerLib.containers(`id=${id}`)).at(0);
     } catch (error) {
         await removeContainers([id]);
         throw new StepError(`${title}: container ${place.name} does not start: ${messageOf(error)}`, {
             cause: error,
         });
     }
-    const found = (await dockerLib.containers(`id=${id}`)).at(0);
     const pid = found?.State.Pid ?? 0;
     const { name, network } = place;
     const address = found === undefined ? "" : addressOn(found, network);
@@ -115,7 +116,10 @@ async function create(
     environment: Record<string, string>,
 ): Promise<string> {
     // This host's other programs are not there.
-    const env = Object.fromEntries(Object.entries(environment).filter(([name]) => name !== "PATH"));
+    const env = {
+        ...noProxies(environment),
+        ...Object.fromEntries(Object.entries(environment).filter(([name]) => name !== "PATH")),
+    };
     const labels = { [ownerLabel]: owner, [folderLabel]: stateDir, [partLabel]: part };
     const make = async () => [
         ...["docker", "create", "--pull=never", `--name=${name}`, `--network=${network}`],
@@ -135,6 +139,19 @@ async function create(
             if (!isGone || tries > 1) throw error;
         }
     }
+}
+
+/** What keeps the docker command from adding the proxies of its own configuration: a node asks by those of its environment. */
+export function noProxies(environment: Record<string, string>): Record<string, string> {
+    const all = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FTP_PROXY", "ALL_PROXY"];
+    return Object.fromEntries(
+        all.flatMap((name) => {
+            const both = [name, name.toLowerCase()];
+            // Whoever reads them may take the first one that is set, though it be empty.
+            const given = both.map((one) => environment[one]).find((value) => value !== undefined) ?? "";
+            return both.map((one) => [one, given]);
+        }),
+    );
 }
 
 /** A container of that name which a run that was ended left is removed; one of anybody else's is an error. */
@@ -164,7 +181,9 @@ export function addressOn({ NetworkSettings }: Pick<Container, "NetworkSettings"
 export async function running({ id, network }: InContainer): Promise<{ address: string } | undefined> {
     const found = (await dockerLib.containers(`id=${id}`)).at(0);
     if (found === undefined || dockerLib.standsStill(found) || found.State.Restarting) return undefined;
-    return { address: addressOn(found, network) };
+    const address = addressOn(found, network);
+    // One that was taken off its network is of no use there: it is started again.
+    return address === "" ? undefined : { address };
 }
 
 /** Ends and removes the containers of a node's program. `isKnown`: there is one, so that Docker must answer. */

@@ -1,9 +1,11 @@
 /** How a node's program comes into a container: what Docker is told, and what is made of its answers. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, afterEach, beforeEach, describe, it } from "node:test";
+import type { NodeInput } from "../../../../steps/contract";
+import { agentPlace } from "../../../../steps/node/agent/inContainer";
 import * as container from "../../../../steps/node/daemon/container";
 import { runs, type DaemonRecord } from "../../../../steps/node/daemon/daemon";
 import { imageOf, librariesIn } from "../../../../steps/node/daemon/image";
@@ -173,18 +175,54 @@ void describe("a program in a container", () => {
         const { container: made, pid } = await container.startContainer(place, program);
         assert.deepEqual(made, { name: "n", id, network: "kind", address: "172.18.0.4" });
         assert.equal(pid, process.pid);
-        const create = asked().find((line) => line.startsWith("create "));
+        const create = asked().find((line) => line.startsWith("create ")) ?? "";
+        // The docker command adds none of its own configuration where they are there.
+        const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FTP_PROXY", "ALL_PROXY"];
+        for (const name of proxies.flatMap((one) => [one, one.toLowerCase()]))
+            assert.ok(create.includes(` --env=${name} `), name);
         assert.match(
-            create ?? "",
+            create.replace(/( --env=(\w+_(PROXY|proxy)))+/, ""),
             new RegExp(
                 "^create --pull=never --name=n --network=kind --label=krustlet-stack.owner=q/s --label=krustlet-stack.node=/state " +
-                    "--label=krustlet-stack.part=agent --read-only --env=HTTPS_PROXY krustlet-stack-node:[0-9a-f]{16} " +
+                    "--label=krustlet-stack.part=agent --read-only krustlet-stack-node:[0-9a-f]{16} " +
                     "/bin/krustlet-supervisor --log-file=/state/agent.log -- /bin/krustlet-wasi --port=1$",
             ),
         );
         assert.doesNotMatch(tools.asked().join("\n"), /hunter2/);
         assert.equal(readFileSync(path.join(folder, "proxy"), "utf8"), env.HTTPS_PROXY);
     });
+});
+
+void describe("the proxies of a container", () => {
+    it("are those that are given, by both names, and no others", () => {
+        const all = container.noProxies({ https_proxy: "http://p:1", NO_PROXY: "a", HOME: "/h" });
+        const set = Object.entries(all).filter(([, value]) => value !== "");
+        assert.deepEqual(Object.fromEntries(set), {
+            HTTPS_PROXY: "http://p:1",
+            https_proxy: "http://p:1",
+            NO_PROXY: "a",
+            no_proxy: "a",
+        });
+        assert.equal(Object.keys(all).length, 10);
+    });
+});
+
+void describe("a node's logins in a container", () => {
+    const input = {
+        ...{ owner: "q/s", nodeName: "n", network: "kind", stateDir: folder },
+        allowedHostPaths: [],
+    } as unknown as NodeInput;
+    for (const dockerConfigFile of [
+        "~/logins.json",
+        "/config.json",
+        path.join(path.dirname(homedir()), "x.json"),
+    ])
+        it(`may not lie in a folder of other things: ${dockerConfigFile}`, async () => {
+            await assert.rejects(
+                agentPlace({ ...input, dockerConfigFile }, {}),
+                /put the file into a folder of its own, such as ~\/logins\/config\.json$/,
+            );
+        });
 });
 
 void describe("an image of a program", () => {

@@ -13,6 +13,7 @@ import { ifClusterAnswers } from "../lib/kube/kube";
 import { stored, type Of } from "../lib/schema";
 import { bodyOf, parseInput, progress, step } from "../lib/step";
 import { findProgram } from "../lib/programs/programs";
+import { removeUnusedImages } from "../node/daemon/image";
 import { claimInput } from "./makeClaim";
 
 const needed = stored(claimInput, "owner");
@@ -84,6 +85,8 @@ async function sweepContainers({ id }: Claim): Promise<void> {
     const ours = labelled.filter(({ Config }) => idOf(Config.Labels?.[ownerLabel] ?? "") === id);
     for (const { Name } of ours) progress(`container ${Name.slice(1)} was left by a run that ended: removed`);
     await removeContainers(ours.map(({ Id }) => Id));
+    // A node that was moved out of its container has left that of its approver.
+    await removeUnusedImages();
 }
 
 step(module, "releaseClaim", needed, releaseClaim);

@@ -112,7 +112,7 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
         throw error;
     });
     if (certified) await endToken(input);
-    if (place !== undefined) await removeUnusedImages();
+    if (place !== undefined || record?.container !== undefined) await removeUnusedImages();
     return output(started);
 }
 

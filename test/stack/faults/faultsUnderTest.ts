@@ -44,6 +44,8 @@ export class FaultyStack {
     private identity = "";
     /** A file in an emptyDir of a pod of the user's. */
     private marker = "";
+    /** How many containers hold addresses. */
+    private sleepers = 0;
 
     static async create(name: string, cluster: string): Promise<FaultyStack> {
         const stack = await StackUnderTest.create(name);
@@ -174,11 +176,11 @@ export class FaultyStack {
     async takeAddress(address: string): Promise<() => Promise<unknown>> {
         const image = await docker("inspect", "--format={{.Config.Image}}", this.controlPlane);
         const sleepers: string[] = [];
-        const end = () => docker("rm", "--force", ...sleepers);
+        const end = () => docker("rm", "--force", "--volumes", ...sleepers);
         for (let index = 0; index < 20; index++) {
-            const name = `${this.cluster}-sleeper-${index}`;
+            const name = `${this.cluster}-sleeper-${this.sleepers++}`;
             const how = ["--network=kind", `--name=${name}`, "--entrypoint=sleep"];
-            await docker("run", "--detach", "--rm", ...how, image, "600");
+            await docker("run", "--detach", "--rm", ...how, image, "3600");
             sleepers.push(name);
             const networks = await docker("inspect", "--format={{json .NetworkSettings.Networks}}", name);
             if (networks.includes(`"${address}"`)) return end;

@@ -4,6 +4,7 @@ import { agentFiles, endAgents, nodeInput, readRecord, runningAgents, type Agent
 import { runs } from "./daemon/daemon";
 import { removeUnusedImages } from "./daemon/image";
 import { drain, removePodsOf } from "./drain";
+import { forgetRequests } from "./certificates/certificateRequests";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { ownerOf } from "./folder";
 import { ifClusterAnswers, KubeError, type Kube } from "../lib/kube/kube";
@@ -42,6 +43,7 @@ export async function stopNode(input: Of<typeof needed>): Promise<Record<string,
             endApprovers(approverFiles(input.stateDir), progress),
         ]);
     }
+    if (answers && whose !== undefined) await forgetRequests(kubeconfigFile, files);
     if (answers) await inCluster(kubeconfigFile, name, (kube) => deleteNode(kube, name));
     if (whose === undefined) return {};
     await rm(files.stateDir, { recursive: true, force: true });

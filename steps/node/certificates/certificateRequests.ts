@@ -71,12 +71,16 @@ export function isNamedAsOf(name: string, nodeName: string): boolean {
  * seem to be a stranger's, or, where it was approved, the new agent's.
  */
 export async function forgetRequests(kubeconfigFile: string, files: AgentFiles): Promise<void> {
-    const pubs = Object.values(files.publicKeys);
-    const pems = await Promise.all(pubs.map(readOptional));
-    const keys = pems.map(publicKeyOf).filter((key) => key !== undefined);
+    const keys = await handedOver(files);
     if (keys.length > 0)
         await ifClusterAnswers(kubeconfigFile, (kube) => deleteUndecided(kube, keys), progress);
-    for (const file of pubs) await rm(file, { force: true });
+    for (const file of Object.values(files.publicKeys)) await rm(file, { force: true });
+}
+
+/** The keys that an agent handed over, for which it asks for certificates. */
+export async function handedOver({ publicKeys }: AgentFiles): Promise<Buffer[]> {
+    const pems = await Promise.all(Object.values(publicKeys).map(readOptional));
+    return pems.map(publicKeyOf).filter((key) => key !== undefined);
 }
 
 async function deleteUndecided(kube: Kube, keys: Buffer[]): Promise<void> {

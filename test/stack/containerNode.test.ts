@@ -58,7 +58,13 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
         (await docker("top", AGENT, "-eo", "pid,comm"))
             .split("\n")
             .slice(1)
-            .map((line) => Number(line.trim().split(" ")[0]));
+            .map((line) => line.trim().split(/ +/))
+            // Not by their numbers, which begin anew some time.
+            .sort(
+                ([, one], [, other]) =>
+                    Number(other.startsWith("krustlet-sup")) - Number(one.startsWith("krustlet-sup")),
+            )
+            .map(([pid]) => Number(pid));
 
     before(async () => {
         faulty = await FaultyStack.create(NAME, CLUSTER);

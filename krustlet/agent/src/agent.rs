@@ -18,7 +18,7 @@ use crate::images::compile::{Compiler, Launcher};
 use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
 use crate::node::{self, Readiness, Registration};
-use crate::pods::{self, Directory, Events, Node, Objects, Places, Provision, Shared};
+use crate::pods::{self, Directory, Events, Node, Objects, Places, Ports, Provision, Shared};
 use crate::server::{self, Door, Server, Site};
 
 /// How long the last word to the API server may take.
@@ -57,6 +57,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let pods = tokio::spawn({
         let shared = Arc::new(Shared {
             places: Places::new(identity.client.clone(), &config.node_name),
+            ports: Ports::default(),
             client: identity.client.clone(),
             images,
             logs,

@@ -11,6 +11,7 @@ mod listing;
 mod objects;
 mod resources;
 mod restore;
+mod serving;
 mod status;
 mod traffic;
 mod volumes;
@@ -22,6 +23,8 @@ mod checkpoint_tests;
 mod life_tests;
 #[cfg(test)]
 mod removal_tests;
+#[cfg(test)]
+mod serving_tests;
 #[cfg(test)]
 mod testing;
 
@@ -46,6 +49,7 @@ pub use self::events::Events;
 use self::listing::Listing;
 pub use self::objects::Objects;
 pub use self::resources::Provision;
+pub use self::serving::ports::Ports;
 use crate::files;
 use crate::images::Images;
 use crate::logs::Logs;
@@ -63,6 +67,8 @@ const WATCH_SILENCE: Duration = Duration::from_secs(3 * 60);
 pub struct Shared {
     /// Who has a place on this node.
     pub places: Places,
+    /// Who has which port of the node's address.
+    pub ports: Ports,
     /// The API server.
     pub client: Client,
     /// Modules.

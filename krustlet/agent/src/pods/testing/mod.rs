@@ -1,5 +1,6 @@
 //! A cluster for tests: an API server as far as pods need one, a registry, and agents that can be killed.
 
+mod guests;
 mod registry;
 mod server;
 
@@ -12,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use self::server::State;
-use super::{Directory, Events, Node, Objects, Places, Provision, Shared};
+use super::{Directory, Events, Node, Objects, Places, Ports, Provision, Shared};
 use crate::images::compile::Compiler;
 use crate::images::{self, Images};
 use crate::logs::{self, Logs};
@@ -57,6 +58,7 @@ impl World {
         let engine = Engine::new(EngineConfig::default()).unwrap();
         let shared = Shared {
             places: Places::new(client.clone(), "wasm"),
+            ports: Ports::default(),
             images: Images::new(
                 registry.unwrap(),
                 engine.clone(),
@@ -67,7 +69,7 @@ impl World {
             logs: Logs::new(logs::Limits::DEFAULT),
             provision: Arc::new(Provision::new(
                 Objects::new(client.clone()),
-                Node { host_ip: "10.0.0.1".into(), allocatable: std::collections::BTreeMap::new() },
+                Node { host_ip: "127.0.0.1".into(), allocatable: std::collections::BTreeMap::new() },
                 Vec::new(),
             )),
             events: Events::new(client.clone(), "wasm"),
@@ -81,8 +83,7 @@ impl World {
         Agent { runtime, stop, run: Some(run), directory }
     }
 
-    /// The image of a guest: `exit-CODE`, `sleep`, `spin`, `nap-CODE` (a second, then that code),
-    /// `garbage` (no module).
+    /// The image of a guest, see [`guests::guest`].
     pub fn image(&self, guest: &str) -> String {
         format!("{}/guests/{guest}:v1", self.state.address)
     }

@@ -7,11 +7,9 @@ import { after, before, describe, it } from "node:test";
 import { observeKubelets } from "../../../../steps/cluster/observeKubelets";
 import { enterClaim, thisHost } from "../../../../steps/lib/claim";
 import { writeEntry } from "../../../../steps/lib/journal";
-import { newKubeconfig } from "../../../../steps/lib/kube/kubeconfig";
 import { notesOf } from "../../../../steps/lib/step";
-import { ApiServer, authority, client } from "../lib/apiServer";
+import { ApiServer } from "../lib/apiServer";
 
-const base64 = (text: string) => Buffer.from(text).toString("base64");
 const folder = mkdtempSync(path.join(tmpdir(), "krustlet-observe-"));
 const kubeconfigFile = path.join(folder, "kubeconfig");
 const api = new ApiServer();
@@ -37,15 +35,7 @@ async function told(...items: object[]): Promise<string | undefined> {
 void describe("a kubelet of kind's own", () => {
     before(async () => {
         await api.start();
-        const user = {
-            name: "admin",
-            fields: {
-                "client-certificate-data": base64(client.certificate),
-                "client-key-data": base64(client.privateKey),
-            },
-        };
-        const cluster = { server: api.url, certificateAuthorityData: base64(authority.certificate) };
-        writeFileSync(kubeconfigFile, newKubeconfig(user, cluster), { mode: 0o600 });
+        writeFileSync(kubeconfigFile, api.kubeconfig, { mode: 0o600 });
         const claim = {
             id: "0123456789abcdef",
             owner: "project/stack/0123456789abcdef",

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { GeneralName } from "@peculiar/asn1-x509";
+import { newKubeconfig } from "../../../../steps/lib/kube/kubeconfig";
 import { makeCertificate, type Issued } from "../node/makeCertificate";
 
 export const authority = makeCertificate({ commonName: "authority", authority: true });
@@ -31,6 +32,22 @@ export class ApiServer {
 
     get url(): string {
         return `https://127.0.0.1:${this.port}`;
+    }
+
+    /** The text of a kubeconfig by which its client is known there. */
+    get kubeconfig(): string {
+        const base64 = (text: string) => Buffer.from(text).toString("base64");
+        const user = {
+            name: "admin",
+            fields: {
+                "client-certificate-data": base64(client.certificate),
+                "client-key-data": base64(client.privateKey),
+            },
+        };
+        return newKubeconfig(user, {
+            server: this.url,
+            certificateAuthorityData: base64(authority.certificate),
+        });
     }
 
     async start(): Promise<void> {

@@ -5,11 +5,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
-import { newKubeconfig } from "../../../../steps/lib/kube/kubeconfig";
 import { notesOf } from "../../../../steps/lib/step";
 import { agentFiles } from "../../../../steps/node/agent/agent";
 import { deleteCertificateRequests } from "../../../../steps/node/certificates/deleteCertificateRequests";
-import { ApiServer, authority, client } from "../lib/apiServer";
+import { ApiServer } from "../lib/apiServer";
 import { CN, makeCsr, newKey, spki } from "./makeCsr";
 
 const base64 = (text: string) => Buffer.from(text).toString("base64");
@@ -20,15 +19,7 @@ const api = new ApiServer();
 
 before(async () => {
     await api.start();
-    const user = {
-        name: "admin",
-        fields: {
-            "client-certificate-data": base64(client.certificate),
-            "client-key-data": base64(client.privateKey),
-        },
-    };
-    const cluster = { server: api.url, certificateAuthorityData: base64(authority.certificate) };
-    writeFileSync(kubeconfigFile, newKubeconfig(user, cluster), { mode: 0o600 });
+    writeFileSync(kubeconfigFile, api.kubeconfig, { mode: 0o600 });
 });
 after(async () => {
     await api.stop();

@@ -1,6 +1,7 @@
 //! The engine: one per process.
 
 use std::fmt;
+use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,16 +9,17 @@ use std::time::Duration;
 
 use krustlet_http::{Client, Egress, HostNetwork, Network};
 use sha2::{Digest, Sha256};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use wasmtime::Config;
 
 use crate::code_cache::CodeCache;
-use crate::host::{self, Host};
-use crate::http::GuestHttp;
+use crate::host::{self, Epochs, Hosts};
+use crate::http::{self, GuestHttp};
 use crate::limits::WASM32_MEMORY_BYTES;
 use crate::memory::MemoryBudget;
 use crate::module::{Modules, hex};
 use crate::program::Program;
+use crate::serve::{self, Server, ServerLimits};
 use crate::{Container, Module, RunSpec, RuntimeError, run};
 
 /// How long a guest may compute before it has to give its thread to the next one, and about how long it takes to stop it.
@@ -26,6 +28,9 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// How many threads may wait for the disk in the guests' name at once. They are made when they are needed.
 const FILE_THREADS: usize = 64;
+
+/// How many instances of servers have room in the pool: of 4 GiB of address space each, but not of memory.
+const POOLED_INSTANCES: u32 = 1000;
 
 /// How long such a thread waits for more work before it ends and its memory goes.
 const FILE_THREAD_IDLE: Duration = Duration::from_secs(2);
@@ -40,6 +45,10 @@ pub struct EngineConfig {
     pub default_memory_limit_bytes: u64,
     /// What all guests may have together of the host's memory, in bytes. Default: no limit.
     pub memory_budget_bytes: u64,
+    /// How many instances of servers there may be at once, of all servers together, see [`Engine::serve`]. They are made in a pool,
+    /// which takes 4 GiB of address space for each when the first server is compiled, and their memory when they run. A request past it
+    /// is answered with 503. 0 means that there is no pool, and no such limit. Default: 1000.
+    pub pooled_instances: u32,
     /// A folder of the local disk where machine code is kept, so that a program which was compiled once is not compiled
     /// again by the next process. It must belong to the process's user with mode 0700, and is made so where it is not there:
     /// code is run as it is found, after a check of its SHA-256 that guards against damage, not against somebody who may
@@ -62,6 +71,7 @@ impl Default for EngineConfig {
             worker_threads: None,
             default_memory_limit_bytes: WASM32_MEMORY_BYTES,
             memory_budget_bytes: u64::MAX,
+            pooled_instances: POOLED_INSTANCES,
             code_cache: None,
             trusted_ca_file: None,
             network: Arc::new(HostNetwork::default()),
@@ -77,15 +87,17 @@ impl Default for EngineConfig {
 /// busy guest from delaying the rest of the process (a node's heartbeat, say). Many guests share these threads: each is
 /// a task that yields when it waits and at every tick of the epoch.
 ///
-/// Memory is taken on demand. A pool would reserve its slots ahead and keep freed ones resident, to make starts of
-/// microseconds still cheaper; a node starts a few pods a second and idles for hours, so a small idle footprint is worth more.
+/// Memory of programs that run to their end is taken on demand: a node starts a few of them a second and idles for hours, so a small
+/// idle footprint is worth more than starts that are still cheaper. Servers are made anew for each request, so that their instances
+/// come from a pool, see [`EngineConfig::pooled_instances`].
+///
 /// A linear memory is 4 GiB of address space, of which only touched pages are resident; the pages of a module's
 /// data segments are shared by its instances until they are written to.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
 
 struct Shared {
-    host: Host,
+    hosts: Hosts,
     modules: Modules,
     code_cache: Option<CodeCache>,
     default_memory_limit_bytes: u64,
@@ -110,11 +122,11 @@ impl Engine {
         let http = Client::new(config.trusted_ca_file.as_deref(), config.network, config.egress)?;
         let mut code_cache = config.code_cache.as_deref().and_then(CodeCache::open);
         wasmtime.cache(code_cache.as_ref().map(CodeCache::wasmtime));
-        let host = Host::new(&wasmtime).map_err(failed)?;
+        let hosts = Hosts::new(wasmtime, config.pooled_instances).map_err(failed)?;
         if let Some(cache) = &mut code_cache {
-            cache.bind(host.engine());
+            cache.bind(hosts.plain().engine());
         }
-        tick(host.engine()).map_err(failed)?;
+        tick(hosts.epochs().clone()).map_err(failed)?;
         let mut guests = Builder::new_multi_thread();
         guests
             .enable_all()
@@ -128,7 +140,7 @@ impl Engine {
             guests.worker_threads(threads.get());
         }
         Ok(Self(Arc::new(Shared {
-            host,
+            hosts,
             modules: Modules::default(),
             code_cache,
             default_memory_limit_bytes: config.default_memory_limit_bytes,
@@ -151,7 +163,7 @@ impl Engine {
     /// [`NotWasm`](RuntimeError::NotWasm), [`Invalid`](RuntimeError::Invalid), [`Import`](RuntimeError::Import),
     /// [`NoStart`](RuntimeError::NoStart) or [`NoRun`](RuntimeError::NoRun), by what the bytes are.
     pub fn compile(&self, wasm: &[u8]) -> Result<Module, RuntimeError> {
-        self.0.modules.get_or_compile(&self.0.host, self.0.code_cache.as_ref(), wasm)
+        self.0.modules.get_or_compile(&self.0.hosts, self.0.code_cache.as_ref(), wasm)
     }
 
     /// As [`compile`](Self::compile), but only of a program whose machine code is kept on disk; `None` of another. Takes milliseconds.
@@ -162,7 +174,7 @@ impl Engine {
     /// Those of [`compile`](Self::compile).
     pub fn load(&self, wasm: &[u8]) -> Result<Option<Module>, RuntimeError> {
         match &self.0.code_cache {
-            Some(cache) => self.0.modules.get_or_load(&self.0.host, cache, wasm),
+            Some(cache) => self.0.modules.get_or_load(&self.0.hosts, cache, wasm),
             None => Ok(None),
         }
     }
@@ -198,7 +210,7 @@ impl Engine {
         &self.0.memory
     }
 
-    /// Starts a module as a new container. Returns at once; the guest may not have made its first step by then. Works from
+    /// Starts a program as a new container. Returns at once; the guest may not have made its first step by then. Works from
     /// any thread, inside a Tokio runtime or outside. The folders of its mounts are opened before it returns.
     ///
     /// A module that declares more memory than its limit is started all the same, and ends at once as
@@ -208,13 +220,58 @@ impl Engine {
     /// # Errors
     ///
     /// [`RuntimeError::Spec`] when an argument, a variable or the path of a mount cannot be passed on,
-    /// [`RuntimeError::Mount`] when a folder cannot be opened.
+    /// [`RuntimeError::Mount`] when a folder cannot be opened, [`RuntimeError::Serves`] when the module
+    /// [is a server](Module::is_server).
     pub fn start(&self, module: &Module, spec: RunSpec) -> Result<Container, RuntimeError> {
+        if module.is_server() {
+            return Err(RuntimeError::Serves);
+        }
         let limit = spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes);
-        let http = GuestHttp::new(self.0.http.session(spec.http.clone()));
+        let http = GuestHttp::new(self.0.http.session(spec.http.clone()), http::Side::Client);
         let wasi = spec.wasi()?;
-        let guests = self.0.guests.as_ref().ok_or_else(|| failed("it is being shut down"))?;
-        Ok(run::spawn(self, guests.handle(), module.clone(), wasi, http, limit))
+        Ok(run::spawn(self, self.guests()?, module.clone(), wasi, http, limit))
+    }
+
+    /// Answers HTTP requests at `listener` with a module that [is a server](Module::is_server): an instance of its own for each
+    /// request, with all that `spec` names. Returns at once; from then on requests are taken. `docs/serving.md` says what a program and
+    /// its clients get.
+    ///
+    /// The memory limit is for all instances together, and so is the limit of requests that they send.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start), with [`RuntimeError::DoesNotServe`] when the module is no server, and
+    /// [`RuntimeError::Engine`] when nothing can be accepted at the listener.
+    pub fn serve(
+        &self,
+        module: &Module,
+        spec: RunSpec,
+        listener: TcpListener,
+        limits: ServerLimits,
+    ) -> Result<Server, RuntimeError> {
+        // What is wrong with it is to be known now, and not with the first request.
+        spec.wasi()?;
+        let program = module.proxy().ok_or(RuntimeError::DoesNotServe)?;
+        let runtime = self.guests()?;
+        let address = listener.local_addr().map_err(failed)?;
+        let listener = {
+            let _inside = runtime.enter();
+            listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener)).map_err(failed)?
+        };
+        let guests = serve::Guests {
+            module: module.clone(),
+            program: program.clone(),
+            http: self.0.http.session(spec.http.clone()),
+            memory_limit: spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes),
+            memory: self.0.memory.clone(),
+            meter: Arc::default(),
+            spec,
+        };
+        Ok(serve::spawn(self, runtime, guests, listener, address, limits))
+    }
+
+    fn guests(&self) -> Result<&Handle, RuntimeError> {
+        self.0.guests.as_ref().map(Runtime::handle).ok_or_else(|| failed("it is being shut down"))
     }
 }
 
@@ -226,10 +283,13 @@ impl Engine {
 /// Those of [`Engine::compile`]; [`RuntimeError::Engine`] also when the machine code cannot be written.
 pub fn compile_into(folder: &Path, wasm: &[u8]) -> Result<(), RuntimeError> {
     let mut cache = CodeCache::open(folder).ok_or_else(|| failed("its folder for machine code cannot be used"))?;
-    let host = Host::new(host::config().cache(Some(cache.wasmtime()))).map_err(failed)?;
-    cache.bind(host.engine());
+    let mut wasmtime = host::config();
+    wasmtime.cache(Some(cache.wasmtime()));
+    // Nothing is run here, so that no pool is wanted.
+    let hosts = Hosts::new(wasmtime, 0).map_err(failed)?;
+    cache.bind(hosts.plain().engine());
     let hex = hex(&Sha256::digest(wasm));
-    Program::compile(&host, Some(&cache), wasm, &hex)?;
+    Program::compile(&hosts, Some(&cache), wasm, &hex)?;
     if cache.holds(&hex) { Ok(()) } else { Err(failed("the machine code cannot be written to disk")) }
 }
 
@@ -266,13 +326,10 @@ impl Drop for Shared {
     }
 }
 
-/// Advances the epoch until the engine is gone. The thread holds it weakly, so it ends by itself, a tick later.
-fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
-    let engine = engine.weak();
+/// Advances the epoch until all engines are gone. The thread holds them weakly, so it ends by itself, a tick later.
+fn tick(epochs: Epochs) -> std::io::Result<()> {
     std::thread::Builder::new().name("wasm-epoch".into()).spawn(move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
+        while epochs.advance() {
             std::thread::sleep(TICK);
         }
     })?;

@@ -44,15 +44,31 @@ pub enum RuntimeError {
     )]
     NoStart,
 
-    /// The component has no entry point: it is a library, or it serves requests that nobody here would send it.
+    /// The component has no entry point: it is a library, or one of another version of WASI.
     #[error(
-        "this component exports {exports}, and not wasi:cli/run of WASI 0.2, so there is nothing to run: build it as a \
-         program (the world wasi:cli/command), not as a library or an HTTP proxy"
+        "this component exports {exports}, and neither wasi:cli/run nor wasi:http/incoming-handler of WASI 0.2, so there is \
+         nothing to run: build it as a program (the world wasi:cli/command) or as a server (the world wasi:http/proxy), not as \
+         a library"
     )]
     NoRun {
         /// The names of its exports, or "nothing".
         exports: String,
     },
+
+    /// The program answers HTTP requests, and was to run to its end.
+    #[error(
+        "this component answers HTTP requests (it exports wasi:http/incoming-handler) and does not run to an end: it is to be \
+         served, with krustlet-wasi serve"
+    )]
+    Serves,
+
+    /// The program runs to its end, and was to answer HTTP requests.
+    #[error(
+        "this program runs to its end and answers no HTTP requests: a server is a component that exports \
+         wasi:http/incoming-handler of WASI 0.2, and not wasi:cli/run (the world wasi:http/proxy); this one is to be run, with \
+         krustlet-wasi run"
+    )]
+    DoesNotServe,
 
     /// A folder cannot be handed to the guest.
     #[error("the folder {host:?} cannot be mounted at {guest} in the container: {reason}")]

@@ -6,8 +6,9 @@
 //!
 //! The guest's side of the contract is either WASI preview 1
 //! (<https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>): a core module with an exported `_start`; or
-//! WASI 0.2 (<https://github.com/WebAssembly/WASI/tree/main/wasip2>): a component that exports `wasi:cli/run`. The binary
-//! itself tells which. `docs/reference/wasi.md` says what each gets.
+//! WASI 0.2 (<https://github.com/WebAssembly/WASI/tree/main/wasip2>): a component that exports `wasi:cli/run`, or one that
+//! exports `wasi:http/incoming-handler`, and is a [`Server`]. The binary itself tells which. `docs/reference/wasi.md` says what each
+//! gets.
 //!
 //! ```no_run
 //! # use std::{io, sync::Arc};
@@ -32,6 +33,7 @@ mod code_cache;
 mod container;
 mod engine;
 mod error;
+mod exports;
 mod host;
 mod http;
 mod limits;
@@ -41,6 +43,7 @@ mod mount;
 mod output;
 mod program;
 mod run;
+mod serve;
 mod spec;
 mod usage;
 
@@ -55,5 +58,6 @@ pub use memory::MemoryBudget;
 pub use module::Module;
 pub use mount::Mount;
 pub use output::{LogSink, Stream};
+pub use serve::{Durations, Server, ServerLimits, ServerStats};
 pub use spec::RunSpec;
 pub use usage::Usage;

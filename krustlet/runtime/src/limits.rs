@@ -33,7 +33,7 @@ pub(crate) enum OutOfMemory {
     Host(Full),
 }
 
-/// Keeps one guest within its limits.
+/// Keeps one instance of a guest within its limits. The memory limit is that of all who share the meter.
 pub(crate) struct Limits {
     memory_limit: u64,
     memory: u64,
@@ -49,13 +49,19 @@ impl Limits {
 
     /// Takes it from what all guests have together.
     async fn take(&mut self, bytes: u64) -> Result<()> {
-        if self.share.would_wait(bytes) {
-            // Whoever looks for the one who takes the most finds this one by what it asks for.
-            self.meter.set_wanted_memory(bytes);
-        }
-        let taken = self.share.grow(bytes).await;
-        self.meter.set_wanted_memory(0);
-        taken.map_err(|full| OutOfMemory::Host(full).into())
+        // Whoever looks for the one who takes the most finds this one by what it asks for.
+        let _want = self.share.would_wait(bytes).then(|| self.meter.want(bytes));
+        self.share.grow(bytes).await.map_err(|full| OutOfMemory::Host(full).into())
+    }
+
+    fn full(&self, wanted: u64) -> OutOfMemory {
+        OutOfMemory::Limit { limit: self.memory_limit, wanted }
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        self.meter.shrink(self.memory);
     }
 }
 
@@ -67,15 +73,16 @@ impl ResourceLimiterAsync for Limits {
             return Ok(false);
         }
         let more = desired.saturating_sub(current) as u64;
-        let wanted = self.memory.saturating_add(more);
+        // At once, as nothing that is waited for could help.
+        let wanted = self.meter.usage().memory_bytes.saturating_add(more);
         if wanted > self.memory_limit {
-            return Err(OutOfMemory::Limit { limit: self.memory_limit, wanted }.into());
+            return Err(self.full(wanted).into());
         }
         self.take(more).await?;
         // Should the host have no memory after all, the guest is charged for what it did not get. That is better than the
         // opposite, and no call tells reliably which growth has failed.
-        self.memory = wanted;
-        self.meter.set_memory(wanted);
+        self.meter.grow(more, self.memory_limit).map_err(|wanted| self.full(wanted))?;
+        self.memory = self.memory.saturating_add(more);
         Ok(true)
     }
 
@@ -132,6 +139,22 @@ mod tests {
         assert!(limits.memory_growing(PAGE, 2 * PAGE, None).await.unwrap());
         assert_eq!(limits.meter.usage().memory_bytes, 3 * PAGE as u64);
         assert!(limits.memory_growing(0, PAGE, None).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn instances_of_one_guest_have_the_limit_together_and_give_back_what_they_had() {
+        let (budget, meter) = (MemoryBudget::new(u64::MAX), Arc::<Meter>::default());
+        let instance = || Limits::new(3 * PAGE as u64, budget.share(), meter.clone());
+        let (mut one, mut two) = (instance(), instance());
+        assert!(one.memory_growing(0, 2 * PAGE, None).await.unwrap());
+        assert!(two.memory_growing(0, PAGE, None).await.unwrap());
+        let error = two.memory_growing(PAGE, 2 * PAGE, None).await.unwrap_err();
+        assert_eq!(error.to_string(), "the memory limit is 196608 bytes, and the program asked for 262144 bytes");
+        drop(one);
+        assert_eq!(meter.usage().memory_bytes, PAGE as u64);
+        assert!(two.memory_growing(PAGE, 3 * PAGE, None).await.unwrap());
+        drop(two);
+        assert_eq!((meter.usage().memory_bytes, budget.used_bytes()), (0, 0));
     }
 
     #[tokio::test]

@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use sha2::{Digest, Sha256};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::RuntimeError;
 use crate::code_cache::CodeCache;
-use crate::host::Host;
+use crate::host::Hosts;
 use crate::program::Program;
+use crate::run::State;
 
 /// A compiled program, ready to be started: a core module or a component. Clones share the machine code.
 #[derive(Clone)]
@@ -24,6 +26,19 @@ impl Module {
     /// The SHA-256 digest of the binary's bytes, as `sha256:` and 64 hexadecimal digits.
     pub fn digest(&self) -> &str {
         &self.0.digest
+    }
+
+    /// Whether it answers HTTP requests, by [`Engine::serve`](crate::Engine::serve), instead of running to its end, by
+    /// [`Engine::start`](crate::Engine::start).
+    pub fn is_server(&self) -> bool {
+        self.proxy().is_some()
+    }
+
+    pub(crate) fn proxy(&self) -> Option<&ProxyPre<State>> {
+        match &self.0.program {
+            Program::Server(proxy) => Some(proxy),
+            Program::Module(_) | Program::Component(_) => None,
+        }
     }
 }
 
@@ -57,7 +72,7 @@ impl Modules {
 
     pub(crate) fn get_or_compile(
         &self,
-        host: &Host,
+        hosts: &Hosts,
         code: Option<&CodeCache>,
         wasm: &[u8],
     ) -> Result<Module, RuntimeError> {
@@ -68,7 +83,7 @@ impl Modules {
         if let Some(compiled) = held.upgrade() {
             return Ok(Module(compiled));
         }
-        let compiled = Arc::new(Compiled { program: Program::compile(host, code, wasm, &hex)?, digest });
+        let compiled = Arc::new(Compiled { program: Program::compile(hosts, code, wasm, &hex)?, digest });
         *held = Arc::downgrade(&compiled);
         Ok(Module(compiled))
     }
@@ -76,7 +91,7 @@ impl Modules {
     /// The same without compiling: `None` if there is no machine code of it.
     pub(crate) fn get_or_load(
         &self,
-        host: &Host,
+        hosts: &Hosts,
         code: &CodeCache,
         wasm: &[u8],
     ) -> Result<Option<Module>, RuntimeError> {
@@ -87,7 +102,7 @@ impl Modules {
         if let Some(compiled) = held.upgrade() {
             return Ok(Some(Module(compiled)));
         }
-        let Some(program) = Program::load(host, code, wasm, &hex)? else { return Ok(None) };
+        let Some(program) = Program::load(hosts, code, wasm, &hex)? else { return Ok(None) };
         let compiled = Arc::new(Compiled { program, digest });
         *held = Arc::downgrade(&compiled);
         Ok(Some(Module(compiled)))

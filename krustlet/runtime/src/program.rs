@@ -1,12 +1,14 @@
-//! The two kinds of program that run here, and what tells them apart.
+//! The kinds of program that run here, and what tells them apart.
 
 use wasmtime::component::{self, Component, types::ComponentItem};
 use wasmtime::{ExternType, InstancePre, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::RuntimeError;
 use crate::code_cache::CodeCache;
-use crate::host::Host;
+use crate::exports::{self, INCOMING_HANDLER};
+use crate::host::{Host, Hosts};
 use crate::module::hex;
 use crate::run::State;
 
@@ -16,6 +18,8 @@ pub(crate) enum Program {
     Module(InstancePre<State>),
     /// A component of WASI 0.2 that exports `wasi:cli/run`.
     Component(CommandPre<State>),
+    /// A component of WASI 0.2 that exports `wasi:http/incoming-handler`, and not `wasi:cli/run`.
+    Server(ProxyPre<State>),
 }
 
 /// What a binary is by its preamble: magic, version, layer
@@ -48,13 +52,14 @@ impl Program {
     /// Validates, compiles and binds a binary; `digest` is that of its bytes, in hexadecimal. Machine code is taken from and
     /// kept in `cache`.
     pub(crate) fn compile(
-        host: &Host,
+        hosts: &Hosts,
         cache: Option<&CodeCache>,
         wasm: &[u8],
         digest: &str,
     ) -> Result<Self, RuntimeError> {
         match Kind::of(wasm)? {
             Kind::Module => {
+                let host = hosts.plain();
                 let compile = || wasmtime::Module::from_binary(host.engine(), wasm);
                 let module = match cache {
                     Some(cache) => cache.around(digest, compile, wasmtime::Module::serialize),
@@ -63,31 +68,35 @@ impl Program {
                 Self::bind_module(host, &module.map_err(invalid)?)
             }
             Kind::Component => {
-                let compile = || Component::from_binary(host.engine(), wasm);
-                let component = match cache {
-                    Some(cache) => cache.around(digest, compile, Component::serialize),
-                    None => compile(),
-                };
-                Self::bind_component(host, &component.map_err(invalid)?)
+                let (host, component) = on_its_host(hosts, wasm, |host| {
+                    let compile = || Component::from_binary(host.engine(), wasm);
+                    match cache {
+                        Some(cache) => cache.around(digest, compile, Component::serialize),
+                        None => compile(),
+                    }
+                })?;
+                Self::bind_component(host, &component)
             }
         }
     }
 
     /// The same, if there is machine code of it in `cache`.
     pub(crate) fn load(
-        host: &Host,
+        hosts: &Hosts,
         cache: &CodeCache,
         wasm: &[u8],
         digest: &str,
     ) -> Result<Option<Self>, RuntimeError> {
         let program = match Kind::of(wasm)? {
             Kind::Module => {
+                let host = hosts.plain();
                 let module = cache.load(digest, || wasmtime::Module::from_binary(host.engine(), wasm));
                 module.map(|module| Self::bind_module(host, &module.map_err(invalid)?))
             }
             Kind::Component => {
-                let component = cache.load(digest, || Component::from_binary(host.engine(), wasm));
-                component.map(|component| Self::bind_component(host, &component.map_err(invalid)?))
+                let load = |host: &Host| cache.load(digest, || Component::from_binary(host.engine(), wasm)).transpose();
+                let (host, component) = on_its_host(hosts, wasm, load)?;
+                component.map(|component| Self::bind_component(host, &component))
             }
         };
         program.transpose()
@@ -103,18 +112,23 @@ impl Program {
 
     fn bind_component(host: &Host, component: &Component) -> Result<Self, RuntimeError> {
         let bound: component::InstancePre<State> = host.components().instantiate_pre(component).map_err(missing)?;
-        // The export's own version may be any that is compatible with ours, which only the bindings can tell.
-        CommandPre::new(bound).map(Self::Component).map_err(|_| RuntimeError::NoRun { exports: exports(component) })
+        // The export's own version may be any that is compatible with ours, which only the bindings can tell. A program that can do
+        // both is one that runs to its end, as it has been for longer.
+        CommandPre::new(bound.clone())
+            .map(Self::Component)
+            .or_else(|_| ProxyPre::new(bound).map(Self::Server))
+            .map_err(|_| RuntimeError::NoRun { exports: all_exports(component) })
     }
 
     pub(crate) fn engine(&self) -> &wasmtime::Engine {
         match self {
             Self::Module(program) => program.module().engine(),
             Self::Component(program) => program.engine(),
+            Self::Server(program) => program.engine(),
         }
     }
 
-    /// Runs the program to its end, with the exit code that its return means.
+    /// Runs the program to its end, with the exit code that its return means. A server has none.
     pub(crate) async fn run(&self, store: &mut Store<State>) -> wasmtime::Result<i32> {
         match self {
             Self::Module(program) => {
@@ -128,8 +142,27 @@ impl Program {
                 let result = command.wasi_cli_run().call_run(&mut *store).await?;
                 Ok(if result.is_ok() { 0 } else { 1 })
             }
+            Self::Server(_) => Err(wasmtime::Error::msg("it answers requests, and does not run to an end")),
         }
     }
+}
+
+/// Makes a component for the engine that is meant for it. A server that the pool has no room for, by its memories or tables, is made for
+/// the other one.
+fn on_its_host<'a, T>(
+    hosts: &'a Hosts,
+    wasm: &[u8],
+    make: impl Fn(&Host) -> wasmtime::Result<T>,
+) -> Result<(&'a Host, T), RuntimeError> {
+    let pooled = if exports::has(wasm, INCOMING_HANDLER) { hosts.pooled() } else { None };
+    if let Some(host) = pooled {
+        match make(host) {
+            Ok(made) => return Ok((host, made)),
+            Err(error) => tracing::debug!("this server's instances are made without the pool: {error:#}"),
+        }
+    }
+    let host = hosts.plain();
+    Ok((host, make(host).map_err(invalid)?))
 }
 
 /// What the operating system refuses is no fault of the program's.
@@ -145,7 +178,7 @@ fn missing(error: wasmtime::Error) -> RuntimeError {
 }
 
 /// What a component exports, by name.
-fn exports(component: &Component) -> String {
+fn all_exports(component: &Component) -> String {
     let names: Vec<_> = component
         .component_type()
         .exports(component.engine())

@@ -20,6 +20,22 @@ pub(crate) struct State {
     limits: Limits,
 }
 
+impl State {
+    pub(crate) fn new(wasi: WasiP1Ctx, http: GuestHttp, limits: Limits) -> Self {
+        Self { wasi, http, limits }
+    }
+
+    /// A store for one instance. At each tick of the epoch the guest gives its thread back: to its neighbours, and to whoever polls it,
+    /// who drops it there if it is to end.
+    pub(crate) fn into_store(self, engine: &wasmtime::Engine) -> Store<Self> {
+        let mut store = Store::new(engine, self);
+        store.limiter_async(|state| &mut state.limits);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        store
+    }
+}
+
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.wasi.ctx()
@@ -43,11 +59,8 @@ pub(crate) fn spawn(
         let stopped = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let state = State { wasi, http, limits: Limits::new(memory_limit, share, meter.clone()) };
+        let state = State::new(wasi, http, Limits::new(memory_limit, share, meter.clone()));
         let status = run(&module, state, &meter, stopped).await;
-        // By now the guest's memory is gone.
-        meter.set_memory(0);
-        meter.set_wanted_memory(0);
         // The module goes before anybody hears of the end, so that its last user leaves nothing behind.
         drop(module);
         tracing::debug!(code = status.code, reason = ?status.reason, "guest ended");
@@ -58,12 +71,8 @@ pub(crate) fn spawn(
 
 async fn run(module: &Module, state: State, meter: &Meter, stopped: impl Future<Output = ()>) -> ExitStatus {
     let program = &module.0.program;
-    let mut store = Store::new(program.engine(), state);
-    store.limiter_async(|state| &mut state.limits);
-    // At each tick the guest gives its thread back: to its neighbours, and to the `select` below, which drops it there if
-    // it was stopped. A guest that waits in a host function is dropped by the same `select`.
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_async_yield_and_update(1);
+    let mut store = state.into_store(program.engine());
+    // A guest that was stopped is dropped by the `select`, at the next tick, or while it waits in a host function.
     let result = tokio::select! {
         biased;
         () = stopped => return ExitStatus::stopped(),

@@ -47,7 +47,7 @@ impl RunSpec {
     }
 
     /// All of it as WASI wants it, with the folders opened.
-    pub(crate) fn wasi(self) -> Result<WasiP1Ctx, RuntimeError> {
+    pub(crate) fn wasi(&self) -> Result<WasiP1Ctx, RuntimeError> {
         self.check()?;
         let mut context = WasiCtx::builder();
         mount::open_all(&self.mounts, &mut context)?;
@@ -55,7 +55,7 @@ impl RunSpec {
             .args(&self.args)
             .envs(&self.env)
             .stdout(Output::new(self.output.clone(), Stream::Stdout))
-            .stderr(Output::new(self.output, Stream::Stderr))
+            .stderr(Output::new(self.output.clone(), Stream::Stderr))
             // Said again although it is the default: a guest has no network.
             .allow_tcp(false)
             .allow_udp(false)

@@ -13,14 +13,14 @@ pub struct Usage {
     /// which run on other threads. It is brought up to date whenever the guest gives its thread back, at each tick of
     /// the epoch (10 ms) at the latest. It stays when the guest has ended.
     pub cpu: Duration,
-    /// The size of the guest's linear memory now, in bytes; of a component, of all its memories together. This is what the
-    /// memory limit limits; less of it may be resident. 0 once the guest has ended.
+    /// The size of the guest's linear memory now, in bytes; of a component, of all its memories together; of a server, of all its
+    /// instances together. This is what the memory limit limits; less of it may be resident. 0 once the guest has ended.
     pub memory_bytes: u64,
     /// What the guest waits for besides, because all guests together have all that there is: bytes. 0 most of the time.
     pub wanted_memory_bytes: u64,
 }
 
-/// Counts for one guest. Its parts are independent of each other, so that no order among them is needed.
+/// Counts for one guest, or for all instances of a server. Its parts are independent of each other, so that no order among them is needed.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     cpu_nanoseconds: AtomicU64,
@@ -37,12 +37,27 @@ impl Meter {
         }
     }
 
-    pub(crate) fn set_memory(&self, bytes: u64) {
-        self.memory_bytes.store(bytes, Ordering::Relaxed);
+    /// Adds to the memory of all instances of the guest together.
+    ///
+    /// # Errors
+    /// What they would have together, when that is more than `limit`. Nothing is added then.
+    pub(crate) fn grow(&self, bytes: u64, limit: u64) -> Result<(), u64> {
+        let add = |memory: u64| memory.checked_add(bytes).filter(|sum| *sum <= limit);
+        match self.memory_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
+            Ok(_) => Ok(()),
+            Err(memory) => Err(memory.saturating_add(bytes)),
+        }
     }
 
-    pub(crate) fn set_wanted_memory(&self, bytes: u64) {
-        self.wanted_memory_bytes.store(bytes, Ordering::Relaxed);
+    /// Takes away what an instance had.
+    pub(crate) fn shrink(&self, bytes: u64) {
+        self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes that an instance waits for memory, until the value goes.
+    pub(crate) fn want(&self, bytes: u64) -> Want<'_> {
+        self.wanted_memory_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Want { meter: self, bytes }
     }
 
     /// Runs `guest` to its end and counts the time of the thread that polls it.
@@ -59,6 +74,18 @@ impl Meter {
             poll
         })
         .await
+    }
+}
+
+/// Memory that an instance waits for, as long as it does.
+pub(crate) struct Want<'a> {
+    meter: &'a Meter,
+    bytes: u64,
+}
+
+impl Drop for Want<'_> {
+    fn drop(&mut self) {
+        self.meter.wanted_memory_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Request;
+use http::header::{HeaderName, TE, TRAILER};
 use http_body_util::BodyExt;
 use krustlet_http::{HttpError, Session, is_the_hosts};
 use wasmtime::component::Linker;
@@ -11,6 +12,7 @@ use wasmtime_wasi_http::{
     Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
+use super::Side;
 use crate::run::State;
 
 /// The most that one `fields` may take of the host's memory, in bytes; past it the guest traps. More than the headers of a
@@ -40,20 +42,31 @@ impl WasiHttpView for State {
 /// Where requests of `wasi:http` leave its stock implementation.
 pub(super) struct Hooks {
     session: Session,
+    side: Side,
 }
 
 impl Hooks {
-    pub(super) fn new(session: Session) -> Self {
-        Self { session }
+    pub(super) fn new(session: Session, side: Side) -> Self {
+        Self { session, side }
     }
+}
+
+/// Trailers are announced by a header, which is a server's own: without it HTTP/1.1 has none. In requests the client refuses it.
+fn is_forbidden(side: Side, name: &HeaderName) -> bool {
+    is_the_hosts(name) && !(side == Side::Server && [TE, TRAILER].contains(name))
 }
 
 /// As the hook wants it: the response, and what goes on after it.
 type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl WasiHttpHooks for Hooks {
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        is_forbidden(self.side, name)
+    }
+
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        Arc::new(is_the_hosts)
+        let side = self.side;
+        Arc::new(move |name| is_forbidden(side, name))
     }
 
     fn set_host_header(&mut self) -> bool {

@@ -12,6 +12,15 @@ use wasmtime_wasi_http::WasiHttpCtx;
 pub(crate) use component::add_to_components;
 pub(crate) use module::add_to_modules;
 
+/// What a guest is to HTTP, which decides which headers it may see and set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// It sends requests.
+    Client,
+    /// It answers one, and may send others.
+    Server,
+}
+
 /// What a guest's store holds for it.
 pub(crate) struct GuestHttp {
     /// For modules: the responses that they have open.
@@ -39,9 +48,9 @@ struct OpenResponse {
 }
 
 impl GuestHttp {
-    pub(crate) fn new(session: Session) -> Self {
+    pub(crate) fn new(session: Session, side: Side) -> Self {
         let mut fields = WasiHttpCtx::new();
         fields.set_field_size_limit(component::FIELDS_BYTES);
-        Self { responses: Responses::default(), hooks: component::Hooks::new(session.clone()), fields, session }
+        Self { responses: Responses::default(), hooks: component::Hooks::new(session.clone(), side), fields, session }
     }
 }

@@ -206,12 +206,15 @@ fn components_that_cannot_run_are_refused_by_what_they_are() {
     let wat = |text: &str| wat::parse_str(text).unwrap();
     let toolbox = component(&TOOLBOX);
     let cases = [
-        (wat("(component)"), "this component exports nothing, and not wasi:cli/run of WASI 0.2"),
+        (
+            wat("(component)"),
+            "this component exports nothing, and neither wasi:cli/run nor wasi:http/incoming-handler of WASI 0.2",
+        ),
         (
             wat(r#"(component
                 (instance $handler)
-                (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#),
-            "exports wasi:http/incoming-handler@0.2.0, and not wasi:cli/run",
+                (export "wasi:http/handler@0.3.0" (instance $handler)))"#),
+            "exports wasi:http/handler@0.3.0, and neither wasi:cli/run",
         ),
         (
             wat(r#"(component (import "wasi:keyvalue/store@0.2.0" (instance (export "open" (func)))))"#),

@@ -100,6 +100,20 @@ pub fn program(name: &str) -> Vec<u8> {
     std::fs::read(wasm).unwrap()
 }
 
+/// The test program of the folder `programs/<name>`, a project of its own, as a component; `file` is what its build makes.
+pub fn component_project(name: &str, file: &str) -> Vec<u8> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    built(
+        cargo
+            .args(["build", "--release", "--target", "wasm32-wasip2", "--locked"])
+            .current_dir(source)
+            .env("CARGO_TARGET_DIR", &target),
+    );
+    std::fs::read(target.join("wasm32-wasip2/release").join(file)).unwrap()
+}
+
 /// Runs a compiler, which must succeed.
 pub fn built(command: &mut Command) {
     let output = command.output().unwrap();

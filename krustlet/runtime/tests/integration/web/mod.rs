@@ -8,7 +8,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use futures::future::BoxFuture;
 use krustlet_runtime::{Egress, Engine, EngineConfig, ExitStatus, HttpAccess, HttpLimits, Network, RunSpec};
 use tokio::net::TcpStream;
 
-use crate::support::{Memory, args, built, exited, program};
+use crate::support::{Memory, args, component_project, exited, program};
 use server::{Authority, Servers};
 
 /// The addresses of the web's names. Those of 203.0.113.0/24 are public as far as the client knows: they are set aside for
@@ -120,18 +119,7 @@ impl Network for Web {
 pub static MODULE: LazyLock<Vec<u8>> = LazyLock::new(|| program("http_module"));
 
 /// The guest of `programs/http-component`.
-pub static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/http-component");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("http-component");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    built(
-        cargo
-            .args(["build", "--release", "--target", "wasm32-wasip2", "--locked"])
-            .current_dir(source)
-            .env("CARGO_TARGET_DIR", &target),
-    );
-    std::fs::read(target.join("wasm32-wasip2/release/http-component.wasm")).unwrap()
-});
+pub static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| component_project("http-component", "http-component.wasm"));
 
 /// The permission to send requests to these origins, with limits that a test can wait for.
 pub fn access(origins: &[&str]) -> HttpAccess {

@@ -1,0 +1,55 @@
+//! What a component exports, as its bytes tell: which engine is to compile it has to be known before.
+
+use wasmparser::{Parser, Payload, Result};
+
+/// The interface of those that answer HTTP requests, without its version
+/// (<https://github.com/WebAssembly/wasi-http/blob/v0.2.3/wit/handler.wit>).
+pub(crate) const INCOMING_HANDLER: &str = "wasi:http/incoming-handler";
+
+/// Whether a component exports an interface of this name, in whatever version. What is damaged does not: the compiler says more.
+pub(crate) fn has(wasm: &[u8], interface: &str) -> bool {
+    find(wasm, interface).unwrap_or(false)
+}
+
+fn find(wasm: &[u8], interface: &str) -> Result<bool> {
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    if export?.name.name.split('@').next() == Some(interface) {
+                        return Ok(true);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_of_the_component_itself_counts_in_any_version() {
+        let component = |inner: &str, outer: &str| {
+            wat::parse_str(format!(
+                r#"(component
+                    (component (instance $i) (export "{inner}" (instance $i)))
+                    (core module (func (export "{inner}")))
+                    (instance $i) (export "{outer}" (instance $i)))"#
+            ))
+            .unwrap()
+        };
+        let (yes, no) = ("wasi:http/incoming-handler@0.2.7", "wasi:http/outgoing-handler@0.2.7");
+        assert!(has(&component(no, yes), INCOMING_HANDLER));
+        assert!(has(&component(no, INCOMING_HANDLER), INCOMING_HANDLER));
+        assert!(!has(&component(yes, no), INCOMING_HANDLER));
+        assert!(!has(&component(no, "wasi:http/incoming-handler-not@0.2.7"), INCOMING_HANDLER));
+        assert!(!has(b"\0asm\x0d\0\x01\0\xff", INCOMING_HANDLER));
+    }
+}

@@ -1,0 +1,151 @@
+//! How a request can fail, and who is told.
+
+use std::sync::OnceLock;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use tokio::sync::Notify;
+use wasmtime::{PoolConcurrencyLimitError, Trap};
+use wasmtime_wasi::I32Exit;
+
+use super::id::{REQUEST_ID, RequestId};
+use crate::limits::OutOfMemory;
+
+/// One request on its way through an instance: the two sides tell each other here that it has failed. The first word holds.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    failure: OnceLock<Failure>,
+    notice: Notify,
+}
+
+impl Call {
+    pub(super) fn fail(&self, failure: Failure) {
+        if self.failure.set(failure).is_ok() {
+            self.notice.notify_one();
+        }
+    }
+
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.failure.get()
+    }
+
+    /// Waits until it has failed. There is one waiter: the instance.
+    pub(super) async fn failed(&self) {
+        self.notice.notified().await;
+    }
+}
+
+/// Why a request has no response of the program's, or not all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It does not say which host it is for, or says so twice.
+    Host,
+    /// It asks for a tunnel.
+    Tunnel,
+    /// Its body is too large.
+    TooLarge,
+    /// Its body does not come.
+    Slow,
+    /// Too many are under way, here or on the whole host.
+    Busy,
+    /// The instances have all the memory that they may have. The text says whose limit it is.
+    OutOfMemory(String),
+    /// It took too long.
+    Timeout,
+    /// The instance trapped. The text says how.
+    Trapped(String),
+    /// The instance ended itself, with this exit code.
+    Ended(i32),
+    /// The instance is through, and gave no response.
+    NoResponse,
+    /// The response has a status that is none of a response.
+    Status(u16),
+    /// The program says that it failed, with this error code.
+    Code(String),
+    /// There can be no instance, for a reason that is not the program's.
+    Start(String),
+    /// The client does not wait for it any more.
+    Gone,
+    /// The server is being stopped.
+    Stopped,
+}
+
+impl Failure {
+    /// What an error of an instance means.
+    pub(super) fn of(error: &wasmtime::Error) -> Self {
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return Self::Ended(exit.0);
+        }
+        if let Some(out_of_memory) = error.downcast_ref::<OutOfMemory>() {
+            return Self::OutOfMemory(out_of_memory.to_string());
+        }
+        if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
+            return Self::Busy;
+        }
+        Self::Trapped(match error.downcast_ref::<Trap>() {
+            Some(trap) => trap.to_string(),
+            None => format!("{error:#}"),
+        })
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Host => StatusCode::BAD_REQUEST,
+            Self::Tunnel => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy | Self::OutOfMemory(_) | Self::Gone | Self::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Trapped(_) | Self::Ended(_) | Self::NoResponse | Self::Status(_) => StatusCode::BAD_GATEWAY,
+            Self::Code(_) | Self::Start(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// For the client: nothing of the program's inside.
+    fn message(&self) -> &'static str {
+        match self {
+            Self::Host => "a request must have one Host header",
+            Self::Tunnel => "there are no tunnels here",
+            Self::TooLarge => "the request's body is larger than this server takes",
+            Self::Slow => "the request's body did not come in time",
+            Self::Busy => "too many requests are under way; try again",
+            Self::OutOfMemory(_) => "there is no memory for this request; try again",
+            Self::Timeout => "the program did not answer in time",
+            Self::Trapped(_) | Self::Ended(_) => "the program failed",
+            Self::NoResponse => "the program gave no response",
+            Self::Status(_) => "the program's response has a status that is none",
+            Self::Code(_) => "the program says that it cannot answer",
+            Self::Start(_) => "the program cannot be started",
+            Self::Gone | Self::Stopped => "this server is being stopped",
+        }
+    }
+
+    /// For the program's own log: what its author can mend. Nothing of what is the client's fault, who could fill the log with it.
+    pub(super) fn for_log(&self) -> Option<String> {
+        match self {
+            Self::Trapped(why) => Some(format!("the program trapped: {why}")),
+            Self::OutOfMemory(why) => Some(format!("the program ran out of memory: {why}")),
+            Self::Ended(code) => Some(format!("the program ended itself with exit code {code}, and gave no response")),
+            Self::NoResponse => Some("the program returned and gave no response".into()),
+            Self::Status(status) => {
+                Some(format!("the program's response has the status {status}, which is none of a response"))
+            }
+            Self::Code(code) => Some(format!("the program's response is the error {code}")),
+            Self::Start(why) => Some(format!("the program cannot be started: {why}")),
+            Self::Timeout => Some("the program took longer than it may, and was ended".into()),
+            Self::Host | Self::Tunnel | Self::TooLarge | Self::Slow | Self::Busy | Self::Gone | Self::Stopped => None,
+        }
+    }
+
+    pub(super) fn response(&self, id: &RequestId) -> Response<String> {
+        let mut response = Response::new(format!("{}\n", self.message()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(REQUEST_ID, id.header());
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

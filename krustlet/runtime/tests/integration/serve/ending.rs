@@ -1,0 +1,177 @@
+//! How requests end that do not end well, and how a server ends.
+
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt;
+use krustlet_runtime::{Exit, ServerLimits, Stream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::{Served, ask, request, rest, statuses, told};
+use crate::support::{exited, stopped};
+
+#[tokio::test]
+async fn a_trap_is_one_failed_request() {
+    let served = Served::new();
+    let mut client = served.http1().await;
+    let response = ask(&mut client, request("GET", "/trap", "")).await;
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!(told(response).await, (502, "the program failed\n".into()));
+    // Both are in the program's log: what it said itself, and what became of it.
+    let log = served.sink.text();
+    assert!(log.contains("as it was told"), "{log}");
+    let said = format!("request {id}: the program trapped: wasm trap: wasm `unreachable` instruction executed\n");
+    assert!(served.sink.writes().contains(&(Stream::Stderr, said)), "{log}");
+    // The connection and the server are as before.
+    assert_eq!(told(ask(&mut client, request("GET", "/", "")).await).await.0, 200);
+    assert_eq!(served.server.stats().traps, 1);
+
+    // A part is not taken for the whole.
+    assert_eq!(served.get("/trap-midway").await, (200, "a part (cut off)".into()));
+    assert_eq!(served.get("/exit/3").await, (502, "the program failed\n".into()));
+    assert_eq!(served.get("/nothing").await, (502, "the program gave no response\n".into()));
+    assert_eq!(served.get("/error").await, (500, "the program says that it cannot answer\n".into()));
+    assert_eq!(served.get("/status/103").await.0, 502);
+    served.until("all are counted", |served| served.server.stats().traps == 4).await;
+    let log = served.sink.text();
+    for expected in [
+        "the program ended itself with exit code",
+        "the program returned and gave no response",
+        "the program's response is the error ErrorCode::InternalError",
+        "the program's response has the status 103",
+    ] {
+        assert!(log.contains(expected), "{expected}: {log}");
+    }
+    assert_eq!(served.server.container().status(), None);
+    served.until("nothing is left", |served| served.server.container().usage().memory_bytes == 0).await;
+}
+
+#[tokio::test]
+async fn an_instance_may_go_on_after_its_response() {
+    let served = Served::new();
+    let begin = Instant::now();
+    assert_eq!(served.get("/after/300").await, (200, "done".into()));
+    assert!(begin.elapsed() < Duration::from_millis(300) || served.sink.text().is_empty());
+    served.wrote("after", 1).await;
+    served.get("/trap-after").await;
+    served.until("its trap is counted", |served| served.server.stats().traps == 1).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_instance_with_it() {
+    let served = Served::new();
+    let gone = |served: &Served| served.server.container().usage().memory_bytes == 0;
+    // Before the response, whatever the program does.
+    for path in ["/sleep/60000", "/spin"] {
+        let mut stream = served.connect().await;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
+        served.until("it runs", |served| !gone(served)).await;
+        drop(stream);
+        served.until("it ends", gone).await;
+    }
+    // In the middle of it.
+    let mut client = served.http1().await;
+    let mut body = ask(&mut client, request("GET", "/stream/100000/10", "")).await.into_body();
+    body.frame().await.unwrap().unwrap();
+    drop((client, body));
+    served.until("it ends", gone).await;
+    // By HTTP/2 a single request can be given up.
+    let mut client = served.http2().await;
+    let asked = |path: &str| http::Request::get(format!("http://a{path}")).body(http_body_util::Empty::new()).unwrap();
+    let waits = tokio::spawn(client.send_request(asked("/sleep/60000")));
+    served.wrote("sleeps", 2).await;
+    waits.abort();
+    served.until("it ends", gone).await;
+    assert_eq!(told(client.send_request(asked("/")).await.unwrap()).await.0, 200);
+    served.until("they are counted", |served| served.server.stats().requests.get(&499) == Some(&3)).await;
+    assert_eq!(served.server.stats().traps, 0);
+}
+
+#[tokio::test]
+async fn a_graceful_end_lets_requests_end_and_takes_no_others() {
+    let served = Served::new();
+    let mut idle = served.connect().await;
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    served.until("it is answered", |served| served.server.stats().requests.get(&200) == Some(&1)).await;
+    let mut busy = served.connect().await;
+    busy.write_all(b"GET /sleep/500 HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut streaming = served.http1().await;
+    let streaming = ask(&mut streaming, request("GET", "/stream/5/100", "")).await;
+    served.wrote("sleeps", 1).await;
+
+    served.server.drain(Duration::ZERO, Duration::from_secs(30));
+    served.server.drain(Duration::ZERO, Duration::ZERO);
+    assert_eq!(statuses(&rest(&mut idle).await), [200]);
+    let begin = Instant::now();
+    while TcpStream::connect(served.server.address()).await.is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "it still takes connections");
+    }
+    let (busy, streamed) = tokio::join!(rest(&mut busy), told(streaming));
+    assert!(busy.contains("connection: close") && busy.contains("slept"), "{busy}");
+    assert_eq!(streamed, (200, "1\n2\n3\n4\n5\n".into()));
+    assert_eq!(served.server.container().wait().await, exited(0));
+    assert_eq!(served.server.container().usage().memory_bytes, 0);
+}
+
+#[tokio::test]
+async fn a_server_that_lingers_sends_its_clients_elsewhere() {
+    let served = Served::new();
+    let mut one = served.http1().await;
+    assert_eq!(told(ask(&mut one, request("GET", "/", "")).await).await.0, 200);
+    served.server.drain(Duration::from_secs(2), Duration::from_secs(30));
+    // It goes on, but a connection has one more request only.
+    let response = ask(&mut one, request("GET", "/", "")).await;
+    assert_eq!(response.headers()["connection"], "close");
+    assert_eq!(told(response).await, (200, "hello\n".into()));
+    assert!(one.ready().await.is_err());
+    assert_eq!(served.get("/").await.0, 200);
+    let mut two = served.http2().await;
+    let asked = || http::Request::get("http://a/").body(http_body_util::Empty::new()).unwrap();
+    assert_eq!(told(two.send_request(asked()).await.unwrap()).await.0, 200);
+    assert_eq!(served.server.container().wait().await, exited(0));
+    assert!(TcpStream::connect(served.server.address()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_does_not_end_in_time_is_ended() {
+    let served = Served::new();
+    let end = async {
+        served.until("it runs", |served| served.server.stats().instances == 1).await;
+        served.server.drain(Duration::ZERO, Duration::from_millis(300));
+        served.server.container().wait().await
+    };
+    let mut client = served.http1().await;
+    let (ended, _) = tokio::join!(end, async {
+        let _ = client.send_request(request("GET", "/spin", "")).await;
+    });
+    assert_eq!(ended.reason, Exit::Stopped);
+    assert_eq!(served.server.container().usage().memory_bytes, 0);
+}
+
+#[tokio::test]
+async fn a_server_is_stopped_by_force_and_with_its_last_handle() {
+    let served = Served::new();
+    let mut client = served.http1().await;
+    let response = ask(&mut client, request("GET", "/stream/100000/10", "")).await;
+    served.server.container().stop();
+    assert_eq!(served.server.container().wait().await, stopped());
+    assert!(told(response).await.1.ends_with(" (cut off)"));
+    assert!(TcpStream::connect(served.server.address()).await.is_err());
+
+    let other = Served::of(
+        served.engine.clone(),
+        &served.engine.compile(&super::SERVER).unwrap(),
+        |_| {},
+        ServerLimits::default(),
+    );
+    let mut client = other.http1().await;
+    let response = ask(&mut client, request("GET", "/stream/100000/10", "")).await;
+    let (server, engine) = (other.server, other.engine);
+    drop(server);
+    assert!(told(response).await.1.ends_with(" (cut off)"));
+    let begin = Instant::now();
+    while engine.memory().used_bytes() > 0 {
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,10 +1,10 @@
 //! `krustlet-wasi`: a Kubernetes node agent that runs WebAssembly programs (modules of WASI preview 1, components of WASI 0.2) as
-//! pods. `krustlet-wasi run` runs one without a cluster.
+//! pods. `krustlet-wasi run` runs one without a cluster, and `krustlet-wasi serve` answers HTTP requests with one.
 //!
 //! Command line, labels and taints are those of Krustlet (<https://docs.krustlet.dev>).
 //!
 //! Exit codes of the agent: 0 after SIGTERM or SIGINT, 1 after a failure, 2 for a bad command line. Those of `run` are the
-//! program's.
+//! program's; those of `serve` are in its help.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod agent;
@@ -53,6 +53,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Flags),
+    Serve(run::ServeFlags),
     /// What the agent starts for each module that is to be compiled
     #[command(hide = true)]
     Compile,
@@ -64,6 +65,10 @@ fn main() -> ExitCode {
         Some(Command::Run(flags)) => {
             begin(DEFAULT_FILTER_OF_RUN);
             finish(with_runtime(run::run(flags)))
+        }
+        Some(Command::Serve(flags)) => {
+            begin(DEFAULT_FILTER_OF_RUN);
+            finish(with_runtime(run::serve(flags)))
         }
         Some(Command::Compile) => images::compile::child::main(),
         None => agent(cli.node),

@@ -27,6 +27,17 @@ started, 2 for a bad command line.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES, next_line_help = true)]
 pub struct Flags {
+    #[command(flatten)]
+    pub(super) given: Given,
+
+    /// The program's arguments, after its name
+    #[arg(last = true, value_name = "ARGS")]
+    pub(super) args: Vec<String>,
+}
+
+/// A program, and what it is given.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Given {
     /// The program: a .wasm file, or where there is none of that name, a reference of a registry
     /// (registry/repository:tag or registry/repository@sha256:…), whose module is pulled, verified, and not kept
     #[arg(value_name = "FILE|REF")]
@@ -37,7 +48,7 @@ pub struct Flags {
     #[arg(short = 'a', long, value_name = "ORIGIN", value_parser = origin)]
     pub(super) allowed_origin: Vec<origins::Read>,
 
-    /// How many HTTP requests it may have under way at once, 1 to 1000
+    /// How many HTTP requests of its own it may have under way at once, 1 to 1000
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONCURRENT_REQUESTS, value_parser = most_requests)]
     pub(super) max_concurrent_requests: NonZeroUsize,
 
@@ -51,7 +62,7 @@ pub struct Flags {
     pub(super) dir: Vec<Mount>,
 
     /// The most linear memory that it may have, as a quantity of Kubernetes: 64Mi, 1G [default: 4Gi]
-    #[arg(long, value_name = "QUANTITY", value_parser = memory)]
+    #[arg(long, value_name = "QUANTITY", value_parser = bytes)]
     pub(super) memory_limit: Option<u64>,
 
     /// A registry that is spoken to in plain HTTP, as REF names it (localhost:5001); may be repeated
@@ -61,10 +72,6 @@ pub struct Flags {
     /// Certificate authorities (PEM) that are trusted besides this machine's own, for registries and for HTTP requests
     #[arg(long, value_name = "FILE", env = "KRUSTLET_TRUSTED_CA_FILE")]
     pub(super) trusted_ca_file: Option<PathBuf>,
-
-    /// The program's arguments, after its name
-    #[arg(last = true, value_name = "ARGS")]
-    pub(super) args: Vec<String>,
 }
 
 /// A variable as it is given: with its value, or to be looked up.
@@ -123,7 +130,7 @@ fn mount(text: &str) -> Result<Mount, String> {
     Ok(Mount { host: host.into(), guest: guest.into(), read_only })
 }
 
-fn memory(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     quantity::bytes(text)
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| "a quantity of bytes is wanted, for example 64Mi or 1G".into())
@@ -154,18 +161,16 @@ mod tests {
 
     #[test]
     fn a_program_alone_gets_nothing() {
-        let flags = parse(&["hello.wasm"]).unwrap();
+        let Flags { given: flags, args } = parse(&["hello.wasm"]).unwrap();
         assert_eq!(flags.program, "hello.wasm");
-        assert!(
-            flags.allowed_origin.is_empty() && flags.env.is_empty() && flags.dir.is_empty() && flags.args.is_empty()
-        );
+        assert!(flags.allowed_origin.is_empty() && flags.env.is_empty() && flags.dir.is_empty() && args.is_empty());
         assert_eq!((flags.memory_limit, flags.max_concurrent_requests), (None, DEFAULT_MAX_CONCURRENT_REQUESTS));
         assert!(flags.plain_http.is_empty());
     }
 
     #[test]
     fn every_flag_arrives() {
-        let flags = parse(&[
+        let Flags { given: flags, args } = parse(&[
             "-a=https://a.example",
             "--allowed-origin",
             "http://localhost:8080/x",
@@ -200,7 +205,7 @@ mod tests {
         assert_eq!(flags.plain_http, ["localhost:5001"]);
         assert_eq!(flags.trusted_ca_file, Some("/ca.pem".into()));
         assert_eq!(flags.program, "localhost:5001/demo/hello:v1");
-        assert_eq!(flags.args, ["-a", "--dir", "x"]);
+        assert_eq!(args, ["-a", "--dir", "x"]);
     }
 
     #[test]

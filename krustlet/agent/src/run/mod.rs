@@ -1,69 +1,42 @@
-//! `krustlet-wasi run`: one program, on this machine, on the runtime that a node uses.
+//! `krustlet-wasi run` and `krustlet-wasi serve`: one program, on this machine, on the runtime that a node uses.
 
+mod console;
 mod flags;
 mod program;
+mod serve;
+mod serve_flags;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
-use krustlet_runtime::{
-    Container, Egress, Engine, EngineConfig, Exit, ExitStatus, HttpAccess, LogSink, RunSpec, Stream,
-};
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Result;
+use krustlet_runtime::{Container, Exit, ExitStatus};
 
 pub use self::flags::Flags;
-use self::program::Program;
+pub use self::serve::serve;
+pub use self::serve_flags::ServeFlags;
 
-/// The kubelet's code for a container that could not be started, which is the node's too.
-const START_ERROR_CODE: u8 = 128;
+use self::console::{Signals, complain, failed};
+use self::program::Ready;
+
 /// As of a process that was ended by `SIGKILL`, which a full control group sends.
 const OUT_OF_MEMORY_CODE: u8 = 137;
-/// As of processes that were ended by these signals.
-const INTERRUPTED_CODE: u8 = 130;
-const TERMINATED_CODE: u8 = 143;
-
-/// The guest's two streams are this process's own.
-struct Console;
-
-impl LogSink for Console {
-    fn write(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        match stream {
-            // Standard output keeps what has no line end yet, and a prompt or a progress bar has none.
-            Stream::Stdout => {
-                let mut out = io::stdout().lock();
-                out.write_all(bytes)?;
-                out.flush()
-            }
-            Stream::Stderr => io::stderr().write_all(bytes),
-        }
-    }
-}
 
 /// Runs the program to its end. The exit code is its own; what went wrong is on standard error.
 pub async fn run(flags: Flags) -> ExitCode {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-        return failed(&anyhow!("this system does not let signals be received"));
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return failed(&error),
     };
-    let stopped = async {
-        tokio::select! {
-            _ = interrupt.recv() => INTERRUPTED_CODE,
-            _ = terminate.recv() => TERMINATED_CODE,
-        }
-    };
-    tokio::pin!(stopped);
     let container = tokio::select! {
         started = start(&flags) => match started {
             Ok(container) => container,
             Err(error) => return failed(&error),
         },
-        code = &mut stopped => return ExitCode::from(code),
+        code = signals.next() => return ExitCode::from(code),
     };
     let status = tokio::select! {
         status = container.wait() => status,
-        code = &mut stopped => {
+        code = signals.next() => {
             container.stop();
             container.wait().await;
             return ExitCode::from(code);
@@ -77,32 +50,8 @@ pub async fn run(flags: Flags) -> ExitCode {
 }
 
 async fn start(flags: &Flags) -> Result<Container> {
-    for note in flags.allowed_origin.iter().filter_map(|(_, note)| note.as_ref()) {
-        complain(&format!("--allowed-origin: {note}"));
-    }
-    // The cheap mistakes first: before anything is pulled.
-    let variables = flags.env.iter().map(|variable| variable.resolve(|name| std::env::var(name).ok()));
-    let env = variables.collect::<Result<Vec<_>, _>>().map_err(|fault| anyhow!(fault))?;
-    let engine = Engine::new(EngineConfig {
-        trusted_ca_file: flags.trusted_ca_file.clone(),
-        egress: Egress::anywhere(),
-        ..EngineConfig::default()
-    })?;
-    let Program { name, wasm } = program::load(flags).await?;
-    let compiler = engine.clone();
-    let module = tokio::task::spawn_blocking(move || compiler.compile(&wasm)).await?;
-    let module = module.with_context(|| format!("{} cannot run here", flags.program))?;
-    let mut spec = RunSpec::new(Arc::new(Console));
-    spec.http = HttpAccess {
-        allowed: flags.allowed_origin.iter().map(|(origin, _)| origin.clone()).collect(),
-        max_concurrent_requests: flags.max_concurrent_requests,
-        name: name.clone(),
-        ..HttpAccess::default()
-    };
+    let Ready { engine, module, name, mut spec } = program::prepare(&flags.given).await?;
     spec.args = std::iter::once(name).chain(flags.args.iter().cloned()).collect();
-    spec.env = env;
-    spec.mounts = flags.dir.clone();
-    spec.memory_limit_bytes = flags.memory_limit;
     Ok(engine.start(&module, spec)?)
 }
 
@@ -114,16 +63,6 @@ fn verdict(status: ExitStatus) -> (u8, Option<String>) {
         Exit::Trapped(why) => (code, Some(format!("the program trapped: {why}"))),
         Exit::OutOfMemory(why) => (OUT_OF_MEMORY_CODE, Some(format!("the program ran out of memory: {why}"))),
     }
-}
-
-fn failed(error: &anyhow::Error) -> ExitCode {
-    complain(&format!("{error:#}"));
-    ExitCode::from(START_ERROR_CODE)
-}
-
-/// Not `eprintln!`, which panics when nobody reads any more.
-fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "krustlet-wasi: {message}");
 }
 
 #[cfg(test)]

@@ -1,23 +1,66 @@
-//! From what the command line names to the bytes of a program.
+//! From what the command line names to a program that can begin.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
 use krustlet_oci::{Client, ClientConfig, Reference};
+use krustlet_runtime::{Egress, Engine, EngineConfig, HttpAccess, Module, RunSpec};
 
-use super::flags::Flags;
+use super::console::{Console, complain};
+use super::flags::Given;
 
-/// A program, as it was found.
-pub struct Program {
+/// A program that can begin.
+pub struct Ready {
+    pub engine: Engine,
+    pub module: Module,
     /// What it is called: its first argument, as on a node.
     pub name: String,
+    /// All that it is given but its arguments.
+    pub spec: RunSpec,
+}
+
+/// Finds a program and compiles it, for what the command line says.
+pub async fn prepare(flags: &Given) -> Result<Ready> {
+    for note in flags.allowed_origin.iter().filter_map(|(_, note)| note.as_ref()) {
+        complain(&format!("--allowed-origin: {note}"));
+    }
+    // The cheap mistakes first: before anything is pulled.
+    let variables = flags.env.iter().map(|variable| variable.resolve(|name| std::env::var(name).ok()));
+    let env = variables.collect::<Result<Vec<_>, _>>().map_err(|fault| anyhow!(fault))?;
+    let engine = Engine::new(EngineConfig {
+        trusted_ca_file: flags.trusted_ca_file.clone(),
+        egress: Egress::anywhere(),
+        ..EngineConfig::default()
+    })?;
+    let Program { name, wasm } = load(flags).await?;
+    let compiler = engine.clone();
+    let module = tokio::task::spawn_blocking(move || compiler.compile(&wasm)).await?;
+    let module = module.with_context(|| format!("{} cannot run here", flags.program))?;
+    let mut spec = RunSpec::new(Arc::new(Console));
+    spec.http = HttpAccess {
+        allowed: flags.allowed_origin.iter().map(|(origin, _)| origin.clone()).collect(),
+        max_concurrent_requests: flags.max_concurrent_requests,
+        name: name.clone(),
+        ..HttpAccess::default()
+    };
+    spec.env = env;
+    spec.mounts = flags.dir.clone();
+    spec.memory_limit_bytes = flags.memory_limit;
+    Ok(Ready { engine, module, name, spec })
+}
+
+/// A program, as it was found.
+struct Program {
+    name: String,
     /// WebAssembly, perhaps.
-    pub wasm: Vec<u8>,
+    wasm: Vec<u8>,
 }
 
 /// Reads the file of that name; where there is none, pulls what a registry has under it.
-pub async fn load(flags: &Flags) -> Result<Program> {
+async fn load(flags: &Given) -> Result<Program> {
     let given = flags.program.as_str();
     match std::fs::read(given) {
         Ok(wasm) => Ok(Program { name: stem(given), wasm }),
@@ -26,7 +69,7 @@ pub async fn load(flags: &Flags) -> Result<Program> {
     }
 }
 
-async fn pull(flags: &Flags) -> Result<Program> {
+async fn pull(flags: &Given) -> Result<Program> {
     let given = &flags.program;
     let reference: Reference = match given.parse() {
         Ok(reference) => reference,

@@ -1,6 +1,6 @@
 //! What the tests of `krustlet-wasi run` share: real programs, and the command.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -14,9 +14,18 @@ pub fn module() -> &'static str {
     PROBES[0].to_str().unwrap()
 }
 
+/// workloads/hello-http, a component that answers HTTP requests.
+pub static HELLO_HTTP: LazyLock<PathBuf> =
+    LazyLock::new(|| workload("hello-http", "wasm32-wasip2").join("hello_http.wasm"));
+
 fn probe(target: &str) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/probe");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("probe");
+    workload("probe", target).join("probe.wasm")
+}
+
+/// Builds a workload: the folder of its release build.
+fn workload(name: &str, target: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads").join(name);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["build", "--release", "--locked", "--target", target])
@@ -26,10 +35,10 @@ fn probe(target: &str) -> PathBuf {
         .unwrap();
     assert!(
         output.status.success(),
-        "cargo build of the probe failed; is the target there (rustup target add {target})?\n{}",
+        "cargo build of {name} failed; is the target there (rustup target add {target})?\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    folder.join(target).join("release/probe.wasm")
+    folder.join(target).join("release")
 }
 
 /// `krustlet-wasi` with these arguments, in an environment that has nothing but a home of its own.
@@ -60,10 +69,25 @@ impl Cli {
     /// Starts it, and waits for its first line on standard output.
     pub fn begin(mut self) -> Running {
         let mut child = self.command.spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+        let first = first_line(child.stdout.as_mut().unwrap());
         Running { child, first, _home: self.home }
     }
+
+    /// Starts it, and waits for its first line on standard error: where it serves.
+    pub fn begin_to_serve(mut self) -> Running {
+        let mut child = self.command.spawn().unwrap();
+        let first = first_line(child.stderr.as_mut().unwrap());
+        Running { child, first, _home: self.home }
+    }
+}
+
+/// Byte by byte, so that the rest is still there for others.
+fn first_line(stream: &mut impl Read) -> String {
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while !line.ends_with(b"\n") && stream.read(&mut byte).unwrap() > 0 {
+        line.extend(byte);
+    }
+    String::from_utf8(line).unwrap()
 }
 
 /// One that runs.
@@ -76,8 +100,17 @@ pub struct Running {
 impl Running {
     /// Sends it a signal, and waits for its end: the exit code.
     pub fn signal(self, signal: rustix::process::Signal) -> i32 {
+        self.send(signal);
+        self.end().0
+    }
+
+    pub fn send(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
-        ended(self.child.wait_with_output().unwrap()).0
+    }
+
+    /// Waits for its end: exit code, and what else it wrote.
+    pub fn end(self) -> (i32, String, String) {
+        ended(self.child.wait_with_output().unwrap())
     }
 }
 

@@ -1,0 +1,88 @@
+//! `krustlet-wasi serve` with real programs.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use crate::support::{Cli, HELLO_HTTP, Running, module};
+use rustix::process::Signal;
+
+/// `krustlet-wasi serve FLAGS hello_http.wasm`, on a port that is free.
+fn serve(flags: &[&str]) -> Cli {
+    Cli::new([&["serve", "--addr=127.0.0.1:0"], flags, &[HELLO_HTTP.to_str().unwrap()]].concat())
+}
+
+/// The address of the line that it begins with.
+fn address(running: &Running) -> String {
+    let address = running.first.trim_end().strip_prefix("krustlet-wasi: serving hello_http at http://");
+    address.unwrap_or_else(|| panic!("{}", running.first)).to_owned()
+}
+
+/// The whole response to a request on a connection of its own.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())
+        .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+#[test]
+fn requests_are_answered_until_it_is_asked_to_end() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let running = serve(&["-e", "GREETING=Welcome"]).begin_to_serve();
+        let address = address(&running);
+        let response = get(&address, "/");
+        assert!(
+            response.starts_with("HTTP/1.1 200 OK\r\n") && response.ends_with("\r\n\r\nWelcome, World!\n"),
+            "{response}"
+        );
+        assert!(get(&address, "/you").ends_with("Welcome, you!\n"));
+        assert!(get(&address, "/a/b").starts_with("HTTP/1.1 404 "));
+        running.send(signal);
+        assert_eq!(running.end(), (0, String::new(), String::new()));
+        assert!(TcpStream::connect(&address).is_err());
+    }
+}
+
+#[test]
+fn a_connection_that_has_no_end_is_waited_for_as_long_as_it_says() {
+    // Half a request is none that is under way: it is not waited for, beyond the time that headers have.
+    let running = serve(&["--grace-period-seconds=1"]).begin_to_serve();
+    let mut stream = TcpStream::connect(address(&running)).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let mut buffer = [0; 12];
+    stream.read_exact(&mut buffer).unwrap();
+    stream.write_all(b"GET / HTT").unwrap();
+    running.send(Signal::INT);
+    let (code, _, err) = running.end();
+    assert!([0, 130].contains(&code), "{code} {err}");
+}
+
+#[test]
+fn what_cannot_be_served_is_128_and_says_why() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (taken, hello) = (format!("--addr={}", taken.local_addr().unwrap()), HELLO_HTTP.to_str().unwrap());
+    let table = [
+        (&["serve", &taken, hello][..], "cannot listen on 127.0.0.1:"),
+        (&["serve", &taken, hello], "; name another place with --addr: Address already in use"),
+        (&["serve", "--addr=127.0.0.1:0", "/no/such/file"], "cannot read /no/such/file: "),
+        (&["serve", "--addr=127.0.0.1:0", module()], "probe.wasm cannot be served: this program runs to its end"),
+        (&["run", hello], "this component answers HTTP requests"),
+        (&["serve", "--addr=127.0.0.1:0", "-e", "NONE", hello], "NONE is not set here"),
+    ];
+    for (args, wanted) in table {
+        let (code, out, err) = Cli::new(args).end();
+        assert_eq!((code, out.as_str()), (128, ""), "{err}");
+        assert!(err.starts_with("krustlet-wasi: ") && err.contains(wanted), "{wanted}: {err}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+    }
+    let (code, out, _) = Cli::new(["serve", "--help"]).end();
+    assert_eq!(code, 0);
+    for word in
+        ["--addr <ADDRESS:PORT>", "[default: 127.0.0.1:8080]", "Limits for its clients", "krustlet-wasi serve --addr"]
+    {
+        assert!(out.contains(word), "{word}: {out}");
+    }
+}

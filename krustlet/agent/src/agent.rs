@@ -54,7 +54,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let waiting = Readiness::NotReady("waiting for the serving certificate to be approved".into());
     let (set_readiness, readiness) = watch::channel(waiting);
     let (stop_pods, pods_stop) = watch::channel(false);
-    let pods = tokio::spawn({
+    let mut pods = tokio::spawn({
         let shared = Arc::new(Shared {
             places: Places::new(identity.client.clone(), &config.node_name),
             client: identity.client.clone(),
@@ -68,6 +68,7 @@ pub async fn run(config: &Config) -> Result<()> {
                 Node { host_ip: config.node_ip.to_string(), allocatable: registration.allocatable() },
                 config.allowed_host_paths.clone(),
             )),
+            shutdown_grace: config.shutdown_grace,
         });
         let node_name = config.node_name.clone();
         async move { pods::run(shared, &node_name, pods_stop).await }
@@ -84,7 +85,12 @@ pub async fn run(config: &Config) -> Result<()> {
 
     tracing::info!("stopping");
     stop_pods.send_replace(true);
-    if pods.await.is_err() {
+    // Pods have their grace, in which the node is not to be taken for lost.
+    let ended = tokio::select! {
+        ended = &mut pods => ended,
+        () = registration.wind_down() => Ok(()),
+    };
+    if ended.is_err() {
         tracing::error!("the pods were not ended in good order");
     }
     // After the pods: who follows a log still gets its end.

@@ -113,6 +113,11 @@ pub struct Flags {
     #[arg(long, env = "KRUSTLET_SYSTEM_RESERVED", default_value = Reserve::DEFAULT)]
     pub(super) system_reserved: String,
 
+    /// Seconds that a pod whose program is to come to its end may go on when the agent is told to end (SIGTERM), unless its own
+    /// terminationGracePeriodSeconds is less; whoever ends the agent must give it a few seconds more
+    #[arg(long, env = "KRUSTLET_SHUTDOWN_GRACE_PERIOD_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub(super) shutdown_grace_period_seconds: u32,
+
     /// Folders of this machine (absolute paths, separated by commas) below which hostPath volumes may be [default: none]
     #[arg(long, env = "KRUSTLET_ALLOWED_HOST_PATHS", value_delimiter = ',')]
     pub(super) allowed_host_paths: Vec<String>,

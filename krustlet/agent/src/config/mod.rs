@@ -59,6 +59,8 @@ pub struct Config {
     pub log_limits: logs::Limits,
     /// `--system-reserved`: what is not for pods.
     pub system_reserved: Reserve,
+    /// How long pods that come to their end may go on when the agent stops.
+    pub shutdown_grace: Duration,
     /// Folders below which hostPath volumes may be. Empty: nowhere.
     pub allowed_host_paths: Vec<PathBuf>,
     /// What pods may send requests to of that which the node keeps for itself. Empty: nothing.
@@ -200,6 +202,7 @@ impl Config {
                 max_files: flags.container_log_max_files,
             },
             system_reserved,
+            shutdown_grace: Duration::from_secs(u64::from(flags.shutdown_grace_period_seconds)),
             allowed_host_paths,
             allowed_egress,
         })

@@ -40,6 +40,8 @@ use crate::patience::persist;
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// An unchanged status is reported this often.
 const STATUS_REPORT: Duration = Duration::from_secs(5 * 60);
+/// Most agents have stopped after that: only one that goes on says so.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// A heartbeat that hangs longer than this is given up and tried again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(8);
 
@@ -130,6 +132,22 @@ impl Registration {
             }
             let now = readiness.borrow_and_update().clone();
             if let Err(error) = limited(self.report(&now)).await {
+                tracing::warn!("cannot report the node's status: {error:#}");
+            }
+        }
+    }
+
+    /// Renews the Lease while pods have their grace, and says that the node goes. Never ends by itself. A Node that is gone stays so.
+    pub async fn wind_down(&mut self) {
+        let leaving = Readiness::NotReady("node is shutting down".into());
+        let mut tick = tokio::time::interval_at(Instant::now() + FAREWELL, HEARTBEAT);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            if let Err(error) = limited(async { Ok(self.lease.renew().await?) }).await {
+                tracing::warn!("cannot renew the node's Lease: {error:#}");
+            }
+            if let Err(error) = limited(self.try_report(&leaving)).await {
                 tracing::warn!("cannot report the node's status: {error:#}");
             }
         }

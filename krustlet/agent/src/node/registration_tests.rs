@@ -167,6 +167,24 @@ async fn a_node_that_was_deleted_is_registered_again() {
 }
 
 #[tokio::test]
+async fn while_pods_have_their_grace_the_node_says_that_it_goes() {
+    let (cluster, root) = (Cluster::default(), tempfile::tempdir().unwrap());
+    let mut registration = registered(&cluster, root.path(), Arc::default()).await;
+    registration.report(&Readiness::Ready).await.unwrap();
+    let wound_down = async |registration: &mut Registration| {
+        timeout(FAREWELL + Duration::from_millis(500), registration.wind_down()).await.unwrap_err();
+    };
+    wound_down(&mut registration).await;
+    let conditions = cluster.with(|objects| objects.reports[1]["status"]["conditions"].clone());
+    let ready = conditions.as_array().unwrap().iter().find(|condition| condition["type"] == "Ready").unwrap();
+    assert_eq!((&ready["status"], &ready["message"]), (&json!("False"), &json!("node is shutting down")));
+    // One that is gone stays so.
+    cluster.with(|objects| (objects.node, objects.lease) = (None, None));
+    wound_down(&mut registration).await;
+    assert_eq!(cluster.with(|objects| (objects.nodes, objects.leases, objects.reports.len())), (1, 1, 2));
+}
+
+#[tokio::test]
 async fn an_api_server_that_is_silent_or_away_is_waited_for() {
     crate::install_crypto();
     // Its port is closed, then it has faults; only then it serves. Silence is tested with the patience itself.

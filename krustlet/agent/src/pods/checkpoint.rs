@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_verdict_is_kept() {
         let root = tempfile::tempdir().unwrap();
-        let verdict = Verdict { reason: "Evicted".into(), message: "too big".into() };
+        let verdict = Verdict { disruption: true, ..Verdict::over_limit("too big") };
         verdict.write(root.path()).unwrap();
         let known = Checkpoint::read(root.path(), &[]).unwrap();
         assert!(known.begun());

@@ -23,12 +23,14 @@ mod life_tests;
 #[cfg(test)]
 mod removal_tests;
 #[cfg(test)]
+mod shutdown_tests;
+#[cfg(test)]
 mod testing;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
@@ -36,7 +38,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 
 pub use self::admission::places::Places;
 pub use self::containers::http::most_requests;
@@ -51,7 +53,7 @@ use crate::images::Images;
 use crate::logs::Logs;
 use crate::patience::Patience;
 
-/// How long all pods together may take to end when the agent stops.
+/// How long all pods together may take to end and to be told of when the agent stops, after their grace.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
 
 /// The API server ends a watch after so long, and a connection that is dead without a word is noticed soon after: seconds.
@@ -77,6 +79,8 @@ pub struct Shared {
     pub pods_dir: PathBuf,
     /// What pods are given by their node: volumes, and what their specs refer to.
     pub provision: Arc<Provision>,
+    /// How long a program that is to come to its end may go on when the agent stops, if its own grace period is as long.
+    pub shutdown_grace: Duration,
 }
 
 /// What is wanted of a pod.
@@ -86,25 +90,35 @@ pub struct Desired {
     pub pod: Arc<Pod>,
     /// It has been removed from the API server.
     pub gone: bool,
-    /// The agent is stopping.
-    pub shutdown: bool,
+    /// The agent is stopping: nothing may run any more by then.
+    pub shutdown: Option<Instant>,
 }
 
-/// Runs the pods that are bound to this node until `stop` says so; then ends them and reports their end.
+/// Runs the pods that are bound to this node until `stop` says so; then ends them, with their grace, and reports their end.
 pub async fn run(shared: Arc<Shared>, node_name: &str, mut stop: watch::Receiver<bool>) {
     let api: Api<Pod> = Api::all(shared.client.clone());
     let selection = watcher::Config::default().fields(&format!("spec.nodeName={node_name}")).timeout(WATCH_SECONDS);
     let begin = || watcher(api.clone(), selection.clone()).backoff(Patience::default()).boxed();
     let mut news = begin();
-    let mut pods = Pods { shared, workers: HashMap::new(), tasks: JoinSet::new(), listing: Listing::default() };
+    let mut pods = Pods::new(shared);
     loop {
+        let stopping = pods.stopping;
+        if stopping.is_some() && pods.tasks.is_empty() {
+            return;
+        }
+        let limit = stopping.map(|ends| ends + SHUTDOWN_LIMIT);
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stop.wait_for(|stop| *stop), if stopping.is_none() => pods.stop(),
+            () = sleep_until(limit.unwrap_or_else(Instant::now).into()), if stopping.is_some() => {
+                tracing::warn!("some pods did not end in time");
+                return;
+            }
             Some(ended) = pods.tasks.join_next(), if !pods.tasks.is_empty() => {
                 if let Err(error) = ended {
                     tracing::error!("a pod is no longer looked after: {error}");
                 }
             }
+            // Also while they end: one that is deleted then need not wait for its grace.
             event = timeout(WATCH_SILENCE, news.next()) => match event {
                 Ok(Some(Ok(event))) => pods.hear(event),
                 Ok(Some(Err(error))) => tracing::warn!("the watch on pods was interrupted: {error}"),
@@ -112,7 +126,6 @@ pub async fn run(shared: Arc<Shared>, node_name: &str, mut stop: watch::Receiver
             }
         }
     }
-    pods.shutdown().await;
 }
 
 struct Pods {
@@ -122,9 +135,16 @@ struct Pods {
     workers: HashMap<String, watch::Sender<Desired>>,
     tasks: JoinSet<()>,
     listing: Listing,
+    /// When the grace of all of them is over: the agent is stopping.
+    stopping: Option<Instant>,
 }
 
 impl Pods {
+    fn new(shared: Arc<Shared>) -> Self {
+        let (workers, tasks, listing) = Default::default();
+        Self { shared, workers, tasks, listing, stopping: None }
+    }
+
     fn hear(&mut self, event: watcher::Event<Pod>) {
         match event {
             watcher::Event::Init => self.listing.begin(),
@@ -154,7 +174,11 @@ impl Pods {
             worker.send_modify(|desired| desired.pod = pod);
             return;
         }
-        let (sender, receiver) = watch::channel(Desired { pod, gone: false, shutdown: false });
+        if self.stopping.is_some() {
+            // The next agent takes it up.
+            return;
+        }
+        let (sender, receiver) = watch::channel(Desired { pod, gone: false, shutdown: None });
         self.workers.insert(uid, sender);
         self.tasks.spawn(worker::run(self.shared.clone(), receiver));
     }
@@ -165,13 +189,11 @@ impl Pods {
         }
     }
 
-    async fn shutdown(mut self) {
+    fn stop(&mut self) {
+        let ends = Instant::now() + self.shared.shutdown_grace;
+        self.stopping = Some(ends);
         for worker in self.workers.values() {
-            worker.send_modify(|desired| desired.shutdown = true);
-        }
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if timeout(SHUTDOWN_LIMIT, all).await.is_err() {
-            tracing::warn!("some pods did not end in time");
+            worker.send_modify(|desired| desired.shutdown = Some(ends));
         }
     }
 }

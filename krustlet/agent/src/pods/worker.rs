@@ -5,8 +5,8 @@
 
 mod containers;
 mod outside;
+mod taking_up;
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,15 +18,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until, timeout};
 
+use self::taking_up::{admission, folder, recall};
 use super::admission::admit::{self, Refusal};
 use super::admission::places::Place;
 use super::checkpoint::Checkpoint;
 use super::containers::http;
 use super::containers::slot::{News, Slot, containers};
-use super::directory::pod_dir;
 use super::events::Subject;
 use super::lifecycle::backoff;
-use super::lifecycle::course::Course;
+use super::lifecycle::course::{Course, Verdict};
 use super::lifecycle::machine::Event;
 use super::lifecycle::policy::Policy;
 use super::lifecycle::turns;
@@ -37,8 +37,6 @@ use super::{Desired, Shared};
 
 /// How soon after a failure a container is tried again, if what it waits for has changed; volumes are sooner.
 const HOPE: Duration = Duration::from_secs(1);
-/// How soon what a pod has done is read again when the disk did not give it.
-const RECALL_PAUSE: Duration = Duration::from_secs(1);
 
 struct Worker {
     shared: Arc<Shared>,
@@ -72,7 +70,7 @@ struct Worker {
 /// Runs a pod until it is gone, or the agent stops.
 pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>) {
     let pod = desired.borrow_and_update().pod.clone();
-    let leaves = |now: &Desired| now.gone || now.shutdown;
+    let leaves = |now: &Desired| now.gone || now.shutdown.is_some();
     let taken_up = async {
         let checkpoint = recall(&shared, &pod).await;
         let place = admission(&shared, &pod, &checkpoint).await;
@@ -88,20 +86,25 @@ pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>) {
     let now = desired.borrow_and_update().clone();
     worker.wish(now);
     worker.begin();
+    // Without a sender there is nobody left to run for, and nothing more to hear.
+    let mut heeds = true;
     loop {
-        worker.advance();
+        let now = Instant::now();
+        worker.look(now);
         worker.note_verdict().await;
+        worker.advance(now);
         worker.publish();
         if worker.course.leaving() && worker.ended() {
             return worker.end(desired).await;
         }
         let deadline = worker.next_deadline();
         tokio::select! {
-            // After either of these there is nothing more to wish for.
-            changed = desired.changed(), if !worker.course.gone && !worker.course.shutdown => {
-                // Without a sender there is nobody left to run for.
+            changed = desired.changed(), if heeds && !worker.course.gone => {
+                heeds = changed.is_ok();
                 let mut now = desired.borrow_and_update().clone();
-                now.shutdown |= changed.is_err();
+                if !heeds {
+                    now.shutdown = Some(Instant::now());
+                }
                 worker.wish(now);
             }
             Some(news) = incoming.recv() => worker.hear(news),
@@ -137,42 +140,6 @@ async fn hope(resources: Arc<Resources>, pause: Duration) {
 /// Whether the resources of a container are others now.
 fn resized(before: &Pod, now: &Pod) -> bool {
     containers(before).zip(containers(now)).any(|((_, before), (_, now))| before.resources != now.resources)
-}
-
-/// What earlier agents have noted of the pod. Waits as long as that cannot be read: without it a program might run again.
-async fn recall(shared: &Shared, pod: &Pod) -> Checkpoint {
-    let dir = folder(shared, pod);
-    let names: Vec<String> = containers(pod).map(|(_, container)| container.name.clone()).collect();
-    loop {
-        let (dir, names) = (dir.clone(), names.clone());
-        match tokio::task::spawn_blocking(move || Checkpoint::read(&dir, &names)).await.map_err(io::Error::other) {
-            Ok(Ok(checkpoint)) => return checkpoint,
-            Ok(Err(error)) | Err(error) => {
-                tracing::warn!(pod = pod.name_any(), "what a pod has done cannot be read; trying again: {error}");
-                sleep(RECALL_PAUSE).await;
-            }
-        }
-    }
-}
-
-fn folder(shared: &Shared, pod: &Pod) -> PathBuf {
-    let (namespace, uid) = (pod.namespace().unwrap_or_default(), pod.uid().unwrap_or_default());
-    pod_dir(&shared.pods_dir, &namespace, &pod.name_any(), &uid)
-}
-
-/// Finds a place for the pod, if it is to run.
-async fn admission(shared: &Shared, pod: &Pod, checkpoint: &Checkpoint) -> Result<Option<Place>, Refusal> {
-    let over = restore::is_terminal(pod) || checkpoint.verdict.is_some();
-    if over || pod.metadata.deletion_timestamp.is_some() {
-        return Ok(None);
-    }
-    if let Some(refusal) = admit::refuse(pod) {
-        return Err(refusal);
-    }
-    match restore::was_started(pod) || checkpoint.begun() {
-        true => Ok(Some(shared.places.keep(pod))),
-        false => shared.places.take(pod).await.map(Some),
-    }
 }
 
 impl Worker {
@@ -234,7 +201,7 @@ impl Worker {
                 self.shared.events.warning(&self.subject, &refusal.reason, refusal.message.clone());
                 self.course.held = !refusal.fails;
                 if refusal.fails {
-                    self.course.fail(&refusal.reason, &refusal.message);
+                    self.course.fail(Verdict::new(&refusal.reason, &refusal.message));
                 }
             }
             None if !self.course.ending() => {
@@ -249,7 +216,10 @@ impl Worker {
     /// Takes a wish of the API server, or of the agent.
     fn wish(&mut self, now: Desired) {
         self.course.gone |= now.gone;
-        self.course.shutdown |= now.shutdown;
+        if let Some(by) = now.shutdown {
+            let finishes = self.slots.iter().any(|slot| slot.machine.finishes());
+            self.course.shut_down(by, finishes, &now.pod, Instant::now());
+        }
         if !Arc::ptr_eq(&self.pod, &now.pod) {
             self.reporter.heard(&now.pod);
             if resized(&self.pod, &now.pod) && !self.course.over {
@@ -295,7 +265,7 @@ impl Worker {
                 self.mount_error = Some(message);
             }
             News::Evict(message) => {
-                if self.course.fail("Evicted", &message) {
+                if self.course.fail(Verdict::over_limit(&message)) {
                     self.shared.events.warning(&self.subject, "Evicted", message);
                 }
             }
@@ -314,14 +284,21 @@ impl Worker {
         machines.chain(self.course.next_deadline(Instant::now())).min()
     }
 
-    /// Does what is due now.
-    fn advance(&mut self) {
-        if self.course.look(Instant::now())
+    /// Finds out what the time alone has changed.
+    fn look(&mut self, now: Instant) {
+        if self.course.look(now)
             && let Some(verdict) = self.course.verdict()
         {
             self.shared.events.normal(&self.subject, &verdict.reason, verdict.message.clone());
         }
-        let orders = self.course.orders(Instant::now());
+        if self.slots.iter().any(|slot| slot.machine.lost_when_stopped()) {
+            self.course.end_with_node(now);
+        }
+    }
+
+    /// Does what is due.
+    fn advance(&mut self, now: Instant) {
+        let orders = self.course.orders(now);
         loop {
             let containers: Vec<_> = self.slots.iter().map(|slot| (slot.role, &slot.machine)).collect();
             let due = turns::due(&containers, orders);
@@ -332,7 +309,7 @@ impl Worker {
                 self.event(index, event);
             }
         }
-        if self.ended() && !self.settled && !self.course.shutdown {
+        if self.ended() && !self.settled && !self.course.shutting_down() {
             self.settle();
         }
     }

@@ -3,9 +3,9 @@
 //! | what is so, the first that holds          | orders |
 //! |-------------------------------------------|--------|
 //! | it had ended before this agent took it up | Stop   |
-//! | it is gone, or the agent stops            | Stop   |
+//! | it is gone                                | Stop   |
 //! | it has failed: refused, evicted, too long active | Stop |
-//! | it is being deleted                       | Retire, and Stop when the grace period is over |
+//! | it is being deleted, or the agent stops   | Retire, and Stop when the grace period is over |
 //! | it is held back                           | Hold   |
 //! | its volumes are not ready                 | Hold   |
 //! | otherwise                                 | Run    |
@@ -20,6 +20,8 @@ use super::turns::Orders;
 
 /// The kubelet's words for a pod that was active for too long.
 const DEADLINE_MESSAGE: &str = "Pod was active on the node longer than the specified deadline";
+/// The kubelet's reason and words for a pod that ends because its node does.
+const SHUTDOWN: (&str, &str) = ("Terminated", "Pod was terminated in response to imminent node shutdown.");
 /// Kubernetes' default for `terminationGracePeriodSeconds`.
 const GRACE_SECONDS: i64 = 30;
 
@@ -33,6 +35,26 @@ pub struct Verdict {
     pub reason: String,
     /// For people.
     pub message: String,
+    /// The node ends it for a reason of the node's own, which another try elsewhere would not meet: the condition `DisruptionTarget`.
+    #[serde(default)]
+    pub disruption: bool,
+}
+
+impl Verdict {
+    /// A pod that fails by what it is or does itself.
+    pub fn new(reason: &str, message: &str) -> Self {
+        Self { reason: reason.into(), message: message.into(), disruption: false }
+    }
+
+    /// A pod that takes more than its own limits allow. It would do so again, so that this is no disruption.
+    pub fn over_limit(message: &str) -> Self {
+        Self::new("Evicted", message)
+    }
+
+    fn shutdown() -> Self {
+        let (reason, message) = SHUTDOWN;
+        Self { disruption: true, ..Self::new(reason, message) }
+    }
 }
 
 /// The course of a pod.
@@ -46,8 +68,8 @@ pub struct Course {
     pub mounted: bool,
     /// It is no longer at the API server.
     pub gone: bool,
-    /// The agent is stopping.
-    pub shutdown: bool,
+    /// The agent is stopping, and this is how long the pod may go on.
+    shutdown: Option<Instant>,
     verdict: Option<Verdict>,
     /// When its grace period is over: set by its deletion.
     grace_ends: Option<Instant>,
@@ -63,7 +85,7 @@ impl Course {
             held: false,
             mounted: false,
             gone: false,
-            shutdown: false,
+            shutdown: None,
             verdict: None,
             grace_ends: None,
             active_until: None,
@@ -81,8 +103,7 @@ impl Course {
         let spec = pod.spec.as_ref();
         if pod.metadata.deletion_timestamp.is_some() {
             let grace = pod.metadata.deletion_grace_period_seconds;
-            let grace = grace.or(spec.and_then(|spec| spec.termination_grace_period_seconds)).unwrap_or(GRACE_SECONDS);
-            let ends = now + seconds(grace);
+            let ends = now + grace.map_or_else(|| grace_period(pod), seconds);
             self.grace_ends = Some(self.grace_ends.map_or(ends, |before| before.min(ends)));
         }
         self.active_until = spec.and_then(|spec| spec.active_deadline_seconds).map(|limit| {
@@ -91,25 +112,46 @@ impl Course {
         });
     }
 
+    /// The agent stops, and what runs here must have ended `by` then. A pod that `finishes`, of which something runs that is to come to
+    /// its end, has its own grace period for that. Any other has none: it goes on with the next agent, and has been told nothing.
+    pub fn shut_down(&mut self, by: Instant, finishes: bool, pod: &Pod, now: Instant) {
+        if self.shutdown.is_none() {
+            self.shutdown = Some(if finishes { by.min(now + grace_period(pod)) } else { now });
+        }
+    }
+
     /// Fails the pod, unless it is at its end for another reason. Returns whether that is news.
-    pub fn fail(&mut self, reason: &str, message: &str) -> bool {
+    pub fn fail(&mut self, verdict: Verdict) -> bool {
         let news = self.verdict.is_none() && !self.ending();
         if news {
-            self.verdict = Some(Verdict { reason: reason.into(), message: message.into() });
+            self.verdict = Some(verdict);
         }
         news
+    }
+
+    /// Fails a pod that ends now because the agent does, and that no other agent would go on with.
+    pub fn end_with_node(&mut self, now: Instant) {
+        let over = self.shutdown.is_some_and(|ends| now >= ends);
+        if over && self.verdict.is_none() && !(self.over || self.gone || self.deleting()) {
+            self.verdict = Some(Verdict::shutdown());
+        }
     }
 
     /// Looks at the clock. Returns whether the pod has failed by it.
     pub fn look(&mut self, now: Instant) -> bool {
         self.active_until.is_some_and(|until| now >= until)
             && !self.held
-            && self.fail("DeadlineExceeded", DEADLINE_MESSAGE)
+            && self.fail(Verdict::new("DeadlineExceeded", DEADLINE_MESSAGE))
     }
 
     /// Why it fails, if it does.
     pub fn verdict(&self) -> Option<&Verdict> {
         self.verdict.as_ref()
+    }
+
+    /// Whether the agent is stopping.
+    pub fn shutting_down(&self) -> bool {
+        self.shutdown.is_some()
     }
 
     /// Whether it is being deleted.
@@ -124,13 +166,18 @@ impl Course {
 
     /// Whether the worker has nothing more to do once the containers have ended.
     pub fn leaving(&self) -> bool {
-        self.gone || self.shutdown || self.deleting()
+        self.gone || self.shutting_down() || self.deleting()
+    }
+
+    /// When what still runs is stopped.
+    fn stops(&self) -> Option<Instant> {
+        self.grace_ends.into_iter().chain(self.shutdown).min()
     }
 
     /// By the table above.
     pub fn orders(&self, now: Instant) -> Orders {
-        match self.grace_ends {
-            _ if self.over || self.gone || self.shutdown || self.verdict.is_some() => Orders::Stop,
+        match self.stops() {
+            _ if self.over || self.gone || self.verdict.is_some() => Orders::Stop,
             Some(ends) if now < ends => Orders::Retire,
             Some(_) => Orders::Stop,
             None if self.held || !self.mounted => Orders::Hold,
@@ -140,14 +187,20 @@ impl Course {
 
     /// When the time alone changes something next, if it does.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        if self.over || self.gone || self.shutdown || self.verdict.is_some() {
+        if self.over || self.gone || self.verdict.is_some() {
             return None;
         }
-        match self.grace_ends {
+        match self.stops() {
             Some(ends) => (ends > now).then_some(ends),
             None => self.active_until.filter(|_| !self.held),
         }
     }
+}
+
+/// What the pod's author gives it to come to its end.
+fn grace_period(pod: &Pod) -> Duration {
+    let grace = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+    seconds(grace.unwrap_or(GRACE_SECONDS))
 }
 
 /// As a span that can be added to any time: a limit of many years is none.
@@ -156,114 +209,5 @@ fn seconds(count: i64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn pod(metadata: Value, spec: Value) -> Pod {
-        serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap()
-    }
-
-    fn deleted(grace: i64) -> Pod {
-        pod(
-            json!({ "deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": grace }),
-            json!({ "containers": [] }),
-        )
-    }
-
-    fn running() -> Course {
-        Course { mounted: true, ..Course::new(false) }
-    }
-
-    const START: Timestamp = Timestamp::UNIX_EPOCH;
-
-    #[test]
-    fn the_table() {
-        let now = Instant::now();
-        let verdict = Some(Verdict { reason: "Evicted".into(), message: String::new() });
-        let (soon, past) = (Some(now + seconds(1)), Some(now));
-        let table = [
-            (Course::new(false), Orders::Hold),
-            (running(), Orders::Run),
-            (Course { held: true, ..running() }, Orders::Hold),
-            (Course { over: true, ..running() }, Orders::Stop),
-            (Course { gone: true, ..running() }, Orders::Stop),
-            (Course { shutdown: true, ..running() }, Orders::Stop),
-            (Course { verdict: verdict.clone(), ..running() }, Orders::Stop),
-            (Course { grace_ends: soon, ..running() }, Orders::Retire),
-            (Course { grace_ends: soon, mounted: false, ..running() }, Orders::Retire),
-            (Course { grace_ends: soon, held: true, ..running() }, Orders::Retire),
-            (Course { grace_ends: past, ..running() }, Orders::Stop),
-            (Course { grace_ends: soon, gone: true, ..running() }, Orders::Stop),
-            (Course { grace_ends: soon, shutdown: true, ..running() }, Orders::Stop),
-            (Course { grace_ends: soon, verdict, ..running() }, Orders::Stop),
-        ];
-        for (course, wanted) in table {
-            assert_eq!(course.orders(now), wanted, "{course:?}");
-        }
-    }
-
-    #[test]
-    fn the_grace_period_counts_from_the_first_news_and_only_gets_shorter() {
-        let (mut course, now) = (running(), Instant::now());
-        course.set_deadlines(&deleted(30), START, now, START);
-        assert_eq!(course.next_deadline(now), Some(now + seconds(30)));
-        course.set_deadlines(&deleted(30), START, now + seconds(10), START);
-        assert_eq!(course.next_deadline(now), Some(now + seconds(30)), "an unchanged pod changes nothing");
-        course.set_deadlines(&deleted(5), START, now + seconds(11), START);
-        assert_eq!(course.next_deadline(now), Some(now + seconds(16)));
-        assert_eq!(course.orders(now + seconds(16)), Orders::Stop);
-        assert_eq!(course.next_deadline(now + seconds(16)), None);
-    }
-
-    #[test]
-    fn endless_limits_are_limits_too() {
-        let (mut course, now) = (running(), Instant::now());
-        course.set_deadlines(&deleted(i64::MAX), START, now, START);
-        assert_eq!(course.orders(now), Orders::Retire);
-        let limit = pod(json!({}), json!({ "containers": [], "activeDeadlineSeconds": i64::MAX }));
-        let mut course = running();
-        course.set_deadlines(&limit, START, now, START);
-        assert!(course.next_deadline(now).is_some());
-    }
-
-    #[test]
-    fn no_grace_means_at_once() {
-        let (mut course, now) = (running(), Instant::now());
-        course.set_deadlines(&deleted(0), START, now, START);
-        assert_eq!(course.orders(now), Orders::Stop);
-    }
-
-    #[test]
-    fn the_active_deadline_counts_from_the_start_time_and_may_be_shortened() {
-        let limited = |limit: i64| pod(json!({}), json!({ "containers": [], "activeDeadlineSeconds": limit }));
-        let (mut course, now) = (running(), Instant::now());
-        let time = Timestamp::from_second(20).unwrap();
-        course.set_deadlines(&limited(60), START, now, time);
-        assert_eq!(course.next_deadline(now), Some(now + seconds(40)));
-        course.set_deadlines(&limited(30), START, now, time);
-        assert_eq!(course.next_deadline(now), Some(now + seconds(10)));
-        assert!(!course.look(now + seconds(9)));
-        assert!(course.look(now + seconds(10)));
-        assert!(!course.look(now + seconds(10)), "it is news once");
-        assert_eq!(course.verdict().unwrap().reason, "DeadlineExceeded");
-        assert_eq!((course.orders(now), course.next_deadline(now)), (Orders::Stop, None));
-
-        let mut late = running();
-        late.set_deadlines(&limited(5), START, now, time);
-        assert!(late.look(now), "it was over while no agent ran");
-    }
-
-    #[test]
-    fn what_ends_already_does_not_fail_besides() {
-        for mut course in [
-            Course::new(true),
-            Course { gone: true, ..running() },
-            Course { shutdown: true, ..running() },
-            Course { grace_ends: Some(Instant::now()), ..running() },
-        ] {
-            assert!(!course.fail("Evicted", "too big"), "{course:?}");
-            assert_eq!(course.verdict(), None);
-        }
-    }
-}
+#[path = "course_tests.rs"]
+mod tests;

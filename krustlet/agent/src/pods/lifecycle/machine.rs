@@ -27,6 +27,7 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
+use krustlet_runtime::STOPPED_CODE;
 
 use super::backoff::Backoff;
 use super::policy::Policy;
@@ -200,6 +201,16 @@ impl Machine {
     /// Whether its newest attempt has ended in a way after which its policy starts it again.
     pub fn would_restart(&self) -> bool {
         !self.running() && self.last.as_ref().is_some_and(|last| self.policy.restarts(last.exit_code))
+    }
+
+    /// Whether it runs, and is done when it ends well.
+    pub fn finishes(&self) -> bool {
+        self.running() && !self.policy.restarts(0)
+    }
+
+    /// Whether it runs, and is not started again by anybody when it is stopped.
+    pub fn lost_when_stopped(&self) -> bool {
+        self.running() && !self.policy.restarts(STOPPED_CODE)
     }
 
     /// Whether [`Event::Retire`] or [`Event::Stop`] has come.

@@ -161,6 +161,21 @@ fn one_that_was_to_go_on_until_it_ends_can_still_be_stopped() {
 }
 
 #[test]
+fn what_comes_to_its_end_and_what_a_stop_takes_for_good() {
+    let table = [
+        (RestartPolicy::Always, false, false),
+        (RestartPolicy::OnFailure, true, false),
+        (RestartPolicy::Never, true, true),
+    ];
+    for (policy, finishes, lost) in table {
+        let (mut machine, now) = running(policy);
+        assert_eq!((machine.finishes(), machine.lost_when_stopped()), (finishes, lost), "{policy:?}");
+        machine.on(ended(0, 600), now);
+        assert!(!machine.finishes() && !machine.lost_when_stopped(), "{policy:?}");
+    }
+}
+
+#[test]
 fn a_new_image_does_not_start_what_is_not_to_go_on() {
     let (mut machine, now) = running(RestartPolicy::Always);
     machine.on(Event::SpecChanged, now);

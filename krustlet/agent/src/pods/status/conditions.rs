@@ -12,7 +12,11 @@ use crate::pods::lifecycle::turns;
 /// Status, reason, message of a condition.
 type Verdict = (bool, Option<&'static str>, Option<String>);
 
-/// The five that are a kubelet's. A transition time stays for as long as the status does.
+/// The kubelet's reason for the end of a pod that its node brought about.
+const BY_KUBELET: &str = "TerminationByKubelet";
+
+/// The five that are a kubelet's at all times, and that of a pod which the node has ended. A transition time stays for as long as the
+/// status does.
 pub fn conditions(facts: &Facts<'_>, phase: &str, statuses: &[ContainerStatus]) -> Vec<PodCondition> {
     let done = matches!(phase, "Succeeded" | "Failed");
     let containers_ready = containers_ready(facts, phase, statuses);
@@ -23,8 +27,13 @@ pub fn conditions(facts: &Facts<'_>, phase: &str, statuses: &[ContainerStatus]) 
         ("ContainersReady", containers_ready),
         ("PodScheduled", (true, None, None)),
     ];
+    // With the end itself: a Job's `podFailurePolicy` is asked once, when the pod has failed.
+    let disruption = facts.verdict.filter(|verdict| verdict.disruption && phase == "Failed");
+    let disrupted =
+        disruption.map(|verdict| ("DisruptionTarget", (true, Some(BY_KUBELET), Some(verdict.message.clone()))));
     let known = facts.before.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     rows.into_iter()
+        .chain(disrupted)
         .map(|(type_, (holds, reason, message))| {
             let status = if holds { "True" } else { "False" };
             let same = known.iter().find(|condition| condition.type_ == type_ && condition.status == status);

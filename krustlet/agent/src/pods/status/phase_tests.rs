@@ -54,3 +54,19 @@ fn phases_with_containers_before_the_main_ones() {
         assert_eq!(status.phase.as_deref(), Some(wanted), "{policy} {role:?} {first:?} {main:?}");
     }
 }
+
+#[test]
+fn that_the_node_ended_a_pod_is_said_with_its_end() {
+    let disrupted = |verdict: Verdict, mains: &[&[Did]]| {
+        let verdict = Some(Verdict { disruption: true, ..verdict });
+        Case { verdict, terminal: true, ..Case::new("Never", mains) }.status()
+    };
+    let evicted = || Verdict::over_limit("no memory");
+    let ended = disrupted(evicted(), &[STOPPED]);
+    assert_eq!((ended.phase.as_deref(), ended.reason.as_deref()), (Some("Failed"), Some("Evicted")));
+    assert_eq!(says(&ended, "DisruptionTarget"), said("True", "TerminationByKubelet", "no memory"));
+    let has = |status: &PodStatus| status.conditions.iter().flatten().any(|found| found.type_ == "DisruptionTarget");
+    assert!(!has(&disrupted(evicted(), &[RUNS])), "a Job decides when the pod has failed, and must have both then");
+    let own = Case { verdict: Some(evicted()), terminal: true, ..Case::new("Never", &[STOPPED]) };
+    assert!(!has(&own.status()), "what a pod brings upon itself it would do again");
+}

@@ -240,7 +240,7 @@ fn volumes_that_are_not_ready_hold_all_back() {
 
 #[test]
 fn a_pod_that_fails_says_why_when_nothing_runs_any_more() {
-    let verdict = Verdict { reason: "DeadlineExceeded".into(), message: "too long".into() };
+    let verdict = Verdict::new("DeadlineExceeded", "too long");
     let case = |mains: &[&[Did]]| Case { verdict: Some(verdict.clone()), terminal: true, ..Case::new("Always", mains) };
     let ending = case(&[RUNS]).status();
     assert_eq!((ending.phase.as_deref(), ending.reason), (Some("Running"), None));
@@ -258,7 +258,7 @@ fn a_pod_that_fails_says_why_when_nothing_runs_any_more() {
 fn refused_pods_fail_or_wait() {
     let status = |fails| {
         let refusal = Refusal { reason: "OutOfcpu".into(), message: "no place".into(), fails };
-        let verdict = fails.then(|| Verdict { reason: "OutOfcpu".into(), message: "no place".into() });
+        let verdict = fails.then(|| Verdict::new("OutOfcpu", "no place"));
         Case { refusal: Some(refusal), verdict, mounted: false, terminal: fails, ..Case::new("Always", &[QUEUED]) }
             .status()
     };

@@ -43,8 +43,13 @@ impl World {
         Self { state, disk: tempfile::tempdir().unwrap(), _runtime: runtime }
     }
 
-    /// A node agent begins.
+    /// A node agent begins: one that gives no grace when it stops.
     pub fn agent(&self) -> Agent {
+        self.agent_with_grace(Duration::ZERO)
+    }
+
+    /// A node agent begins that gives so much grace when it stops.
+    pub fn agent_with_grace(&self, shutdown_grace: Duration) -> Agent {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let guard = runtime.enter();
         let address = self.state.address;
@@ -73,6 +78,7 @@ impl World {
             events: Events::new(client.clone(), "wasm"),
             directory: directory.clone(),
             pods_dir: self.disk.path().join("pods"),
+            shutdown_grace,
             client,
         };
         let (stop, stopped) = watch::channel(false);
@@ -115,6 +121,11 @@ impl World {
     /// As the API server has it.
     pub fn pod(&self, name: &str) -> Option<Value> {
         self.state.pod(name)
+    }
+
+    /// As the API server has had it, one after the other.
+    pub fn versions(&self, name: &str) -> Vec<Value> {
+        self.state.versions(name)
     }
 
     /// Waits until the pod is so.

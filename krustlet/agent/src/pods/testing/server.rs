@@ -93,6 +93,12 @@ impl State {
         self.lock().pods.get(name).cloned()
     }
 
+    pub fn versions(&self, name: &str) -> Vec<Value> {
+        let inner = self.lock();
+        let objects = inner.history.iter().map(|(_, event)| &event["object"]);
+        objects.filter(|pod| pod["metadata"]["name"] == name).cloned().collect()
+    }
+
     pub fn events(&self, name: &str) -> Vec<(String, String)> {
         let inner = self.lock();
         let about = inner.events.values().filter(|event| event["involvedObject"]["name"] == name);

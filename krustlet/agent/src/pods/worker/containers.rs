@@ -85,7 +85,7 @@ impl Worker {
             Some("CrashLoopBackOff") => self.tell_crash_loop(index),
             _ => {}
         }
-        if told_to_end && !self.course.shutdown {
+        if told_to_end && !self.course.shutting_down() {
             self.tell_killing(index, format!("Stopping container {}", self.slots[index].name));
         }
         if replaced && action == Action::Stop {

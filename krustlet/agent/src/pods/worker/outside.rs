@@ -78,7 +78,7 @@ impl Worker {
 
     /// All containers have ended, and the pod is to go or the agent to stop.
     pub(super) async fn end(mut self, mut desired: watch::Receiver<Desired>) {
-        if self.course.shutdown {
+        if self.course.shutting_down() && !self.course.gone {
             self.reporter.drain(LAST_REPORT).await;
             if self.course.deleting() && timeout(LAST_REPORT, self.reporter.delete()).await.is_ok() {
                 self.remove();
@@ -86,7 +86,7 @@ impl Worker {
             return;
         }
         if !self.course.gone {
-            let leave = desired.wait_for(|now| now.gone || now.shutdown);
+            let leave = desired.wait_for(|now| now.gone || now.shutdown.is_some());
             let remove = async {
                 self.reporter.drain(LAST_REPORT).await;
                 self.reporter.delete().await;

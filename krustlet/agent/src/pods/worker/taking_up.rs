@@ -1,0 +1,57 @@
+//! What is known of a pod, and whether it may run, before it has a worker.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use tokio::time::sleep;
+
+use crate::pods::Shared;
+use crate::pods::admission::admit::{self, Refusal};
+use crate::pods::admission::places::Place;
+use crate::pods::checkpoint::Checkpoint;
+use crate::pods::containers::slot::containers;
+use crate::pods::directory::pod_dir;
+use crate::pods::restore;
+
+/// How soon what a pod has done is read again when the disk did not give it.
+const RECALL_PAUSE: Duration = Duration::from_secs(1);
+
+/// What earlier agents have noted of the pod. Waits as long as that cannot be read: without it a program might run again.
+pub async fn recall(shared: &Shared, pod: &Pod) -> Checkpoint {
+    let dir = folder(shared, pod);
+    let names: Vec<String> = containers(pod).map(|(_, container)| container.name.clone()).collect();
+    loop {
+        let (dir, names) = (dir.clone(), names.clone());
+        match tokio::task::spawn_blocking(move || Checkpoint::read(&dir, &names)).await.map_err(io::Error::other) {
+            Ok(Ok(checkpoint)) => return checkpoint,
+            Ok(Err(error)) | Err(error) => {
+                tracing::warn!(pod = pod.name_any(), "what a pod has done cannot be read; trying again: {error}");
+                sleep(RECALL_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The folder of a pod.
+pub fn folder(shared: &Shared, pod: &Pod) -> PathBuf {
+    let (namespace, uid) = (pod.namespace().unwrap_or_default(), pod.uid().unwrap_or_default());
+    pod_dir(&shared.pods_dir, &namespace, &pod.name_any(), &uid)
+}
+
+/// Finds a place for the pod, if it is to run.
+pub async fn admission(shared: &Shared, pod: &Pod, checkpoint: &Checkpoint) -> Result<Option<Place>, Refusal> {
+    let over = restore::is_terminal(pod) || checkpoint.verdict.is_some();
+    if over || pod.metadata.deletion_timestamp.is_some() {
+        return Ok(None);
+    }
+    if let Some(refusal) = admit::refuse(pod) {
+        return Err(refusal);
+    }
+    match restore::was_started(pod) || checkpoint.begun() {
+        true => Ok(Some(shared.places.keep(pod))),
+        false => shared.places.take(pod).await.map(Some),
+    }
+}

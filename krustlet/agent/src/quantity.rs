@@ -13,6 +13,22 @@ pub fn milli(text: &str) -> Option<u64> {
     units(text, NANO / 1000)
 }
 
+/// A number as Kubernetes writes it: with the greatest suffix that leaves a whole number, `Ki`, `Mi` … if `binary`, else `k`, `M` ….
+pub fn text(number: u64, binary: bool) -> String {
+    let (base, suffixes) = match binary {
+        true => (1024, ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]),
+        false => (1000, ["k", "M", "G", "T", "P", "E"]),
+    };
+    let (mut rest, mut suffix) = (number, "");
+    for next in suffixes {
+        if rest == 0 || !rest.is_multiple_of(base) {
+            break;
+        }
+        (rest, suffix) = (rest / base, next);
+    }
+    format!("{rest}{suffix}")
+}
+
 fn units(text: &str, unit: i128) -> Option<u64> {
     let nano = nano(text)?;
     u64::try_from(nano / unit + i128::from(nano % unit > 0)).ok()
@@ -91,6 +107,29 @@ mod tests {
         }
         for text in ["", "x", ".", "1Q", "-1", "1 Mi", "9e99", "99Ei", "1e-99999999999", "1.2.3"] {
             assert_eq!(bytes(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn as_kubernetes_writes_them() {
+        let table = [
+            (0, true, "0"),
+            (1, true, "1"),
+            (1023, true, "1023"),
+            (1024, true, "1Ki"),
+            (1 << 20, true, "1Mi"),
+            (1536 << 10, true, "1536Ki"),
+            (39_387_136, true, "38464Ki"),
+            (1 << 60, true, "1Ei"),
+            (u64::MAX, true, "18446744073709551615"),
+            (1 << 20, false, "1048576"),
+            (1000, false, "1k"),
+            (1_500_000, false, "1500k"),
+            (2_000_000_000_000_000_000, false, "2E"),
+        ];
+        for (number, binary, wanted) in table {
+            assert_eq!(text(number, binary), wanted);
+            assert_eq!(bytes(wanted), Some(number));
         }
     }
 

@@ -6,6 +6,7 @@ mod containers;
 mod directory;
 mod env;
 mod events;
+mod eviction;
 mod lifecycle;
 mod listing;
 mod objects;

@@ -78,10 +78,8 @@ fn no_grace_is_waited_for_in_vain() {
     world.create_simple("web", "Always", "spin");
     // Its author gives it less than the agent would.
     let main = world.container("main", "spin");
-    world.create(
-        "brief",
-        json!({ "restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [main] }),
-    );
+    world
+        .create("brief", json!({ "restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [main] }));
     world.until("web", runs);
     world.until("brief", runs);
     let took = agent.stop();

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{
+    Container, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, ResourceRequirements,
+};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::admit::Refusal;
@@ -41,10 +43,25 @@ fn amount(name: &str, text: &str) -> Option<u64> {
 /// What the scheduler counts for a pod: its containers together with its sidecars, or the init container that needs the most (with
 /// the sidecars before it), whichever is more; what the pod as a whole asks for comes before that; then its overhead; and one pod.
 pub fn requests(spec: &PodSpec) -> Amounts {
-    let mut sidecars = Amounts::new();
-    let mut most = Amounts::new();
+    let mut most = together(spec, |resources| resources.requests.as_ref());
+    most.extend(amounts(spec.resources.as_ref().and_then(|resources| resources.requests.as_ref())));
+    add(&mut most, &amounts(spec.overhead.as_ref()));
+    most.insert("pods".into(), 1);
+    most.retain(|_, amount| *amount > 0);
+    most
+}
+
+/// What the containers of a pod may take together, in the same way.
+pub fn limits(spec: &PodSpec) -> Amounts {
+    together(spec, |resources| resources.limits.as_ref())
+}
+
+/// What containers name, by `list`.
+fn together(spec: &PodSpec, list: impl Fn(&ResourceRequirements) -> Option<&BTreeMap<String, Quantity>>) -> Amounts {
+    let named = |container: &Container| amounts(container.resources.as_ref().and_then(&list));
+    let (mut sidecars, mut most) = (Amounts::new(), Amounts::new());
     for container in spec.init_containers.iter().flatten() {
-        let mut needs = requested(container);
+        let mut needs = named(container);
         match Role::of_init(container) {
             Role::Sidecar => add(&mut sidecars, &needs),
             _ => {
@@ -55,18 +72,10 @@ pub fn requests(spec: &PodSpec) -> Amounts {
     }
     let mut together = sidecars;
     for container in &spec.containers {
-        add(&mut together, &requested(container));
+        add(&mut together, &named(container));
     }
     raise(&mut most, &together);
-    most.extend(amounts(spec.resources.as_ref().and_then(|resources| resources.requests.as_ref())));
-    add(&mut most, &amounts(spec.overhead.as_ref()));
-    most.insert("pods".into(), 1);
-    most.retain(|_, amount| *amount > 0);
     most
-}
-
-fn requested(container: &Container) -> Amounts {
-    amounts(container.resources.as_ref().and_then(|resources| resources.requests.as_ref()))
 }
 
 /// Adds the second to the first.

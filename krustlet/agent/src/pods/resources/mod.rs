@@ -2,6 +2,8 @@
 
 mod provision;
 pub mod references;
+mod set_up;
+mod storage;
 
 use std::collections::HashMap;
 use std::io;
@@ -10,24 +12,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future;
-use k8s_openapi::api::core::v1::{Container, Pod, Volume};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 pub use self::provision::Provision;
-use self::references::{all_references, pull_secret_names, used_volumes};
+use self::references::{all_references, pull_secret_names};
 use super::Shared;
 use super::containers::command::Environment;
 use super::env::{self, Built, Facts};
-use super::objects::{Key, Kind, Known, Reference, Seen, Token, TokenRequestOf, any_change};
-use super::volumes::{self, Disk, Limit, Mounted, Sources, TokenKey};
+use super::objects::{Key, Kind, Known, Reference, Seen, Token, any_change};
+use super::volumes::{self, Disk, Mounted, TokenKey};
 use crate::files;
 use crate::images::PullSecret;
 
 pub use super::volumes::{unsupported_mount, unsupported_volume};
 
-/// How often emptyDirs with a limit are looked at.
+/// How often it is looked at how much of the disk a pod takes that may not take all; less often where that takes long.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// When an update of a running pod's volumes that failed is tried again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -35,6 +36,8 @@ const RETRY: Duration = Duration::from_secs(10);
 /// What the containers of a pod share: volumes and the objects that its spec refers to.
 pub struct Resources {
     provision: Arc<Provision>,
+    /// The folder of the pod.
+    dir: PathBuf,
     pod: watch::Sender<Arc<Pod>>,
     disk: Arc<Mutex<Disk>>,
     references: Mutex<HashMap<(Kind, String), Reference>>,
@@ -69,6 +72,7 @@ impl Resources {
         let kept = Kept { objects: Vec::new(), pod: seen, due: None, next_look, complaints: Vec::new() };
         Arc::new(Self {
             provision,
+            dir: dir.into(),
             pod,
             disk: Arc::new(Mutex::new(Disk::new(dir))),
             references: Mutex::default(),
@@ -93,8 +97,8 @@ impl Resources {
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
     }
 
-    /// Keeps volumes up to date while the pod runs; returns only when the pod must be evicted (an emptyDir over its sizeLimit): the
-    /// message, as the kubelet's. May be dropped and called again.
+    /// Keeps volumes up to date while the pod runs; returns only when the pod must be evicted, as it takes more of the disk than it may:
+    /// the message, as the kubelet's. May be dropped and called again.
     pub async fn keep(&self) -> String {
         loop {
             let limits = self.limits();
@@ -109,10 +113,11 @@ impl Resources {
                 _ = pod.changed() => {}
                 () = at(due) => {}
                 () = at((!limits.is_empty()).then_some(next_look)) => {
-                    if let Some(message) = self.look(limits).await {
+                    let begun = Instant::now();
+                    if let Some(message) = Box::pin(self.exceeded(&limits)).await {
                         return message;
                     }
-                    lock(&self.kept).next_look = Instant::now() + LOOK_INTERVAL;
+                    lock(&self.kept).next_look = Instant::now() + LOOK_INTERVAL.max(begun.elapsed() * 4);
                     continue;
                 }
             }
@@ -156,8 +161,8 @@ impl Resources {
     ///
     /// # Errors
     /// Any I/O error.
-    pub async fn remove(&self, dir: PathBuf) -> io::Result<()> {
-        let disk = self.disk.clone();
+    pub async fn remove(&self) -> io::Result<()> {
+        let (disk, dir) = (self.disk.clone(), self.dir.clone());
         let remove = move || {
             let mut disk = lock(&disk);
             disk.remove().and(files::remove_tree(&dir))
@@ -229,80 +234,6 @@ impl Resources {
         self.on_disk(move |disk| disk.lay_out(&container, &wanted, &provision.allowed_host_paths)).await
     }
 
-    /// Brings all volumes up to date, and tells what went wrong.
-    async fn set_up(&self) -> Vec<String> {
-        let _turn = self.turn.lock().await;
-        // Before anything is read: what changes from here on is news.
-        let seen = self.pod.subscribe();
-        let pod = self.pod();
-        let volumes = used_volumes(&pod);
-        {
-            let mut kept = lock(&self.kept);
-            kept.objects.clear();
-            // Due at once, should this be dropped before its end.
-            (kept.pod, kept.due) = (seen, Some(Instant::now()));
-        }
-        let all = volumes.iter().map(|volume| async {
-            let result = self.set_up_volume(&pod, volume).await;
-            result.err().map(|why| format!("MountVolume.SetUp failed for volume {:?} : {why}", volume.name))
-        });
-        let wrong: Vec<String> = future::join_all(all).await.into_iter().flatten().collect();
-        lock(&self.kept).due = (!wrong.is_empty()).then(|| Instant::now() + RETRY);
-        wrong
-    }
-
-    async fn set_up_volume(&self, pod: &Pod, volume: &Volume) -> Result<(), String> {
-        if let Some(what) = unsupported_volume(volume) {
-            return Err(format!("this WebAssembly node does not support: {what}"));
-        }
-        let name = volume.name.clone();
-        if let Some(source) = volume.empty_dir.clone() {
-            return self.on_disk(move |disk| disk.empty_dir(&name, &source)).await;
-        }
-        if let Some(source) = volume.host_path.clone() {
-            let provision = self.provision.clone();
-            return self.on_disk(move |disk| disk.host_path(&source, &provision.allowed_host_paths)).await;
-        }
-        let (objects, changes) = self.known(pod, &volumes::references(volume)).await;
-        lock(&self.kept).objects.extend(changes);
-        let objects = objects?;
-        let mut tokens = HashMap::new();
-        for key in volumes::token_keys(volume) {
-            tokens.insert(key.clone(), self.token(pod, key).await?.text);
-        }
-        let sources = Sources { pod, node: &self.provision.node, objects: &objects, tokens: &tokens };
-        let Some(payload) = volumes::payload(volume, &sources)? else { return Ok(()) };
-        self.on_disk(move |disk| disk.fill(&name, &payload)).await
-    }
-
-    /// The token that is there, or a new one when it is due.
-    async fn token(&self, pod: &Pod, key: TokenKey) -> Result<Token, String> {
-        let known = lock(&self.tokens).get(&key).cloned();
-        if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.due) {
-            return Ok(known.clone());
-        }
-        let meta = &pod.metadata;
-        let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref());
-        let wanted = TokenRequestOf {
-            namespace: meta.namespace.as_deref().unwrap_or_default(),
-            service_account: account.unwrap_or("default"),
-            pod: meta.name.as_deref().unwrap_or_default(),
-            pod_uid: meta.uid.as_deref().unwrap_or_default(),
-            audience: &key.0,
-            life_seconds: key.1,
-        };
-        let token = match (self.provision.objects.token(&wanted).await, known) {
-            (Ok(new), _) => new,
-            (Err(why), Some(old)) if Timestamp::now() < old.expires => {
-                tracing::warn!(pod = %self, "a token could not be renewed, and is still good: {why}");
-                Token { due: Instant::now() + RETRY, ..old }
-            }
-            (Err(why), _) => return Err(why),
-        };
-        lock(&self.tokens).insert(key, token.clone());
-        Ok(token)
-    }
-
     /// Objects as they are, once the API server has answered, and what tells of their changes from then on.
     async fn known(&self, pod: &Pod, wanted: &[(Kind, &str)]) -> (Result<Known, String>, Vec<watch::Receiver<Seen>>) {
         let references: Vec<Reference> = wanted.iter().map(|wanted| self.refer(pod, *wanted)).collect();
@@ -318,19 +249,6 @@ impl Resources {
         let namespace = pod.metadata.namespace.clone().unwrap_or_default();
         let new = || self.provision.objects.refer(Key { kind, namespace, name: name.to_string() });
         lock(&self.references).entry((kind, name.to_string())).or_insert_with(new).clone()
-    }
-
-    fn limits(&self) -> Vec<Limit> {
-        used_volumes(&self.pod()).iter().filter_map(Limit::of).collect()
-    }
-
-    async fn look(&self, limits: Vec<Limit>) -> Option<String> {
-        let looked =
-            limits.into_iter().map(|limit| (lock(&self.disk).folder(&limit.volume), limit)).collect::<Vec<_>>();
-        // An error means that the semaphore is closed, which it never is. The disk is not locked: this may take long, and writes nothing.
-        let _turn = self.provision.lookers.acquire().await;
-        let look = move || looked.into_iter().find(|(folder, limit)| volumes::exceeds(folder, limit.bytes));
-        tokio::task::spawn_blocking(look).await.ok().flatten().map(|(_, limit)| limit.message())
     }
 
     async fn on_disk<T: Send + 'static>(

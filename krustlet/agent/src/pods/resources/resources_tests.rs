@@ -239,6 +239,34 @@ async fn an_empty_dir_over_its_limit_ends_the_pod() {
 }
 
 #[tokio::test]
+async fn logs_and_empty_dirs_together_are_what_a_pod_may_take() {
+    let site = Site::new();
+    let mut spec = with(json!([{ "name": "e", "emptyDir": {} }]));
+    spec["containers"][0]["resources"] = json!({ "limits": { "ephemeral-storage": "128Ki" } });
+    let resources = site.pod("p", spec);
+    resources.mount().await.unwrap();
+    let look = async || {
+        lock(&resources.kept).next_look = Instant::now();
+        timeout(Duration::from_millis(300), resources.keep()).await.ok()
+    };
+    let logs = site.volume("p", "../c");
+    fs::create_dir(&logs).unwrap();
+    fs::write(logs.join("0.log"), vec![1; 60_000]).unwrap();
+    fs::write(site.volume("p", "e/file"), vec![1; 60_000]).unwrap();
+    assert_eq!(look().await, None);
+    fs::write(logs.join("0.log.1"), vec![1; 10_000]).unwrap();
+    let message = "Pod ephemeral local storage usage exceeds the total limit of containers 128Ki. ";
+    assert_eq!(look().await.as_deref(), Some(message));
+    // Files without bytes are none for nothing.
+    fs::remove_dir_all(&logs).unwrap();
+    assert_eq!(look().await, None);
+    for number in 0..400 {
+        fs::write(site.volume("p", &format!("e/{number}")), "").unwrap();
+    }
+    assert_eq!(look().await.as_deref(), Some(message));
+}
+
+#[tokio::test]
 async fn host_folders_are_checked_and_made() {
     let site = Site::new();
     let share = site.share();

@@ -27,7 +27,7 @@ use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, HostPathVolume
 pub use self::mounts::{Mounted, Wanted, wanted};
 pub use self::payload::{Payload, Sources, TokenKey, payload, references, token_keys};
 pub use self::support::{unsupported_mount, unsupported_volume};
-pub use self::usage::{Limit, exceeds};
+pub use self::usage::used;
 use self::writer::Fingerprint;
 use crate::files;
 

@@ -1,16 +1,14 @@
-//! How much of the disk an emptyDir takes.
+//! How much of the disk a folder takes that a guest may write to.
 
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use k8s_openapi::api::core::v1::Volume;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Stat, fstat, statat};
 use rustix::io::Errno;
 
 use crate::files;
-use crate::quantity;
 
 /// What `st_blocks` counts in.
 const BLOCK: u64 = 512;
@@ -19,45 +17,40 @@ const INODE: u64 = 256;
 /// How many folders in one another are held open: nobody's programs have more. Below that the way back is by `..`.
 const HELD: usize = 64;
 
-/// An emptyDir that may not grow without end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// The volume.
-    pub volume: String,
-    /// The most that it may take.
-    pub bytes: u64,
-    /// The same as written in the spec.
-    pub text: String,
-}
-
-impl Limit {
-    /// `None` for volumes without a limit; one of zero is none.
-    pub fn of(volume: &Volume) -> Option<Self> {
-        let limit = volume.empty_dir.as_ref()?.size_limit.as_ref()?;
-        let bytes = quantity::bytes(&limit.0).filter(|bytes| *bytes > 0)?;
-        Some(Self { volume: volume.name.clone(), bytes, text: limit.0.clone() })
-    }
-
-    /// Why a pod that went over it is evicted; the kubelet's sentence.
-    pub fn message(&self) -> String {
-        format!("Usage of EmptyDir volume {:?} exceeds the limit {:?}. ", self.volume, self.text)
-    }
-}
-
-/// Whether the files in `folder` take more than `bytes` of the disk. Blocking I/O. What goes while it looks counts for nothing; what
-/// cannot be looked at counts as more.
+/// How many bytes of the disk the files in `folder` take; [`u64::MAX`] where that is more than `most`. Blocking I/O. What goes while it
+/// looks counts for nothing; what cannot be looked at counts as more, but where the host lacks what it takes to look: then it is `None`.
 ///
 /// A guest may change it all meanwhile, so that each folder is opened from the one that it is in, without following links.
-pub fn exceeds(folder: &Path, bytes: u64) -> bool {
-    let mut count = Count { left: bytes, linked: HashSet::new() };
-    match files::open_folder(CWD, folder) {
-        Ok(top) => walk(top, &mut count).is_err(),
-        Err(error) => !is_gone(error),
+pub fn used(folder: &Path, most: u64) -> Option<u64> {
+    let mut count = Count { left: most, linked: HashSet::new() };
+    let looked_at = match files::open_folder(CWD, folder) {
+        Ok(top) => walk(top, &mut count),
+        Err(error) if is_gone(error) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
+    match looked_at {
+        Ok(()) => Some(most - count.left),
+        Err(Halt::Over) => Some(u64::MAX),
+        Err(Halt::Host) => None,
     }
 }
 
-/// More than the limit, or more than can be looked at.
-struct Over;
+/// Why it is not looked at to the end.
+enum Halt {
+    /// It is more than the limit, or more than can be looked at.
+    Over,
+    /// The host has no open files or no memory left.
+    Host,
+}
+
+impl From<Errno> for Halt {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Self::Host,
+            _ => Self::Over,
+        }
+    }
+}
 
 struct Count {
     left: u64,
@@ -66,13 +59,13 @@ struct Count {
 }
 
 impl Count {
-    fn take(&mut self, file: &Stat) -> Result<(), Over> {
+    fn take(&mut self, file: &Stat) -> Result<(), Halt> {
         let is_folder = FileType::from_raw_mode(file.st_mode) == FileType::Directory;
         if file.st_nlink > 1 && !is_folder && !self.linked.insert(file.st_ino) {
             return Ok(());
         }
         let blocks = u64::try_from(file.st_blocks).unwrap_or(0);
-        self.left = self.left.checked_sub(blocks.saturating_mul(BLOCK).saturating_add(INODE)).ok_or(Over)?;
+        self.left = self.left.checked_sub(blocks.saturating_mul(BLOCK).saturating_add(INODE)).ok_or(Halt::Over)?;
         Ok(())
     }
 }
@@ -86,15 +79,15 @@ struct Level {
     rest: Vec<CString>,
 }
 
-fn walk(top: OwnedFd, count: &mut Count) -> Result<(), Over> {
+fn walk(top: OwnedFd, count: &mut Count) -> Result<(), Halt> {
     let mut levels = vec![level(top, count)?];
     while let Some(current) = levels.last_mut() {
-        let folder = current.folder.as_ref().ok_or(Over)?;
+        let folder = current.folder.as_ref().ok_or(Halt::Over)?;
         if let Some(name) = current.rest.pop() {
             match files::open_folder(folder, &*name) {
                 Ok(next) => levels.push(level(next, count)?),
                 Err(error) if is_gone(error) => continue,
-                Err(_) => return Err(Over),
+                Err(error) => return Err(error.into()),
             }
             if let Some(far) = levels.len().checked_sub(HELD) {
                 levels[far].folder = None;
@@ -102,10 +95,10 @@ fn walk(top: OwnedFd, count: &mut Count) -> Result<(), Over> {
         } else {
             let done = levels.pop().and_then(|level| level.folder);
             if let (Some(above), Some(done)) = (levels.last_mut().filter(|above| above.folder.is_none()), done) {
-                let parent = files::open_folder(&done, "..").map_err(|_| Over)?;
+                let parent = files::open_folder(&done, "..")?;
                 // Moved away by the guest: nobody who means well does that so far down.
-                if id(&fstat(&parent).map_err(|_| Over)?) != above.id {
-                    return Err(Over);
+                if id(&fstat(&parent)?) != above.id {
+                    return Err(Halt::Over);
                 }
                 above.folder = Some(parent);
             }
@@ -115,11 +108,11 @@ fn walk(top: OwnedFd, count: &mut Count) -> Result<(), Over> {
 }
 
 /// Counts what is in a folder itself.
-fn level(folder: OwnedFd, count: &mut Count) -> Result<Level, Over> {
-    let own = fstat(&folder).map_err(|_| Over)?;
+fn level(folder: OwnedFd, count: &mut Count) -> Result<Level, Halt> {
+    let own = fstat(&folder)?;
     let mut rest = Vec::new();
-    for entry in Dir::read_from(&folder).map_err(|_| Over)? {
-        let entry = entry.map_err(|_| Over)?;
+    for entry in Dir::read_from(&folder)? {
+        let entry = entry?;
         let name = entry.file_name();
         if [c".", c".."].contains(&name) {
             continue;
@@ -150,25 +143,9 @@ mod tests {
     use std::io::Write;
 
     use rustix::fs::{Mode, OFlags, openat};
-    use serde_json::{Value, json};
 
-    #[test]
-    fn limits() {
-        let of = |source: Value| {
-            let mut volume = json!({ "name": "v" });
-            volume.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
-            Limit::of(&serde_json::from_value(volume).unwrap())
-        };
-        let limit = of(json!({ "emptyDir": { "sizeLimit": "1Mi" } })).unwrap();
-        assert_eq!(limit.bytes, 1 << 20);
-        assert_eq!(limit.message(), "Usage of EmptyDir volume \"v\" exceeds the limit \"1Mi\". ");
-        for none in [
-            json!({ "emptyDir": {} }),
-            json!({ "emptyDir": { "sizeLimit": "0" } }),
-            json!({ "configMap": { "name": "x" } }),
-        ] {
-            assert_eq!(of(none), None);
-        }
+    fn exceeds(folder: &Path, bytes: u64) -> bool {
+        used(folder, bytes) == Some(u64::MAX)
     }
 
     #[test]
@@ -185,7 +162,15 @@ mod tests {
         assert!(exceeds(&folder, 190_000));
         fs::write(folder.join("more"), vec![1; 200_000]).unwrap();
         assert!(exceeds(&folder, 350_000));
-        assert!(!exceeds(&root.path().join("none"), 0));
+        assert_eq!(used(&root.path().join("none"), 0), Some(0));
+        let exact = used(&folder, u64::MAX - 1).unwrap();
+        assert!(exact > 400_000 && !exceeds(&folder, exact) && exceeds(&folder, exact - 1), "{exact}");
+    }
+
+    #[test]
+    fn what_the_host_lacks_is_nobodys_usage() {
+        let halts = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::ACCESS, Errno::IO].map(Halt::from);
+        assert_eq!(halts.map(|halt| matches!(halt, Halt::Host)), [true, true, true, false, false]);
     }
 
     #[test]

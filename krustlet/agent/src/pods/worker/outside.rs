@@ -105,9 +105,9 @@ impl Worker {
             self.settle();
         }
         self.shared.directory.remove(&self.namespace, &self.name, &self.uid);
-        let (pod, resources, dir) = (self.to_string(), self.resources.clone(), self.dir.clone());
+        let (pod, resources) = (self.to_string(), self.resources.clone());
         tokio::spawn(async move {
-            if let Err(error) = resources.remove(dir).await {
+            if let Err(error) = resources.remove().await {
                 tracing::warn!(pod, "files of a pod could not be removed: {error}");
             }
         });

@@ -89,8 +89,11 @@ fn an_evicted_pod_stays_evicted() {
 fn what_the_host_lacks_is_tried_again_and_ends_no_pod() {
     let world = World::new();
     let _agent = world.agent();
+    // What is there of no pod goes when the agent begins: by now it has.
+    world.create_simple("first", "Never", "exit-0");
+    world.until_phase("first", "Succeeded");
     // The names of pods' folders are known beforehand: nothing can be written where a folder is in the way.
-    let log = world.folder("job", "uid-1").join("main/0.log");
+    let log = world.folder("job", "uid-2").join("main/0.log");
     std::fs::create_dir_all(&log).unwrap();
     world.create_simple("job", "Never", "exit-0");
     let pod = world.until("job", |pod| container(pod, "main")["state"]["waiting"]["reason"] == "CreateContainerError");

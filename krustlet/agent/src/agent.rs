@@ -17,8 +17,8 @@ use crate::images::Images;
 use crate::images::compile::{Compiler, Launcher};
 use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
-use crate::node::{self, Readiness, Registration};
-use crate::pods::{self, Directory, Events, Node, Objects, Places, Provision, Shared};
+use crate::node::{self, Pressure, Readiness, Registration};
+use crate::pods::{self, Directory, Events, Evictions, Node, Objects, Places, Provision, Shared};
 use crate::server::{self, Door, Server, Site};
 
 /// How long the last word to the API server may take.
@@ -36,18 +36,22 @@ pub async fn run(config: &Config) -> Result<()> {
     let listener = server::bind(config.listen)?;
     let images = images(config)?;
     let (tidy, compiler) = (images.clone(), images.compiler().clone());
+    let pressure = Pressure::new(config.eviction_hard);
 
     let (identity, mut registration) = tokio::select! {
-        joined = join(config, &images) => joined?,
+        joined = join(config, &images, pressure.clone()) => joined?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
 
     let directory = Directory::default();
     let logs = Logs::new(config.log_limits);
+    let evictions = Evictions::default();
     let site = Site {
         directory: directory.clone(),
         logs: logs.clone(),
         compiler,
+        memory: images.engine().memory().clone(),
+        evictions: evictions.clone(),
         node_name: config.node_name.clone(),
         data_dir: config.data_dir.clone(),
     };
@@ -68,6 +72,8 @@ pub async fn run(config: &Config) -> Result<()> {
                 Node { host_ip: config.node_ip.to_string(), allocatable: registration.allocatable() },
                 config.allowed_host_paths.clone(),
             )),
+            pressure,
+            evictions,
             shutdown_grace: config.shutdown_grace,
         });
         let node_name = config.node_name.clone();
@@ -105,12 +111,12 @@ pub async fn run(config: &Config) -> Result<()> {
     outcome
 }
 
-async fn join(config: &Config, images: &Images) -> Result<(Identity, Registration)> {
+async fn join(config: &Config, images: &Images, pressure: Pressure) -> Result<(Identity, Registration)> {
     let identity = join::client_identity(config).await?;
     let images = images.clone();
     let inventory =
         move || images.inventory().into_iter().map(|image| (image.names, image.size_bytes)).collect::<Vec<_>>();
-    let registration = Registration::new(config, identity.client.clone(), Box::new(inventory)).await?;
+    let registration = Registration::new(config, identity.client.clone(), pressure, Box::new(inventory)).await?;
     Ok((identity, registration))
 }
 
@@ -156,6 +162,7 @@ fn images(config: &Config) -> Result<Images> {
         code_cache: Some(config.data_dir.join("code")),
         trusted_ca_file: config.trusted_ca_file.clone(),
         egress: Egress { allowed: config.allowed_egress.clone() },
+        memory_budget_bytes: node::memory_for_programs(config),
         ..EngineConfig::default()
     })?;
     if !engine.keeps_code() {

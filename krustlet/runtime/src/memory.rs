@@ -3,6 +3,9 @@
 //! Each guest has a limit of its own, but nobody adds these up: a node takes more pods than it has memory for, as few use all that they may.
 //! What is there is given to who asks first. When it is all taken, who asks for more waits a moment, in which the embedder may end
 //! another guest; if that does not help it is ended itself, as the kernel ends a process when a control group is full.
+//!
+//! How much there is has two bounds: what guests may have at all, and what the host has left, as the embedder has measured it last. Between
+//! two measurements each grant is taken off the second one, so that no burst of growth gets ahead of them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,11 +24,18 @@ pub struct MemoryBudget(Arc<Inner>);
 struct Inner {
     total: u64,
     patience: Duration,
-    used: Mutex<u64>,
-    /// Changed with each release.
+    taken: Mutex<Taken>,
+    /// Changed whenever there may be more.
     released: watch::Sender<()>,
     /// What waits for memory, in bytes.
     wanted: watch::Sender<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Taken {
+    used: u64,
+    /// What may still be given before the host is measured again.
+    headroom: u64,
 }
 
 /// There is no more.
@@ -68,7 +78,8 @@ impl MemoryBudget {
 
     fn with(total: u64, patience: Duration) -> Self {
         let (released, wanted) = (watch::Sender::new(()), watch::Sender::new(0));
-        Self(Arc::new(Inner { total, patience, used: Mutex::new(0), released, wanted }))
+        let taken = Mutex::new(Taken { used: 0, headroom: u64::MAX });
+        Self(Arc::new(Inner { total, patience, taken, released, wanted }))
     }
 
     /// All of it, in bytes.
@@ -76,9 +87,20 @@ impl MemoryBudget {
         self.0.total
     }
 
-    /// What guests have, in bytes.
+    /// What guests have, in bytes: all that they have asked for, touched or not.
     pub fn used_bytes(&self) -> u64 {
-        *self.used()
+        self.taken().used
+    }
+
+    /// What may be given to guests now, in bytes.
+    pub fn free_bytes(&self) -> u64 {
+        self.free(*self.taken())
+    }
+
+    /// Says what the host has left for guests, in bytes, until it is said again. Never said, there is no such bound.
+    pub fn set_headroom(&self, bytes: u64) {
+        self.taken().headroom = bytes;
+        self.0.released.send_replace(());
     }
 
     /// How many bytes guests wait for that are not there: 0 most of the time. Who ends a guest now lets another one go on.
@@ -90,18 +112,33 @@ impl MemoryBudget {
         Share { budget: self.clone(), bytes: 0 }
     }
 
-    fn used(&self) -> MutexGuard<'_, u64> {
-        self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn free(&self, taken: Taken) -> u64 {
+        self.0.total.saturating_sub(taken.used).min(taken.headroom)
     }
 
     fn try_take(&self, bytes: u64) -> Result<(), Full> {
-        let mut used = self.used();
-        match used.checked_add(bytes).filter(|sum| *sum <= self.0.total) {
-            Some(sum) => {
-                *used = sum;
-                Ok(())
-            }
-            None => Err(Full { total: self.0.total, used: *used, asked: bytes }),
+        let mut taken = self.taken();
+        if bytes > self.free(*taken) {
+            return Err(Full { total: self.0.total, used: taken.used, asked: bytes });
+        }
+        taken.used += bytes;
+        if taken.headroom < u64::MAX {
+            taken.headroom -= bytes;
+        }
+        Ok(())
+    }
+
+    /// Of what the host has left it is none until that is measured again.
+    fn give_back(&self, bytes: u64) {
+        if bytes > 0 {
+            let mut taken = self.taken();
+            taken.used = taken.used.saturating_sub(bytes);
+            drop(taken);
+            self.0.released.send_replace(());
         }
     }
 
@@ -128,21 +165,22 @@ impl Share {
         Ok(())
     }
 
+    /// Gives some back.
+    pub(crate) fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.give_back(bytes);
+    }
+
     /// Whether growing by so much would wait.
     pub(crate) fn would_wait(&self, bytes: u64) -> bool {
-        self.budget.used_bytes().saturating_add(bytes) > self.budget.0.total
+        bytes > self.budget.free_bytes()
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        {
-            let mut used = self.budget.used();
-            *used = used.saturating_sub(self.bytes);
-        }
-        if self.bytes > 0 {
-            self.budget.0.released.send_replace(());
-        }
+        self.budget.give_back(self.bytes);
     }
 }
 
@@ -189,6 +227,30 @@ mod tests {
         drop(one);
         let two = waits.await.unwrap().unwrap();
         assert_eq!((*wanted.borrow(), budget.used_bytes()), (0, 20));
+        drop(two);
+    }
+
+    #[tokio::test]
+    async fn what_the_host_has_left_bounds_it_too() {
+        let budget = MemoryBudget::new(100);
+        budget.set_headroom(50);
+        let mut one = budget.share();
+        one.grow(30).await.unwrap();
+        assert_eq!((budget.used_bytes(), budget.free_bytes()), (30, 20));
+        assert!(one.would_wait(21) && !one.would_wait(20));
+        let waits = tokio::spawn({
+            let mut two = budget.share();
+            async move { two.grow(40).await.map(|()| two) }
+        });
+        budget.wanted().wait_for(|bytes| *bytes == 40).await.unwrap();
+        // What goes is there when the host says so.
+        drop(one);
+        assert_eq!((budget.used_bytes(), budget.free_bytes()), (0, 20));
+        budget.set_headroom(45);
+        let two = waits.await.unwrap().unwrap();
+        assert_eq!((budget.used_bytes(), budget.free_bytes()), (40, 5));
+        budget.set_headroom(u64::MAX);
+        assert_eq!(budget.free_bytes(), 60);
         drop(two);
     }
 

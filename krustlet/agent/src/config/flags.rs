@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::logs;
-use crate::node::Reserve;
+use crate::node::{Reserve, Thresholds};
 
 /// The flags of the node agent.
 #[derive(Parser, Clone, Debug)]
@@ -112,6 +112,11 @@ pub struct Flags {
     /// What pods may not request of this machine, as cpu=QUANTITY,memory=QUANTITY,ephemeral-storage=QUANTITY; what is not named is not reserved
     #[arg(long, env = "KRUSTLET_SYSTEM_RESERVED", default_value = Reserve::DEFAULT)]
     pub(super) system_reserved: String,
+
+    /// Below what the node evicts pods and says that it is under pressure, as SIGNAL<QUANTITY or SIGNAL<PERCENT%, separated by commas;
+    /// what is not named has its default, and 0 means never
+    #[arg(long, env = "KRUSTLET_EVICTION_HARD", default_value = Thresholds::DEFAULT)]
+    pub(super) eviction_hard: String,
 
     /// Seconds that a pod whose program is to come to its end may go on when the agent is told to end (SIGTERM), unless its own
     /// terminationGracePeriodSeconds is less; whoever ends the agent must give it a few seconds more

@@ -14,7 +14,7 @@ use crate::images;
 use crate::images::compile::CompileLimits;
 use crate::labels::{self, Labels};
 use crate::logs;
-use crate::node::Reserve;
+use crate::node::{Reserve, Thresholds};
 
 /// What the agent runs with: every default filled in, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Config {
     pub log_limits: logs::Limits,
     /// `--system-reserved`: what is not for pods.
     pub system_reserved: Reserve,
+    /// `--eviction-hard`: below what pods go.
+    pub eviction_hard: Thresholds,
     /// How long pods that come to their end may go on when the agent stops.
     pub shutdown_grace: Duration,
     /// Folders below which hostPath volumes may be. Empty: nowhere.
@@ -159,6 +161,10 @@ impl Config {
             faults.extend(wrong.into_iter().map(|fault| format!("--system-reserved: {fault}")));
             Reserve::default()
         });
+        let eviction_hard = Thresholds::parse(&flags.eviction_hard).unwrap_or_else(|wrong| {
+            faults.extend(wrong.into_iter().map(|fault| format!("--eviction-hard: {fault}")));
+            Thresholds::default()
+        });
         let allowed_host_paths = allowed_host_paths(&flags.allowed_host_paths, &data_dir, &mut faults);
 
         let allowed_egress = allowed_egress(&flags.allowed_egress, &mut faults);
@@ -202,6 +208,7 @@ impl Config {
                 max_files: flags.container_log_max_files,
             },
             system_reserved,
+            eviction_hard,
             shutdown_grace: Duration::from_secs(u64::from(flags.shutdown_grace_period_seconds)),
             allowed_host_paths,
             allowed_egress,

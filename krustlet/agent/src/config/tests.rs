@@ -33,6 +33,7 @@ fn defaults_are_krustlets() {
     assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 10 * 1024 * 1024, max_files: 5 });
     let reserve = Reserve { cpu_millis: 100, memory_bytes: 128 << 20, storage_bytes: 1 << 30 };
     assert_eq!(config.system_reserved, reserve);
+    assert_eq!(config.eviction_hard, Thresholds::default());
     assert_eq!(config.shutdown_grace, Duration::from_secs(5));
 }
 
@@ -63,6 +64,7 @@ fn every_flag_arrives() {
         "--container-log-max-size-bytes=4096",
         "--container-log-max-files=2",
         "--system-reserved=cpu=1",
+        "--eviction-hard=nodefs.available<0",
         "--shutdown-grace-period-seconds=60",
         "--allowed-host-paths=/srv/share,/mnt",
         "--allowed-egress=127.0.0.1,10.0.0.0/8",
@@ -85,6 +87,7 @@ fn every_flag_arrives() {
     assert_eq!(config.compile_limits, compile);
     assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 4096, max_files: 2 });
     assert_eq!(config.system_reserved, Reserve { cpu_millis: 1000, ..Reserve::default() });
+    assert_eq!(config.eviction_hard, Thresholds::parse("nodefs.available<0").unwrap());
     assert_eq!(config.shutdown_grace, Duration::from_secs(60));
     assert_eq!(config.allowed_host_paths, [PathBuf::from("/srv/share"), PathBuf::from("/mnt")]);
     assert_eq!(config.allowed_egress, ["127.0.0.1", "10.0.0.0/8"].map(|range| range.parse().unwrap()));
@@ -100,13 +103,15 @@ fn all_faults_come_at_once() {
         "--insecure-registries=http://x",
         "--registry-mirrors=a,b=http://c,d=e",
         "--system-reserved=cpu=x,pods=1",
+        "--eviction-hard=memory<1Gi",
         "--allowed-egress=::1,,localhost",
     ])
     .unwrap_err();
     let flags: Vec<&str> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
     let wanted = ["--node-name", "--hostname", "--node-ip", "--node-labels", "--insecure-registries"];
     let mirrors = ["--registry-mirrors"; 2];
-    assert_eq!(flags, [&wanted[..], &mirrors, &["--system-reserved"; 2], &["--allowed-egress"]].concat());
+    let reserved = ["--system-reserved"; 2];
+    assert_eq!(flags, [&wanted[..], &mirrors, &reserved, &["--eviction-hard", "--allowed-egress"]].concat());
 }
 
 #[test]

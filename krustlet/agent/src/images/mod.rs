@@ -160,7 +160,16 @@ impl Images {
 
     /// Removes modules that no container has, and that were not used for too long or are too much for the [`Limits`].
     pub async fn collect(&self) {
-        let (store, limits) = (self.0.store.clone(), self.0.limits);
+        self.remove(self.0.limits).await;
+    }
+
+    /// Removes all modules that no container has, but for those that have just come: the disk is full.
+    pub async fn reclaim(&self) {
+        self.remove(Limits { max_bytes: 0, ..self.0.limits }).await;
+    }
+
+    async fn remove(&self, limits: Limits) {
+        let store = self.0.store.clone();
         match blocking(move || store.collect(&limits, SystemTime::now())).await {
             Ok(Ok((0, _))) => {}
             Ok(Ok((modules, bytes))) => tracing::info!(modules, bytes, "unused modules were removed"),

@@ -123,6 +123,16 @@ pub fn remove_older(container_dir: &Path, attempt: u32) {
     }
 }
 
+/// Removes the files of all attempts, of a container that has ended for good.
+pub fn remove(container_dir: &Path) {
+    for (attempt, age) in list(container_dir) {
+        let path = path(container_dir, attempt, age);
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!("a log cannot be removed: {}: {error}", path.display());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -202,5 +212,7 @@ mod tests {
         assert_eq!(names(root.path()), ["3.log", "3.log.1", "4.log", "other"]);
         assert_eq!(newest_until(root.path(), 2), None);
         assert_eq!(newest_until(&root.path().join("none"), u32::MAX), None);
+        remove(root.path());
+        assert_eq!(names(root.path()), ["other"]);
     }
 }

@@ -25,7 +25,7 @@ mod select;
 mod tail;
 mod writer;
 
-pub use self::files::Limits;
+pub use self::files::{Limits, remove};
 pub use self::live::Logs;
 pub use self::query::Query;
 pub use self::reader::Progress;

@@ -10,6 +10,7 @@ mod object;
 mod pressure;
 pub mod readings;
 mod reserve;
+mod thresholds;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,8 +31,10 @@ pub use self::images::Inventory;
 use self::lease::Lease;
 pub use self::object::KUBELET_VERSION;
 use self::object::Observed;
-use self::pressure::{Pressure, Signals};
+pub use self::pressure::Pressure;
+use self::pressure::Signals;
 pub use self::reserve::Reserve;
+pub use self::thresholds::{Resource, Shortage, Thresholds};
 use crate::config::Config;
 use crate::labels;
 use crate::patience::persist;
@@ -50,10 +53,18 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(8);
 /// # Errors
 /// One line for each fault.
 pub fn check(config: &Config) -> Result<()> {
-    match config.system_reserved.check(&Host::look(&config.data_dir)) {
-        Ok(()) => Ok(()),
-        Err(faults) => bail!(faults.join("\n")),
-    }
+    let host = Host::look(&config.data_dir);
+    let checks = [config.system_reserved.check(&host), config.eviction_hard.check(&host)];
+    let faults: Vec<String> = checks.into_iter().filter_map(Result::err).flatten().collect();
+    if faults.is_empty() { Ok(()) } else { bail!(faults.join("\n")) }
+}
+
+/// What programs may have together of this machine's memory, in bytes: all but what is reserved, and what must always be left.
+pub fn memory_for_programs(config: &Config) -> u64 {
+    let Some(memory) = readings::memory() else { return u64::MAX };
+    let kept =
+        config.system_reserved.memory_bytes.saturating_add(config.eviction_hard.memory.of(memory.capacity_bytes));
+    memory.capacity_bytes.saturating_sub(kept)
 }
 
 /// This agent's Node at the API server.
@@ -71,13 +82,14 @@ pub struct Registration {
 
 impl Registration {
     /// Creates the Node, or adopts the one of that name, and takes its Lease; tries until the API server has answered. `images` says
-    /// which modules are on the node; it is asked with each heartbeat.
+    /// which modules are on the node; it is asked with each heartbeat. `pressure` is what others may find out, too.
     ///
     /// # Errors
     /// What the API server refused.
     pub async fn new(
         config: &Config,
         client: Client,
+        pressure: Pressure,
         images: Box<dyn Fn() -> Inventory + Send + Sync>,
     ) -> Result<Self> {
         let mut registration = Self {
@@ -86,7 +98,7 @@ impl Registration {
             nodes: Api::all(client.clone()),
             lease: Lease::new(client, &config.node_name),
             uid: String::new(),
-            pressure: Pressure::default(),
+            pressure,
             images,
             reported: None,
         };
@@ -119,6 +131,7 @@ impl Registration {
 
     /// Renews the Lease every ten seconds and reports the status when it changes. Never ends by itself.
     pub async fn keep_alive(&mut self, mut readiness: watch::Receiver<Readiness>) {
+        let mut pressure = self.pressure.subscribe();
         let mut tick = tokio::time::interval(HEARTBEAT);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -129,6 +142,8 @@ impl Registration {
                     }
                 }
                 Ok(()) = readiness.changed() => {}
+                // At once, so that no pods come to a node that has just sent one away.
+                Ok(()) = pressure.changed() => {}
             }
             let now = readiness.borrow_and_update().clone();
             if let Err(error) = limited(self.report(&now)).await {

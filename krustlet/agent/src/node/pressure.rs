@@ -1,18 +1,14 @@
-//! When the machine runs short of something.
-//!
-//! The kubelet's default thresholds: <https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#hard-eviction-thresholds>
+//! Whether the machine is short of something, to be told to the cluster.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::readings::{self, FileSystem, Memory};
+use tokio::sync::watch;
 
-/// Less available memory than this is too little: bytes.
-const LEAST_MEMORY_BYTES: u64 = 100 << 20;
-/// Less free space than this is too little: percent of the file system.
-const LEAST_DISK_PERCENT: u64 = 10;
-/// Fewer free inodes than this are too few: percent of all.
-const LEAST_INODES_PERCENT: u64 = 5;
+use super::readings::{self, FileSystem, Memory};
+use super::thresholds::{Resource, Thresholds};
+
 /// Pressure is over when it was not seen for so long: the kubelet's `--eviction-pressure-transition-period`. Otherwise a value
 /// at the edge would have pods come and go with each heartbeat.
 const TRANSITION: Duration = Duration::from_secs(5 * 60);
@@ -31,18 +27,6 @@ impl Signals {
     pub fn now(data_dir: &Path) -> Self {
         Self { memory: readings::memory(), disk: readings::file_system(data_dir).ok() }
     }
-
-    fn memory_is_short(&self) -> bool {
-        self.memory.is_some_and(|memory| memory.available_bytes < LEAST_MEMORY_BYTES)
-    }
-
-    fn disk_is_short(&self) -> bool {
-        let below = |free: u64, all: u64, percent: u64| u128::from(free) * 100 < u128::from(all) * u128::from(percent);
-        self.disk.is_some_and(|disk| {
-            below(disk.available_bytes, disk.capacity_bytes, LEAST_DISK_PERCENT)
-                || below(disk.inodes_free, disk.inodes, LEAST_INODES_PERCENT)
-        })
-    }
 }
 
 /// What the machine is short of, to be told to the cluster.
@@ -54,27 +38,74 @@ pub struct Pressed {
     pub disk: bool,
 }
 
-/// Remembers when the machine was short of something last.
+/// Remembers when the machine was short of something last. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Pressure(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    thresholds: Thresholds,
+    seen: Mutex<Seen>,
+    news: watch::Sender<()>,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pressure {
+struct Seen {
     memory: Option<Instant>,
     disk: Option<Instant>,
 }
 
-impl Pressure {
-    /// Takes a measurement.
-    pub fn observe(&mut self, signals: &Signals, now: Instant) -> Pressed {
-        Pressed {
-            memory: holds(&mut self.memory, signals.memory_is_short(), now),
-            disk: holds(&mut self.disk, signals.disk_is_short(), now),
+impl Seen {
+    fn of(&mut self, resource: Resource) -> &mut Option<Instant> {
+        match resource {
+            Resource::Memory => &mut self.memory,
+            Resource::Storage | Resource::Inodes => &mut self.disk,
         }
     }
 }
 
-fn holds(last: &mut Option<Instant>, short: bool, now: Instant) -> bool {
-    if short {
-        *last = Some(now);
+impl Pressure {
+    /// Below these thresholds.
+    pub fn new(thresholds: Thresholds) -> Self {
+        Self(Arc::new(Inner { thresholds, seen: Mutex::default(), news: watch::Sender::new(()) }))
     }
+
+    /// From where on there is pressure.
+    pub fn thresholds(&self) -> &Thresholds {
+        &self.0.thresholds
+    }
+
+    /// Takes a measurement.
+    pub fn observe(&self, signals: &Signals, now: Instant) -> Pressed {
+        let thresholds = &self.0.thresholds;
+        let memory = signals.memory.as_ref().and_then(|memory| thresholds.memory_shortage(memory));
+        let disk = signals.disk.as_ref().and_then(|disk| thresholds.disk_shortage(disk));
+        let mut seen = self.seen();
+        for shortage in memory.into_iter().chain(disk) {
+            *seen.of(shortage.resource) = Some(now);
+        }
+        Pressed { memory: holds(seen.memory, now), disk: holds(seen.disk, now) }
+    }
+
+    /// Takes what somebody else has seen: a shortage that is over before the next measurement is one, too.
+    pub fn note(&self, resource: Resource, now: Instant) {
+        let known = holds(self.seen().of(resource).replace(now), now);
+        if !known {
+            self.0.news.send_replace(());
+        }
+    }
+
+    /// Becomes changed when there is pressure that [`observe`](Self::observe) has not told of yet.
+    pub fn subscribe(&self) -> watch::Receiver<()> {
+        self.0.news.subscribe()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn holds(last: Option<Instant>, now: Instant) -> bool {
     last.is_some_and(|last| now.duration_since(last) < TRANSITION)
 }
 
@@ -87,36 +118,35 @@ mod tests {
         Signals { memory: Some(memory), ..Signals::default() }
     }
 
-    fn disk(available_bytes: u64, inodes_free: u64, inodes: u64) -> Signals {
-        let disk = FileSystem { capacity_bytes: 1000, available_bytes, used_bytes: 0, inodes, inodes_free };
+    fn disk(available_bytes: u64) -> Signals {
+        let disk = FileSystem { capacity_bytes: 1000, available_bytes, used_bytes: 0, inodes: 0, inodes_free: 0 };
         Signals { disk: Some(disk), ..Signals::default() }
     }
 
+    fn pressure() -> Pressure {
+        Pressure::new(Thresholds::default())
+    }
+
     #[test]
-    fn thresholds() {
-        const MI: u64 = 1 << 20;
+    fn each_has_its_own_condition() {
         let (none, m, d) =
             (Pressed::default(), Pressed { memory: true, disk: false }, Pressed { memory: false, disk: true });
         let table = [
             (Signals::default(), none),
-            (memory(100 * MI), none),
-            (memory(100 * MI - 1), m),
-            (disk(100, 100, 1000), none),
-            (disk(99, 100, 1000), d),
-            (disk(100, 50, 1000), none),
-            (disk(100, 49, 1000), d),
-            // btrfs has no such number.
-            (disk(100, 0, 0), none),
-            (Signals { memory: memory(0).memory, ..disk(0, 0, 1) }, Pressed { memory: true, disk: true }),
+            (memory(100 << 20), none),
+            (memory(50 << 20), m),
+            (disk(100), none),
+            (disk(99), d),
+            (Signals { memory: memory(0).memory, ..disk(0) }, Pressed { memory: true, disk: true }),
         ];
         for (signals, wanted) in table {
-            assert_eq!(Pressure::default().observe(&signals, Instant::now()), wanted, "{signals:?}");
+            assert_eq!(pressure().observe(&signals, Instant::now()), wanted, "{signals:?}");
         }
     }
 
     #[test]
     fn pressure_goes_when_it_was_not_seen_for_five_minutes() {
-        let mut pressure = Pressure::default();
+        let pressure = pressure();
         let start = Instant::now();
         let table = [
             (0, 500, false),
@@ -132,5 +162,24 @@ mod tests {
             let at = start + Duration::from_secs(second);
             assert_eq!(pressure.observe(&memory(mebibytes << 20), at).memory, wanted, "{second}");
         }
+    }
+
+    #[test]
+    fn what_was_over_soon_is_pressure_and_news_once() {
+        let (pressure, start) = (pressure(), Instant::now());
+        let mut news = pressure.clone().subscribe();
+        let mut told = |resource, second| {
+            pressure.note(resource, start + Duration::from_secs(second));
+            let told = news.has_changed().unwrap();
+            news.mark_unchanged();
+            told
+        };
+        assert_eq!(
+            [told(Resource::Memory, 0), told(Resource::Memory, 1), told(Resource::Inodes, 2)],
+            [true, false, true]
+        );
+        let at = |second| pressure.observe(&memory(500 << 20), start + Duration::from_secs(second));
+        assert_eq!((at(300).memory, at(300).disk, at(302).disk), (true, true, false));
+        assert!(told(Resource::Memory, 400), "it had gone");
     }
 }

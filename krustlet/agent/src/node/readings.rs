@@ -66,6 +66,12 @@ pub fn cpu_time() -> Option<Duration> {
     Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
+/// Resident memory of this process, in bytes.
+pub fn resident_bytes() -> Option<u64> {
+    let pages: u64 = read("/proc/self/statm").split(' ').nth(1)?.parse().ok()?;
+    Some(pages.saturating_mul(rustix::param::page_size() as u64))
+}
+
 /// When the machine was started.
 pub fn boot_time() -> Option<Timestamp> {
     let stat = read("/proc/stat");

@@ -107,7 +107,7 @@ fn config(data_dir: &std::path::Path) -> Config {
 async fn registered(cluster: &Cluster, data_dir: &std::path::Path, inventory: Arc<Mutex<Inventory>>) -> Registration {
     let config = config(data_dir);
     let images = Box::new(move || inventory.lock().unwrap().clone());
-    Registration::new(&config, cluster.client().await, images).await.unwrap()
+    Registration::new(&config, cluster.client().await, Pressure::new(config.eviction_hard), images).await.unwrap()
 }
 
 #[tokio::test]
@@ -167,6 +167,35 @@ async fn a_node_that_was_deleted_is_registered_again() {
 }
 
 #[tokio::test]
+async fn what_the_node_comes_to_be_short_of_is_told_before_the_next_heartbeat() {
+    let (cluster, root) = (Cluster::default(), tempfile::tempdir().unwrap());
+    let mut registration = registered(&cluster, root.path(), Arc::default()).await;
+    let pressure = registration.pressure.clone();
+    let (_ready, readiness) = watch::channel(Readiness::Ready);
+    let alive = timeout(Duration::from_secs(5), registration.keep_alive(readiness));
+    let told = async {
+        let memory = || {
+            cluster.with(|objects| {
+                let conditions = objects.reports.last()?["status"]["conditions"].as_array()?.clone();
+                conditions.into_iter().find(|condition| condition["type"] == "MemoryPressure")
+            })
+        };
+        while memory().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(memory().unwrap()["status"], "False");
+        pressure.note(Resource::Memory, std::time::Instant::now());
+        while memory().is_none_or(|memory| memory["status"] == "False") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        _ = alive => panic!("not told"),
+        () = told => {}
+    }
+}
+
+#[tokio::test]
 async fn while_pods_have_their_grace_the_node_says_that_it_goes() {
     let (cluster, root) = (Cluster::default(), tempfile::tempdir().unwrap());
     let mut registration = registered(&cluster, root.path(), Arc::default()).await;
@@ -201,7 +230,10 @@ async fn an_api_server_that_is_silent_or_away_is_waited_for() {
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         tokio::spawn(axum::serve(listener, cluster.router()).into_future());
     };
-    let (registered, ()) = tokio::join!(Registration::new(&config, client, Box::new(Vec::new)), begin);
+    let (registered, ()) = tokio::join!(
+        Registration::new(&config, client, Pressure::new(config.eviction_hard), Box::new(Vec::new)),
+        begin
+    );
     registered.unwrap();
     assert_eq!(cluster.with(|objects| (objects.faults, objects.nodes, objects.leases)), (0, 1, 1));
 }

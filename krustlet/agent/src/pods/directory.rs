@@ -52,6 +52,12 @@ impl PodView {
         self.dir.join(name)
     }
 
+    /// Whether all its containers have ended for good.
+    pub fn has_ended(&self) -> bool {
+        let ended = |container: &ContainerView| container.progress.is_some_and(|progress| progress.finished);
+        !self.is_running() && self.containers.iter().all(ended)
+    }
+
     /// Whether any of its containers runs.
     pub fn is_running(&self) -> bool {
         self.containers.iter().any(|container| container.guest.is_some())

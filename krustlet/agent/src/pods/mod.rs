@@ -37,7 +37,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
@@ -46,12 +46,15 @@ pub use self::containers::http::most_requests;
 pub use self::directory::{ContainerView, Directory, PodView};
 pub use self::env::Node;
 pub use self::events::Events;
+pub use self::eviction::Evictions;
+use self::eviction::Victim;
 use self::listing::Listing;
 pub use self::objects::Objects;
 pub use self::resources::Provision;
 use crate::files;
 use crate::images::Images;
 use crate::logs::Logs;
+use crate::node::Pressure;
 use crate::patience::Patience;
 
 /// How long all pods together may take to end and to be told of when the agent stops, after their grace.
@@ -80,6 +83,10 @@ pub struct Shared {
     pub pods_dir: PathBuf,
     /// What pods are given by their node: volumes, and what their specs refer to.
     pub provision: Arc<Provision>,
+    /// What the node is short of.
+    pub pressure: Pressure,
+    /// How many pods had to go for it.
+    pub evictions: Evictions,
     /// How long a program that is to come to its end may go on when the agent stops, if its own grace period is as long.
     pub shutdown_grace: Duration,
 }
@@ -93,6 +100,8 @@ pub struct Desired {
     pub gone: bool,
     /// The agent is stopping: nothing may run any more by then.
     pub shutdown: Option<Instant>,
+    /// It must go, so that the others and the node stay: why.
+    pub evicted: Option<String>,
 }
 
 /// Runs the pods that are bound to this node until `stop` says so; then ends them, with their grace, and reports their end.
@@ -101,7 +110,10 @@ pub async fn run(shared: Arc<Shared>, node_name: &str, mut stop: watch::Receiver
     let selection = watcher::Config::default().fields(&format!("spec.nodeName={node_name}")).timeout(WATCH_SECONDS);
     let begin = || watcher(api.clone(), selection.clone()).backoff(Patience::default()).boxed();
     let mut news = begin();
-    let mut pods = Pods::new(shared);
+    let (victims, mut evicted) = mpsc::channel(1);
+    let mut evictor = JoinSet::new();
+    evictor.spawn(eviction::run(shared.clone(), victims.clone()));
+    let mut pods = Pods::new(shared.clone());
     loop {
         let stopping = pods.stopping;
         if stopping.is_some() && pods.tasks.is_empty() {
@@ -118,6 +130,11 @@ pub async fn run(shared: Arc<Shared>, node_name: &str, mut stop: watch::Receiver
                 if let Err(error) = ended {
                     tracing::error!("a pod is no longer looked after: {error}");
                 }
+            }
+            Some(victim) = evicted.recv() => pods.evict(victim),
+            Some(ended) = evictor.join_next() => {
+                tracing::error!("nobody looks after what the node is short of, and begins anew: {ended:?}");
+                evictor.spawn(eviction::run(shared.clone(), victims.clone()));
             }
             // Also while they end: one that is deleted then need not wait for its grace.
             event = timeout(WATCH_SILENCE, news.next()) => match event {
@@ -179,7 +196,7 @@ impl Pods {
             // The next agent takes it up.
             return;
         }
-        let (sender, receiver) = watch::channel(Desired { pod, gone: false, shutdown: None });
+        let (sender, receiver) = watch::channel(Desired { pod, gone: false, shutdown: None, evicted: None });
         self.workers.insert(uid, sender);
         self.tasks.spawn(worker::run(self.shared.clone(), receiver));
     }
@@ -187,6 +204,12 @@ impl Pods {
     fn gone(&mut self, uid: &str) {
         if let Some(worker) = self.workers.remove(uid) {
             worker.send_modify(|desired| desired.gone = true);
+        }
+    }
+
+    fn evict(&mut self, victim: Victim) {
+        if let Some(worker) = self.workers.get(&victim.uid) {
+            worker.send_modify(|desired| desired.evicted = Some(victim.message));
         }
     }
 

@@ -220,6 +220,9 @@ impl Worker {
             let finishes = self.slots.iter().any(|slot| slot.machine.finishes());
             self.course.shut_down(by, finishes, &now.pod, Instant::now());
         }
+        if let Some(message) = now.evicted {
+            self.evict(Verdict::evicted(&message));
+        }
         if !Arc::ptr_eq(&self.pod, &now.pod) {
             self.reporter.heard(&now.pod);
             if resized(&self.pod, &now.pod) && !self.course.over {
@@ -264,12 +267,15 @@ impl Worker {
                 self.shared.events.warning(&self.subject, "FailedMount", message.clone());
                 self.mount_error = Some(message);
             }
-            News::Evict(message) => {
-                if self.course.fail(Verdict::over_limit(&message)) {
-                    self.shared.events.warning(&self.subject, "Evicted", message);
-                }
-            }
+            News::Evict(message) => self.evict(Verdict::over_limit(&message)),
             News::Container { slot, epoch, what } => self.hear_container(slot, epoch, what),
+        }
+    }
+
+    fn evict(&mut self, verdict: Verdict) {
+        let (reason, message) = (verdict.reason.clone(), verdict.message.clone());
+        if self.course.fail(verdict) {
+            self.shared.events.warning(&self.subject, &reason, message);
         }
     }
 

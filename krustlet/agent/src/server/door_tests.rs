@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::{Json, Router};
 use k8s_openapi::api::core::v1::Pod;
-use krustlet_runtime::{Engine, EngineConfig, LogSink, Stream};
+use krustlet_runtime::{LogSink, Stream};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -49,13 +49,7 @@ impl Port {
 
     pub fn within(limits: Limits, allowed: &[(&'static str, &'static str)]) -> Self {
         let (ca, root) = (Authority::new(), tempfile::tempdir().unwrap());
-        let site = Site {
-            directory: Directory::default(),
-            logs: Logs::default(),
-            compiler: Compiler::here(Engine::new(EngineConfig::default()).unwrap(), root.path()),
-            node_name: "n".into(),
-            data_dir: root.path().into(),
-        };
+        let site = Site::empty("n", root.path());
         let rules = Arc::new(Mutex::new(Rules { allowed: allowed.to_vec(), ..Rules::default() }));
         let held = rules.clone();
         let api = Router::new().route(

@@ -5,12 +5,14 @@
 use std::sync::atomic::Ordering;
 
 use k8s_openapi::jiff::Timestamp;
+use krustlet_runtime::MemoryBudget;
 
 use super::exposition::{Exposition, Kind};
 use super::process::Process;
 use super::usage::{ContainerUsage, PodUsage, Usage};
 use crate::images::compile::Compiler;
 use crate::node::KUBELET_VERSION;
+use crate::pods::Evictions;
 
 /// `/metrics`: the agent and its containers.
 pub fn agent(usage: &Usage, node_name: &str, process: Option<&Process>) -> String {
@@ -43,7 +45,7 @@ pub fn agent(usage: &Usage, node_name: &str, process: Option<&Process>) -> Strin
 }
 
 /// What of the node is shared out, and how that goes.
-pub fn budgets(compiler: &Compiler) -> String {
+pub fn budgets(compiler: &Compiler, memory: &MemoryBudget, evictions: &Evictions) -> String {
     let mut text = Exposition::default();
     let (running, waiting) = compiler.load();
     text.family("krustlet_compile_jobs", Kind::Gauge, "Modules that are compiled, or wait for it.")
@@ -59,6 +61,19 @@ pub fn budgets(compiler: &Compiler) -> String {
         ("abandoned", &outcomes.abandoned),
     ] {
         text.sample(&[("result", result)], count.load(Ordering::Relaxed), None);
+    }
+    text.family("krustlet_program_memory_bytes", Kind::Gauge, "Memory of all programs, and what they wait for.")
+        .sample(&[("state", "used")], memory.used_bytes(), None)
+        .sample(&[("state", "wanted")], *memory.wanted().borrow(), None);
+    text.family(
+        "krustlet_program_memory_limit_bytes",
+        Kind::Gauge,
+        "What all programs may have of the machine's memory.",
+    )
+    .sample(&[], memory.total_bytes(), None);
+    text.family("kubelet_evictions", Kind::Counter, "Pods that were evicted, by what the node was short of.");
+    for (signal, count) in evictions.by_signal() {
+        text.sample(&[("eviction_signal", signal)], count, None);
     }
     text.finish()
 }

@@ -28,6 +28,7 @@ use axum::middleware::from_fn_with_state;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
+use krustlet_runtime::MemoryBudget;
 use kube::Client;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
@@ -41,7 +42,7 @@ use self::usage::Usages;
 use crate::images::compile::Compiler;
 use crate::join::Serving;
 use crate::logs::Logs;
-use crate::pods::Directory;
+use crate::pods::{Directory, Evictions};
 
 /// How long open connections may go on when the agent stops.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -78,10 +79,31 @@ pub struct Site {
     pub logs: Logs,
     /// What compiles modules.
     pub compiler: Compiler,
+    /// What programs have of the machine's memory.
+    pub memory: MemoryBudget,
+    /// Pods that had to go.
+    pub evictions: Evictions,
     /// Name of the Node.
     pub node_name: String,
     /// Folder whose file system is the node's; it must exist.
     pub data_dir: PathBuf,
+}
+
+#[cfg(test)]
+impl Site {
+    /// Of a node without pods.
+    pub fn empty(node_name: &str, data_dir: &std::path::Path) -> Self {
+        let engine = krustlet_runtime::Engine::new(krustlet_runtime::EngineConfig::default()).unwrap();
+        Self {
+            directory: Directory::default(),
+            logs: Logs::default(),
+            memory: engine.memory().clone(),
+            compiler: Compiler::here(engine, data_dir),
+            evictions: Evictions::default(),
+            node_name: node_name.into(),
+            data_dir: data_dir.into(),
+        }
+    }
 }
 
 /// Whom the server lets in.

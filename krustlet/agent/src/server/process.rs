@@ -21,10 +21,9 @@ impl Process {
         let ticks = rustix::param::clock_ticks_per_second() as f64;
         let boot = readings::boot_time()?.as_second();
         let stat = parse(&read("/proc/self/stat"))?;
-        let pages: u64 = read("/proc/self/statm").split(' ').nth(1)?.parse().ok()?;
         Some(Self {
             cpu: Duration::from_secs_f64(stat.busy as f64 / ticks),
-            resident_bytes: pages * rustix::param::page_size() as u64,
+            resident_bytes: readings::resident_bytes()?,
             start_seconds: boot as f64 + stat.started as f64 / ticks,
         })
     }

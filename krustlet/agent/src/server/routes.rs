@@ -37,7 +37,7 @@ pub fn router(site: Site, usages: Usages) -> Router {
         .route(
             "/metrics",
             get(|State(site): State<Site>| async move {
-                let budgets = metrics::budgets(&site.compiler);
+                let budgets = metrics::budgets(&site.compiler, &site.memory, &site.evictions);
                 text(agent, move |usage| metrics::agent(usage, &site.node_name, Process::now().as_ref()) + &budgets)
                     .await
             }),

@@ -2,15 +2,14 @@ use std::sync::Arc;
 
 use axum::serve;
 use k8s_openapi::api::core::v1::Pod;
-use krustlet_runtime::{Engine, EngineConfig, LogSink, Stream};
+use krustlet_runtime::{LogSink, Stream};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::images::compile::Compiler;
-use crate::logs::{Logs, Progress};
-use crate::pods::{ContainerView, Directory, PodView};
+use crate::logs::Progress;
+use crate::pods::{ContainerView, PodView};
 
 /// The routes on a port, without TLS, and the site behind them.
 struct Node {
@@ -28,13 +27,7 @@ struct Answer {
 impl Node {
     async fn start() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let site = Site {
-            directory: Directory::default(),
-            logs: Logs::default(),
-            compiler: Compiler::here(Engine::new(EngineConfig::default()).unwrap(), root.path()),
-            node_name: "wasm".into(),
-            data_dir: root.path().into(),
-        };
+        let site = Site::empty("wasm", root.path());
         let usages = Usages::new(site.directory.clone(), site.data_dir.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -97,6 +90,8 @@ async fn every_path_has_its_answer() {
         ("HEAD", "/healthz", 200, ""),
         ("GET", "/metrics", 200, "kubelet_running_pods 0"),
         ("GET", "/metrics", 200, "krustlet_compile_jobs_total{result=\"over_limit\"} 0"),
+        ("GET", "/metrics", 200, "kubelet_evictions{eviction_signal=\"memory.available\"} 0"),
+        ("GET", "/metrics", 200, "krustlet_program_memory_bytes{state=\"used\"} 0"),
         ("GET", "/metrics/resource", 200, "scrape_error 0"),
         ("GET", "/stats/summary", 200, "\"nodeName\":\"wasm\""),
         ("GET", "/pods", 200, "\"PodList\""),

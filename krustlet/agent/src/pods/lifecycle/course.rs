@@ -51,6 +51,11 @@ impl Verdict {
         Self::new("Evicted", message)
     }
 
+    /// A pod that goes because the node is short of something.
+    pub fn evicted(message: &str) -> Self {
+        Self { disruption: true, ..Self::over_limit(message) }
+    }
+
     fn shutdown() -> Self {
         let (reason, message) = SHUTDOWN;
         Self { disruption: true, ..Self::new(reason, message) }

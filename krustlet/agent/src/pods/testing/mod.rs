@@ -12,10 +12,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use self::server::State;
-use super::{Directory, Events, Node, Objects, Places, Provision, Shared};
+use super::{Directory, Events, Evictions, Node, Objects, Places, Provision, Shared};
 use crate::images::compile::Compiler;
 use crate::images::{self, Images};
 use crate::logs::{self, Logs};
+use crate::node::{Pressure, Thresholds};
 
 /// No test waits longer for anything.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -34,6 +35,28 @@ pub struct Agent {
     run: Option<tokio::task::JoinHandle<()>>,
     /// As the node's API sees them.
     pub directory: Directory,
+    /// As its metrics show them.
+    pub evictions: Evictions,
+    /// What its Node would say.
+    pub pressure: Pressure,
+}
+
+/// What an agent may be told.
+pub struct Options {
+    /// See [`Shared`].
+    pub shutdown_grace: Duration,
+    /// What all guests may have together.
+    pub memory_bytes: u64,
+    /// Below what pods go.
+    pub thresholds: Thresholds,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        // A machine that runs tests may be full.
+        let thresholds = Thresholds::parse("nodefs.available<0,nodefs.inodesFree<0").unwrap();
+        Self { shutdown_grace: Duration::ZERO, memory_bytes: u64::MAX, thresholds }
+    }
 }
 
 impl World {
@@ -45,11 +68,16 @@ impl World {
 
     /// A node agent begins: one that gives no grace when it stops.
     pub fn agent(&self) -> Agent {
-        self.agent_with_grace(Duration::ZERO)
+        self.agent_with(Options::default())
     }
 
     /// A node agent begins that gives so much grace when it stops.
     pub fn agent_with_grace(&self, shutdown_grace: Duration) -> Agent {
+        self.agent_with(Options { shutdown_grace, ..Options::default() })
+    }
+
+    /// A node agent begins that is as the options say.
+    pub fn agent_with(&self, options: Options) -> Agent {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let guard = runtime.enter();
         let address = self.state.address;
@@ -59,7 +87,10 @@ impl World {
             ..krustlet_oci::ClientConfig::default()
         });
         let directory = Directory::default();
-        let engine = Engine::new(EngineConfig::default()).unwrap();
+        let memory_budget_bytes = options.memory_bytes;
+        let engine = Engine::new(EngineConfig { memory_budget_bytes, ..EngineConfig::default() }).unwrap();
+        let evictions = Evictions::default();
+        let pressure = Pressure::new(options.thresholds);
         let shared = Shared {
             places: Places::new(client.clone(), "wasm"),
             images: Images::new(
@@ -78,17 +109,19 @@ impl World {
             events: Events::new(client.clone(), "wasm"),
             directory: directory.clone(),
             pods_dir: self.disk.path().join("pods"),
-            shutdown_grace,
+            pressure: pressure.clone(),
+            evictions: evictions.clone(),
+            shutdown_grace: options.shutdown_grace,
             client,
         };
         let (stop, stopped) = watch::channel(false);
         let run = runtime.spawn(async move { super::run(Arc::new(shared), "wasm", stopped).await });
         drop(guard);
-        Agent { runtime, stop, run: Some(run), directory }
+        Agent { runtime, stop, run: Some(run), directory, evictions, pressure }
     }
 
-    /// The image of a guest: `exit-CODE`, `sleep`, `spin`, `nap-CODE` (a second, then that code),
-    /// `garbage` (no module).
+    /// The image of a guest: `exit-CODE`, `sleep`, `spin`, `nap-CODE` (a second, then that code), `grow-PAGES` (takes so much memory
+    /// besides its first page, then sleeps), `garbage` (no module).
     pub fn image(&self, guest: &str) -> String {
         format!("{}/guests/{guest}:v1", self.state.address)
     }
@@ -212,6 +245,11 @@ impl World {
     /// The folder of a pod.
     pub fn folder(&self, pod: &str, uid: &str) -> std::path::PathBuf {
         self.disk.path().join(format!("pods/default_{pod}_{uid}"))
+    }
+
+    /// Where the agent's data is.
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.disk.path()
     }
 
     /// The folder of an emptyDir.

@@ -48,6 +48,7 @@ fn module(guest: &str) -> Option<Vec<u8>> {
     let body = match guest.split_once('-') {
         Some(("exit", code)) => exit(code),
         Some(("nap", code)) => sleep(1_000_000_000) + &exit(code),
+        Some(("grow", pages)) => format!("(drop (memory.grow (i32.const {pages})))") + &sleep(3_600_000_000_000),
         None if guest == "sleep" => sleep(3_600_000_000_000),
         None if guest == "garbage" => return Some(b"no module".to_vec()),
         None if guest == "spin" => "(loop $forever (br $forever))".into(),

@@ -27,7 +27,7 @@ use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, HostPathVolume
 pub use self::mounts::{Mounted, Wanted, wanted};
 pub use self::payload::{Payload, Sources, TokenKey, payload, references, token_keys};
 pub use self::support::{unsupported_mount, unsupported_volume};
-pub use self::usage::used;
+pub use self::usage::{Taken, taken, used};
 use self::writer::Fingerprint;
 use crate::files;
 
@@ -35,6 +35,11 @@ use crate::files;
 pub const DEFAULT_LIFE_SECONDS: i64 = 3600;
 /// Mode of a hostPath folder that had to be made; the API's.
 const HOST_FOLDER: u32 = 0o755;
+
+/// The folder that all volumes of a pod are in, which goes when the pod has ended.
+pub fn folder_of_all(pod_dir: &Path) -> PathBuf {
+    pod_dir.join(".volumes")
+}
 
 /// What a pod has on disk. All methods do blocking I/O.
 #[derive(Debug)]
@@ -48,7 +53,7 @@ pub struct Disk {
 impl Disk {
     /// Of the pod with this folder.
     pub fn new(pod_dir: &Path) -> Self {
-        Self { root: pod_dir.join(".volumes"), written: HashMap::new(), over: false }
+        Self { root: folder_of_all(pod_dir), written: HashMap::new(), over: false }
     }
 
     /// Where the files of a volume are.

@@ -22,15 +22,33 @@ const HELD: usize = 64;
 ///
 /// A guest may change it all meanwhile, so that each folder is opened from the one that it is in, without following links.
 pub fn used(folder: &Path, most: u64) -> Option<u64> {
-    let mut count = Count { left: most, linked: HashSet::new() };
+    measure(folder, most).map(|taken| taken.bytes)
+}
+
+/// What the files in a folder take of the disk. Of both it is [`u64::MAX`] where that cannot be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// As [`used`].
+    pub bytes: u64,
+    /// Files and folders in it.
+    pub files: u64,
+}
+
+/// All that the files in `folder` take, as [`used`].
+pub fn taken(folder: &Path) -> Option<Taken> {
+    measure(folder, u64::MAX)
+}
+
+fn measure(folder: &Path, most: u64) -> Option<Taken> {
+    let mut count = Count { left: most, files: 0, linked: HashSet::new() };
     let looked_at = match files::open_folder(CWD, folder) {
         Ok(top) => walk(top, &mut count),
         Err(error) if is_gone(error) => Ok(()),
         Err(error) => Err(error.into()),
     };
     match looked_at {
-        Ok(()) => Some(most - count.left),
-        Err(Halt::Over) => Some(u64::MAX),
+        Ok(()) => Some(Taken { bytes: most - count.left, files: count.files }),
+        Err(Halt::Over) => Some(Taken { bytes: u64::MAX, files: u64::MAX }),
         Err(Halt::Host) => None,
     }
 }
@@ -54,6 +72,7 @@ impl From<Errno> for Halt {
 
 struct Count {
     left: u64,
+    files: u64,
     /// Files with several names that were counted already.
     linked: HashSet<u64>,
 }
@@ -64,6 +83,7 @@ impl Count {
         if file.st_nlink > 1 && !is_folder && !self.linked.insert(file.st_ino) {
             return Ok(());
         }
+        self.files += 1;
         let blocks = u64::try_from(file.st_blocks).unwrap_or(0);
         self.left = self.left.checked_sub(blocks.saturating_mul(BLOCK).saturating_add(INODE)).ok_or(Halt::Over)?;
         Ok(())
@@ -164,6 +184,8 @@ mod tests {
         assert!(exceeds(&folder, 350_000));
         assert_eq!(used(&root.path().join("none"), 0), Some(0));
         let exact = used(&folder, u64::MAX - 1).unwrap();
+        // Two folders, two files, one of them with two names, and two links.
+        assert_eq!(taken(&folder), Some(Taken { bytes: exact, files: 6 }));
         assert!(exact > 400_000 && !exceeds(&folder, exact) && exceeds(&folder, exact - 1), "{exact}");
     }
 

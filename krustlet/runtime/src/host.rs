@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use wasmtime::{Config, EngineWeak, Linker, PoolingAllocationConfig, component};
 use wasmtime_wasi::{I32Exit, p1, p2};
 
-use crate::http;
 use crate::run::State;
+use crate::{http, listing};
 
 /// How deep a guest may nest its calls, in bytes of its native stack; past that it traps. Twice what Wasmtime gives by
 /// default: interpreters recurse. Stacks cost address space only, until they are used.
@@ -167,6 +167,8 @@ fn modules(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
 fn components(engine: &wasmtime::Engine) -> wasmtime::Result<component::Linker<State>> {
     let mut linker = component::Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
+    linker.allow_shadowing(true);
+    listing::add_to_components(&mut linker)?;
     http::add_to_components(&mut linker)?;
     Ok(linker)
 }

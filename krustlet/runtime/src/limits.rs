@@ -47,6 +47,28 @@ impl Limits {
         Self { memory_limit, memory: 0, elements: 0, share, meter }
     }
 
+    /// Takes memory of the host's that a guest keeps besides its own: false if it may not have so much.
+    pub(crate) async fn take_besides(&mut self, bytes: u64) -> Result<bool> {
+        if self.meter.usage().memory_bytes.saturating_add(bytes) > self.memory_limit {
+            return Ok(false);
+        }
+        self.take(bytes).await?;
+        if self.meter.grow(bytes, self.memory_limit).is_err() {
+            // Another instance was quicker.
+            self.share.shrink(bytes);
+            return Ok(false);
+        }
+        self.memory = self.memory.saturating_add(bytes);
+        Ok(true)
+    }
+
+    /// The guest does not keep it any more.
+    pub(crate) fn give_back(&mut self, bytes: u64) {
+        self.memory = self.memory.saturating_sub(bytes);
+        self.share.shrink(bytes);
+        self.meter.shrink(bytes);
+    }
+
     /// Takes it from what all guests have together.
     async fn take(&mut self, bytes: u64) -> Result<()> {
         // Whoever looks for the one who takes the most finds this one by what it asks for.
@@ -155,6 +177,19 @@ mod tests {
         assert!(two.memory_growing(PAGE, 3 * PAGE, None).await.unwrap());
         drop(two);
         assert_eq!((meter.usage().memory_bytes, budget.used_bytes()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_the_host_keeps_for_it_counts_until_it_goes() {
+        let mut limits = limits(3);
+        assert!(limits.memory_growing(0, PAGE, None).await.unwrap());
+        assert!(limits.take_besides(2 * PAGE as u64).await.unwrap());
+        assert!(!limits.take_besides(1).await.unwrap(), "it is told, and not ended");
+        assert_eq!(limits.meter.usage().memory_bytes, 3 * PAGE as u64);
+        assert!(limits.memory_growing(PAGE, 2 * PAGE, None).await.is_err());
+        limits.give_back(2 * PAGE as u64);
+        assert_eq!(limits.meter.usage().memory_bytes, PAGE as u64);
+        assert!(limits.memory_growing(PAGE, 3 * PAGE, None).await.unwrap());
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! The task of one guest, from its first step to its end.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -17,13 +18,16 @@ use crate::{Engine, Module};
 pub(crate) struct State {
     pub(crate) wasi: WasiP1Ctx,
     pub(crate) http: GuestHttp,
-    limits: Limits,
+    pub(crate) limits: Limits,
+    /// What the listings of folders that a component keeps take of the host's memory, by the handles of their streams: bytes.
+    pub(crate) listings: HashMap<u32, u64>,
 }
 
 impl State {
     pub(crate) fn new(wasi: WasiP1Ctx, http: GuestHttp, limits: Limits) -> Self {
-        Self { wasi, http, limits }
+        Self { wasi, http, limits, listings: HashMap::new() }
     }
+
 
     /// A store for one instance. At each tick of the epoch the guest gives its thread back: to its neighbours, and to whoever polls it,
     /// who drops it there if it is to end.

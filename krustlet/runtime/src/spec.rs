@@ -11,9 +11,10 @@ use crate::mount;
 use crate::output::Output;
 use crate::{LogSink, Mount, RuntimeError, Stream};
 
-/// How many files, folders, streams and pollables a guest may hold at once. Each may be a file descriptor of the process,
-/// which all guests and the rest of the process share; Linux gives a process the same number unless it asks for more.
-const OPEN_RESOURCES: usize = 1024;
+/// How many files, folders, streams and pollables a guest may hold at once where its [`RunSpec`] says nothing else. Each may be a file
+/// descriptor of the process, which all guests and the rest of the process share; Linux gives a process the same number unless it asks for
+/// more.
+pub const DEFAULT_OPEN_RESOURCES: usize = 1024;
 
 /// Everything that a guest is given.
 pub struct RunSpec {
@@ -29,6 +30,9 @@ pub struct RunSpec {
     /// wants more is ended: [`Exit::OutOfMemory`](crate::Exit::OutOfMemory). `None` is the engine's
     /// [`default_memory_limit_bytes`](crate::EngineConfig::default_memory_limit_bytes).
     pub memory_limit_bytes: Option<u64>,
+    /// How many files, folders, streams and pollables the guest may hold at once, its mounts included. Default:
+    /// [`DEFAULT_OPEN_RESOURCES`].
+    pub open_resources: usize,
     /// Where the guest may send HTTP requests to. Default: nowhere. `docs/http.md` says what it gets.
     pub http: HttpAccess,
 }
@@ -42,6 +46,7 @@ impl RunSpec {
             mounts: Vec::new(),
             output,
             memory_limit_bytes: None,
+            open_resources: DEFAULT_OPEN_RESOURCES,
             http: HttpAccess::default(),
         }
     }
@@ -61,7 +66,7 @@ impl RunSpec {
             .allow_udp(false)
             .allow_ip_name_lookup(false);
         let mut wasi = context.build_p1();
-        wasi.ctx().table.set_max_capacity(OPEN_RESOURCES);
+        wasi.ctx().table.set_max_capacity(self.open_resources);
         Ok(wasi)
     }
 
@@ -98,6 +103,7 @@ impl fmt::Debug for RunSpec {
             .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("mounts", &self.mounts)
             .field("memory_limit_bytes", &self.memory_limit_bytes)
+            .field("open_resources", &self.open_resources)
             .field("http", &self.http)
             .finish_non_exhaustive()
     }

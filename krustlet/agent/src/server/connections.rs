@@ -10,9 +10,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::FutureExt;
-use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::files;
 
 /// What the port allows its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl Limits {
 
     /// For this process: at most an eighth of the files that it may open are connections.
     pub fn here() -> Self {
-        Self::of(getrlimit(Resource::Nofile).current)
+        Self::of(files::open_files_limit())
     }
 
     fn of(open_files: Option<u64>) -> Self {

@@ -10,8 +10,10 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
 use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError};
 
+use super::slot::containers;
 use super::tail::Tail;
-use super::{command, http};
+use super::{command, http, share};
+use crate::files;
 use crate::images::{Image, ImageError, Request, Wait};
 use crate::logs::ContainerLog;
 use crate::pods::Shared;
@@ -133,6 +135,7 @@ async fn start(
     spec.args = command::arguments(&image.program, container, &env);
     spec.env = env;
     spec.memory_limit_bytes = memory_limit_bytes;
+    spec.open_resources = share::open_resources(files::open_files_limit(), containers(&resources.pod()).count());
     spec.mounts = mounted.mounts;
     spec.http = http.access;
     shared.events.normal(subject, "Created", format!("Created container {}", container.name));

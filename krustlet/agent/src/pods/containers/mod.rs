@@ -3,6 +3,7 @@
 pub mod command;
 pub mod http;
 pub mod launch;
+mod share;
 pub mod slot;
 pub mod tail;
 pub mod termination;

@@ -148,7 +148,7 @@ mod tests {
         let kept = |name: &str| root.path().join(name).join("0.log").exists();
         assert_eq!(["small", "large", "middle", "largest"].map(kept), [true, false, true, false]);
         // All that would help, when it is never enough; what happened is remembered.
-        remove_logs(all.to_vec(), &Shortage { threshold: 30 << 20, ..short });
+        remove_logs(all.to_vec(), &Shortage { threshold: 20 << 20, ..short });
         assert_eq!(["small", "middle"].map(kept), [true, false]);
         assert!(all.iter().all(|folder| folder.join("0.json").exists()));
     }

@@ -28,7 +28,6 @@ impl State {
         Self { wasi, http, limits, listings: HashMap::new() }
     }
 
-
     /// A store for one instance. At each tick of the epoch the guest gives its thread back: to its neighbours, and to whoever polls it,
     /// who drops it there if it is to end.
     pub(crate) fn into_store(self, engine: &wasmtime::Engine) -> Store<Self> {

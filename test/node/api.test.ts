@@ -89,7 +89,13 @@ describe("the node", { timeout: 180_000 }, () => {
                 storage: amount(capacity["ephemeral-storage"]) - amount(allocatable["ephemeral-storage"]),
                 pods: allocatable.pods,
             },
-            { cpu: 100, memory: 128 * 2 ** 20, storage: 2 ** 30, pods: capacity.pods },
+            {
+                cpu: 100,
+                // And what must always be left, or pods would have to go: 100 MiB, a tenth of the disk.
+                memory: 228 * 2 ** 20,
+                storage: 2 ** 30 + Math.floor(amount(capacity["ephemeral-storage"]) / 10),
+                pods: capacity.pods,
+            },
         );
     });
 

@@ -163,6 +163,8 @@ fn images(config: &Config) -> Result<Images> {
         trusted_ca_file: config.trusted_ca_file.clone(),
         egress: Egress { allowed: config.allowed_egress.clone() },
         memory_budget_bytes: node::memory_for_programs(config),
+        // For servers alone, which no pod is.
+        pooled_instances: 0,
         ..EngineConfig::default()
     })?;
     if !engine.keeps_code() {

@@ -55,7 +55,12 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(8);
 pub fn check(config: &Config) -> Result<()> {
     let host = Host::look(&config.data_dir);
     let checks = [config.system_reserved.check(&host), config.eviction_hard.check(&host)];
-    let faults: Vec<String> = checks.into_iter().filter_map(Result::err).flatten().collect();
+    let mut faults: Vec<String> = checks.into_iter().filter_map(Result::err).flatten().collect();
+    if faults.is_empty()
+        && let Err(together) = object::not_for_pods(config, &host).check(&host)
+    {
+        faults.extend(together.into_iter().map(|fault| format!("with what --eviction-hard keeps free: {fault}")));
+    }
     if faults.is_empty() { Ok(()) } else { bail!(faults.join("\n")) }
 }
 
@@ -126,7 +131,7 @@ impl Registration {
 
     /// What the pods of this node can use together, by resource.
     pub fn allocatable(&self) -> BTreeMap<String, Quantity> {
-        object::resources(&self.config, &self.host, &self.config.system_reserved)
+        object::resources(&self.config, &self.host, &object::not_for_pods(&self.config, &self.host))
     }
 
     /// Renews the Lease every ten seconds and reports the status when it changes. Never ends by itself.

@@ -79,7 +79,6 @@ pub fn status(
     before: Option<&NodeStatus>,
     now: Timestamp,
 ) -> NodeStatus {
-    let reserve = &config.system_reserved;
     let known = before.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let address = |type_: &str, address: String| NodeAddress { type_: type_.into(), address };
     NodeStatus {
@@ -87,7 +86,7 @@ pub fn status(
             address("InternalIP", config.node_ip.to_string()),
             address("Hostname", config.node_name.clone()),
         ]),
-        allocatable: Some(resources(config, host, reserve)),
+        allocatable: Some(resources(config, host, &not_for_pods(config, host))),
         capacity: Some(resources(config, host, &Reserve::default())),
         conditions: Some(conditions(observed.readiness, observed.pressed, known, now)),
         daemon_endpoints: Some(NodeDaemonEndpoints {
@@ -107,6 +106,16 @@ pub fn status(
         }),
         images: Some(listed(observed.images)),
         ..NodeStatus::default()
+    }
+}
+
+/// What is reserved, and what must always be left, for at less pods have to go.
+pub fn not_for_pods(config: &Config, host: &Host) -> Reserve {
+    let (reserved, left) = (config.system_reserved, &config.eviction_hard);
+    Reserve {
+        memory_bytes: reserved.memory_bytes.saturating_add(left.memory.of(host.memory_bytes)),
+        storage_bytes: reserved.storage_bytes.saturating_add(left.disk.of(host.storage_bytes)),
+        ..reserved
     }
 }
 
@@ -178,7 +187,7 @@ mod tests {
         assert_eq!(capacity["pods"].0, "110");
         let allocatable = status.allocatable.unwrap();
         let left = ["cpu", "memory", "ephemeral-storage", "pods"].map(|name| allocatable[name].0.as_str());
-        assert_eq!(left, ["1900m", "4063232Ki", "9437184Ki", "110"]);
+        assert_eq!(left, ["1900m", "3960832Ki", "8388608Ki", "110"]);
         assert_eq!(status.daemon_endpoints.unwrap().kubelet_endpoint.unwrap().port, 3000);
     }
 

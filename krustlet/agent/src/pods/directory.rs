@@ -20,6 +20,8 @@ pub struct ContainerView {
     pub init: bool,
     /// The newest attempt and whether more will come; `None` when none was started.
     pub progress: Option<Progress>,
+    /// Whether it has ended for good, though it may never have begun.
+    pub ended: bool,
     /// Why it waits, if it does: the reason in its status.
     pub waiting: Option<String>,
     /// Since when it runs, if it does.
@@ -54,8 +56,7 @@ impl PodView {
 
     /// Whether all its containers have ended for good.
     pub fn has_ended(&self) -> bool {
-        let ended = |container: &ContainerView| container.progress.is_some_and(|progress| progress.finished);
-        !self.is_running() && self.containers.iter().all(ended)
+        !self.is_running() && self.containers.iter().all(|container| container.ended)
     }
 
     /// Whether any of its containers runs.

@@ -146,8 +146,13 @@ fn a_pod_that_is_active_for_too_long_fails() {
     let world = World::new();
     let _agent = world.agent();
     let spec = json!({ "activeDeadlineSeconds": 1, "containers": [world.container("main", "spin")] });
+    let quick = json!({ "activeDeadlineSeconds": 1, "restartPolicy": "Never", "containers": [world.container("main", "exit-0")] });
+    world.create("quick", quick);
+    world.until_phase("quick", "Succeeded");
     world.create("slow", spec);
     let pod = world.until_phase("slow", "Failed");
+    // Its time was over earlier, but it had ended.
+    assert_eq!(world.pod("quick").unwrap()["status"]["phase"], "Succeeded");
     assert_eq!(pod["status"]["reason"], "DeadlineExceeded");
     assert_eq!(code(&pod, "main"), Some(137));
     world.until_event("slow", "DeadlineExceeded");

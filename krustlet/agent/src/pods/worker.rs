@@ -70,7 +70,8 @@ struct Worker {
 /// Runs a pod until it is gone, or the agent stops.
 pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>) {
     let pod = desired.borrow_and_update().pod.clone();
-    let leaves = |now: &Desired| now.gone || now.shutdown.is_some();
+    // What a pod that is gone has done before is of no interest any more.
+    let leaves = async { desired.wait_for(|now| now.gone || now.shutdown.is_some()).await.is_ok_and(|now| now.gone) };
     let taken_up = async {
         let checkpoint = recall(&shared, &pod).await;
         let place = admission(&shared, &pod, &checkpoint).await;
@@ -78,8 +79,13 @@ pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>) {
     };
     let (checkpoint, place) = tokio::select! {
         taken_up = taken_up => taken_up,
-        // What it may have done before is of no interest any more.
-        _ = desired.wait_for(leaves) => (Checkpoint::default(), Ok(None)),
+        now = leaves => {
+            // The next agent takes up a pod that is there; this one knows nothing of it that it could report.
+            if !now {
+                return;
+            }
+            (Checkpoint::default(), Ok(None))
+        }
     };
     let (news, mut incoming) = mpsc::unbounded_channel();
     let mut worker = Worker::new(shared, pod, place, &checkpoint, news);
@@ -273,6 +279,12 @@ impl Worker {
     }
 
     fn evict(&mut self, verdict: Verdict) {
+        if self.ended() {
+            return;
+        }
+        if self.course.deleting() {
+            self.course.hasten(Instant::now());
+        }
         let (reason, message) = (verdict.reason.clone(), verdict.message.clone());
         if self.course.fail(verdict) {
             self.shared.events.warning(&self.subject, &reason, message);
@@ -287,12 +299,15 @@ impl Worker {
 
     fn next_deadline(&self) -> Option<Instant> {
         let machines = self.slots.iter().filter_map(|slot| slot.machine.next_deadline());
-        machines.chain(self.course.next_deadline(Instant::now())).min()
+        let course = self.course.next_deadline(Instant::now()).filter(|_| !self.ended());
+        machines.chain(course).min()
     }
 
     /// Finds out what the time alone has changed.
     fn look(&mut self, now: Instant) {
-        if self.course.look(now)
+        // How it ended stays as it is.
+        if !self.ended()
+            && self.course.look(now)
             && let Some(verdict) = self.course.verdict()
         {
             self.shared.events.normal(&self.subject, &verdict.reason, verdict.message.clone());

@@ -7,9 +7,11 @@ mod serve;
 mod serve_flags;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use krustlet_runtime::{Container, Exit, ExitStatus};
+use tokio::time::timeout;
 
 pub use self::flags::Flags;
 pub use self::serve::serve;
@@ -20,6 +22,14 @@ use self::program::Ready;
 
 /// As of a process that was ended by `SIGKILL`, which a full control group sends.
 const OUT_OF_MEMORY_CODE: u8 = 137;
+
+/// How long a program that was stopped may take to end: it may hang in what it prints, which nobody reads.
+const STOPPING: Duration = Duration::from_secs(2);
+
+/// The end of a program that was stopped; `None` where it does not come.
+async fn ended(container: &Container) -> Option<ExitStatus> {
+    timeout(STOPPING, container.wait()).await.ok()
+}
 
 /// Runs the program to its end. The exit code is its own; what went wrong is on standard error.
 pub async fn run(flags: Flags) -> ExitCode {
@@ -38,7 +48,7 @@ pub async fn run(flags: Flags) -> ExitCode {
         status = container.wait() => status,
         code = signals.next() => {
             container.stop();
-            container.wait().await;
+            ended(&container).await;
             return ExitCode::from(code);
         }
     };

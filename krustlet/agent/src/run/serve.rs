@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use krustlet_runtime::{Exit, Server};
 
 use super::console::{Signals, complain, failed};
+use super::ended;
 use super::program::{self, Ready};
 use super::serve_flags::ServeFlags;
 
@@ -38,7 +39,10 @@ pub async fn serve(flags: ServeFlags) -> ExitCode {
         status = container.wait() => status,
         _ = signals.next() => {
             container.stop();
-            container.wait().await
+            match ended(container).await {
+                Some(status) => status,
+                None => return ExitCode::from(code),
+            }
         }
     };
     match status.reason {

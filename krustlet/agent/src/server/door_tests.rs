@@ -234,6 +234,7 @@ async fn a_followed_log_goes_on_when_the_serving_certificate_is_renewed() {
         name: "c".into(),
         init: false,
         progress: Some(Progress { attempt: 0, ended: false, finished: false }),
+        ended: false,
         waiting: None,
         started_at: None,
         guest: None,

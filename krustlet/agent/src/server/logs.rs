@@ -124,6 +124,7 @@ mod tests {
                 name: "c".into(),
                 init: false,
                 progress,
+                ended: progress.is_some_and(|progress| progress.finished),
                 waiting: waiting.map(Into::into),
                 started_at: None,
                 guest: None,

@@ -42,6 +42,7 @@ impl Node {
             name: name.into(),
             init,
             progress,
+            ended: false,
             waiting: waiting.map(Into::into),
             started_at: None,
             guest: None,

@@ -243,6 +243,7 @@ mod tests {
             name: "c".into(),
             init: false,
             progress: Some(Progress { attempt: 0, ended: true, finished: true }),
+            ended: true,
             waiting: None,
             started_at: None,
             guest: None,

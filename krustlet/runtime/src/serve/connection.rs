@@ -56,7 +56,8 @@ pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, _permit: Own
 pub(super) struct Activity(Mutex<State>);
 
 struct State {
-    requests: usize,
+    /// When those began that are under way.
+    begun: Vec<Instant>,
     /// When the last request ended, or the first byte of the next one came, or the connection began.
     since: Instant,
     /// Whether a request has begun to come.
@@ -93,24 +94,26 @@ impl Activity {
 
 impl State {
     fn new(now: Instant) -> Self {
-        Self { requests: 0, since: now, reading: true, http2: None, stuck: None }
+        Self { begun: Vec::new(), since: now, reading: true, http2: None, stuck: None }
     }
 
-    fn begin(&mut self) {
-        self.requests += 1;
+    fn begin(&mut self, now: Instant) {
+        self.begun.push(now);
         self.reading = false;
     }
 
-    fn end(&mut self, now: Instant) {
-        self.requests = self.requests.saturating_sub(1);
-        if self.requests == 0 {
+    fn end(&mut self, begun: Instant, now: Instant) {
+        if let Some(index) = self.begun.iter().position(|one| *one == begun) {
+            self.begun.swap_remove(index);
+        }
+        if self.begun.is_empty() {
             self.since = now;
         }
     }
 
     fn heard(&mut self, bytes: &[u8], now: Instant) {
         let http2 = *self.http2.get_or_insert_with(|| bytes.starts_with(b"PRI "));
-        if self.requests == 0 && !self.reading && !http2 {
+        if self.begun.is_empty() && !self.reading && !http2 {
             (self.reading, self.since) = (true, now);
         }
     }
@@ -122,9 +125,12 @@ impl State {
     /// When it is to be closed, if nothing happens.
     fn deadline(&self, limits: &ServerLimits) -> Option<Instant> {
         let quiet = if self.reading { limits.header_timeout } else { limits.idle_timeout };
-        let quiet = (self.requests == 0).then(|| self.since + quiet);
+        let quiet = self.begun.is_empty().then(|| self.since + quiet);
         let stuck = self.stuck.map(|since| since + limits.body_timeout);
-        quiet.into_iter().chain(stuck).min()
+        // Nothing is stuck where an HTTP/2 client leaves no room for a response: its instance has ended by then, and what is left is the
+        // client's to take.
+        let oldest = self.begun.iter().min().map(|begun| *begun + limits.request_timeout + limits.body_timeout);
+        quiet.into_iter().chain(stuck).chain(oldest).min()
     }
 }
 
@@ -190,9 +196,10 @@ pub(super) struct Seen {
 
 impl Seen {
     fn new(metrics: Arc<Metrics>, activity: Arc<Activity>) -> Self {
+        let begun = Instant::now();
         metrics.in_flight.add();
-        activity.state().begin();
-        Self { metrics, activity, begun: Instant::now(), code: CLIENT_GONE }
+        activity.state().begin(begun);
+        Self { metrics, activity, begun, code: CLIENT_GONE }
     }
 
     pub(super) fn status(&mut self, status: StatusCode) {
@@ -204,7 +211,7 @@ impl Drop for Seen {
     fn drop(&mut self) {
         self.metrics.in_flight.take();
         self.metrics.ended(self.code, self.begun.elapsed());
-        self.activity.state().end(Instant::now());
+        self.activity.state().end(self.begun, Instant::now());
     }
 }
 
@@ -212,9 +219,9 @@ impl Drop for Seen {
 mod tests {
     use super::*;
 
-    /// The second at which it is closed, from `start` on; `None` for as long as a request is under way.
-    fn closed(state: &State, start: Instant) -> Option<u64> {
-        state.deadline(&ServerLimits::default()).map(|deadline| (deadline - start).as_secs())
+    /// The second at which it is closed, from `start` on.
+    fn closed(state: &State, start: Instant) -> u64 {
+        (state.deadline(&ServerLimits::default()).unwrap() - start).as_secs()
     }
 
     #[test]
@@ -222,22 +229,26 @@ mod tests {
         let start = Instant::now();
         let at = |second| start + Duration::from_secs(second);
         let mut state = State::new(start);
-        assert_eq!(closed(&state, start), Some(10), "the first headers");
+        assert_eq!(closed(&state, start), 10, "the first headers");
         state.heard(b"GET", at(4));
-        assert_eq!(closed(&state, start), Some(10), "a byte at a time gains nothing");
+        assert_eq!(closed(&state, start), 10, "a byte at a time gains nothing");
 
-        state.begin();
-        state.begin();
+        state.begin(at(4));
+        state.begin(at(10));
         state.heard(b"body", at(20));
-        assert_eq!(closed(&state, start), None, "requests have limits of their own");
-        state.end(at(25));
-        assert_eq!(closed(&state, start), None);
-        state.end(at(30));
-        assert_eq!(closed(&state, start), Some(105), "idle");
+        assert_eq!(
+            closed(&state, start),
+            334,
+            "requests have limits of their own, and the client some time to take the response"
+        );
+        state.end(at(4), at(25));
+        assert_eq!(closed(&state, start), 340);
+        state.end(at(10), at(30));
+        assert_eq!(closed(&state, start), 105, "idle");
         state.heard(b"G", at(100));
-        assert_eq!(closed(&state, start), Some(110), "the next headers");
+        assert_eq!(closed(&state, start), 110, "the next headers");
         state.heard(b"E", at(105));
-        assert_eq!(closed(&state, start), Some(110));
+        assert_eq!(closed(&state, start), 110);
     }
 
     #[test]
@@ -245,11 +256,11 @@ mod tests {
         let start = Instant::now();
         let mut state = State::new(start);
         state.heard(b"PRI * HTTP/2.0", start);
-        assert_eq!(closed(&state, start), Some(10), "the first headers");
-        state.begin();
-        state.end(start);
+        assert_eq!(closed(&state, start), 10, "the first headers");
+        state.begin(start);
+        state.end(start, start);
         state.heard(b"GET", start + Duration::from_secs(5));
-        assert_eq!(closed(&state, start), Some(75));
+        assert_eq!(closed(&state, start), 75);
     }
 
     #[test]
@@ -257,13 +268,13 @@ mod tests {
         let start = Instant::now();
         let at = |second| start + Duration::from_secs(second);
         let mut state = State::new(start);
-        state.begin();
+        state.begin(start);
         state.wrote(false, at(5));
         state.wrote(false, at(20));
-        assert_eq!(closed(&state, start), Some(35));
+        assert_eq!(closed(&state, start), 35);
         state.wrote(true, at(25));
-        assert_eq!(closed(&state, start), None);
+        assert_eq!(closed(&state, start), 330);
         state.wrote(false, at(40));
-        assert_eq!(closed(&state, start), Some(70));
+        assert_eq!(closed(&state, start), 70);
     }
 }

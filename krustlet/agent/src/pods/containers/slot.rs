@@ -110,6 +110,7 @@ impl Slot {
             name: self.name.clone(),
             init: self.role != Role::Main,
             progress: newest.map(|attempt| Progress { attempt, ended: !machine.running(), finished: machine.ended() }),
+            ended: machine.ended(),
             waiting: waiting.map(Into::into),
             started_at,
             guest: self.guest.clone(),

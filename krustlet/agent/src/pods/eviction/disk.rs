@@ -43,7 +43,9 @@ async fn relieve(evictor: &mut Evictor) {
     let candidates = blocking(measure).await.unwrap_or_default();
     // Its files are what it is asked to go for.
     let has_gone = |view: &PodView| view.has_ended() && !volumes::folder_of_all(&view.dir).exists();
-    if !evictor.evict(candidates, &shortage, LEAVING, has_gone).await {
+    let helps = evictor.evict(candidates, &shortage, LEAVING, has_gone).await;
+    // Once: a disk may be as full as that for good.
+    if !helps && !std::mem::replace(&mut evictor.helpless, !helps) {
         tracing::warn!(
             "{} is short, and no pod has enough of it that its end would help: {} where {} should be",
             shortage.resource.name(),

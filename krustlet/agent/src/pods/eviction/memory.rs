@@ -22,6 +22,8 @@ const LEAVING: Duration = Duration::from_secs(5);
 const SETTLING: Duration = Duration::from_secs(10);
 /// Time between two looks while programs wait.
 const PAUSE: Duration = Duration::from_millis(20);
+/// For so many looks whoever waits may be unknown: it has just been started, and another one would go for it.
+const UNKNOWN: u32 = 10;
 
 /// What is known when memory is looked at: bytes.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +66,7 @@ pub async fn run(mut evictor: Evictor) {
     let mut wanted = budget.wanted();
     let mut tick = interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut unknown = 0;
     loop {
         tokio::select! {
             // The sender is in the budget.
@@ -80,6 +83,11 @@ pub async fn run(mut evictor: Evictor) {
             untouched: measured.map_or(0, |(_, resident)| budget.used_bytes().saturating_sub(resident)),
         };
         budget.set_headroom(look.headroom());
+        unknown = if look.wanted > waited_for(&evictor) { unknown + 1 } else { 0 };
+        if (1..=UNKNOWN).contains(&unknown) {
+            sleep(PAUSE).await;
+            continue;
+        }
         if let Some(shortage) = look.shortage() {
             evictor.shared.pressure.note(Resource::Memory, Instant::now());
             let has_gone = |view: &PodView| !view.is_running();
@@ -92,6 +100,13 @@ pub async fn run(mut evictor: Evictor) {
             sleep(PAUSE).await;
         }
     }
+}
+
+/// What those wait for who are known: bytes.
+fn waited_for(evictor: &Evictor) -> u64 {
+    let views = evictor.shared.directory.all();
+    let guests = views.iter().flat_map(|(_, view)| &view.containers).filter_map(|container| container.guest.as_ref());
+    guests.fold(0, |sum, guest| sum.saturating_add(guest.usage().wanted_memory_bytes))
 }
 
 fn candidates(evictor: &Evictor) -> Vec<Candidate> {

@@ -61,7 +61,7 @@ pub struct Victim {
 
 /// Looks after what the node has too little of, for ever, and tells which pods must go for it.
 pub async fn run(shared: Arc<Shared>, victims: mpsc::Sender<Victim>) {
-    let evictor = || Evictor { shared: shared.clone(), victims: victims.clone(), last: None };
+    let evictor = || Evictor { shared: shared.clone(), victims: victims.clone(), last: None, helpless: false };
     tokio::join!(memory::run(evictor()), disk::run(evictor()));
 }
 
@@ -71,6 +71,8 @@ struct Evictor {
     victims: mpsc::Sender<Victim>,
     /// The one that was asked last.
     last: Option<String>,
+    /// Whether it was said that no pod's end would help.
+    helpless: bool,
 }
 
 impl Evictor {

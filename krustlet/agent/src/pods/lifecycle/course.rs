@@ -134,6 +134,11 @@ impl Course {
         news
     }
 
+    /// Has a pod that is being deleted end now: its node needs what it takes.
+    pub fn hasten(&mut self, now: Instant) {
+        self.grace_ends = self.grace_ends.map(|ends| ends.min(now));
+    }
+
     /// Fails a pod that ends now because the agent does, and that no other agent would go on with.
     pub fn end_with_node(&mut self, now: Instant) {
         let over = self.shutdown.is_some_and(|ends| now >= ends);

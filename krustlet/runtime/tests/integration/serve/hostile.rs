@@ -89,16 +89,34 @@ async fn a_request_says_once_which_host_it_is_for() {
     assert_eq!(served.server.stats().instances, 0);
 }
 
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+/// GET http / a, by the static table and literals.
+const HEADERS: &[u8] = &[0x82, 0x86, 0x84, 0x41, 1, b'a'];
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn an_http2_client_that_leaves_no_room_for_a_response_is_closed_in_time() {
+    let moment = std::time::Duration::from_millis(300);
+    let limits = ServerLimits { request_timeout: moment, body_timeout: moment, ..ServerLimits::default() };
+    let served = Served::limited(limits);
+    let mut stream = served.connect().await;
+    // SETTINGS_INITIAL_WINDOW_SIZE is 0.
+    let no_window = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let requests: Vec<u8> = (0..10).flat_map(|index| frame(1, 5, 2 * index + 1, HEADERS)).collect();
+    stream.write_all(&[PREFACE, &no_window, &requests].concat()).await.unwrap();
+    served.until("all have begun", |served| served.server.stats().instances == 10).await;
+    served.until("it is closed", |served| served.server.stats().connections == 0).await;
+    served.until("no request is left", |served| served.server.stats().in_flight == 0).await;
+}
+
 #[tokio::test]
 async fn an_http2_client_that_floods_is_cut_off_and_others_are_served() {
-    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-    // GET http / a, by the static table and literals.
-    const HEADERS: &[u8] = &[0x82, 0x86, 0x84, 0x41, 1, b'a'];
-    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-    };
     let served = Served::limited(ServerLimits { max_concurrent_requests: 50, ..ServerLimits::default() });
     let reset = |stream: u32| [frame(1, 5, stream, HEADERS), frame(3, 0, stream, &8_u32.to_be_bytes())].concat();
     let rapid_reset: Vec<u8> = (0..5000).flat_map(|index| reset(2 * index + 1)).collect();

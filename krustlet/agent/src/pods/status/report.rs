@@ -54,6 +54,8 @@ pub struct Reporter {
     /// `wanted` is not sent before.
     not_before: Option<Instant>,
     stage: Stage,
+    /// News that came while a status was under way: whether they are newer than that is known by its answer.
+    unheard: Option<Arc<Pod>>,
     retry: Option<(Instant, Duration)>,
     gone: bool,
 }
@@ -71,6 +73,7 @@ impl Reporter {
             wanted: None,
             not_before: None,
             stage: Stage::Idle,
+            unheard: None,
             retry: None,
             gone: false,
         }
@@ -97,10 +100,14 @@ impl Reporter {
     }
 
     /// Takes newer news of the pod. If somebody else has changed its status, what this agent has to say is said again.
-    pub fn heard(&mut self, pod: &Pod) {
+    pub fn heard(&mut self, pod: &Arc<Pod>) {
+        if !matches!(self.stage, Stage::Idle) {
+            self.unheard = Some(pod.clone());
+            return;
+        }
         let newer = version(pod) > self.version && self.version.is_some();
         let changed = |told: &PodStatus| pod.status.as_ref().is_none_or(|there| drift::differs(told, there));
-        if newer && matches!(self.stage, Stage::Idle) && self.published.as_deref().is_some_and(changed) {
+        if newer && self.published.as_deref().is_some_and(changed) {
             tracing::info!(pod = self.name, "somebody else changed the pod's status: reporting it again");
             self.published = None;
         }
@@ -123,7 +130,10 @@ impl Reporter {
                 Stage::Queued(pass) => {
                     let pass = pass.await;
                     self.stage = match self.wanted.clone() {
-                        None => Stage::Idle,
+                        None => {
+                            self.settle(None);
+                            return;
+                        }
                         Some(status) => {
                             let patch = status::patch(&status, &self.uid);
                             let request = send(self.pods.clone(), self.name.clone(), patch, pass);
@@ -133,12 +143,21 @@ impl Reporter {
                 }
                 Stage::Sent(_, request) => {
                     let outcome = request.await;
-                    if let Stage::Sent(status, _) = std::mem::replace(&mut self.stage, Stage::Idle) {
-                        self.came_of(status, outcome);
-                    }
+                    self.settle(Some(outcome));
                     return;
                 }
             }
+        }
+    }
+
+    /// Takes what came of the request, and the news that it kept waiting.
+    fn settle(&mut self, outcome: Option<Outcome>) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Idle);
+        if let (Stage::Sent(status, _), Some(outcome)) = (stage, outcome) {
+            self.came_of(status, outcome);
+        }
+        if let Some(pod) = self.unheard.take() {
+            self.heard(&pod);
         }
     }
 
@@ -262,6 +281,28 @@ mod tests {
         ];
         for (phase, state, waits) in table {
             assert_eq!(says_little(&status(phase, state.clone())), waits, "{phase} {state}");
+        }
+    }
+
+    /// The pod in some version, with a status.
+    fn pod(version: u64, status: PodStatus) -> Arc<Pod> {
+        let mut pod = Pod { status: Some(status), ..Pod::default() };
+        pod.metadata.resource_version = Some(version.to_string());
+        Arc::new(pod)
+    }
+
+    #[tokio::test]
+    async fn what_others_change_while_a_status_is_under_way_is_said_again() {
+        let nobody = Client::new(axum::Router::new(), "default");
+        let told = status("Running", json!({ "running": {} }));
+        // The version that somebody else made, and whether what is told is to be said again.
+        for (theirs, again) in [(4, false), (6, true)] {
+            let mut reporter = Reporter::new(nobody.clone(), Arc::default(), "default", "p", "u");
+            let taken = Box::pin(future::ready(Outcome::Taken(Some(5))));
+            reporter.stage = Stage::Sent(Box::new(told.clone()), taken);
+            reporter.heard(&pod(theirs, status("Failed", json!({ "running": {} }))));
+            reporter.work().await;
+            assert_eq!(reporter.published().is_none(), again, "{theirs}");
         }
     }
 

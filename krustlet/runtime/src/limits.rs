@@ -72,7 +72,7 @@ impl Limits {
     /// Takes it from what all guests have together.
     async fn take(&mut self, bytes: u64) -> Result<()> {
         // Whoever looks for the one who takes the most finds this one by what it asks for.
-        let _want = self.share.would_wait(bytes).then(|| self.meter.want(bytes));
+        let _want = self.meter.want(bytes);
         self.share.grow(bytes).await.map_err(|full| OutOfMemory::Host(full).into())
     }
 

@@ -171,11 +171,6 @@ impl Share {
         self.bytes -= bytes;
         self.budget.give_back(bytes);
     }
-
-    /// Whether growing by so much would wait.
-    pub(crate) fn would_wait(&self, bytes: u64) -> bool {
-        bytes > self.budget.free_bytes()
-    }
 }
 
 impl Drop for Share {
@@ -201,7 +196,6 @@ mod tests {
         let (mut one, mut two) = (budget.share(), budget.share());
         one.grow(60).await.unwrap();
         two.grow(40).await.unwrap();
-        assert!(two.would_wait(1));
         let error = two.grow(1).await.unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -237,7 +231,6 @@ mod tests {
         let mut one = budget.share();
         one.grow(30).await.unwrap();
         assert_eq!((budget.used_bytes(), budget.free_bytes()), (30, 20));
-        assert!(one.would_wait(21) && !one.would_wait(20));
         let waits = tokio::spawn({
             let mut two = budget.share();
             async move { two.grow(40).await.map(|()| two) }

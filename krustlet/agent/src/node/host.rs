@@ -13,6 +13,8 @@ pub struct Host {
     pub memory_bytes: u64,
     /// Size in bytes of the file system that holds the agent's data.
     pub storage_bytes: u64,
+    /// How many files that file system can hold; 0 when there is no such limit.
+    pub inodes: u64,
     /// `/etc/machine-id`.
     pub machine_id: String,
     /// The machine's own number, from its firmware; [`machine_id`](Self::machine_id) where that cannot be read.
@@ -32,10 +34,12 @@ impl Host {
         let machine_id = machine_id.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
         // Only root may read it.
         let uuid = read("/sys/class/dmi/id/product_uuid").trim().to_string();
+        let disk = readings::file_system(data_dir).ok();
         Self {
             cpus: std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64),
             memory_bytes: readings::memory().map_or(0, |memory| memory.capacity_bytes),
-            storage_bytes: readings::file_system(data_dir).map_or(0, |disk| disk.capacity_bytes),
+            storage_bytes: disk.map_or(0, |disk| disk.capacity_bytes),
+            inodes: disk.map_or(0, |disk| disk.inodes),
             system_uuid: if uuid.is_empty() { machine_id.clone() } else { uuid },
             machine_id,
             boot_id: read("/proc/sys/kernel/random/boot_id").trim().to_string(),

@@ -161,6 +161,7 @@ mod tests {
             cpus: 2,
             memory_bytes: 4 << 30,
             storage_bytes: 10 << 30,
+            inodes: 0,
             machine_id: "m".into(),
             boot_id: "b".into(),
             kernel_version: "6.1".into(),

@@ -80,10 +80,15 @@ impl Pressure {
         let thresholds = &self.0.thresholds;
         let memory = signals.memory.as_ref().and_then(|memory| thresholds.memory_shortage(memory));
         let disk = signals.disk.as_ref().and_then(|disk| thresholds.disk_shortage(disk));
-        let mut seen = self.seen();
         for shortage in memory.into_iter().chain(disk) {
-            *seen.of(shortage.resource) = Some(now);
+            *self.seen().of(shortage.resource) = Some(now);
         }
+        self.known(now)
+    }
+
+    /// What is known of it, without another measurement.
+    pub fn known(&self, now: Instant) -> Pressed {
+        let seen = self.seen();
         Pressed { memory: holds(seen.memory, now), disk: holds(seen.disk, now) }
     }
 

@@ -72,6 +72,11 @@ pub fn resident_bytes() -> Option<u64> {
     Some(pages.saturating_mul(rustix::param::page_size() as u64))
 }
 
+/// Memory of this process that no file stands behind: what it and its programs have touched. Bytes.
+pub fn anonymous_bytes() -> Option<u64> {
+    Some(field(&read("/proc/self/status"), "RssAnon:")? * 1024)
+}
+
 /// When the machine was started.
 pub fn boot_time() -> Option<Timestamp> {
     let stat = read("/proc/stat");

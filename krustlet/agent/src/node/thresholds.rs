@@ -149,12 +149,15 @@ impl Thresholds {
     /// # Errors
     /// One line for each threshold that it cannot stay above.
     pub fn check(&self, host: &Host) -> Result<(), Vec<String>> {
-        let rows =
-            [("memory.available", self.memory, host.memory_bytes), ("nodefs.available", self.disk, host.storage_bytes)];
-        let beyond = rows.into_iter().filter(|(_, threshold, there)| *there > 0 && threshold.of(*there) >= *there);
+        let rows = [
+            ("memory.available", self.memory, host.memory_bytes, reserve::bytes as fn(u64) -> String),
+            ("nodefs.available", self.disk, host.storage_bytes, reserve::bytes),
+            ("nodefs.inodesFree", self.inodes, host.inodes, |inodes| inodes.to_string()),
+        ];
+        let beyond = rows.into_iter().filter(|(_, threshold, there, _)| *there > 0 && threshold.of(*there) >= *there);
         let faults: Vec<String> = beyond
-            .map(|(signal, threshold, there)| {
-                let (wanted, there) = (reserve::bytes(threshold.of(there)), reserve::bytes(there));
+            .map(|(signal, threshold, there, text)| {
+                let (wanted, there) = (text(threshold.of(there)), text(there));
                 format!("--eviction-hard: {signal}: {wanted} is all that the machine has ({there}), or more")
             })
             .collect();
@@ -170,7 +173,8 @@ impl Thresholds {
     pub fn disk_shortage(&self, disk: &FileSystem) -> Option<Shortage> {
         let bytes = Shortage::of(Resource::Storage, self.disk.of(disk.capacity_bytes), disk.available_bytes);
         // Some file systems have no such number.
-        bytes.or_else(|| Shortage::of(Resource::Inodes, self.inodes.of(disk.inodes), disk.inodes_free))
+        let inodes = || Shortage::of(Resource::Inodes, self.inodes.of(disk.inodes), disk.inodes_free);
+        bytes.or_else(|| inodes().filter(|_| disk.inodes > 0))
     }
 }
 
@@ -223,13 +227,15 @@ mod tests {
         let host = Host { memory_bytes: 1 << 30, storage_bytes: 1 << 40, ..Host::default() };
         assert_eq!(Thresholds::default().check(&host), Ok(()));
         assert_eq!(Thresholds::default().check(&Host::default()), Ok(()), "of such a machine nothing is known");
-        let all = Thresholds::parse("memory.available<1Gi,nodefs.available<2Ti").unwrap();
+        let host = Host { inodes: 1000, ..host };
+        let all = Thresholds::parse("memory.available<1Gi,nodefs.available<2Ti,nodefs.inodesFree<1k").unwrap();
         let faults = all.check(&host).unwrap_err();
         assert_eq!(
             faults,
             [
                 "--eviction-hard: memory.available: 1048576Ki is all that the machine has (1048576Ki), or more",
                 "--eviction-hard: nodefs.available: 2147483648Ki is all that the machine has (1073741824Ki), or more",
+                "--eviction-hard: nodefs.inodesFree: 1000 is all that the machine has (1000), or more",
             ]
         );
     }
@@ -258,5 +264,8 @@ mod tests {
         for (found, wanted) in table {
             assert_eq!(found, wanted);
         }
+        let amount = Thresholds { inodes: Threshold::Amount(10_000), ..thresholds };
+        let disk = FileSystem { capacity_bytes: 1000, available_bytes: 100, used_bytes: 0, inodes: 0, inodes_free: 0 };
+        assert_eq!(amount.disk_shortage(&disk), None, "nor is it short of them by an amount");
     }
 }

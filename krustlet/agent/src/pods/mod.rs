@@ -39,7 +39,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 pub use self::admission::places::Places;
 pub use self::containers::http::most_requests;
@@ -59,6 +59,8 @@ use crate::patience::Patience;
 
 /// How long all pods together may take to end and to be told of when the agent stops, after their grace.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
+/// How long nobody looks after what the node is short of when that has failed.
+const EVICTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// The API server ends a watch after so long, and a connection that is dead without a word is noticed soon after: seconds.
 const WATCH_SECONDS: u32 = 30;
@@ -134,7 +136,11 @@ pub async fn run(shared: Arc<Shared>, node_name: &str, mut stop: watch::Receiver
             Some(victim) = evicted.recv() => pods.evict(victim),
             Some(ended) = evictor.join_next() => {
                 tracing::error!("nobody looks after what the node is short of, and begins anew: {ended:?}");
-                evictor.spawn(eviction::run(shared.clone(), victims.clone()));
+                let (shared, victims) = (shared.clone(), victims.clone());
+                evictor.spawn(async move {
+                    sleep(EVICTION_PAUSE).await;
+                    eviction::run(shared, victims).await;
+                });
             }
             // Also while they end: one that is deleted then need not wait for its grace.
             event = timeout(WATCH_SILENCE, news.next()) => match event {

@@ -25,6 +25,7 @@ use super::checkpoint::Checkpoint;
 use super::containers::http;
 use super::containers::slot::{News, Slot, containers};
 use super::events::Subject;
+use super::eviction::rank;
 use super::lifecycle::backoff;
 use super::lifecycle::course::{Course, Verdict};
 use super::lifecycle::machine::Event;
@@ -103,7 +104,7 @@ pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>) {
         if worker.course.leaving() && worker.ended() {
             return worker.end(desired).await;
         }
-        let deadline = worker.next_deadline();
+        let deadline = worker.next_deadline(now);
         tokio::select! {
             changed = desired.changed(), if heeds && !worker.course.gone => {
                 heeds = changed.is_ok();
@@ -207,7 +208,7 @@ impl Worker {
                 self.shared.events.warning(&self.subject, &refusal.reason, refusal.message.clone());
                 self.course.held = !refusal.fails;
                 if refusal.fails {
-                    self.course.fail(Verdict::new(&refusal.reason, &refusal.message));
+                    self.course.fail(Verdict::new(&refusal.reason, &refusal.message), Instant::now());
                 }
             }
             None if !self.course.ending() => {
@@ -273,6 +274,8 @@ impl Worker {
                 self.shared.events.warning(&self.subject, "FailedMount", message.clone());
                 self.mount_error = Some(message);
             }
+            // As by a kubelet, whatever limits it has: the cluster's own stay.
+            News::Evict(_) if rank::is_critical(&self.pod) => {}
             News::Evict(message) => self.evict(Verdict::over_limit(&message)),
             News::Container { slot, epoch, what } => self.hear_container(slot, epoch, what),
         }
@@ -286,7 +289,7 @@ impl Worker {
             self.course.hasten(Instant::now());
         }
         let (reason, message) = (verdict.reason.clone(), verdict.message.clone());
-        if self.course.fail(verdict) {
+        if self.course.fail(verdict, Instant::now()) {
             self.shared.events.warning(&self.subject, &reason, message);
         }
     }
@@ -297,9 +300,10 @@ impl Worker {
         }
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
+    /// When something is due next, of what was not yet at `now`: what comes due meanwhile is past at once, and not lost.
+    fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let machines = self.slots.iter().filter_map(|slot| slot.machine.next_deadline());
-        let course = self.course.next_deadline(Instant::now()).filter(|_| !self.ended());
+        let course = self.course.next_deadline(now).filter(|_| !self.ended());
         machines.chain(course).min()
     }
 

@@ -3,3 +3,4 @@
 pub mod admit;
 pub mod fit;
 pub mod places;
+pub mod pressure;

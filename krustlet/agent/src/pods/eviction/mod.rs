@@ -13,7 +13,7 @@
 mod disk;
 pub mod local_storage;
 mod memory;
-mod rank;
+pub mod rank;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,18 +76,21 @@ struct Evictor {
 }
 
 impl Evictor {
-    /// Asks the first of these to go, and waits until it `has_gone`, for at most `limit`. False if there is none whose end would help.
+    /// Asks the first of these to go, and waits until it `has_gone`, for at most `limit`. `None` if there is none whose end would help.
     async fn evict(
         &mut self,
         candidates: impl IntoIterator<Item = Candidate>,
         shortage: &Shortage,
         limit: Duration,
         has_gone: impl Fn(&PodView) -> bool,
-    ) -> bool {
+    ) -> Option<PodView> {
         // One that has not gone in time is not asked again.
         let asked = self.last.take();
         let others = candidates.into_iter().filter(|candidate| Some(&candidate.uid) != asked.as_ref());
-        let Some(first) = rank::first(others, shortage) else { return false };
+        let first = rank::first(others, shortage)?;
+        let view =
+            |uid: &str| self.shared.directory.all().into_iter().map(|(_, view)| view).find(|view| view.uid == uid);
+        let asked = view(&first.uid)?;
         let message = first.message(shortage);
         tracing::warn!(uid = first.uid, "a pod must go: {message}");
         self.shared.evictions.count(shortage.resource).fetch_add(1, Ordering::Relaxed);
@@ -95,11 +98,10 @@ impl Evictor {
         self.last = Some(uid.clone());
         // Nobody hears it when the agent stops.
         let _ = self.victims.send(Victim { uid: uid.clone(), message }).await;
-        let view = || self.shared.directory.all().into_iter().map(|(_, view)| view).find(|view| view.uid == uid);
-        while since.elapsed() < limit && view().is_some_and(|view| !has_gone(&view)) {
+        while since.elapsed() < limit && view(&uid).is_some_and(|view| !has_gone(&view)) {
             sleep(PAUSE).await;
         }
-        true
+        Some(asked)
     }
 }
 

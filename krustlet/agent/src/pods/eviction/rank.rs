@@ -10,7 +10,7 @@ use crate::node::{Resource, Shortage};
 use crate::pods::admission::fit;
 use crate::pods::containers::slot::containers;
 
-/// Pods of this priority and above are the cluster's own, and stay.
+/// Pods of this priority and above are the cluster's own.
 const CRITICAL: i32 = 2_000_000_000;
 /// A pod that has less than this part of what is missing stays: its end would help nobody. In hundredths.
 const LEAST_HELP: u128 = 1;
@@ -33,6 +33,11 @@ struct Consumer {
     request: u64,
 }
 
+/// Whether the pod is one of the cluster's own, which stay.
+pub fn is_critical(pod: &Pod) -> bool {
+    pod.spec.as_ref().and_then(|spec| spec.priority).is_some_and(|priority| priority >= CRITICAL)
+}
+
 impl Candidate {
     /// A pod whose containers use so much of a resource, by name, and that uses so much `besides`. `None` for one that must stay.
     pub fn of(
@@ -52,7 +57,7 @@ impl Candidate {
         let containers: Vec<Consumer> = used.into_iter().map(consumer).collect();
         let usage = containers.iter().fold(besides, |sum, container| sum.saturating_add(container.usage));
         let request = fit::requests(spec).get(resource.name()).copied().unwrap_or(0);
-        (priority < CRITICAL).then_some(Self { uid, priority, usage, request, containers })
+        (!is_critical(pod)).then_some(Self { uid, priority, usage, request, containers })
     }
 
     fn excess(&self) -> i128 {

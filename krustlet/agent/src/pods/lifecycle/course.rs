@@ -125,9 +125,11 @@ impl Course {
         }
     }
 
-    /// Fails the pod, unless it is at its end for another reason. Returns whether that is news.
-    pub fn fail(&mut self, verdict: Verdict) -> bool {
-        let news = self.verdict.is_none() && !self.ending();
+    /// Fails the pod, unless it is at its end for another reason; that the agent stops is none yet for one that has some time left for
+    /// it. Returns whether that is news.
+    pub fn fail(&mut self, verdict: Verdict, now: Instant) -> bool {
+        let stopped = self.shutdown.is_some_and(|ends| now >= ends);
+        let news = !(self.over || self.gone || self.deleting() || stopped || self.verdict.is_some());
         if news {
             self.verdict = Some(verdict);
         }
@@ -151,7 +153,7 @@ impl Course {
     pub fn look(&mut self, now: Instant) -> bool {
         self.active_until.is_some_and(|until| now >= until)
             && !self.held
-            && self.fail(Verdict::new("DeadlineExceeded", DEADLINE_MESSAGE))
+            && self.fail(Verdict::new("DeadlineExceeded", DEADLINE_MESSAGE), now)
     }
 
     /// Why it fails, if it does.

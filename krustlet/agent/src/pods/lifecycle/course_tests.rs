@@ -105,9 +105,14 @@ fn what_ends_already_does_not_fail_besides() {
         Course { shutdown: Some(Instant::now()), ..running() },
         Course { grace_ends: Some(Instant::now()), ..running() },
     ] {
-        assert!(!course.fail(Verdict::over_limit("too big")), "{course:?}");
+        assert!(!course.fail(Verdict::over_limit("too big"), Instant::now()), "{course:?}");
         assert_eq!(course.verdict(), None);
     }
+    // It may run for long yet, and take what others need.
+    let now = Instant::now();
+    let mut course = Course { shutdown: Some(now + seconds(600)), ..running() };
+    assert!(course.fail(Verdict::evicted("short"), now));
+    assert_eq!(course.orders(now), Orders::Stop);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::Resources;
 use super::references::used_volumes;
-use super::{Resources, lock};
 use crate::pods::containers::slot::containers;
 use crate::pods::eviction::local_storage::{Limits, Usage};
 use crate::pods::volumes;
@@ -24,7 +24,7 @@ impl Resources {
         let pod = self.pod();
         let volumes = used_volumes(&pod).into_iter().filter(|volume| volume.empty_dir.is_some()).filter_map(|volume| {
             let most = limits.most_of_volume(&volume.name)?;
-            Some((volume.name.clone(), lock(&self.disk).folder(&volume.name), most))
+            Some((volume.name.clone(), volumes::folder_of_all(&self.dir).join(&volume.name), most))
         });
         let logs = containers(&pod).filter_map(|(_, container)| {
             let most = limits.most_of_logs(&container.name)?;

@@ -56,11 +56,6 @@ impl Disk {
         Self { root: folder_of_all(pod_dir), written: HashMap::new(), over: false }
     }
 
-    /// Where the files of a volume are.
-    pub fn folder(&self, volume: &str) -> PathBuf {
-        self.root.join(volume)
-    }
-
     /// Makes these the files of a volume, at once. Costs nothing if they are already.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use crate::pods::Shared;
 use crate::pods::admission::admit::{self, Refusal};
 use crate::pods::admission::places::Place;
+use crate::pods::admission::pressure;
 use crate::pods::checkpoint::Checkpoint;
 use crate::pods::containers::slot::containers;
 use crate::pods::directory::pod_dir;
@@ -52,6 +53,9 @@ pub async fn admission(shared: &Shared, pod: &Pod, checkpoint: &Checkpoint) -> R
     }
     match restore::was_started(pod) || checkpoint.begun() {
         true => Ok(Some(shared.places.keep(pod))),
-        false => shared.places.take(pod).await.map(Some),
+        false => match pressure::refuse(pod, shared.pressure.known(Instant::now())) {
+            Some(refusal) => Err(refusal),
+            None => shared.places.take(pod).await.map(Some),
+        },
     }
 }

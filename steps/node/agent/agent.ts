@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
 import type { NodeInput } from "../../contract";
-import { endContainers, type ContainerPlace } from "../daemon/container";
-import { endDaemons, logOf, readRecordOf, runs, writeRecordTo, type ProgramRecord } from "../daemon/daemon";
+import type { ContainerPlace } from "../daemon/container";
+import { endProgram, logOf, readRecordOf, runs, writeRecordTo, type ProgramRecord } from "../daemon/daemon";
 import { StepError } from "../../lib/errors";
 import { expandHome } from "../../lib/files";
 import { isOf } from "../../lib/claim";
@@ -250,11 +250,8 @@ export async function agentsOn(owner: string, ip: string | undefined, port: numb
 }
 
 /** Ends every agent of a node's folder. */
-export async function endAgents(files: AgentFiles, note: (line: string) => void): Promise<void> {
-    const record = await readRecord(files);
-    // Docker would start again what ends in a container.
-    await endContainers("agent", files.stateDir, record?.container !== undefined, note);
-    await endDaemons("agent", runningAgents(files), note);
+export function endAgents(files: AgentFiles, note: (line: string) => void): Promise<void> {
+    return endProgram("agent", files, () => runningAgents(files), note);
 }
 
 /** Fails when the node's agent has died, with the end of its log. */

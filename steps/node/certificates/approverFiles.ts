@@ -2,8 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ApproverInput } from "../../contract";
 import { keptOf } from "../agent/agent";
-import { endContainers } from "../daemon/container";
-import { endDaemons, readRecordOf } from "../daemon/daemon";
+import { endProgram } from "../daemon/daemon";
 import type { NodeFacts } from "./deciding";
 import { expandHome } from "../../lib/files";
 import { processesWith, type ProcessId } from "../../lib/processes";
@@ -85,10 +84,8 @@ export function runningApprovers(files: ApproverFiles): ProcessId[] {
 }
 
 /** Ends every approver of a node's folder. */
-export async function endApprovers(files: ApproverFiles, note: (line: string) => void): Promise<void> {
-    const record = await readRecordOf(files.pidFile);
-    await endContainers("approver", files.stateDir, record?.container !== undefined, note);
-    await endDaemons("approver", runningApprovers(files), note);
+export function endApprovers(files: ApproverFiles, note: (line: string) => void): Promise<void> {
+    return endProgram("approver", files, () => runningApprovers(files), note);
 }
 
 /** Removes what an approver that has ended leaves, its log among it. */

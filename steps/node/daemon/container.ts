@@ -1,6 +1,6 @@
 // A program of a node's in a container on the cluster's network. Docker starts it again, after a reboot too.
 import { StepError, messageOf } from "../../lib/errors";
-import { describeOwner, nameOf } from "../../lib/claim";
+import { describeOwner, isOf, nameOf } from "../../lib/claim";
 import * as dockerLib from "../../lib/docker";
 import { ownerLabel, removeContainers, type Container } from "../../lib/docker";
 import { processOf, type ProcessId } from "../../lib/processes";
@@ -11,16 +11,21 @@ import { imageOf, placeInImage } from "./image";
 /** Which program of a node. */
 export type Part = "agent" | "approver";
 
+/** Whose a container is: Docker may be other machines' and users' too, whose nodes have folders of the same names. */
+export interface Whose {
+    owner: string;
+    /** The node's folder. */
+    stateDir: string;
+    /** Which of its programs. */
+    part: Part;
+}
+
 /** Where a program runs that is no process of this host's own. */
-export interface ContainerPlace {
+export interface ContainerPlace extends Whose {
     /** Name of the container, by which others on its network find it. */
     name: string;
     /** Docker network: the cluster's. */
     network: string;
-    /** Whose it is: the node's folder, and which of its programs. */
-    owner: string;
-    stateDir: string;
-    part: Part;
     /** What `docker create` is told beside this. No secret is in it. */
     options: string[];
 }
@@ -155,12 +160,17 @@ export function noProxies(environment: Record<string, string>): Record<string, s
 }
 
 /** A container of that name which a run that was ended left is removed; one of anybody else's is an error. */
-async function makeRoom({ name, stateDir }: ContainerPlace, title: string): Promise<void> {
+async function makeRoom(place: ContainerPlace, title: string): Promise<void> {
+    const { name, stateDir } = place;
     const found = await dockerLib.containerNamed(name);
     if (found === undefined) return;
-    const labels = found.Config.Labels ?? {};
-    if (labels[folderLabel] === stateDir) return removeContainers([found.Id]);
+    if (found.Config.Labels?.[folderLabel] === stateDir && isOwn(found, place))
+        return removeContainers([found.Id]);
     throw new StepError(`${title}: ${nameTaken(name, found)}`);
+}
+
+function isOwn({ Config }: Pick<Container, "Config">, { owner }: Pick<Whose, "owner">): boolean {
+    return isOf(Config.Labels?.[ownerLabel], owner);
 }
 
 /** What to say of a container that has a name which a node's is to have. */
@@ -188,19 +198,20 @@ export async function running({ id, network }: InContainer): Promise<{ address: 
 
 /** Ends and removes the containers of a node's program. `isKnown`: there is one, so that Docker must answer. */
 export async function endContainers(
-    part: Part,
-    stateDir: string,
+    whose: Whose,
     isKnown: boolean,
     note: (line: string) => void,
 ): Promise<void> {
     if (!isKnown && (await findProgram("docker")) === undefined) return;
+    const { stateDir, part } = whose;
     const filters = [`label=${folderLabel}=${stateDir}`, `label=${partLabel}=${part}`];
     const found = await dockerLib.containers(...filters).catch((error: unknown): Container[] => {
         if (isKnown) throw error;
         return [];
     });
+    const own = found.filter((one) => isOwn(one, whose));
     await Promise.all(
-        found.map(async ({ Id, Name }) => {
+        own.map(async ({ Id, Name }) => {
             // In its own time: pods have their grace.
             await run(["docker", "stop", "-t", "10", Id], { timeoutSeconds: 60, allowFailure: true });
             await removeContainers([Id]);

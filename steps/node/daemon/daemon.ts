@@ -6,7 +6,15 @@ import { logTail, readOptional, sha256OfFile, writePrivate } from "../../lib/fil
 import { endProcess, isAlive, processOf, type ProcessId } from "../../lib/processes";
 import { needProgram, presentProgram } from "../../lib/programs/programs";
 import { orUndo, pause } from "../../lib/step";
-import { endContainers, running, startContainer, type ContainerPlace, type InContainer } from "./container";
+import { ownerOf } from "../folder";
+import {
+    endContainers,
+    running,
+    startContainer,
+    type ContainerPlace,
+    type InContainer,
+    type Part,
+} from "./container";
 
 /** Content of a pid file: a process that outlives the step that started it, and what tells it from others. */
 export interface DaemonRecord extends ProcessId {
@@ -83,7 +91,7 @@ export async function startDaemon<More extends object>(
         },
         async () => {
             if (daemon.place === undefined) await endProcess(record, 5);
-            else await endContainers(daemon.place.part, daemon.place.stateDir, true, () => undefined);
+            else await endContainers(daemon.place, true, () => undefined);
             await rm(daemon.pidFile, { force: true });
         },
     );
@@ -141,6 +149,20 @@ export async function readRecordOf<R extends DaemonRecord>(pidFile: string): Pro
 
 export function writeRecordTo(pidFile: string, record: DaemonRecord): Promise<void> {
     return writePrivate(pidFile, `${JSON.stringify(record)}\n`);
+}
+
+/** Ends all of a node's programs of a kind, in containers and as processes (which `running` looks for). */
+export async function endProgram(
+    part: Part,
+    { stateDir, pidFile }: { stateDir: string; pidFile: string },
+    running: () => ProcessId[],
+    note: (line: string) => void,
+): Promise<void> {
+    const [whose, record] = await Promise.all([ownerOf(stateDir), readRecordOf(pidFile)]);
+    // Docker would start again what ends in a container.
+    if (whose !== undefined)
+        await endContainers({ owner: whose.owner, stateDir, part }, record?.container !== undefined, note);
+    await endDaemons(part, running(), note);
 }
 
 /** Ends processes, each with the name that it has in messages (`agent`, `approver`). */

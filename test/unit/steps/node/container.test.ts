@@ -90,6 +90,7 @@ void describe("a container's options", () => {
 });
 
 void describe("a program in a container", () => {
+    const whose = { owner: "p/s", stateDir: "/state", part: "agent" as const };
     const record = (id: string): DaemonRecord => ({
         pid: 4711,
         startTime: "",
@@ -120,9 +121,15 @@ void describe("a program in a container", () => {
         assert.deepEqual(known && (await container.running(known)), { address: "172.18.0.4" });
     });
     void it("is ended in its own time, then removed", async () => {
-        withContainers(found({ Running: true }));
+        // Two stacks of one Docker may have folders of one name: other machines, other users' containers of their own root.
+        const of = (owner: string) => ({ Config: { Labels: { "krustlet-stack.owner": owner } } });
+        withContainers(
+            { ...found({ Running: true }), ...of("p/s") },
+            { ...found({ Running: true }), ...of("p/t"), Id: "1" },
+            { ...found({ Running: true }), Config: { Labels: null }, Id: "2" },
+        );
         const notes: string[] = [];
-        await container.endContainers("agent", "/state", true, (line) => notes.push(line));
+        await container.endContainers(whose, true, (line) => notes.push(line));
         assert.deepEqual(notes, ["agent in container n has ended"]);
         assert.deepEqual(
             asked().filter((line) => /^(ps|stop|rm)/.test(line)),
@@ -135,12 +142,12 @@ void describe("a program in a container", () => {
     });
     void it("need not be looked for where Docker does not answer and none is known", async () => {
         tools.script("docker", "say('Cannot connect'); return 1;");
-        await container.endContainers("agent", "/state", false, assert.fail);
-        await assert.rejects(container.endContainers("agent", "/state", true, assert.fail), /Cannot connect/);
+        await container.endContainers(whose, false, assert.fail);
+        await assert.rejects(container.endContainers(whose, true, assert.fail), /Cannot connect/);
     });
-    void it("of a name that somebody else's has is refused", async () => {
-        const other = { ...found({ Running: true }), Config: { Labels: { "krustlet-stack.owner": "p/s" } } };
-        withContainers(other);
+    void it("of a name that somebody else's has is refused, though it be of a folder of the same name", async () => {
+        const Labels = { "krustlet-stack.owner": "p/s", "krustlet-stack.node": "/state" };
+        withContainers({ ...found({ Running: true }), Config: { Labels } });
         tools.script("krustlet-supervisor", "");
         const place = {
             ...{ name: "n", network: "kind", owner: "q/s", stateDir: "/state", part: "agent" as const },

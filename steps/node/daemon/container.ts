@@ -1,8 +1,9 @@
 // A program of a node's in a container on the cluster's network. Docker starts it again, after a reboot too.
 import { StepError, messageOf } from "../../lib/errors";
-import { describeOwner, isOf, nameOf } from "../../lib/claim";
+import { currentClaim, describeOwner, isOf, nameOf } from "../../lib/claim";
 import * as dockerLib from "../../lib/docker";
 import { ownerLabel, removeContainers, type Container } from "../../lib/docker";
+import { readOptional } from "../../lib/files";
 import { processOf, type ProcessId } from "../../lib/processes";
 import { findProgram, needProgram } from "../../lib/programs/programs";
 import { run, RunError } from "../../lib/run";
@@ -196,13 +197,20 @@ export async function running({ id, network }: InContainer): Promise<{ address: 
     return address === "" ? undefined : { address };
 }
 
+/** Whether there may be a container that nobody recorded. None is made before its daemon is known to the claim. */
+async function mayBeInDocker(): Promise<boolean> {
+    const claim = currentClaim();
+    if (claim !== undefined && (await readOptional(dockerLib.daemonFile(claim))) === undefined) return false;
+    return (await findProgram("docker")) !== undefined;
+}
+
 /** Ends and removes the containers of a node's program. `isKnown`: there is one, so that Docker must answer. */
 export async function endContainers(
     whose: Whose,
     isKnown: boolean,
     note: (line: string) => void,
 ): Promise<void> {
-    if (!isKnown && (await findProgram("docker")) === undefined) return;
+    if (!isKnown && !(await mayBeInDocker())) return;
     const { stateDir, part } = whose;
     const filters = [`label=${folderLabel}=${stateDir}`, `label=${partLabel}=${part}`];
     const found = await dockerLib.containers(...filters).catch((error: unknown): Container[] => {

@@ -1,10 +1,12 @@
 /** How a node's program comes into a container: what Docker is told, and what is made of its answers. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, afterEach, beforeEach, describe, it } from "node:test";
-import type { NodeInput } from "../../../../steps/contract";
+import type { NodeInput, StepClaim } from "../../../../steps/contract";
+import * as claim from "../../../../steps/lib/claim";
+import { daemonFile } from "../../../../steps/lib/docker";
 import { agentPlace } from "../../../../steps/node/agent/inContainer";
 import * as container from "../../../../steps/node/daemon/container";
 import { runs, type DaemonRecord } from "../../../../steps/node/daemon/daemon";
@@ -101,6 +103,7 @@ void describe("a program in a container", () => {
     const found = (State: object) => ({
         Id: "0",
         Name: "/n",
+        Config: { Labels: null },
         State,
         NetworkSettings: { Networks: { kind: { IPAddress: "172.18.0.4" } } },
     });
@@ -126,7 +129,7 @@ void describe("a program in a container", () => {
         withContainers(
             { ...found({ Running: true }), ...of("p/s") },
             { ...found({ Running: true }), ...of("p/t"), Id: "1" },
-            { ...found({ Running: true }), Config: { Labels: null }, Id: "2" },
+            { ...found({ Running: true }), Id: "2" },
         );
         const notes: string[] = [];
         await container.endContainers(whose, true, (line) => notes.push(line));
@@ -144,6 +147,27 @@ void describe("a program in a container", () => {
         tools.script("docker", "say('Cannot connect'); return 1;");
         await container.endContainers(whose, false, assert.fail);
         await assert.rejects(container.endContainers(whose, true, assert.fail), /Cannot connect/);
+    });
+    void it("is not looked for in a stack that has had nothing in Docker, which costs a process", async () => {
+        const host = await claim.thisHost();
+        const own = { folder: path.join(folder, "claim"), owner: "p/s/0123456789abcdef" };
+        await claim.enterClaim({ ...own, host } as StepClaim);
+        try {
+            withContainers(found({ Running: true }));
+            tools.forget();
+            await container.endContainers(whose, false, assert.fail);
+            assert.deepEqual(asked(), []);
+            // A record may be older than the note of the daemon.
+            await container.endContainers(whose, true, assert.fail);
+            assert.match(asked()[0], /^ps /);
+            tools.forget();
+            mkdirSync(own.folder);
+            writeFileSync(daemonFile(own), "id\n");
+            await container.endContainers(whose, false, assert.fail);
+            assert.match(asked()[0], /^ps /);
+        } finally {
+            await claim.enterClaim(undefined);
+        }
     });
     void it("of a name that somebody else's has is refused, though it be of a folder of the same name", async () => {
         const Labels = { "krustlet-stack.owner": "p/s", "krustlet-stack.node": "/state" };

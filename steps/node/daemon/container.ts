@@ -1,4 +1,5 @@
 // A program of a node's in a container on the cluster's network. Docker starts it again, after a reboot too.
+import { createHash } from "node:crypto";
 import { StepError, messageOf } from "../../lib/errors";
 import { currentClaim, describeOwner, isOf, nameOf } from "../../lib/claim";
 import * as dockerLib from "../../lib/docker";
@@ -49,9 +50,17 @@ export interface Mount {
 const folderLabel = "krustlet-stack.node";
 const partLabel = "krustlet-stack.part";
 
-/** Name of a node's container. */
+/** Where a part of a host's name must end: by a longer one no container can be asked for. */
+const longestName = 63;
+
+/** Name of a node's container. One that would be too long is cut, and made another one for each node by a hash. */
 export function containerName(owner: string, nodeName: string, part: Part): string {
-    return `${nameOf(owner).replaceAll("/", "-")}-${nodeName}-${part}`;
+    const whole = `${nameOf(owner).replaceAll("/", "-")}-${nodeName}`;
+    const end = `-${part}`;
+    if (whole.length + end.length <= longestName) return whole + end;
+    const hash = `-${createHash("sha256").update(whole).digest("hex").slice(0, 8)}`;
+    const beginning = whole.slice(0, longestName - hash.length - end.length).replace(/[-._]+$/, "");
+    return beginning + hash + end;
 }
 
 /** How far a container of a node's is shut in, and what of this host is in it. */

@@ -47,6 +47,22 @@ void describe("a container's name", () => {
         void it(name, () => {
             assert.equal(container.containerName(owner, nodeName, "agent"), name);
         });
+    void it("ends where names of hosts end, by which it is asked for, and is still another one for each node", () => {
+        const owner = "a-project-with-a-long-name/production/0123456789abcdef";
+        const nodes = ["a-node-with-a-long-name-too-1", "a-node-with-a-long-name-too-2", "n".repeat(63)];
+        const names = nodes.flatMap((node) =>
+            (["agent", "approver"] as const).map((part) => container.containerName(owner, node, part)),
+        );
+        for (const name of names) assert.ok(name.length <= 63, name);
+        assert.equal(new Set(names).size, names.length);
+        assert.match(names[0], /^a-project-with-a-long-name-production-a-node-wit-[0-9a-f]{8}-agent$/);
+        assert.equal(container.containerName(owner, nodes[0], "agent"), names[0]);
+        const exact = "a".repeat(63 - "p-s--agent".length);
+        assert.equal(container.containerName("p/s", exact, "agent"), `p-s-${exact}-agent`);
+        // No label of a host's name may begin or end with what is between the words.
+        const dotted = container.containerName("p/s", `${"a".repeat(43)}.${"b".repeat(19)}`, "agent");
+        assert.match(dotted, /^p-s-a{43}-[0-9a-f]{8}-agent$/);
+    });
 });
 
 void describe("a mount", () => {

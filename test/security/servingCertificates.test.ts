@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { agentFiles } from "../../steps/node/agent/agent";
 import type { CertificateSigningRequest } from "../../steps/node/certificates/certificateRequests";
+import { endSeconds } from "../../steps/node/daemon/container";
 import { endProcess } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";
 import { agent } from "../node/lib/agent";
@@ -121,7 +122,7 @@ describe("serving certificates", { timeout: 240_000 }, () => {
         const names = [{ dNSName: node.nodeName }, { iPAddress: node.nodeIp }];
         const { certificate, privateKey } = makeCertificate({ commonName: "impostor", names });
         const put = async (contents: (string | Buffer)[]) => {
-            await endProcess(agent(), 15);
+            await endProcess(agent(), endSeconds);
             for (const [index, file] of files.entries())
                 await fs.writeFile(file, contents[index], { mode: 0o600 });
             await pass("launchNode", node);

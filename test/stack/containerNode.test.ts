@@ -157,13 +157,13 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
     void it("a container that is restarted goes on", async () => {
         const before = await addressOf(AGENT);
         const since = Date.now();
-        await docker("restart", "--time=10", AGENT, APPROVER);
+        await docker("restart", AGENT, APPROVER);
         await serves(since);
         await unchanged(before);
     });
     void it("with another address, as after a reboot, it serves with a certificate for it, and the update notes that", async () => {
         const address = await addressOf(AGENT);
-        await docker("stop", "--time=10", AGENT);
+        await docker("stop", AGENT);
         giveBack.push(await faulty.takeAddress(address));
         const since = Date.now();
         await docker("start", AGENT);
@@ -183,7 +183,7 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
             kubectl("get", "pods", "--selector=app=clock", "--output=jsonpath={.items[*].metadata.uid}");
         const before = await pods();
         const address = await addressOf(AGENT);
-        await docker("stop", "--time=10", APPROVER, AGENT);
+        await docker("stop", APPROVER, AGENT);
         giveBack.push(await faulty.takeAddress(address));
         const since = Date.now();
         await docker("start", AGENT);
@@ -209,7 +209,7 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
         await faulty.preview("--expect-no-changes");
     });
     void it("one that was stopped or removed by hand is started by the update", async () => {
-        await docker("stop", "--time=10", AGENT);
+        await docker("stop", AGENT);
         await docker("rm", "--force", APPROVER);
         const plan = await faulty.preview();
         assert.match(

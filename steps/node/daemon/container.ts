@@ -47,6 +47,12 @@ export interface Mount {
     readOnly: boolean;
 }
 
+/**
+ * How long a program may take to end that was told to, in seconds: an agent gives its pods their grace (5 s), waits for them and signs its
+ * node off. Docker gives it as long when it ends by itself what it has.
+ */
+export const endSeconds = 20;
+
 const folderLabel = "krustlet-stack.node";
 const partLabel = "krustlet-stack.part";
 
@@ -139,6 +145,7 @@ async function create(
     const make = async () => [
         ...["docker", "create", "--pull=never", `--name=${name}`, `--network=${network}`],
         ...Object.entries(labels).map(([label, value]) => `--label=${label}=${value}`),
+        `--stop-timeout=${endSeconds}`,
         ...options,
         // Their values, which may be secret, are in the docker command's own environment.
         ...Object.keys(env).map((variable) => `--env=${variable}`),
@@ -230,7 +237,10 @@ export async function endContainers(
     await Promise.all(
         own.map(async ({ Id, Name }) => {
             // In its own time: pods have their grace.
-            await run(["docker", "stop", "-t", "10", Id], { timeoutSeconds: 60, allowFailure: true });
+            await run(["docker", "stop", "-t", String(endSeconds), Id], {
+                timeoutSeconds: 60,
+                allowFailure: true,
+            });
             await removeContainers([Id]);
             note(`${part} in container ${Name.slice(1)} has ended`);
         }),

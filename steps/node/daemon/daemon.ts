@@ -9,6 +9,7 @@ import { orUndo, pause } from "../../lib/step";
 import { ownerOf } from "../folder";
 import {
     endContainers,
+    endSeconds,
     running,
     startContainer,
     type ContainerPlace,
@@ -90,7 +91,7 @@ export async function startDaemon<More extends object>(
             return record;
         },
         async () => {
-            if (daemon.place === undefined) await endProcess(record, 5);
+            if (daemon.place === undefined) await endProcess(record, endSeconds);
             else await endContainers(daemon.place, true, () => undefined);
             await rm(daemon.pidFile, { force: true });
         },
@@ -173,10 +174,10 @@ export async function endDaemons(
 ): Promise<void> {
     await Promise.all(
         processes.map(async (one) => {
-            const how = await endProcess(one, 10);
+            const how = await endProcess(one, endSeconds);
             note(
                 how === "killed"
-                    ? `${what} ${one.pid} did not end within 10 s and was killed`
+                    ? `${what} ${one.pid} did not end within ${endSeconds} s and was killed`
                     : `${what} ${one.pid} has ended`,
             );
         }),

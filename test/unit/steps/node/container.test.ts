@@ -154,7 +154,7 @@ void describe("a program in a container", () => {
             asked().filter((line) => /^(ps|stop|rm)/.test(line)),
             [
                 "ps --all --quiet --no-trunc --filter=label=krustlet-stack.node=/state --filter=label=krustlet-stack.part=agent",
-                "stop -t 10 0",
+                "stop -t 20 0",
                 "rm --force --volumes 0",
             ],
         );
@@ -231,7 +231,7 @@ void describe("a program in a container", () => {
             create.replace(/( --env=(\w+_(PROXY|proxy)))+/, ""),
             new RegExp(
                 "^create --pull=never --name=n --network=kind --label=krustlet-stack.owner=q/s --label=krustlet-stack.node=/state " +
-                    "--label=krustlet-stack.part=agent --read-only krustlet-stack-node:[0-9a-f]{16} " +
+                    "--label=krustlet-stack.part=agent --stop-timeout=20 --read-only krustlet-stack-node:[0-9a-f]{16} " +
                     "/bin/krustlet-supervisor --log-file=/state/agent.log -- /bin/krustlet-wasi --port=1$",
             ),
         );

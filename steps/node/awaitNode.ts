@@ -40,7 +40,7 @@ export async function awaitNode({
     if (ready === undefined) {
         const record = await checkAgent(files, name);
         throw new StepError(
-            `KrustletNode "${name}": not Ready within timeoutSeconds ${timeoutSeconds}: ${describeConditions(last)}\n${logOf(files, record)}`,
+            `KrustletNode "${name}": not Ready within timeoutSeconds ${timeoutSeconds}: ${describeConditions(last)}\n${await logOf(files, record)}`,
         );
     }
     await withKube(kubeconfigFile, (kube) => checkReached(kube, name), requestSeconds);

@@ -259,7 +259,7 @@ export async function checkAgent(files: AgentFiles, name: string): Promise<Agent
     const record = await readRecord(files);
     if (record && (await runs(record))) return record;
     const what = record ? "has ended" : "was not started";
-    throw new StepError(`KrustletNode "${name}": its agent ${what}; ${logOf(files, record)}`);
+    throw new StepError(`KrustletNode "${name}": its agent ${what}; ${await logOf(files, record)}`);
 }
 
 /** Runs `act`, which ends early when its signal comes, and fails as soon as the agent has died. */

@@ -203,7 +203,7 @@ Requests in this node's name that did not fit:${this.list()}`,
         const { input, files } = this;
         return new StepError(
             `CertificateApproval of node "${input.nodeName}": no fitting certificate request (${missing.join(", ")}) turned up ` +
-                `and was signed within timeoutSeconds ${input.timeoutSeconds}\n${logOf(files, await readRecord(files))}`,
+                `and was signed within timeoutSeconds ${input.timeoutSeconds}\n${await logOf(files, await readRecord(files))}`,
         );
     }
 

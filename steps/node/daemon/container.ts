@@ -78,6 +78,8 @@ export async function containerOptions(mounts: Mount[], hostname?: string): Prom
         "--restart=unless-stopped",
         // The node's folder is this user's. To a rootless daemon this user is root.
         `--user=${has("rootless") ? "0:0" : `${process.getuid?.()}:${process.getgid?.()}`}`,
+        // Where the daemon has other users in containers (userns-remap), none of them has a right to that folder.
+        ...(has("userns") ? ["--userns=host"] : []),
         "--read-only",
         "--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=64m",
         "--cap-drop=ALL",
@@ -211,6 +213,13 @@ export async function running({ id, network }: InContainer): Promise<{ address: 
     const address = addressOn(found, network);
     // One that was taken off its network is of no use there: it is started again.
     return address === "" ? undefined : { address };
+}
+
+/** The last that a container printed itself, which is what its program could not write into its log; empty where Docker has nothing. */
+export async function printedBy({ id }: Pick<InContainer, "id">): Promise<string> {
+    const options = { allowFailure: true, timeoutSeconds: 30 };
+    const found = await run(["docker", "logs", "--tail=15", id], options).catch(() => undefined);
+    return found?.exitCode === 0 ? `${found.stdout}${found.stderr}`.trimEnd() : "";
 }
 
 /** Whether there may be a container that nobody recorded. None is made before its daemon is known to the claim. */

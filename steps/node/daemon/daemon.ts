@@ -10,6 +10,7 @@ import { ownerOf } from "../folder";
 import {
     endContainers,
     endSeconds,
+    printedBy,
     running,
     startContainer,
     type ContainerPlace,
@@ -60,7 +61,7 @@ export async function startDaemon<More extends object>(
     daemon: Daemon,
     more: More,
 ): Promise<DaemonRecord & More> {
-    const logOffset = statSync(daemon.logFile, { throwIfNoEntry: false })?.size ?? 0;
+    const logOffset = sizeOf(daemon.logFile);
     const launchedAt = Date.now();
     const started =
         daemon.place === undefined ? await startProcess(daemon) : await startContainer(daemon.place, daemon);
@@ -72,8 +73,9 @@ export async function startDaemon<More extends object>(
         launchedAt,
         logOffset,
     };
-    const failed = (how: string) => new StepError(`${daemon.title} ${how}; ${logOf(daemon, record)}`);
-    if (started === undefined) throw failed("ended at once");
+    const failed = async (how: string) =>
+        new StepError(`${daemon.title} ${how}; ${await logOf(daemon, record)}`);
+    if (started === undefined) throw await failed("ended at once");
     return orUndo(
         async () => {
             await writeRecordTo(daemon.pidFile, record);
@@ -81,13 +83,13 @@ export async function startDaemon<More extends object>(
             const end = Date.now() + daemon.watchMilliseconds;
             let works = false;
             while (!works && Date.now() < end) {
-                if (!(await runs(record))) throw failed("ended at once");
+                if (!(await runs(record))) throw await failed("ended at once");
                 works = await daemon.works(record);
                 if (!works) await pause(20);
             }
-            if (!(await runs(record))) throw failed("ended at once");
+            if (!(await runs(record))) throw await failed("ended at once");
             if (!works && daemon.mustShow)
-                throw failed(`did not come to work within ${daemon.watchMilliseconds / 1000} s`);
+                throw await failed(`did not come to work within ${daemon.watchMilliseconds / 1000} s`);
             return record;
         },
         async () => {
@@ -184,7 +186,18 @@ export async function endDaemons(
     );
 }
 
-/** The end of a program's log, with the file's name, for an error message. */
-export function logOf({ logFile }: { logFile: string }, record: DaemonRecord | undefined): string {
-    return `its log, ${logFile}, ends:\n${logTail(logFile, record?.logOffset)}`;
+/** The end of a program's log, with the file's name, for an error message; where that has nothing of it, what its container printed too. */
+export async function logOf(
+    { logFile }: { logFile: string },
+    record: DaemonRecord | undefined,
+): Promise<string> {
+    const log = `its log, ${logFile}, ends:\n${logTail(logFile, record?.logOffset)}`;
+    const container = sizeOf(logFile) > (record?.logOffset ?? 0) ? undefined : record?.container;
+    const printed = container === undefined ? "" : await printedBy(container);
+    return printed === "" ? log : `${log}\nits container, ${container?.name}, printed:\n${printed}`;
+}
+
+/** Of a file that is not there: 0. */
+function sizeOf(file: string): number {
+    return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }

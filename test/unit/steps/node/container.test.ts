@@ -95,6 +95,11 @@ void describe("a container's options", () => {
             ["name=selinux"],
             [user, ...shut, "--security-opt=no-new-privileges", "--security-opt=label=disable"],
         ],
+        [
+            "where users are others in containers, who have no right to a node's folder",
+            ["name=userns"],
+            [user, "--userns=host", ...shut, "--security-opt=no-new-privileges"],
+        ],
     ] as const)
         void it(what, async () => {
             const info = JSON.stringify({ ID: "d", ServerVersion: "28", SecurityOptions: securityOptions });

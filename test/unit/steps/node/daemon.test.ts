@@ -1,0 +1,74 @@
+/** A node's program from its start to its end: what is watched, and what is said of one that does not come to work. */
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { startDaemon, type Daemon } from "../../../../steps/node/daemon/daemon";
+import { ScriptedTools } from "../lib/scriptedDocker";
+
+const folder = mkdtempSync(path.join(tmpdir(), "krustlet-daemon-"));
+after(() => {
+    rmSync(folder, { recursive: true });
+});
+
+let tools: ScriptedTools;
+beforeEach(() => {
+    tools = new ScriptedTools();
+});
+afterEach(() => {
+    tools.remove();
+});
+
+describe("a program in a container that ends at once", () => {
+    const logFile = path.join(folder, "agent.log");
+    const pidFile = path.join(folder, "agent.pid");
+    const place = {
+        ...{ name: "n", network: "kind", owner: "p/s", stateDir: folder, part: "agent" as const },
+        options: [],
+    };
+    const daemon: Daemon = {
+        ...{ title: "T: its agent", argv: ["/bin/sh"], env: {}, logFile, pidFile, place },
+        works: () => false,
+        watchMilliseconds: 1000,
+        mustShow: true,
+    };
+    /** Docker with a container that has ended, which wrote that into its log and printed that. */
+    const docker = (logged: string, printed: string) => {
+        const Config = { Labels: { "krustlet-stack.owner": "p/s" } };
+        const NetworkSettings = { Networks: {} };
+        const found = { Id: "0", Name: "/n", Config, State: { Running: false }, NetworkSettings };
+        tools.script("krustlet-supervisor", "");
+        tools.script("ldd", "return 1;");
+        tools.script(
+            "docker",
+            `const answers = { ps: argv.some((one) => one.includes("name=")) ? "" : "0", create: "0",
+                inspect: ${JSON.stringify(JSON.stringify([found]))}, logs: ${JSON.stringify(printed)} };
+             if (argv[0] === "start") fs.appendFileSync(${JSON.stringify(logFile)}, ${JSON.stringify(logged)});
+             (argv[0] === "logs" ? say : print)(answers[argv[0]] ?? "");`,
+        );
+    };
+    const failure = async () =>
+        startDaemon(daemon, {}).then(assert.fail, (error: unknown) => (error as Error).message);
+
+    it("is an error with what it wrote into its log", async () => {
+        writeFileSync(logFile, "of one before it\n");
+        docker("the disk is full\n", "not asked for");
+        assert.equal(
+            await failure(),
+            `T: its agent ended at once; its log, ${logFile}, ends:\nthe disk is full`,
+        );
+    });
+    it("is an error with what its container printed where it could not even write its log", async () => {
+        writeFileSync(logFile, "of one before it\n");
+        docker("", "krustlet-supervisor: /x/agent.log: Permission denied\n");
+        assert.equal(
+            await failure(),
+            `T: its agent ended at once; its log, ${logFile}, ends:\n(nothing was logged)\n` +
+                "its container, n, printed:\nkrustlet-supervisor: /x/agent.log: Permission denied",
+        );
+        const asked = tools.asked();
+        assert.ok(asked.indexOf("docker logs --tail=15 0") < asked.indexOf("docker rm --force --volumes 0"));
+        assert.equal(existsSync(pidFile), false);
+    });
+});

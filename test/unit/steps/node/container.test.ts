@@ -121,18 +121,19 @@ void describe("a program in a container", () => {
         logOffset: 0,
         container: { name: "n", id, network: "kind", address: "172.18.0.3" },
     });
-    const found = (State: object) => ({
+    const found = (State: object, Networks: object = { kind: { IPAddress: "172.18.0.4" } }) => ({
         Id: "0",
         Name: "/n",
         Config: { Labels: null },
         State,
-        NetworkSettings: { Networks: { kind: { IPAddress: "172.18.0.4" } } },
+        NetworkSettings: { Networks },
     });
     for (const [what, all, does] of [
         ["runs", [found({ Running: true })], true],
         ["has stopped", [found({ Running: false })], false],
         ["is paused", [found({ Running: true, Paused: true })], false],
         ["is started by Docker again and again", [found({ Running: true, Restarting: true })], false],
+        ["was taken off its network", [found({ Running: true }, {})], false],
         ["is gone", [], false],
     ] as const)
         void it(what, async () => {

@@ -271,13 +271,23 @@ export async function whileAgentLives<T>(
     const over = new AbortController();
     let death: Error | undefined;
     const record = await readRecord(files);
+    let checking = false;
+    const check = async () => {
+        if (checking) return;
+        checking = true;
+        try {
+            await checkAgent(files, name);
+        } catch (error) {
+            // A docker command that failed says nothing of the agent.
+            if (!(error instanceof StepError)) return;
+            death = error;
+            over.abort();
+        } finally {
+            checking = false;
+        }
+    };
     const timer = setInterval(
-        () => {
-            checkAgent(files, name).catch((error: Error) => {
-                death = error;
-                over.abort();
-            });
-        },
+        () => void check(),
         // Of a container it is Docker who tells, by a process for each question.
         record?.container === undefined ? 100 : 1000,
     );

@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { after, afterEach, beforeEach, describe, it } from "node:test";
+import {
+    agentFiles,
+    whileAgentLives,
+    writeRecord,
+    type AgentRecord,
+} from "../../../../steps/node/agent/agent";
 import { startDaemon, type Daemon } from "../../../../steps/node/daemon/daemon";
 import { ScriptedTools } from "../lib/scriptedDocker";
 
@@ -49,7 +56,10 @@ describe("a program in a container that ends at once", () => {
         );
     };
     const failure = async () =>
-        startDaemon(daemon, {}).then(assert.fail, (error: unknown) => (error as Error).message);
+        startDaemon(daemon, {}).then(
+            () => assert.fail(),
+            (error: unknown) => (error as Error).message,
+        );
 
     it("is an error with what it wrote into its log", async () => {
         writeFileSync(logFile, "of one before it\n");
@@ -70,5 +80,32 @@ describe("a program in a container that ends at once", () => {
         const asked = tools.asked();
         assert.ok(asked.indexOf("docker logs --tail=15 0") < asked.indexOf("docker rm --force --volumes 0"));
         assert.equal(existsSync(pidFile), false);
+    });
+});
+
+describe("an agent in a container, while it is waited for", () => {
+    const files = agentFiles(folder);
+    const container = { name: "n", id: "0", network: "kind", address: "172.18.0.3" };
+    const record = { pid: 1, startTime: "", launchedAt: 0, logOffset: 0, container } as AgentRecord;
+
+    it("is dead when its container has stopped", async () => {
+        await writeRecord(files, record);
+        tools.script(
+            "docker",
+            `print(argv[0] === "ps" ? "0" : '[{ "State": { "Running": false }, "NetworkSettings": { "Networks": {} } }]');`,
+        );
+        await assert.rejects(
+            whileAgentLives(files, "n", (signal) => sleep(60_000, "waited", { signal })),
+            /KrustletNode "n": its agent has ended/,
+        );
+    });
+    it("is not taken for dead by a docker command that fails, nor asked for again while one is under way", async () => {
+        await writeRecord(files, record);
+        tools.script(
+            "docker",
+            `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1200); say("it is busy"); return 1;`,
+        );
+        assert.equal(await whileAgentLives(files, "n", () => sleep(3500, "waited")), "waited");
+        assert.equal(tools.asked().length, 2);
     });
 });

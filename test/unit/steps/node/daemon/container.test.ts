@@ -4,16 +4,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { homedir, tmpdir } from "node:os";
 import * as path from "node:path";
 import { after, afterEach, beforeEach, describe, it } from "node:test";
-import type { NodeInput, StepClaim } from "../../../../steps/contract";
-import * as claim from "../../../../steps/lib/claim";
-import { daemonFile } from "../../../../steps/lib/docker";
-import { agentPlace } from "../../../../steps/node/agent/inContainer";
-import * as container from "../../../../steps/node/daemon/container";
-import { runs, type DaemonRecord } from "../../../../steps/node/daemon/daemon";
-import { imageOf, librariesIn } from "../../../../steps/node/daemon/image";
-import { clusterFrom } from "../../../../steps/node/daemon/onNetwork";
-import { newKubeconfig } from "../../../../steps/lib/kube/kubeconfig";
-import { ScriptedTools } from "../lib/scriptedDocker";
+import type { NodeInput, StepClaim } from "../../../../../steps/contract";
+import * as claim from "../../../../../steps/lib/claim";
+import { daemonFile } from "../../../../../steps/lib/docker";
+import { agentPlace } from "../../../../../steps/node/agent/inContainer";
+import * as container from "../../../../../steps/node/daemon/container";
+import { runs, type DaemonRecord } from "../../../../../steps/node/daemon/daemon";
+import { ScriptedTools } from "../../lib/scriptedDocker";
 
 const folder = mkdtempSync(path.join(tmpdir(), "krustlet-container-"));
 after(() => {
@@ -276,76 +273,4 @@ void describe("a node's logins in a container", () => {
                 /put the file into a folder of its own, such as ~\/logins\/config\.json$/,
             );
         });
-});
-
-void describe("an image of a program", () => {
-    void it("has what that is linked with", () => {
-        const printed = [
-            "\tlinux-vdso.so.1 (0x00007ffd2a5f2000)",
-            "\tlibgcc_s.so.1 => /lib/x86_64-linux-gnu/libgcc_s.so.1 (0x00007f1c2d000000)",
-            "\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f1c2cc00000)",
-            "\t/lib64/ld-linux-x86-64.so.2 (0x00007f1c2d2a6000)",
-        ].join("\n");
-        assert.deepEqual(librariesIn(printed, "p"), [
-            "/lib/x86_64-linux-gnu/libgcc_s.so.1",
-            "/lib/x86_64-linux-gnu/libc.so.6",
-            "/lib64/ld-linux-x86-64.so.2",
-        ]);
-        assert.deepEqual(librariesIn("\tstatically linked\n", "p"), []);
-        assert.throws(() => librariesIn("\tlibx.so.1 => not found\n", "/p"), /\/p: it needs libx.so.1/);
-    });
-    void it("is made once, and another one of another build", async () => {
-        const program = path.join(folder, "p");
-        const listed = path.join(folder, "listed");
-        writeFileSync(program, "one", { mode: 0o700 });
-        tools.script("ldd", "return 1;");
-        tools.script(
-            "docker",
-            `if (argv[0] === "image") return fs.existsSync(${JSON.stringify(folder)} + "/" + argv.at(-1)) ? 0 : 1;
-             fs.writeFileSync(${JSON.stringify(folder)} + "/" + argv.at(-1), "");
-             const shown = require("node:child_process").execFileSync("tar", ["--list", "--verbose", "--file", argv.at(-2)]);
-             fs.writeFileSync(${JSON.stringify(listed)}, shown);`,
-        );
-        const first = await imageOf([program]);
-        assert.match(readFileSync(listed, "utf8"), /^-rwxr-xr-x 0\/0 .* \.\/bin\/p$/m);
-        assert.match(readFileSync(listed, "utf8"), /^-rw-r--r-- 0\/0 .* \.\/etc\/nsswitch\.conf$/m);
-        assert.equal(await imageOf([program]), first);
-        assert.equal(asked().filter((line) => line.startsWith("import")).length, 1);
-        writeFileSync(program, "two");
-        assert.notEqual(await imageOf([program]), first);
-        assert.equal(asked().filter((line) => line.startsWith("import")).length, 2);
-    });
-});
-
-void describe("the API server", () => {
-    const file = path.join(folder, "kubeconfig");
-    const at = async (server: string, network?: string) => {
-        writeFileSync(
-            file,
-            newKubeconfig({ name: "u", fields: {} }, { server, certificateAuthorityData: "eA==" }),
-        );
-        return (await clusterFrom(network, file)).server;
-    };
-    const ports = { "6443/tcp": [{ HostPort: "40001" }], "80/tcp": null };
-    void it("is reached by its container's name where it is published on this host", async () => {
-        withContainers({
-            Name: "/c-control-plane",
-            NetworkSettings: { Networks: { kind: {} }, Ports: ports },
-        });
-        assert.equal(await at("https://127.0.0.1:40001", "kind"), "https://c-control-plane:6443");
-        assert.equal(await at("https://localhost:40001/x", "kind"), "https://c-control-plane:6443/x");
-        assert.equal(asked()[0], "ps --all --quiet --no-trunc --filter=publish=40001 --filter=network=kind");
-    });
-    void it("is where it is for processes, and where any machine reaches it", async () => {
-        withContainers();
-        assert.equal(await at("https://127.0.0.1:40001"), "https://127.0.0.1:40001");
-        assert.equal(await at("https://10.0.0.9:6443", "kind"), "https://10.0.0.9:6443");
-    });
-    void it("that no container on the network publishes cannot be reached from there", async () => {
-        withContainers();
-        await assert.rejects(
-            at("https://127.0.0.1:40001", "kind"),
-            /no container on Docker's network "kind" publishes/,
-        );
-    });
 });

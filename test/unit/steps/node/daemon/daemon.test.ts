@@ -10,9 +10,9 @@ import {
     whileAgentLives,
     writeRecord,
     type AgentRecord,
-} from "../../../../steps/node/agent/agent";
-import { startDaemon, type Daemon } from "../../../../steps/node/daemon/daemon";
-import { ScriptedTools } from "../lib/scriptedDocker";
+} from "../../../../../steps/node/agent/agent";
+import { startDaemon, type Daemon } from "../../../../../steps/node/daemon/daemon";
+import { ScriptedTools } from "../../lib/scriptedDocker";
 
 const folder = mkdtempSync(path.join(tmpdir(), "krustlet-daemon-"));
 after(() => {

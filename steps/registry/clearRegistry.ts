@@ -1,6 +1,6 @@
 import type { ClearRegistryInput } from "../contract";
-import { currentClaim, idOf } from "../lib/claim";
-import { containerNamed, ownerLabel, removeContainers, type Container } from "../lib/docker";
+import { ownContainer } from "./container/ownContainer";
+import { removeContainers } from "../lib/docker";
 import { object, optional, text } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
@@ -17,13 +17,6 @@ export async function clearRegistry({ containerName }: ClearRegistryInput): Prom
         progress(`container ${containerName} (${found.Id.slice(0, 12)}) is removed, to be made anew`);
     }
     return {};
-}
-
-/** The container of that name, if it bears this stack's claim. */
-export async function ownContainer(containerName: string): Promise<Container | undefined> {
-    const claim = currentClaim();
-    const found = claim && (await containerNamed(containerName));
-    return found && idOf(found.Config.Labels?.[ownerLabel] ?? "") === claim.id ? found : undefined;
 }
 
 step(module, "clearRegistry", input, clearRegistry);

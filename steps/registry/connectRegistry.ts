@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { ConnectRegistryInput, ConnectRegistryOutput } from "../contract";
 import { containerNamed, containers, type Container } from "../lib/docker";
 import { StepError } from "../lib/errors";
-import { connectRegistryInput, connectedByUs, hostsFiles, inClusterAddress } from "./hosting";
+import { connectRegistryInput, connectedByUs, hostsFiles, inClusterAddress } from "./container/hosting";
 import { clusterLabel, nodeContainers, nodeNameOf } from "../cluster/kind";
 import { checkOurs } from "../cluster/kindCluster";
 import { needTools } from "../lib/programs/programs";

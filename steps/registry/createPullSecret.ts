@@ -1,8 +1,8 @@
 import type { PullSecretInput, PullSecretOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { KubeError, withKube, type Kube } from "../lib/kube/kube";
-import { loginsOf, type Logins } from "./logins";
-import { isOwn, pullSecret, pullSecretInput, secretsPath, type FoundSecret } from "./pullSecret";
+import { loginsOf, type Logins } from "./logins/logins";
+import { isOwn, pullSecret, pullSecretInput, secretsPath, type FoundSecret } from "./logins/pullSecret";
 import { progress, step } from "../lib/step";
 
 /**

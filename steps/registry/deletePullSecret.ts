@@ -1,5 +1,5 @@
 import { ifClusterAnswers } from "../lib/kube/kube";
-import { isOwn, pullSecretInput, secretsPath, type FoundSecret } from "./pullSecret";
+import { isOwn, pullSecretInput, secretsPath, type FoundSecret } from "./logins/pullSecret";
 import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";
 

@@ -1,5 +1,5 @@
 import type { DescribeLoginInput, DescribeLoginOutput } from "../contract";
-import { loginFingerprint, loginsOf } from "./logins";
+import { loginFingerprint, loginsOf } from "./logins/logins";
 import { isBuilt } from "../lib/programs/programs";
 import { boolean, object, optional, registry, text } from "../lib/schema";
 import { step } from "../lib/step";

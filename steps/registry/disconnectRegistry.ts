@@ -1,7 +1,13 @@
 import { dirname } from "node:path";
 import type { ConnectRegistryInput } from "../contract";
 import { containerNamed, containers, containersOn, type Container } from "../lib/docker";
-import { connectRegistryInput, hostsFiles, inClusterAddress, mayDisconnect, nodesOfOthers } from "./hosting";
+import {
+    connectRegistryInput,
+    hostsFiles,
+    inClusterAddress,
+    mayDisconnect,
+    nodesOfOthers,
+} from "./container/hosting";
 import { clusterLabel, isOurs, nodeContainers } from "../cluster/kind";
 import { run } from "../lib/run";
 import { stored } from "../lib/schema";

@@ -3,7 +3,7 @@ import { containers, standsStill, type Container } from "../lib/docker";
 import { madeAt, notesWereLost, observeLoss, type JournalEntry } from "../lib/journal";
 import { object, text } from "../lib/schema";
 import { step } from "../lib/step";
-import { ownContainer } from "./clearRegistry";
+import { ownContainer } from "./container/ownContainer";
 
 const input = object<ObserveRegistryInput>({ resource: text, containerName: text });
 

@@ -2,9 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ConnectRegistryInput, PullSecretInput } from "../../../../steps/contract";
 import type { Container } from "../../../../steps/lib/docker";
-import { connectedByUs, hostsFiles, mayDisconnect, nodesOfOthers } from "../../../../steps/registry/hosting";
+import {
+    connectedByUs,
+    hostsFiles,
+    mayDisconnect,
+    nodesOfOthers,
+} from "../../../../steps/registry/container/hosting";
 import { noRegistry, otherProtocol, volumeFaults } from "../../../../steps/host/preflightProblems";
-import { isOwn, pullSecret } from "../../../../steps/registry/pullSecret";
+import { isOwn, pullSecret } from "../../../../steps/registry/logins/pullSecret";
 import { accessOptions, byDigest } from "../../../../steps/lib/wasmOci";
 
 const input: ConnectRegistryInput = {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { describeLogin } from "../../../../steps/registry/describeLogin";
-import * as logins from "../../../../steps/registry/logins";
+import * as logins from "../../../../steps/registry/logins/logins";
 import { ScriptedTools } from "../lib/scriptedDocker";
 
 // Which logins a registry has is for wasm-oci to say, and its tests: krustlet/oci/src/auth/stored.rs, wasm-oci/tests/integration/asking.rs.

@@ -1,7 +1,7 @@
-import type { ConnectRegistryInput } from "../contract";
-import type { Container } from "../lib/docker";
-import { clusterLabel } from "../cluster/kind";
-import { clusterName, containerName, object, optional, owner, port, registry, text } from "../lib/schema";
+import type { ConnectRegistryInput } from "../../contract";
+import type { Container } from "../../lib/docker";
+import { clusterLabel } from "../../cluster/kind";
+import { clusterName, containerName, object, optional, owner, port, registry, text } from "../../lib/schema";
 
 /** Input of connectRegistry and disconnectRegistry. */
 export const connectRegistryInput = object<ConnectRegistryInput>({

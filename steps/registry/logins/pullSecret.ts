@@ -1,7 +1,7 @@
-import { isOf, keyOf } from "../lib/claim";
-import type { PullSecretInput } from "../contract";
+import { isOf, keyOf } from "../../lib/claim";
+import type { PullSecretInput } from "../../contract";
 import type { Logins } from "./logins";
-import { labelHash } from "../lib/kube/kube";
+import { labelHash } from "../../lib/kube/kube";
 import {
     dnsLabel,
     nullable,
@@ -12,7 +12,7 @@ import {
     registry,
     secret,
     text,
-} from "../lib/schema";
+} from "../../lib/schema";
 
 /** Input of createPullSecret and deletePullSecret. */
 export const pullSecretInput = object<PullSecretInput>({

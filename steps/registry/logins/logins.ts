@@ -3,9 +3,9 @@
  * What is read here goes into a Secret of the cluster or into a fingerprint, and nowhere else.
  */
 import { scryptSync } from "node:crypto";
-import type { RegistryAccess } from "../contract";
-import { StepError } from "../lib/errors";
-import { wasmOci } from "../lib/wasmOci";
+import type { RegistryAccess } from "../../contract";
+import { StepError } from "../../lib/errors";
+import { wasmOci } from "../../lib/wasmOci";
 
 /** `auths` of a docker config: by key, each in a form that any kubelet can use. */
 export type Logins = Record<string, Record<string, string>>;

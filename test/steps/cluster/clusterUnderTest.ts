@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
-import type * as contract from "../../steps/contract";
-import type { CertificateSigningRequest } from "../../steps/node/certificates/certificateRequests";
-import { run, type RunResult } from "../../steps/lib/run";
-import { NODE_IMAGE } from "../../common/versions";
-import { bootstrapRights } from "../bootstrapRights";
-import { CN, makeCsr, newKey, O } from "../unit/steps/node/makeCsr";
+import type * as contract from "../../../steps/contract";
+import type { CertificateSigningRequest } from "../../../steps/node/certificates/certificateRequests";
+import { processOf } from "../../../steps/lib/processes";
+import { run, type RunResult } from "../../../steps/lib/run";
+import { NODE_IMAGE } from "../../../common/versions";
+import { bootstrapRights } from "../../bootstrapRights";
+import { CN, makeCsr, newKey, O } from "../../unit/steps/node/makeCsr";
 
 export const owner = "krustlet-stack/steps-test";
 export const folder = mkdtempSync(path.join(tmpdir(), "krustlet-steps-test-"));
@@ -16,6 +17,24 @@ export const stateDir = path.join(folder, "node");
 export const nodeName = "krustlet-steps";
 export const group = "system:bootstrappers:krustlet-stack:steps-test";
 export const adminFile = path.join(folder, "admin", "kubeconfig");
+
+/** A copy of the admin kubeconfig, for when the cluster has gone. */
+export const keptFile = path.join(folder, "kept.kubeconfig");
+
+/** What the steps that have run by now have made, and were given. */
+interface Parts {
+    cluster: contract.ClusterOutput;
+    clusterVolumes: string[];
+    token: contract.BootstrapTokenInput;
+    node: contract.ProcessNodeInput;
+    approval: contract.CertificateApprovalInput;
+    agent: contract.NodeOutput;
+}
+
+/** Each test finds what those before it made. */
+export const parts = {} as Parts;
+
+export const runs = (pid: number) => processOf(pid) !== undefined;
 
 export const clusterInput: contract.KindClusterInput = {
     name: "krustlet-steps-test",

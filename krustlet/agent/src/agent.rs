@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use krustlet_runtime::{Egress, Engine, EngineConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use crate::images::compile::{Compiler, Launcher};
 use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
 use crate::node::{self, Pressure, Readiness, Registration};
-use crate::pods::{self, Directory, Events, Evictions, Node, Objects, Places, Provision, Shared};
+use crate::pods::{self, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Provision, Shared};
 use crate::server::{self, Door, Server, Site};
 
 /// How long the last word to the API server may take.
@@ -33,6 +33,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let mut stop = stop_signal()?;
     data_dir::claim(&config.data_dir, &config.node_name)?;
     node::check(config)?;
+    let host_paths = host_paths(config)?;
     let listener = server::bind(config.listen)?;
     let images = images(config)?;
     let (tidy, compiler) = (images.clone(), images.compiler().clone());
@@ -70,7 +71,7 @@ pub async fn run(config: &Config) -> Result<()> {
             provision: Arc::new(Provision::new(
                 Objects::new(identity.client.clone()),
                 Node { host_ip: config.node_ip.to_string(), allocatable: registration.allocatable() },
-                config.allowed_host_paths.clone(),
+                host_paths,
             )),
             pressure,
             evictions,
@@ -143,6 +144,15 @@ async fn keep_port_open(
             readiness.send_replace(Readiness::Ready);
             match renewal::keep_serving(config, identity, serving, |next| running.renew(next)).await {}
         }
+    }
+}
+
+/// After its folder was claimed: what pods may have of this machine must not be that.
+fn host_paths(config: &Config) -> Result<HostPaths> {
+    let own = Own { data_dir: config.data_dir.clone(), files: config.own_files() };
+    match HostPaths::open(&config.allowed_host_paths, own) {
+        Ok(paths) => Ok(paths),
+        Err(faults) => bail!("--allowed-host-paths: {}", faults.join("; ")),
     }
 }
 

@@ -215,6 +215,15 @@ impl Config {
         })
     }
 
+    /// Files of its own that are no pod's, wherever they are.
+    pub fn own_files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.kubeconfig.clone(), self.bootstrap_file.clone()];
+        files.extend([self.cert_file.clone(), self.key_file.clone()]);
+        files.extend(self.registry_config.clone().or_else(krustlet_oci::default_docker_config));
+        files.extend(self.trusted_ca_file.clone());
+        files.iter().map(|file| absolute(file)).collect()
+    }
+
     /// Where the public key of the client certificate is handed over, PEM.
     pub fn client_public_key(&self) -> PathBuf {
         self.data_dir.join("keys/client.pub")

@@ -51,6 +51,7 @@ use self::eviction::Victim;
 use self::listing::Listing;
 pub use self::objects::Objects;
 pub use self::resources::Provision;
+pub use self::volumes::{HostPaths, Own};
 use crate::files;
 use crate::images::Images;
 use crate::logs::Logs;

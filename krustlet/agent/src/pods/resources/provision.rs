@@ -1,13 +1,13 @@
 //! What the node has for all its pods, and how many of them use its disk at a time.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
 use crate::pods::env::Node;
 use crate::pods::objects::Objects;
+use crate::pods::volumes::HostPaths;
 
 /// So many pods' volumes are written, and so many measured, at the same time.
 const AT_ONCE: usize = 4;
@@ -21,7 +21,7 @@ pub struct Provision {
     /// What a pod may learn of the node.
     pub node: Node,
     /// Folders below which hostPath volumes may be. None: there are no such volumes.
-    pub allowed_host_paths: Vec<PathBuf>,
+    pub allowed_host_paths: HostPaths,
     /// Whoever writes volumes, and whoever measures them, takes one: else a hundred pods at once are a hundred threads.
     pub(super) writers: Semaphore,
     pub(super) lookers: Semaphore,
@@ -30,7 +30,7 @@ pub struct Provision {
 
 impl Provision {
     /// See the fields. `allocatable` of the node is what limits are by default.
-    pub fn new(objects: Objects, node: Node, allowed_host_paths: Vec<PathBuf>) -> Self {
+    pub fn new(objects: Objects, node: Node, allowed_host_paths: HostPaths) -> Self {
         let turns = || Semaphore::new(AT_ONCE);
         let removers = Arc::new(Semaphore::new(REMOVALS));
         Self { objects, node, allowed_host_paths, writers: turns(), lookers: turns(), removers }

@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use super::super::env::Node;
 use super::super::objects::Objects;
 use super::super::objects::testing::{Fake, eventually};
+use super::super::volumes::{HostPaths, Own};
 use super::*;
 
 pub struct Site {
@@ -16,12 +17,25 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
+        Self::allowing(&["share"])
+    }
+
+    /// Where these folders of its own may be host paths.
+    pub fn allowing(folders: &[&str]) -> Self {
         let fake = Fake::new();
         let folder = tempfile::tempdir().unwrap();
         let node = Node { host_ip: "10.0.0.1".into(), ..Node::default() };
-        let share = folder.path().join("share");
-        let provision = Arc::new(Provision::new(Objects::new(fake.client()), node, vec![share]));
+        let allowed = folders.iter().map(|name| folder.path().join(name)).collect();
+        let allowed: Vec<PathBuf> = allowed;
+        let own = Own { data_dir: folder.path().join("data"), files: Vec::new() };
+        let allowed = HostPaths::open(&allowed, own).unwrap();
+        let provision = Arc::new(Provision::new(Objects::new(fake.client()), node, allowed));
         Self { fake, provision, folder }
+    }
+
+    /// A folder of its own.
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
     }
 
     pub fn resources(&self, pod: Arc<Pod>) -> Arc<Resources> {

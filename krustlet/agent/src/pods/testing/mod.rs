@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use self::server::State;
-use super::{Directory, Events, Evictions, Node, Objects, Places, Provision, Shared};
+use super::{Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Provision, Shared};
 use crate::images::compile::Compiler;
 use crate::images::{self, Images};
 use crate::logs::{self, Logs};
@@ -104,7 +104,7 @@ impl World {
             provision: Arc::new(Provision::new(
                 Objects::new(client.clone()),
                 Node { host_ip: "10.0.0.1".into(), allocatable: std::collections::BTreeMap::new() },
-                Vec::new(),
+                HostPaths::open(&[], Own::default()).unwrap(),
             )),
             events: Events::new(client.clone(), "wasm"),
             directory: directory.clone(),

@@ -1,141 +1,332 @@
 //! `hostPath`: folders of this machine, where the node's administrator allows it.
 //!
 //! <https://kubernetes.io/docs/concepts/storage/volumes/#hostpath>
+//!
+//! An allowed folder is the one that its path led to when it was first looked for: it is known by its inode from then on, and held open,
+//! so that no other can become it. What is below one is open to guests, links in it included, so that an allowed folder that is reached
+//! through another one is none of its own: a guest could have it lead anywhere. Nothing is given away that is the agent's own.
 
-use std::ffi::OsString;
-use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::HostPathVolumeSource;
 
-/// A folder that may be given to a guest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The allowed folder, with all links followed: its administrator's own.
-    pub root: PathBuf,
-    /// Where it is below that, without links when it was looked at. Empty: the allowed folder itself.
-    pub relative: PathBuf,
-    /// Whether it has to be made.
-    pub missing: bool,
+use super::walk::{Id, Walk};
+
+/// The folders below which hostPath volumes may be. All methods do blocking I/O.
+#[derive(Debug)]
+pub struct HostPaths {
+    own: Own,
+    folders: Mutex<Folders>,
 }
 
-/// Finds the folder that a volume means, and checks that it may be given away and is what its `type` says. Blocking I/O.
-///
-/// # Errors
-/// Why not, for people.
-pub fn find(source: &HostPathVolumeSource, allowed: &[PathBuf]) -> Result<Place, String> {
-    let path = Path::new(&source.path);
-    if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
-        return Err(format!("hostPath {:?} must be absolute and must not contain '..'", source.path));
-    }
-    let (existing, rest) = resolve(path).map_err(|error| format!("hostPath {:?}: {error}", source.path))?;
-    let roots = allowed.iter().filter_map(|folder| fs::canonicalize(folder).ok());
-    // The longest, should one be inside another.
-    let root = roots.filter(|root| existing.starts_with(root)).max_by_key(|root| root.components().count());
-    let Some(root) = root else {
-        return Err(format!(
-            "hostPath {:?} is in none of the folders that this node's --allowed-host-paths names",
-            source.path
-        ));
-    };
-    let missing = !rest.as_os_str().is_empty();
-    let wrong = || Err(format!("hostPath type check failed: {} is not a directory", source.path));
-    match source.type_.as_deref().unwrap_or_default() {
-        // Without a type nothing is checked, and what is not there is made, as containerd does.
-        "" | "DirectoryOrCreate" => {}
-        "Directory" if missing => return wrong(),
-        "Directory" => {}
-        other => return Err(format!("hostPath type {other} is not supported: a module can be given folders only")),
-    }
-    if !existing.is_dir() {
-        return wrong();
-    }
-    let inner = existing.strip_prefix(&root).map_err(|error| error.to_string())?;
-    let relative = if missing { inner.join(&rest) } else { inner.to_path_buf() };
-    Ok(Place { root, relative, missing })
+#[derive(Debug, Default)]
+struct Folders {
+    roots: Vec<Root>,
+    /// Those that were not there yet when they were last looked for.
+    missing: Vec<PathBuf>,
 }
 
-/// The part of a path that is there, with all links followed, and the rest.
-fn resolve(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
-    let mut rest: Vec<OsString> = Vec::new();
-    let mut existing = path;
-    loop {
-        match fs::canonicalize(existing) {
-            Ok(existing) => return Ok((existing, rest.iter().rev().collect())),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Err(error) => match (existing.file_name(), existing.parent()) {
-                (Some(name), Some(parent)) => {
-                    rest.push(name.to_os_string());
-                    existing = parent;
-                }
-                _ => return Err(error),
-            },
+/// An allowed folder.
+#[derive(Debug)]
+struct Root {
+    id: Id,
+    /// Held, so that its inode is not another one's after it was removed.
+    _folder: OwnedFd,
+}
+
+/// What of this machine is the agent's, and no guest's.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// The folder where it keeps everything.
+    pub data_dir: PathBuf,
+    /// Files with its keys and logins, wherever they are.
+    pub files: Vec<PathBuf>,
+}
+
+impl Own {
+    /// Why a folder may not be given away: it is the agent's, or there is a way to what is the agent's from it.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    fn refuse(&self, walk: &Walk) -> Result<(), String> {
+        let data_dir = self.data_dir.display();
+        let (own, rest) = Walk::to(&self.data_dir)
+            .map_err(|error| format!("the agent cannot look for its own folder {data_dir}: {error}"))?;
+        if rest.as_os_str().is_empty() && walk.is_in(own.id()) {
+            return Err(format!("it is in the agent's own folder {data_dir}, and the node's keys are there"));
         }
+        // Who may write to a folder on the way could have the agent itself led elsewhere.
+        if own.passed().contains(&walk.id()) {
+            return Err(format!("the agent's own folder {data_dir} is below it, and the node's keys are there"));
+        }
+        for file in &self.files {
+            // To its folder, and where it is a link to that of the file itself: there the way ends.
+            let mut around = Walk::begin().map_err(|error| error.to_string())?;
+            let _ = around.on(file);
+            if around.passed().contains(&walk.id()) {
+                return Err(format!("the agent's own file {} is below it", file.display()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A folder that may be given to a guest.
+#[derive(Debug)]
+pub struct Place {
+    /// The way to it, as far as it is there.
+    pub walk: Walk,
+    /// What of it has to be made; empty if nothing has.
+    pub rest: PathBuf,
+}
+
+impl HostPaths {
+    /// Looks for the folders that are allowed. One that is not there is looked for again.
+    ///
+    /// # Errors
+    /// Which of them would open what is the agent's own to guests.
+    pub fn open(allowed: &[PathBuf], own: Own) -> Result<Self, Vec<String>> {
+        let folders = Mutex::new(Folders { roots: Vec::new(), missing: allowed.to_vec() });
+        let paths = Self { own, folders };
+        let faults = paths.look(&mut paths.folders.lock().unwrap_or_else(PoisonError::into_inner));
+        if faults.is_empty() { Ok(paths) } else { Err(faults) }
+    }
+
+    /// Looks for those that are missing.
+    fn look(&self, folders: &mut Folders) -> Vec<String> {
+        let (mut faults, mut found) = (Vec::new(), Vec::new());
+        for path in std::mem::take(&mut folders.missing) {
+            let walked = Walk::to(&path);
+            match walked {
+                Ok((walk, rest)) if rest.as_os_str().is_empty() => match self.own.refuse(&walk) {
+                    Ok(()) => found.push((path, walk)),
+                    Err(why) => {
+                        faults.push(format!("{path:?} cannot be opened to pods: {why}"));
+                        folders.missing.push(path);
+                    }
+                },
+                Ok(_) => folders.missing.push(path),
+                Err(error) => {
+                    tracing::warn!("--allowed-host-paths: {}: {error}", path.display());
+                    folders.missing.push(path);
+                }
+            }
+        }
+        // First those that are reached through none of the others. What then remains goes round in circles.
+        let through = |walk: &Walk, id: Id| walk.id() != id && walk.passed().contains(&id);
+        while let Some(at) =
+            found.iter().position(|(_, walk)| !found.iter().any(|(_, other)| through(walk, other.id())))
+        {
+            let (path, walk) = found.swap_remove(at);
+            if folders.roots.iter().any(|root| through(&walk, root.id)) {
+                tracing::info!("--allowed-host-paths: {} is reached through another one", path.display());
+            } else {
+                folders.roots.push(Root { id: walk.id(), _folder: walk.into_folder() });
+            }
+        }
+        for (path, _) in found {
+            tracing::warn!("--allowed-host-paths: {} leads through others, and they through it", path.display());
+        }
+        faults
+    }
+
+    /// Whether the folder that a walk has come to may be given away.
+    fn allows(&self, walk: &Walk) -> bool {
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        for fault in self.look(&mut folders) {
+            tracing::warn!("--allowed-host-paths: {fault}");
+        }
+        folders.roots.iter().any(|root| walk.is_in(root.id))
+    }
+
+    /// Whether what a walk has come to is the agent's own.
+    ///
+    /// # Errors
+    /// What of it, for people.
+    pub fn refuse_own(&self, walk: &Walk) -> Result<(), String> {
+        self.own.refuse(walk)
+    }
+
+    /// Finds the folder that a volume means, and checks that it may be given away and is what its `type` says.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub fn find(&self, source: &HostPathVolumeSource) -> Result<Place, String> {
+        let path = Path::new(&source.path);
+        if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+            return Err(format!("hostPath {:?} must be absolute and must not contain '..'", source.path));
+        }
+        let failed = |error: io::Error| format!("hostPath {:?}: {error}", source.path);
+        let mut walk = Walk::begin().map_err(failed)?;
+        let rest = walk.on(path);
+        // Before anything is told of what is there.
+        if !self.allows(&walk) {
+            return Err(format!(
+                "hostPath {:?} is in none of the folders that this node's --allowed-host-paths names",
+                source.path
+            ));
+        }
+        self.refuse_own(&walk).map_err(|why| format!("hostPath {:?}: {why}", source.path))?;
+        let wrong = || Err(format!("hostPath type check failed: {} is not a directory", source.path));
+        let rest = match rest {
+            Ok(rest) => rest,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return wrong(),
+            Err(error) => return Err(failed(error)),
+        };
+        match source.type_.as_deref().unwrap_or_default() {
+            // Without a type nothing is checked, and what is not there is made, as containerd does.
+            "" | "DirectoryOrCreate" => {}
+            "Directory" if !rest.as_os_str().is_empty() => return wrong(),
+            "Directory" => {}
+            other => return Err(format!("hostPath type {other} is not supported: a module can be given folders only")),
+        }
+        Ok(Place { walk, rest })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    fn id_of(path: &Path) -> Id {
+        fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).unwrap()
+    }
+
+    struct Host(tempfile::TempDir);
+
+    impl Host {
+        fn new(folders: &[&str]) -> Self {
+            let host = Self(tempfile::tempdir().unwrap());
+            folders.iter().for_each(|folder| fs::create_dir_all(host.at(folder)).unwrap());
+            host
+        }
+
+        fn at(&self, path: &str) -> PathBuf {
+            self.0.path().join(path)
+        }
+
+        fn open(&self, allowed: &[&str], files: &[&str]) -> Result<HostPaths, Vec<String>> {
+            let all = |paths: &[&str]| paths.iter().map(|path| self.at(path)).collect::<Vec<_>>();
+            HostPaths::open(&all(allowed), Own { data_dir: self.at("data"), files: all(files) })
+        }
+
+        fn find(&self, paths: &HostPaths, path: &str, type_: &str) -> Result<(Id, PathBuf), String> {
+            let path =
+                if path.starts_with('/') { path.to_string() } else { self.at(path).to_str().unwrap().to_string() };
+            let place = paths.find(&HostPathVolumeSource { path, type_: Some(type_.into()) })?;
+            Ok((place.walk.id(), place.rest))
+        }
+    }
 
     #[test]
     fn only_below_allowed_folders() {
-        let root = tempfile::tempdir().unwrap();
-        let at = |path: &str| root.path().canonicalize().unwrap().join(path);
-        for folder in ["share/in", "share2", "private", "share/deep/er"] {
-            fs::create_dir_all(at(folder)).unwrap();
-        }
-        fs::write(at("share/file"), "").unwrap();
-        symlink(at("private"), at("share/out")).unwrap();
-        symlink("../private/none", at("share/dangling-out")).unwrap();
-        symlink("in", at("share/link")).unwrap();
-        symlink(at("share"), at("alias")).unwrap();
-        let ask = |path: &str, type_: &str, allowed: &[PathBuf]| {
-            let path = if path.starts_with('/') { path.to_string() } else { at(path).to_str().unwrap().to_string() };
-            find(&HostPathVolumeSource { path, type_: Some(type_.into()) }, allowed)
-        };
-        let share = [at("share")];
+        let host = Host::new(&["data", "share/in", "share2", "private", "share/deep/er"]);
+        fs::write(host.at("share/file"), "").unwrap();
+        fs::write(host.at("private/file"), "").unwrap();
+        symlink(host.at("private"), host.at("share/out")).unwrap();
+        symlink("../private/none", host.at("share/dangling-out")).unwrap();
+        symlink("in", host.at("share/link")).unwrap();
+        symlink(host.at("share"), host.at("alias")).unwrap();
+        let share = host.open(&["share"], &[]).unwrap();
         let fine = [
-            ("share", "", "", false),
-            ("share/in", "", "in", false),
-            ("share/in/", "Directory", "in", false),
-            ("share/link", "Directory", "in", false),
-            ("alias/in", "", "in", false),
-            ("share/new/er", "DirectoryOrCreate", "new/er", true),
-            ("share/new", "", "new", true),
-            ("share/link/new", "", "in/new", true),
+            ("share", "", "share", ""),
+            ("share/in", "", "share/in", ""),
+            ("share/in/", "Directory", "share/in", ""),
+            ("share/link", "Directory", "share/in", ""),
+            ("alias/in", "", "share/in", ""),
+            ("share/new/er", "DirectoryOrCreate", "share", "new/er"),
+            ("share/new", "", "share", "new"),
+            ("share/link/new", "", "share/in", "new"),
         ];
-        for (path, type_, relative, missing) in fine {
-            let wanted = Place { root: at("share"), relative: relative.into(), missing };
-            assert_eq!(ask(path, type_, &share), Ok(wanted), "{path}");
+        for (path, type_, folder, rest) in fine {
+            assert_eq!(host.find(&share, path, type_), Ok((id_of(&host.at(folder)), rest.into())), "{path}");
         }
-        assert_eq!(ask("share/in", "", &[at("alias")]).unwrap().root, at("share"));
-        assert_eq!(ask("share/deep/er", "", &[at("share"), at("share/deep")]).unwrap().root, at("share/deep"));
+        for allowed in [&["alias"][..], &["share", "share/deep"], &["share/deep", "share"]] {
+            let paths = host.open(allowed, &[]).unwrap();
+            assert_eq!(host.find(&paths, "share/deep/er", "").unwrap().0, id_of(&host.at("share/deep/er")));
+        }
         let refused = [
             ("private", "", "is in none of the folders"),
+            ("private/file", "", "is in none of the folders"),
+            ("private/file/x", "", "is in none of the folders"),
             ("share2", "", "is in none of the folders"),
             ("share/out", "", "is in none of the folders"),
             ("share/out/new", "", "is in none of the folders"),
+            ("share/dangling-out", "", "is in none of the folders"),
             ("/", "", "is in none of the folders"),
             ("share/../private", "", "must not contain '..'"),
             ("share/new", "Directory", "is not a directory"),
             ("share/file", "", "is not a directory"),
             ("share/file", "Directory", "is not a directory"),
-            ("share/file/x", "", "Not a directory"),
-            ("share/file", "File", "folders only"),
+            ("share/file/x", "", "is not a directory"),
+            ("share/in", "File", "folders only"),
             ("share/in", "Socket", "folders only"),
         ];
         for (path, type_, why) in refused {
-            let message = ask(path, type_, &share).unwrap_err();
+            let message = host.find(&share, path, type_).unwrap_err();
             assert!(message.contains(why), "{path}: {message}");
         }
-        assert!(ask("share", "", &[]).unwrap_err().contains("is in none of the folders"));
+        let none = host.open(&[], &[]).unwrap();
+        assert!(host.find(&none, "share", "").unwrap_err().contains("is in none of the folders"));
         let relative = HostPathVolumeSource { path: "etc".into(), type_: None };
-        assert!(find(&relative, &share).unwrap_err().contains("must be absolute"));
-        // What is behind the link is not there, so the name looks free: opening it without following links is what refuses it.
-        let place = ask("share/dangling-out", "", &share).unwrap();
-        assert!(super::super::beneath::open(&place.root, &place.relative, Some(0o755)).is_err());
+        assert!(share.find(&relative).unwrap_err().contains("must be absolute"));
+    }
+
+    #[test]
+    fn the_agent_does_not_start_where_its_own_would_be_open_to_pods() {
+        let host = Host::new(&["state/data/keys", "share", "logins", "state/else"]);
+        symlink("state/data", host.at("data")).unwrap();
+        for (link, to) in [("share/own", "../data/keys"), ("share/around", "../state"), ("share/logins", "../logins")] {
+            symlink(to, host.at(link)).unwrap();
+        }
+        let refused = [
+            ("data", "it is in the agent's own folder"),
+            ("share/own", "it is in the agent's own folder"),
+            // Where the link is by which the agent finds its own folder.
+            ("", "the agent's own folder"),
+            ("state", "is below it"),
+            ("share/around", "is below it"),
+            ("logins", "/logins/config.json is below it"),
+            ("share/logins", "/logins/config.json is below it"),
+        ];
+        for (path, why) in refused {
+            let faults = host.open(&["share", path], &["logins/config.json", "none/at/all"]).unwrap_err();
+            assert!(faults.len() == 1 && faults[0].contains(why), "{path}: {faults:?}");
+        }
+        let paths = host.open(&["share", "state/else", "later"], &[]).unwrap();
+        assert!(host.find(&paths, "state/else", "").is_ok());
+        // What is allowed and comes later is looked at in the same way.
+        assert!(host.find(&paths, "later", "").unwrap_err().contains("is in none of the folders"));
+        symlink("data", host.at("later")).unwrap();
+        assert!(host.find(&paths, "later/keys", "").unwrap_err().contains("is in none of the folders"));
+        fs::remove_file(host.at("later")).unwrap();
+        fs::create_dir(host.at("later")).unwrap();
+        assert!(host.find(&paths, "later", "").is_ok());
+    }
+
+    #[test]
+    fn an_allowed_folder_stays_the_one_that_it_was() {
+        let host = Host::new(&["data", "a/b", "etc"]);
+        let paths = host.open(&["a/b"], &[]).unwrap();
+        fs::rename(host.at("a/b"), host.at("a/old")).unwrap();
+        symlink("../etc", host.at("a/b")).unwrap();
+        assert!(host.find(&paths, "a/b", "").unwrap_err().contains("is in none of the folders"));
+        assert!(host.find(&paths, "etc", "").unwrap_err().contains("is in none of the folders"));
+        assert!(host.find(&paths, "a/old", "").is_ok());
+    }
+
+    #[test]
+    fn folders_that_lead_through_each_other_are_none() {
+        let host = Host::new(&["data", "a", "b", "fine"]);
+        symlink("../b/x", host.at("a/x")).unwrap();
+        fs::create_dir(host.at("b/x")).unwrap();
+        // Both are reached through the other one.
+        let paths = host.open(&["a", "b", "a/x", "fine"], &[]).unwrap();
+        assert!(host.find(&paths, "fine", "").is_ok() && host.find(&paths, "a/x", "").is_ok());
     }
 }

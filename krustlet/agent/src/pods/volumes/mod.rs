@@ -5,15 +5,17 @@
 //! .volumes/.staged/<container>/   copies of the parts that subPaths name, made anew for each attempt
 //! ```
 
-mod beneath;
 #[cfg(test)]
 mod guest_tests;
 mod host_path;
+#[cfg(test)]
+mod host_path_tests;
 mod mounts;
 mod paths;
 mod payload;
 mod support;
 mod usage;
+mod walk;
 mod writer;
 
 use std::collections::HashMap;
@@ -24,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, HostPathVolumeSource};
 
+pub use self::host_path::{HostPaths, Own};
 pub use self::mounts::{Mounted, Wanted, wanted};
 pub use self::payload::{Payload, Sources, TokenKey, payload, references, token_keys};
 pub use self::support::{unsupported_mount, unsupported_volume};
@@ -91,10 +94,10 @@ impl Disk {
     ///
     /// # Errors
     /// Why a guest may not have it.
-    pub fn host_path(&mut self, source: &HostPathVolumeSource, allowed: &[PathBuf]) -> Result<(), String> {
+    pub fn host_path(&mut self, source: &HostPathVolumeSource, allowed: &HostPaths) -> Result<(), String> {
         self.check()?;
-        let place = host_path::find(source, allowed)?;
-        beneath::open(&place.root, &place.relative, place.missing.then_some(HOST_FOLDER)).map(drop).map_err(said)
+        let mut place = allowed.find(source)?;
+        place.walk.make(&place.rest, HOST_FOLDER).map_err(said)
     }
 
     /// Makes the mounts of a container ready; see [`mounts::lay_out`].
@@ -105,7 +108,7 @@ impl Disk {
         &mut self,
         container: &Container,
         wanted: &[Wanted],
-        allowed: &[PathBuf],
+        allowed: &HostPaths,
     ) -> Result<Mounted, String> {
         self.check()?;
         mounts::lay_out(&self.root, container, wanted, allowed)

@@ -12,7 +12,8 @@ use std::{fs, io};
 use k8s_openapi::api::core::v1::{Container, HostPathVolumeSource, Volume, VolumeMount};
 use krustlet_runtime::Mount;
 
-use super::{beneath, host_path, paths, support};
+use super::walk::{self, Walk};
+use super::{HostPaths, paths, support};
 use crate::files;
 use crate::pods::containers::command::{Environment, expand};
 
@@ -122,7 +123,7 @@ fn sub_path(mount: &VolumeMount, environment: &Environment) -> Result<Option<Pat
 ///
 /// # Errors
 /// What cannot be, for people.
-pub fn lay_out(root: &Path, container: &Container, wanted: &[Wanted], allowed: &[PathBuf]) -> Result<Mounted, String> {
+pub fn lay_out(root: &Path, container: &Container, wanted: &[Wanted], allowed: &HostPaths) -> Result<Mounted, String> {
     let staged = root.join(STAGED).join(paths::name(&container.name)?);
     files::remove_tree(&staged).map_err(|error| error.to_string())?;
     let mut laid = Layout {
@@ -150,25 +151,28 @@ struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    fn add(&mut self, root: &Path, want: &Wanted, allowed: &[PathBuf]) -> Result<(), String> {
+    fn add(&mut self, root: &Path, want: &Wanted, allowed: &HostPaths) -> Result<(), String> {
         let volume = root.join(&want.volume);
         match (&want.source, &want.sub_path) {
             (Source::Filled | Source::Shared, None) => self.mount(volume, &want.guest, want.read_only),
             (Source::Filled, Some(sub)) => self.copy(&volume, sub, want),
             (Source::Shared, Some(sub)) => {
-                let volume = fs::canonicalize(&volume).map_err(|error| error.to_string())?;
-                let relative = part(&volume, sub)?;
-                self.open(&volume, &relative, OWN_FOLDER, want)
+                let failed = |error: io::Error| error.to_string();
+                let (mut walk, rest) = Walk::to(&volume).map_err(failed)?;
+                if !rest.as_os_str().is_empty() {
+                    return Err(format!("the folder {} is not there", volume.display()));
+                }
+                enter(&mut walk, sub, OWN_FOLDER)?;
+                self.hand_over(walk, want)
             }
             (Source::Host(source), sub) => {
-                let place = host_path::find(source, allowed)?;
-                let mut relative = place.relative.clone();
+                let mut place = allowed.find(source)?;
+                place.walk.make(&place.rest, HOST_FOLDER).map_err(|error| error.to_string())?;
                 if let Some(sub) = sub {
-                    // Before anything can be looked for in it, it has to be there.
-                    beneath::open(&place.root, &relative, Some(HOST_FOLDER)).map_err(|error| error.to_string())?;
-                    relative.push(part(&place.root.join(&relative), sub)?);
+                    enter(&mut place.walk, sub, HOST_FOLDER)?;
+                    allowed.refuse_own(&place.walk).map_err(|why| format!("subPath {sub:?}: {why}"))?;
                 }
-                self.open(&place.root, &relative, HOST_FOLDER, want)
+                self.hand_over(place.walk, want)
             }
         }
     }
@@ -179,9 +183,9 @@ impl Layout<'_> {
         Ok(())
     }
 
-    fn open(&mut self, root: &Path, relative: &Path, mode: u32, want: &Wanted) -> Result<(), String> {
-        let folder = beneath::open(root, relative, Some(mode)).map_err(|error| error.to_string())?;
-        self.mount(beneath::path(&folder), &want.guest, want.read_only)?;
+    fn hand_over(&mut self, walk: Walk, want: &Wanted) -> Result<(), String> {
+        let folder = walk.into_folder();
+        self.mount(walk::path(&folder), &want.guest, want.read_only)?;
         self.out.held.push(folder);
         Ok(())
     }
@@ -234,22 +238,21 @@ impl Layout<'_> {
     }
 }
 
-/// Where a subPath leads inside a volume into which containers write. What is not there yet is where the path says.
-fn part(volume: &Path, sub: &Path) -> Result<PathBuf, String> {
-    match fs::canonicalize(volume.join(sub)) {
-        Ok(full) => {
-            let relative = full.strip_prefix(volume).map_err(|_| format!("subPath {sub:?} leads out of its volume"))?;
-            if full.is_dir() {
-                Ok(relative.to_path_buf())
-            } else {
-                Err(format!(
-                    "subPath {sub:?} is a file: of a volume that can change, a module can be given folders only"
-                ))
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(sub.to_path_buf()),
-        Err(error) => Err(format!("subPath {sub:?}: {error}")),
+/// Goes on to the part of a volume that a subPath names, where containers write into the volume meanwhile. What is not there yet is made.
+fn enter(walk: &mut Walk, sub: &Path, mode: u32) -> Result<(), String> {
+    let volume = walk.id();
+    let rest = walk.on(sub);
+    // Before anything is told of what is there, or made.
+    if !walk.is_in(volume) {
+        return Err(format!("subPath {sub:?} leads out of its volume"));
     }
+    let made = rest.and_then(|rest| walk.make(&rest, mode));
+    made.map_err(|error| match error.kind() {
+        io::ErrorKind::NotADirectory => format!(
+            "subPath {sub:?} is a file, or leads through one: of a volume that can change, a module can be given folders only"
+        ),
+        _ => format!("subPath {sub:?}: {error}"),
+    })
 }
 
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {

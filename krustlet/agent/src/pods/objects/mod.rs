@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 pub use self::content::{Content, Kind, Known, find};
 use self::services::Feed;
-pub use self::tokens::{Token, TokenRequestOf};
+pub use self::tokens::{Due, Token, TokenRequestOf};
 use super::env::Service;
 
 /// How long a pod waits for the first answer about an object before it says that there is none.

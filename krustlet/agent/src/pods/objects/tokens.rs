@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
@@ -50,9 +50,49 @@ pub struct Token {
     /// The token itself.
     pub text: Arc<str>,
     /// When to ask for the next one.
-    pub due: Instant,
+    pub due: Due,
     /// When it is worth nothing any more.
     pub expires: Timestamp,
+}
+
+/// A time that comes by whichever of two clocks is first there: one stands still while the machine sleeps, the other may be set back.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    steady: Instant,
+    wall: Timestamp,
+}
+
+impl Due {
+    /// So long from now.
+    pub fn after(time: Duration) -> Self {
+        let span = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+        Self { steady: Instant::now() + time, wall: Timestamp::now().checked_add(span).unwrap_or(Timestamp::MAX) }
+    }
+
+    /// How long it still is; nothing if it has come.
+    pub fn left(&self) -> Duration {
+        self.left_by(Instant::now(), Timestamp::now())
+    }
+
+    fn left_by(&self, steady: Instant, wall: Timestamp) -> Duration {
+        let by_wall = Duration::try_from(self.wall.duration_since(wall)).unwrap_or_default();
+        self.steady.saturating_duration_since(steady).min(by_wall)
+    }
+
+    /// Whether it has come.
+    pub fn has_come(&self) -> bool {
+        self.left().is_zero()
+    }
+}
+
+#[cfg(test)]
+impl Token {
+    /// As if the machine had slept for so long.
+    pub fn sleep(&mut self, time: Duration) {
+        let time = SignedDuration::try_from(time).unwrap();
+        self.expires -= time;
+        self.due.wall -= time;
+    }
 }
 
 impl fmt::Debug for Token {
@@ -94,7 +134,7 @@ pub async fn request(client: &Client, turns: &Semaphore, wanted: &TokenRequestOf
     let (Some(text), Some(expires)) = (status.token, status.expiration_timestamp) else {
         return Err(failed("the answer holds none".into()));
     };
-    let due = Instant::now() + use_for(expires.0, life, Timestamp::now());
+    let due = Due::after(use_for(expires.0, life, Timestamp::now()));
     Ok(Token { text: text.into(), due, expires: expires.0 })
 }
 
@@ -139,6 +179,21 @@ mod tests {
         }
         assert_eq!(seconds(30 * 24 * 3600, 30 * 24 * 3600), 24 * 3600);
         assert_eq!(seconds(-50, 3600), 1);
+    }
+
+    #[test]
+    fn it_is_due_by_the_clock_that_is_first_there() {
+        let due = Due::after(Duration::from_secs(2880));
+        let (steady, wall) = (Instant::now(), Timestamp::now());
+        let left = |steady_seconds: u64, wall_seconds: i64| {
+            let wall = wall + SignedDuration::from_secs(wall_seconds);
+            due.left_by(steady + Duration::from_secs(steady_seconds), wall).as_secs_f64().round() as u64
+        };
+        assert_eq!(left(0, 0), 2880);
+        assert_eq!(left(1000, 1000), 1880);
+        // It slept; its clock was set forward, and back.
+        assert_eq!((left(10, 3600), left(10, 2000), left(2000, -100_000), left(2881, -100_000)), (0, 880, 880, 0));
+        assert!(!due.has_come() && Due::after(Duration::ZERO).has_come());
     }
 
     #[test]

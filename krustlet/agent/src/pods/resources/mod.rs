@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::future;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 pub use self::provision::Provision;
 use self::references::{all_references, pull_secret_names};
@@ -30,6 +30,8 @@ pub use super::volumes::{unsupported_mount, unsupported_volume};
 
 /// How often it is looked at how much of the disk a pod takes that may not take all; less often where that takes long.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the wall clock is looked at: while a machine sleeps, no timer goes on.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 /// When an update of a running pod's volumes that failed is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -106,12 +108,10 @@ impl Resources {
                 let kept = lock(&self.kept);
                 (kept.objects.clone(), kept.pod.clone(), kept.due, kept.next_look)
             };
-            // After a failure not before its time: a token that is due may be what could not be had.
-            let due = due.or_else(|| lock(&self.tokens).values().map(|token| token.due).min());
             tokio::select! {
                 () = any_change(objects) => {}
                 _ = pod.changed() => {}
-                () = at(due) => {}
+                () = self.due(due) => {}
                 () = at((!limits.is_empty()).then_some(next_look)) => {
                     let begun = Instant::now();
                     if let Some(message) = Box::pin(self.exceeded(&limits)).await {
@@ -127,6 +127,22 @@ impl Resources {
             if kept.complaints != wrong {
                 wrong.iter().for_each(|wrong| tracing::warn!(pod = %self, "{wrong}"));
                 kept.complaints = wrong;
+            }
+        }
+    }
+
+    /// Waits until the volumes are to be brought up to date whatever changes: after a failure at its time, as a token that is due may be
+    /// what could not be had, else when a token is.
+    async fn due(&self, retry: Option<Instant>) {
+        if retry.is_some() {
+            return at(retry).await;
+        }
+        loop {
+            let left = lock(&self.tokens).values().map(|token| token.due.left()).min();
+            match left {
+                Some(Duration::ZERO) => return,
+                Some(left) => sleep(left.min(CLOCK_INTERVAL)).await,
+                None => future::pending().await,
             }
         }
     }

@@ -184,6 +184,24 @@ async fn tokens_are_replaced_before_they_end() {
 }
 
 #[tokio::test]
+async fn a_token_that_grew_old_while_the_machine_slept_is_replaced() {
+    let site = Site::new();
+    root_ca(&site.fake);
+    let resources = site.pod("p", api_access());
+    resources.mount().await.unwrap();
+    // A clock that stands still meanwhile knows nothing of it.
+    for token in lock(&resources.tokens).values_mut() {
+        token.sleep(Duration::from_secs(3500));
+    }
+    let keeper = tokio::spawn({
+        let resources = resources.clone();
+        async move { resources.keep().await }
+    });
+    eventually("the second token", || site.read("p", "access/token") == "token-2-of-sa").await;
+    keeper.abort();
+}
+
+#[tokio::test]
 async fn an_empty_dir_outlives_its_agent_and_not_its_pod() {
     let site = Site::new();
     let spec = with(json!([{ "name": "e", "emptyDir": {} }, { "name": "m", "emptyDir": { "mode": 0o750 } }]));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::references::used_volumes;
 use super::{RETRY, Resources, lock};
-use crate::pods::objects::{Token, TokenRequestOf};
+use crate::pods::objects::{Due, Token, TokenRequestOf};
 use crate::pods::volumes::{self, Sources, TokenKey, unsupported_volume};
 
 impl Resources {
@@ -62,7 +62,7 @@ impl Resources {
     /// The token that is there, or a new one when it is due.
     async fn token(&self, pod: &Pod, key: TokenKey) -> Result<Token, String> {
         let known = lock(&self.tokens).get(&key).cloned();
-        if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.due) {
+        if let Some(known) = known.as_ref().filter(|known| !known.due.has_come()) {
             return Ok(known.clone());
         }
         let meta = &pod.metadata;
@@ -79,7 +79,7 @@ impl Resources {
             (Ok(new), _) => new,
             (Err(why), Some(old)) if Timestamp::now() < old.expires => {
                 tracing::warn!(pod = %self, "a token could not be renewed, and is still good: {why}");
-                Token { due: Instant::now() + RETRY, ..old }
+                Token { due: Due::after(RETRY), ..old }
             }
             (Err(why), _) => return Err(why),
         };

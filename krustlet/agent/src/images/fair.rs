@@ -45,15 +45,32 @@ impl Fair {
 
     /// Waits for a place. May be dropped.
     pub async fn turn(&self, tenant: &str) -> Turn {
+        self.turn_or(tenant, || {}).await
+    }
+
+    /// The same; tells when there is none at once.
+    pub async fn turn_or(&self, tenant: &str, waits: impl FnOnce()) -> Turn {
+        let mut waits = Some(waits);
         loop {
-            let (sender, receiver) = oneshot::channel();
+            let (sender, mut receiver) = oneshot::channel();
             self.lock().waiting.push_back((tenant.to_string(), sender));
             self.give();
+            if let Ok(turn) = receiver.try_recv() {
+                return turn;
+            }
+            if let Some(waits) = waits.take() {
+                waits();
+            }
             // Nobody drops a sender without an answer.
             if let Ok(turn) = receiver.await {
                 return turn;
             }
         }
+    }
+
+    /// Whether somebody waits for a place.
+    pub fn is_wanted(&self) -> bool {
+        self.load().1 > 0
     }
 
     /// How many places are taken, and how many wait for one.

@@ -3,6 +3,7 @@
 mod collect;
 pub mod compile;
 mod fair;
+mod fetch;
 mod index;
 mod policy;
 mod request;
@@ -15,12 +16,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use krustlet_oci::{Client, Found, OciError, Reference};
 use krustlet_runtime::{Engine, Module};
-use tokio::io::BufWriter;
-use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 
 pub use self::collect::Limits;
 use self::compile::{Compiler, Wanted};
+use self::fair::Fair;
 use self::index::Stored;
 pub use self::index::StoredImage;
 pub use self::policy::PullPolicy;
@@ -30,18 +30,15 @@ pub use self::store::Held;
 use self::store::Store;
 use self::turns::{Turns, Who};
 
-/// How many modules are fetched at the same time.
+/// How many modules are fetched at the same time; those of one namespace have all of these places but one.
 const DOWNLOADS: usize = 4;
 
-/// How many registries are asked for a manifest at the same time.
+/// How many registries are asked for a manifest at the same time; by the pods of one namespace, as above.
 const QUESTIONS: usize = 32;
 
 /// How often the store is tidied up, as a kubelet does; not before that time either, as pods that were running when the agent
 /// stopped may need a while to come back.
 const COLLECT_EVERY: Duration = Duration::from_secs(300);
-
-/// What is written to disk at once, in bytes.
-const WRITE_BYTES: usize = 256 * 1024;
 
 /// A module that is ready to be started.
 pub struct Image {
@@ -97,8 +94,8 @@ struct Inner {
     compiler: Compiler,
     limits: Limits,
     turns: Turns,
-    downloads: Semaphore,
-    questions: Semaphore,
+    downloads: Fair,
+    questions: Fair,
 }
 
 impl Images {
@@ -111,8 +108,8 @@ impl Images {
             store: Store::open(data_dir),
             limits,
             turns: Turns::default(),
-            downloads: Semaphore::new(DOWNLOADS),
-            questions: Semaphore::new(QUESTIONS),
+            downloads: Fair::new(DOWNLOADS),
+            questions: Fair::new(QUESTIONS),
         }))
     }
 
@@ -139,12 +136,13 @@ impl Images {
             PullPolicy::Always => Some(self.0.resolve(request, &reference).await?),
             PullPolicy::IfNotPresent | PullPolicy::Never => None,
         };
-        // The second pod of a name waits for the first one's download.
-        let key = match &meant {
-            Some(digest) => format!("manifest {digest}"),
-            None => format!("name {reference}"),
-        };
+        // The second pod of a name waits for the first one's download, unless it has other logins: those of the first may be many, and
+        // may take long to be refused.
         let who = request.who(&reference, policy);
+        let key = match &meant {
+            Some(digest) => format!("manifest {digest} {who:x?}"),
+            None => format!("name {reference} {who:x?}"),
+        };
         let work = self.0.prepare(request, &reference, policy, meant.as_deref(), who);
         match policy {
             // It asks nobody, so that there is nothing to wait for.
@@ -196,9 +194,13 @@ enum Loaded {
 }
 
 impl Inner {
+    async fn question(&self, request: &Request<'_>) -> fair::Turn {
+        self.questions.turn_or(request.tenant, || request.waits(Wait::Fetching)).await
+    }
+
     async fn resolve(&self, request: &Request<'_>, reference: &Reference) -> Result<String, ImageError> {
         let client = request.client(&self.client)?;
-        let _permit = self.questions.acquire().await;
+        let _turn = self.question(request).await;
         client.resolve(reference).await.map_err(pull)
     }
 
@@ -216,7 +218,8 @@ impl Inner {
             let (stored, registry) = self.locate(request, reference, policy, meant).await?;
             let held = self.store.hold(&stored.blob);
             let id = format!("{}@{}", index::repository(reference), stored.digest);
-            let key = format!("blob {}", stored.blob);
+            // By its registry, too: another one may say that it has this module, and be slow to send it.
+            let key = format!("blob {} {}", stored.blob, reference.registry());
             let work = async {
                 let ready = self.module(request, reference, &stored, registry.as_ref()).await?;
                 if ready.is_some() {
@@ -253,7 +256,7 @@ impl Inner {
             None => {
                 let client = request.client(&self.client)?;
                 let pinned = meant.map(|digest| reference.by_digest(digest.into()));
-                let _permit = self.questions.acquire().await;
+                let _turn = self.question(request).await;
                 let found = client.find(pinned.as_ref().unwrap_or(reference)).await.map_err(pull)?;
                 let stored = Stored { digest: found.digest.clone(), blob: found.module_digest.clone() };
                 Ok((stored, Some((client, found))))
@@ -280,7 +283,7 @@ impl Inner {
         }
         let Some((client, found)) = registry else { return Ok(None) };
         let started = Instant::now();
-        self.fetch(client, reference, found).await?;
+        self.fetch(request, client, reference, found).await?;
         // Also if it turns out to be no module: it need not come again for that.
         self.remember(reference, stored, &request.credential()).await?;
         let fetched = Fetched { took: started.elapsed(), bytes: usize::try_from(found.size).unwrap_or(usize::MAX) };
@@ -320,21 +323,6 @@ impl Inner {
             Ok(Some(module.map_or(Loaded::NotCompiled, Loaded::Ready)))
         };
         blocking(work).await?
-    }
-
-    async fn fetch(&self, client: &Client, reference: &Reference, found: &Found) -> Result<(), ImageError> {
-        let _permit = self.downloads.acquire().await;
-        let store = self.store.clone();
-        let make = move || {
-            let incoming = store.incoming()?;
-            let file = incoming.file.try_clone()?;
-            Ok((incoming, file))
-        };
-        let (incoming, file) = blocking(make).await?.map_err(disk)?;
-        let mut out = BufWriter::with_capacity(WRITE_BYTES, tokio::fs::File::from_std(file));
-        client.fetch(reference, found, &mut out).await.map_err(pull)?;
-        let (store, blob) = (self.store.clone(), found.module_digest.clone());
-        blocking(move || store.keep(incoming, &blob)).await?.map_err(disk)
     }
 }
 

@@ -11,6 +11,8 @@ use super::{ImageError, PullPolicy, index};
 /// What a request has to wait for, behind others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
+    /// Its registry's turn to be asked, or its own to be fetched.
+    Fetching,
     /// Its turn to be compiled.
     Compiling,
 }

@@ -211,6 +211,7 @@ async fn pull(
 /// Others are before it: that may take a while, and is no fault of the module's.
 fn tell_wait(shared: &Shared, subject: &Subject, image: &str, wait: Wait) {
     let note = match wait {
+        Wait::Fetching => format!("Image {image:?} waits for its turn to be fetched: this node fetches others"),
         Wait::Compiling => format!("Image {image:?} waits for its turn to be compiled: this node compiles others"),
     };
     shared.events.normal(subject, "Waiting", note);

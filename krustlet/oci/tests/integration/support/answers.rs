@@ -167,6 +167,7 @@ impl Inner {
                 (None, Body::from_stream(stream))
             }
             Some(Fault::Instead(bytes)) => (Some(bytes.len()), bytes.into()),
+            Some(Fault::Drip(pause)) => (Some(length), drip(bytes, pause)),
             _ => (Some(length), bytes.into()),
         };
         let mut answer = (status, body).into_response();
@@ -177,6 +178,16 @@ impl Inner {
         }
         answer
     }
+}
+
+/// A body that takes long.
+fn drip(bytes: Bytes, pause: Duration) -> Body {
+    use futures::StreamExt;
+    let drops = (0..bytes.len()).map(move |at| bytes.slice(at..=at));
+    Body::from_stream(futures::stream::iter(drops).then(move |drop| async move {
+        tokio::time::sleep(pause).await;
+        Ok::<_, io::Error>(drop)
+    }))
 }
 
 /// A body that breaks off.

@@ -63,6 +63,8 @@ pub enum Fault {
     ShortUnannounced(usize),
     /// Another body.
     Instead(Vec<u8>),
+    /// The body comes byte by byte, with such pauses.
+    Drip(Duration),
 }
 
 /// A request that came.

@@ -18,6 +18,7 @@ use crate::http::{self, GuestHttp};
 use crate::limits::WASM32_MEMORY_BYTES;
 use crate::memory::MemoryBudget;
 use crate::module::{Modules, hex};
+use crate::opening::Openers;
 use crate::program::Program;
 use crate::serve::{self, Server, ServerLimits};
 use crate::{Container, Module, RunSpec, RuntimeError, run};
@@ -33,7 +34,7 @@ const FILE_THREADS: usize = 64;
 const POOLED_INSTANCES: u32 = 1000;
 
 /// How long such a thread waits for more work before it ends and its memory goes.
-const FILE_THREAD_IDLE: Duration = Duration::from_secs(2);
+pub(crate) const FILE_THREAD_IDLE: Duration = Duration::from_secs(2);
 
 /// What can be chosen about an [`Engine`].
 #[derive(Clone, Debug)]
@@ -103,6 +104,7 @@ struct Shared {
     default_memory_limit_bytes: u64,
     memory: MemoryBudget,
     http: Client,
+    openers: Openers,
     /// `None` only while it is dropped.
     guests: Option<Runtime>,
 }
@@ -146,6 +148,7 @@ impl Engine {
             default_memory_limit_bytes: config.default_memory_limit_bytes,
             memory: MemoryBudget::new(config.memory_budget_bytes),
             http,
+            openers: Openers::default(),
             guests: Some(guests.build().map_err(failed)?),
         })))
     }
@@ -228,8 +231,10 @@ impl Engine {
         }
         let limit = spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes);
         let http = GuestHttp::new(self.0.http.session(spec.http.clone()), http::Side::Client);
+        let opener = spec.tenant.as_deref().map(|tenant| self.0.openers.of(tenant)).transpose().map_err(failed)?;
         let wasi = spec.wasi()?;
-        Ok(run::spawn(self, self.guests()?, module.clone(), wasi, http, limit))
+        let start = run::Start { module: module.clone(), wasi, http, memory_limit: limit, opener };
+        Ok(run::spawn(self, self.guests()?, start))
     }
 
     /// Answers HTTP requests at `listener` with a module that [is a server](Module::is_server): an instance of its own for each

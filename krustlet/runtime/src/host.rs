@@ -7,7 +7,7 @@ use wasmtime::{Config, EngineWeak, Linker, PoolingAllocationConfig, component};
 use wasmtime_wasi::{I32Exit, p1, p2};
 
 use crate::run::State;
-use crate::{http, listing};
+use crate::{http, listing, opening};
 
 /// How deep a guest may nest its calls, in bytes of its native stack; past that it traps. Twice what Wasmtime gives by
 /// default: interpreters recurse. Stacks cost address space only, until they are used.
@@ -160,6 +160,7 @@ fn modules(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(I32Exit(code).into())
     })?;
+    opening::add_to_modules(&mut linker)?;
     http::add_to_modules(&mut linker)?;
     Ok(linker)
 }
@@ -168,6 +169,7 @@ fn components(engine: &wasmtime::Engine) -> wasmtime::Result<component::Linker<S
     let mut linker = component::Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
     linker.allow_shadowing(true);
+    opening::add_to_components(&mut linker)?;
     listing::add_to_components(&mut linker)?;
     http::add_to_components(&mut linker)?;
     Ok(linker)

@@ -41,6 +41,7 @@ mod listing;
 mod memory;
 mod module;
 mod mount;
+mod opening;
 mod output;
 mod program;
 mod run;

@@ -11,6 +11,7 @@ use wasmtime_wasi::{I32Exit, WasiCtxView, WasiView};
 use crate::container::{Container, ExitStatus};
 use crate::http::GuestHttp;
 use crate::limits::{Limits, OutOfMemory};
+use crate::opening::Opener;
 use crate::usage::Meter;
 use crate::{Engine, Module};
 
@@ -21,11 +22,13 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     /// What the listings of folders that a component keeps take of the host's memory, by the handles of their streams: bytes.
     pub(crate) listings: HashMap<u32, u64>,
+    /// Where it opens files, if not where all guests do.
+    pub(crate) opener: Option<Arc<Opener>>,
 }
 
 impl State {
     pub(crate) fn new(wasi: WasiP1Ctx, http: GuestHttp, limits: Limits) -> Self {
-        Self { wasi, http, limits, listings: HashMap::new() }
+        Self { wasi, http, limits, listings: HashMap::new(), opener: None }
     }
 
     /// A store for one instance. At each tick of the epoch the guest gives its thread back: to its neighbours, and to whoever polls it,
@@ -45,15 +48,18 @@ impl WasiView for State {
     }
 }
 
+/// What a guest is started with.
+pub(crate) struct Start {
+    pub(crate) module: Module,
+    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) http: GuestHttp,
+    pub(crate) memory_limit: u64,
+    pub(crate) opener: Option<Arc<Opener>>,
+}
+
 /// Spawns the guest on `runtime`, which is the engine's. The checks that can be made beforehand have been made.
-pub(crate) fn spawn(
-    engine: &Engine,
-    runtime: &Handle,
-    module: Module,
-    wasi: WasiP1Ctx,
-    http: GuestHttp,
-    memory_limit: u64,
-) -> Container {
+pub(crate) fn spawn(engine: &Engine, runtime: &Handle, start: Start) -> Container {
+    let Start { module, wasi, http, memory_limit, opener } = start;
     let meter = Arc::new(Meter::default());
     let share = engine.memory().share();
     let (container, mut stopped, ended) = Container::handle(engine.clone(), meter.clone());
@@ -62,7 +68,8 @@ pub(crate) fn spawn(
         let stopped = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let state = State::new(wasi, http, Limits::new(memory_limit, share, meter.clone()));
+        let mut state = State::new(wasi, http, Limits::new(memory_limit, share, meter.clone()));
+        state.opener = opener;
         let status = run(&module, state, &meter, stopped).await;
         // The module goes before anybody hears of the end, so that its last user leaves nothing behind.
         drop(module);

@@ -33,6 +33,9 @@ pub struct RunSpec {
     /// How many files, folders, streams and pollables the guest may hold at once, its mounts included. Default:
     /// [`DEFAULT_OPEN_RESOURCES`].
     pub open_resources: usize,
+    /// Whose guest this is. To be set where a mount holds files that others than guests have made, among them named pipes it may be: all
+    /// guests of a tenant open files on threads of its own, and a pipe is refused. Default: `None`, it has no such mounts.
+    pub tenant: Option<String>,
     /// Where the guest may send HTTP requests to. Default: nowhere. `docs/http.md` says what it gets.
     pub http: HttpAccess,
 }
@@ -47,6 +50,7 @@ impl RunSpec {
             output,
             memory_limit_bytes: None,
             open_resources: DEFAULT_OPEN_RESOURCES,
+            tenant: None,
             http: HttpAccess::default(),
         }
     }
@@ -104,6 +108,7 @@ impl fmt::Debug for RunSpec {
             .field("mounts", &self.mounts)
             .field("memory_limit_bytes", &self.memory_limit_bytes)
             .field("open_resources", &self.open_resources)
+            .field("tenant", &self.tenant)
             .field("http", &self.http)
             .finish_non_exhaustive()
     }

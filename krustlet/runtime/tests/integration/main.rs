@@ -7,6 +7,7 @@ mod guests;
 mod http;
 mod http_rules;
 mod limits;
+mod pipes;
 mod serve;
 mod stop;
 mod support;

@@ -137,6 +137,7 @@ async fn start(
     spec.memory_limit_bytes = memory_limit_bytes;
     spec.open_resources = share::open_resources(files::open_files_limit(), containers(&resources.pod()).count());
     spec.mounts = mounted.mounts;
+    spec.tenant = mounted.foreign.then(|| resources.pod().metadata.namespace.clone().unwrap_or_default());
     spec.http = http.access;
     shared.events.normal(subject, "Created", format!("Created container {}", container.name));
     let uid = resources.pod().metadata.uid.clone().unwrap_or_default();

@@ -161,6 +161,7 @@ fn modules(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
         Err(I32Exit(code).into())
     })?;
     opening::add_to_modules(&mut linker)?;
+    listing::add_to_modules(&mut linker)?;
     http::add_to_modules(&mut linker)?;
     Ok(linker)
 }

@@ -1,6 +1,5 @@
 //! The task of one guest, from its first step to its end.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -11,6 +10,7 @@ use wasmtime_wasi::{I32Exit, WasiCtxView, WasiView};
 use crate::container::{Container, ExitStatus};
 use crate::http::GuestHttp;
 use crate::limits::{Limits, OutOfMemory};
+use crate::listing::Kept;
 use crate::opening::Opener;
 use crate::usage::Meter;
 use crate::{Engine, Module};
@@ -20,15 +20,15 @@ pub(crate) struct State {
     pub(crate) wasi: WasiP1Ctx,
     pub(crate) http: GuestHttp,
     pub(crate) limits: Limits,
-    /// What the listings of folders that a component keeps take of the host's memory, by the handles of their streams: bytes.
-    pub(crate) listings: HashMap<u32, u64>,
+    /// The listings of folders that a module has not seen to their end.
+    pub(crate) listings: Kept,
     /// Where it opens files, if not where all guests do.
     pub(crate) opener: Option<Arc<Opener>>,
 }
 
 impl State {
     pub(crate) fn new(wasi: WasiP1Ctx, http: GuestHttp, limits: Limits) -> Self {
-        Self { wasi, http, limits, listings: HashMap::new(), opener: None }
+        Self { wasi, http, limits, listings: Kept::default(), opener: None }
     }
 
     /// A store for one instance. At each tick of the epoch the guest gives its thread back: to its neighbours, and to whoever polls it,

@@ -1,0 +1,101 @@
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use krustlet_http::{Client, Egress, HostNetwork, HttpAccess};
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::WasiFilesystemView;
+use wasmtime_wasi::p2::bindings::filesystem::preopens::Host;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+use wasmtime_wasi::{FsPerms, WasiCtx};
+
+use super::components::{drop_stream, read_directory};
+use super::*;
+use crate::http::{GuestHttp, Side};
+use crate::memory::MemoryBudget;
+use crate::run::State;
+
+fn state(root: &Path, limit: u64, budget: &MemoryBudget) -> State {
+    let wasi = WasiCtx::builder().preopened_dir(root, "/d", FsPerms::ReadOnly).unwrap().build_p1();
+    let http = Client::new(None, Arc::new(HostNetwork::default()), Egress::default()).unwrap();
+    let http = GuestHttp::new(http.session(HttpAccess::default()), Side::Client);
+    State::new(wasi, http, Limits::new(limit, budget.share(), Arc::default()))
+}
+
+fn thousand() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for number in 0..1000 {
+        fs::write(root.path().join(format!("{number:0>200}")), "").unwrap();
+    }
+    root
+}
+
+#[tokio::test]
+async fn listings_that_a_component_keeps_are_its_memory() {
+    let (root, budget) = (thousand(), MemoryBudget::new(10 << 20));
+    let mut state = state(root.path(), 1 << 20, &budget);
+    let folders = Host::get_directories(&mut state.filesystem()).unwrap();
+    let folder = || Resource::new_own(folders[0].0.rep());
+
+    let mut streams = Vec::new();
+    // Were nothing counted, this would go on until the machine has no memory left.
+    while let Ok(stream) = read_directory(&mut state, folder()).await.unwrap() {
+        streams.push(stream.rep());
+        assert!(streams.len() < 100);
+    }
+    // Each is some 340 KB.
+    assert_eq!(streams.len(), 3);
+    let full = budget.used_bytes();
+    assert!(full > 800_000 && full <= 1 << 20, "{full}");
+    let refused = read_directory(&mut state, folder()).await.unwrap();
+    assert!(matches!(refused, Err(ErrorCode::InsufficientMemory)));
+    drop_stream(&mut state, Resource::new_own(streams[0])).unwrap();
+    let again = read_directory(&mut state, folder()).await.unwrap().unwrap();
+    assert_eq!(budget.used_bytes(), full);
+    for stream in [streams[1], streams[2], again.rep()] {
+        drop_stream(&mut state, Resource::new_own(stream)).unwrap();
+    }
+    assert_eq!(budget.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn listings_that_a_module_has_not_seen_to_their_end_are_its_memory_and_give_way_to_others() {
+    let (root, budget) = (thousand(), MemoryBudget::new(10 << 20));
+    let mut state = state(root.path(), 1 << 20, &budget);
+    let folder = Arc::new(fs::File::open(root.path()).unwrap());
+    for id in 0..10 {
+        let part = modules::part(&mut state, id, &folder, 0, 1000).await.unwrap().unwrap();
+        assert_eq!(part.len(), 1000);
+        assert!(budget.used_bytes() <= 1 << 20);
+    }
+    assert!(budget.used_bytes() > 800_000);
+    // To the end, each.
+    for id in 0..10 {
+        let part = modules::part(&mut state, id, &folder, 2, 1 << 20).await.unwrap().unwrap();
+        assert_eq!(part.len(), 1000 * 224);
+    }
+    assert_eq!(budget.used_bytes(), 0);
+
+    let mut poor = self::state(root.path(), 100_000, &budget);
+    let refused = modules::part(&mut poor, 1, &folder, 0, 1000).await.unwrap();
+    assert!(matches!(refused, Err(wasmtime_wasi::p1::types::Errno::Nomem)));
+}
+
+#[test]
+fn a_name_that_nobody_could_say_is_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("folder")).unwrap();
+    fs::write(root.path().join("file"), "").unwrap();
+    fs::write(root.path().join(OsStr::from_bytes(b"caf\xe9")), "").unwrap();
+    let folder = fs::File::open(root.path()).unwrap();
+    for identities in [false, true] {
+        let mut entries = read(&folder, size(&folder).unwrap(), identities).unwrap().unwrap();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        let names: Vec<_> = entries.iter().map(|entry| (&*entry.name, entry.kind)).collect();
+        assert_eq!(names, [("file", FileType::RegularFile), ("folder", FileType::Directory)]);
+        assert!(entries.iter().all(|entry| (entry.identity != 0) == identities));
+    }
+    // Somebody filled it meanwhile.
+    assert!(read(&folder, size(&folder).unwrap() - 1, false).unwrap().is_none());
+}

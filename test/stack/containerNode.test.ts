@@ -8,9 +8,9 @@ import { until } from "../steps/approvalUnderTest";
 import { docker, FaultyStack } from "./faults/faultsUnderTest";
 import type { StackConfig } from "./stackUnderTest";
 
-const NAME = "acceptance-container";
-const CLUSTER = "krustlet-container";
-const NODE = "krustlet-container-a";
+const NAME = "acceptance-boxed";
+const CLUSTER = "krustlet-boxed";
+const NODE = "krustlet-boxed-a";
 const AGENT = `krustlet-stack-${NAME}-${NODE}-agent`;
 const APPROVER = `krustlet-stack-${NAME}-${NODE}-approver`;
 

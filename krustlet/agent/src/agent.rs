@@ -18,7 +18,7 @@ use crate::images::compile::{Compiler, Launcher};
 use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
 use crate::node::{self, Pressure, Readiness, Registration};
-use crate::pods::{self, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Provision, Shared};
+use crate::pods::{self, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared};
 use crate::server::{self, Door, Server, Site};
 
 /// How long the last word to the API server may take.
@@ -62,6 +62,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let mut pods = tokio::spawn({
         let shared = Arc::new(Shared {
             places: Places::new(identity.client.clone(), &config.node_name),
+            ports: Ports::default(),
             client: identity.client.clone(),
             images,
             logs,
@@ -173,8 +174,6 @@ fn images(config: &Config) -> Result<Images> {
         trusted_ca_file: config.trusted_ca_file.clone(),
         egress: Egress { allowed: config.allowed_egress.clone() },
         memory_budget_bytes: node::memory_for_programs(config),
-        // For servers alone, which no pod is.
-        pooled_instances: 0,
         ..EngineConfig::default()
     })?;
     if !engine.keeps_code() {

@@ -25,19 +25,17 @@ function refused(
     };
 }
 
-const httpGet = { httpGet: { path: "/", port: 80 } };
-const tcpSocket = { tcpSocket: { port: 80 } };
 const exec = { exec: { command: ["true"] } };
 
 export const refusalCases: readonly Case[] = [
-    refused("an httpGet liveness probe", /livenessProbe/, { main: { livenessProbe: httpGet } }),
-    refused("a tcpSocket readiness probe", /readinessProbe/, { main: { readinessProbe: tcpSocket } }),
-    refused("an httpGet startup probe", /startupProbe/, { main: { startupProbe: httpGet } }),
+    refused("an HTTPS probe", /startupProbe/, {
+        main: { startupProbe: { httpGet: { path: "/", port: 80, scheme: "HTTPS" } } },
+    }),
     refused("an exec probe", /livenessProbe/, { main: { livenessProbe: exec } }),
     refused("a grpc probe", /readinessProbe/, { main: { readinessProbe: { grpc: { port: 80 } } } }),
     refused("a probe of a sidecar", /sidecar/, {
         spec: {
-            initContainers: [probe("sidecar", [], { restartPolicy: "Always", readinessProbe: tcpSocket })],
+            initContainers: [probe("sidecar", [], { restartPolicy: "Always", readinessProbe: exec })],
         },
     }),
     refused("a postStart hook", /postStart|lifecycle/, { main: { lifecycle: { postStart: exec } } }),
@@ -65,7 +63,7 @@ export const refusalCases: readonly Case[] = [
         "several things at once, in one message",
         /hostNetwork.*livenessProbe|livenessProbe.*hostNetwork/,
         {
-            main: { livenessProbe: httpGet },
+            main: { livenessProbe: exec },
             spec: { hostNetwork: true },
         },
     ),

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::jiff::Timestamp;
-use krustlet_runtime::Container;
+use krustlet_runtime::{Container, Server};
 use tokio::sync::watch;
 
 use crate::logs::Progress;
@@ -28,6 +28,8 @@ pub struct ContainerView {
     pub started_at: Option<Timestamp>,
     /// The guest, while it runs.
     pub guest: Option<Container>,
+    /// While it runs, if it answers requests.
+    pub server: Option<Server>,
 }
 
 /// What can be known about a pod.

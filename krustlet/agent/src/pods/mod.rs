@@ -12,6 +12,7 @@ mod listing;
 mod objects;
 mod resources;
 mod restore;
+mod serving;
 mod status;
 mod traffic;
 mod volumes;
@@ -23,6 +24,8 @@ mod checkpoint_tests;
 mod life_tests;
 #[cfg(test)]
 mod removal_tests;
+#[cfg(test)]
+mod serving_tests;
 #[cfg(test)]
 mod shutdown_tests;
 #[cfg(test)]
@@ -51,6 +54,7 @@ use self::eviction::Victim;
 use self::listing::Listing;
 pub use self::objects::Objects;
 pub use self::resources::Provision;
+pub use self::serving::ports::Ports;
 pub use self::volumes::{HostPaths, Own};
 use crate::files;
 use crate::images::Images;
@@ -72,6 +76,8 @@ const WATCH_SILENCE: Duration = Duration::from_secs(3 * 60);
 pub struct Shared {
     /// Who has a place on this node.
     pub places: Places,
+    /// Who has which port of the node's address.
+    pub ports: Ports,
     /// The API server.
     pub client: Client,
     /// Modules.

@@ -14,6 +14,8 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts by size.
+    Histogram,
 }
 
 /// Metrics, one family after the other.
@@ -31,6 +33,7 @@ impl Exposition {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         self.family = name;
@@ -39,7 +42,28 @@ impl Exposition {
 
     /// A sample of the family that was begun last, as of now or as of a time.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Display, at: Option<Timestamp>) -> &mut Self {
+        self.sample_of("", labels, value, at)
+    }
+
+    /// The samples of a histogram: how many are up to each bound, the last of which is infinite, and their sum.
+    pub fn histogram(&mut self, labels: &[(&str, &str)], buckets: &[(f64, u64)], sum: f64) -> &mut Self {
+        for (bound, count) in buckets {
+            let bound = if bound.is_infinite() { "+Inf".to_owned() } else { bound.to_string() };
+            self.sample_of("_bucket", &[labels, &[("le", bound.as_str())]].concat(), count, None);
+        }
+        let all = buckets.last().map_or(0, |(_, count)| *count);
+        self.sample_of("_sum", labels, sum, None).sample_of("_count", labels, all, None)
+    }
+
+    fn sample_of(
+        &mut self,
+        suffix: &str,
+        labels: &[(&str, &str)],
+        value: impl Display,
+        at: Option<Timestamp>,
+    ) -> &mut Self {
         self.text.push_str(self.family);
+        self.text.push_str(suffix);
         for (n, (name, value)) in labels.iter().enumerate() {
             let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
             self.push(format_args!("{}{name}=\"{value}\"", if n == 0 { '{' } else { ',' }));
@@ -79,6 +103,15 @@ mod tests {
             .sample(&[("x", "1")], u64::MAX, None);
         let wanted = "# HELP a_total With \\\\ and\\nline end.\n# TYPE a_total counter\na_total 1.5\n\
             # HELP b Two.\n# TYPE b gauge\nb{x=\"say \\\"hi\\\"\\\\\\n\",y=\"\"} 2 1500\nb{x=\"1\"} 18446744073709551615\n";
+        assert_eq!(text.finish(), wanted);
+    }
+
+    #[test]
+    fn a_histogram_has_its_buckets_sum_and_count() {
+        let mut text = Exposition::default();
+        text.family("c", Kind::Histogram, "C.").histogram(&[("x", "1")], &[(0.5, 2), (f64::INFINITY, 3)], 4.25);
+        let wanted = "# HELP c C.\n# TYPE c histogram\nc_bucket{x=\"1\",le=\"0.5\"} 2\nc_bucket{x=\"1\",le=\"+Inf\"} 3\n\
+            c_sum{x=\"1\"} 4.25\nc_count{x=\"1\"} 3\n";
         assert_eq!(text.finish(), wanted);
     }
 }

@@ -14,6 +14,7 @@ mod process;
 mod rates;
 mod review;
 mod routes;
+mod serving;
 mod stats;
 mod usage;
 

@@ -10,7 +10,7 @@ use axum::{Json, Router};
 
 use super::process::Process;
 use super::usage::{Usage, Usages};
-use super::{Site, exposition, logs, metrics, pods, stats};
+use super::{Site, exposition, logs, metrics, pods, serving, stats};
 
 /// What is not there on a WebAssembly node, and why.
 const ABSENT: [(&str, &str); 4] = [
@@ -37,8 +37,9 @@ pub fn router(site: Site, usages: Usages) -> Router {
         .route(
             "/metrics",
             get(|State(site): State<Site>| async move {
-                let budgets = metrics::budgets(&site.compiler, &site.memory, &site.evictions);
-                text(agent, move |usage| metrics::agent(usage, &site.node_name, Process::now().as_ref()) + &budgets)
+                let others = metrics::budgets(&site.compiler, &site.memory, &site.evictions)
+                    + &serving::metrics(&site.directory);
+                text(agent, move |usage| metrics::agent(usage, &site.node_name, Process::now().as_ref()) + &others)
                     .await
             }),
         )

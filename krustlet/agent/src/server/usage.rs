@@ -247,6 +247,7 @@ mod tests {
             waiting: None,
             started_at: None,
             guest: None,
+            server: None,
         };
         let pod = PodView { uid: "u".into(), dir: "/d".into(), pod: Arc::default(), containers: vec![container] };
         directory.set("n", "p", pod);

@@ -25,7 +25,7 @@ pub struct Refusal {
     pub fails: bool,
 }
 
-/// Looks for what the agent does not provide. What changes nothing for a module passes: `ports`, `dnsPolicy` and `dnsConfig` (it has no
+/// Looks for what the agent does not provide. What changes nothing for a module passes: `dnsPolicy` and `dnsConfig` (it has no
 /// sockets), `runAsUser` and the other restrictions of a `securityContext` (its sandbox is tighter), `runtimeClassName` (there is one
 /// runtime), `hostname`, `tty`. `hostAliases` does not: it would change whom an HTTP request of the module reaches.
 pub fn refuse(pod: &Pod) -> Option<Refusal> {
@@ -87,7 +87,7 @@ fn container_level(container: &Container) -> Vec<String> {
         ("readinessProbe", &container.readiness_probe),
         ("startupProbe", &container.startup_probe),
     ];
-    let probes = probes.into_iter().filter_map(|(name, probe)| Some(format!("{name} ({})", why_no(probe.as_ref()?))));
+    let probes = probes.into_iter().filter_map(|(name, probe)| Some(format!("{name} ({})", why_no(probe.as_ref()?)?)));
     let hooks = container.lifecycle.as_ref();
     let SecurityContext { privileged, capabilities, proc_mount, .. } =
         container.security_context.clone().unwrap_or_default();
@@ -128,14 +128,24 @@ fn some<T>(list: &Option<Vec<T>>) -> bool {
     list.as_ref().is_some_and(|list| !list.is_empty())
 }
 
-/// Why a module cannot be probed so, and what to do.
-fn why_no(probe: &Probe) -> &'static str {
-    if probe.exec.is_some() {
-        "exec has nothing to run: the module is the only program in its container; leave the probe out, and let the module exit when \
-         it is not well"
-    } else {
-        "httpGet, tcpSocket and grpc cannot reach a module, which has no sockets to listen on; leave the probe out, and let the module \
-         exit when it is not well"
+/// Why a module cannot be probed so, if it cannot, and what to do. Whether it answers requests at all is only known when it is here.
+fn why_no(probe: &Probe) -> Option<&'static str> {
+    let http = probe.http_get.as_ref();
+    match () {
+        () if probe.exec.is_some() => Some(
+            "exec has nothing to run: the module is the only program in its container; use httpGet or tcpSocket where it answers \
+             requests, else leave the probe out, and let the module exit when it is not well",
+        ),
+        () if probe.grpc.is_some() => Some("grpc is not spoken here; use httpGet or tcpSocket"),
+        () if http.is_some_and(|http| http.scheme.as_deref() == Some("HTTPS")) => {
+            Some("httpGet.scheme HTTPS: modules are served in plain HTTP")
+        }
+        () if http.is_some_and(|http| http.host.as_ref().is_some_and(|host| !host.is_empty()))
+            || probe.tcp_socket.as_ref().is_some_and(|tcp| tcp.host.as_ref().is_some_and(|host| !host.is_empty())) =>
+        {
+            Some("host: a probe asks its own container")
+        }
+        () => None,
     }
 }
 

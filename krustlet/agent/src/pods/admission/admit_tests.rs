@@ -75,14 +75,21 @@ fn each_unsupported_thing_is_named() {
 fn probes_are_refused_with_the_reason_of_their_kind() {
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
         for (kind, handler, why) in [
-            ("httpGet", json!({ "port": 1 }), "cannot reach a module"),
-            ("tcpSocket", json!({ "port": 1 }), "cannot reach a module"),
-            ("grpc", json!({ "port": 1 }), "cannot reach a module"),
+            ("grpc", json!({ "port": 1 }), "use httpGet or tcpSocket"),
             ("exec", json!({ "command": ["x"] }), "exec has nothing to run"),
+            ("httpGet", json!({ "port": 1, "scheme": "HTTPS" }), "plain HTTP"),
+            ("httpGet", json!({ "port": 1, "host": "other.example" }), "a probe asks its own container"),
+            ("tcpSocket", json!({ "port": 1, "host": "10.0.0.9" }), "a probe asks its own container"),
         ] {
             let message = refuse(&with_container(json!({ name: { kind: handler } }))).unwrap().message;
             assert!(message.contains(&format!("{name} (")) && message.contains(why), "{message}");
-            assert!(message.ends_with("of container c") && message.contains("leave the probe out"), "{message}");
+            assert!(message.ends_with("of container c"), "{message}");
+        }
+        for (kind, handler) in [
+            ("httpGet", json!({ "port": "http", "path": "/", "scheme": "HTTP", "host": "" })),
+            ("tcpSocket", json!({ "port": 80 })),
+        ] {
+            assert_eq!(refuse(&with_container(json!({ name: { kind: handler } }))), None, "{kind}");
         }
     }
 }

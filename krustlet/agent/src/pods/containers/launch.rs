@@ -3,12 +3,13 @@
 use std::any::Any;
 use std::fmt::Display;
 use std::io;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
-use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError};
+use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError, Server, ServerLimits};
 
 use super::slot::containers;
 use super::tail::Tail;
@@ -21,6 +22,8 @@ use crate::pods::checkpoint::Attempt;
 use crate::pods::events::Subject;
 use crate::pods::lifecycle::machine::Termination;
 use crate::pods::resources::Resources;
+use crate::pods::serving::ports::{self, PortLease};
+use crate::pods::serving::probes::{self, Plan};
 use crate::quantity;
 
 /// The kubelet's code for a container that could not be started.
@@ -48,7 +51,9 @@ pub struct Launched {
     pub at: Timestamp,
     /// The end of its log, if it wants it in its last status.
     pub tail: Option<Arc<Tail>>,
-    /// What must stay as long as the guest may run: its module on disk, the folders that it was given.
+    /// If it answers requests: what does, and how it is to be probed.
+    pub server: Option<(Server, Vec<Plan>)>,
+    /// What must stay as long as the guest may run: its module on disk, the folders that it was given, its port.
     pub held: Box<dyn Any + Send + Sync>,
 }
 
@@ -124,6 +129,8 @@ async fn start(
     }
     let env = built.environment;
     let mounted = resources.mounts(container, &env).await.map_err(config)?;
+    let serves = image.module.is_server();
+    let place = Place::find(shared, &http.access.name, container, serves).map_err(config)?;
     let log = shared.logs.create(container_dir, attempt);
     let log = Arc::new(log.map_err(|error| LaunchError::host("cannot open the container's log", error))?);
     let tail = Tail::wanted(container, log.clone());
@@ -145,9 +152,8 @@ async fn start(
     let (started_at, id) = (Some(at), Some(container_id.clone()));
     let begun = Attempt { image_id: image.id.clone(), container_id: id, started_at, ended: None };
     note(container_dir, attempt, begun).await.map_err(|error| LaunchError::host(NOT_NOTED, error))?;
-    let guest = shared.images.engine().start(&image.module, spec);
-    let guest = match guest.map_err(not_started) {
-        Ok(guest) => guest,
+    let (guest, server, lease) = match begin(shared, &image, spec, place).map_err(not_started) {
+        Ok(begun) => begun,
         Err(error) => {
             // Should this fail, and the agent end before the next try, the attempt counts as one that may have run.
             let _ = Attempt::take_back(container_dir, attempt);
@@ -155,8 +161,50 @@ async fn start(
         }
     };
     shared.events.normal(subject, "Started", format!("Started container {}", container.name));
-    let held = Box::new((image.held, mounted.held));
-    Ok(Launched { container: guest, log, image_id: image.id, container_id, at, tail, held })
+    let held = Box::new((image.held, mounted.held, lease));
+    Ok(Launched { container: guest, log, image_id: image.id, container_id, at, tail, server, held })
+}
+
+/// Where a container that answers requests listens, and how it is probed.
+struct Place {
+    listener: TcpListener,
+    lease: PortLease,
+    plans: Vec<Plan>,
+}
+
+impl Place {
+    /// Takes its port. A container that runs to its end has none.
+    fn find(shared: &Shared, name: &str, container: &core::Container, serves: bool) -> Result<Option<Self>, String> {
+        let plans = probes::plans(container)?;
+        if !serves {
+            return match plans.is_empty() {
+                true => Ok(None),
+                false => Err("it has a probe, and its program answers no requests: leave the probe out, and let the program exit when \
+                              it is not well"
+                    .into()),
+            };
+        }
+        let port = ports::listens_on(container);
+        let lease = shared.ports.take(port, name)?;
+        let host = shared.provision.node.host_ip.as_str();
+        let listener = TcpListener::bind((host, port));
+        let listener = listener
+            .map_err(|error| format!("cannot listen on port {port} of the node's own address {host}: {error}"))?;
+        Ok(Some(Self { listener, lease, plans }))
+    }
+}
+
+type Begun = (Container, Option<(Server, Vec<Plan>)>, Option<PortLease>);
+
+fn begin(shared: &Shared, image: &Image, spec: RunSpec, place: Option<Place>) -> Result<Begun, RuntimeError> {
+    let engine = shared.images.engine();
+    match place {
+        None => Ok((engine.start(&image.module, spec)?, None, None)),
+        Some(Place { listener, lease, plans }) => {
+            let server = engine.serve(&image.module, spec, listener, ServerLimits::default())?;
+            Ok((server.container().clone(), Some((server, plans)), Some(lease)))
+        }
+    }
 }
 
 /// Writes down what is known of an attempt.

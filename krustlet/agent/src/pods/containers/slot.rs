@@ -1,7 +1,7 @@
 //! One container of a pod, as its worker keeps it: the machine, and the real thing that it stands for.
 
 use k8s_openapi::api::core::v1::{Container as ContainerSpec, Pod};
-use krustlet_runtime::Container;
+use krustlet_runtime::{Container, Server};
 use tokio::task::AbortHandle;
 
 use super::launch::{LaunchError, Launched};
@@ -10,6 +10,8 @@ use crate::pods::directory::ContainerView;
 use crate::pods::events::Subject;
 use crate::pods::lifecycle::machine::{Cause, Machine, State, Termination};
 use crate::pods::lifecycle::policy::Role;
+use crate::pods::serving::health::Health;
+use crate::pods::serving::watch::Found;
 use crate::pods::status::container_status::Shown;
 
 /// News of a pod's own tasks.
@@ -33,6 +35,8 @@ pub enum News {
 pub enum What {
     /// A preparation is over.
     Launch(Result<Launched, LaunchError>),
+    /// A probe has found something.
+    Probed(Found),
     /// The guest has ended.
     Exited(Termination),
 }
@@ -51,6 +55,12 @@ pub struct Slot {
     pub epoch: u64,
     /// While it runs.
     pub guest: Option<Container>,
+    /// While it runs, if it answers requests.
+    pub server: Option<Server>,
+    /// What its probes say of it, while it runs.
+    pub health: Health,
+    /// While it is probed.
+    pub probing: Option<AbortHandle>,
     /// While its module is made ready.
     pub preparation: Option<AbortHandle>,
 }
@@ -68,7 +78,18 @@ impl Slot {
     /// Of a container whose life so far is known.
     pub fn new(role: Role, spec: &ContainerSpec, machine: Machine) -> Self {
         let image = spec.image.clone().unwrap_or_default();
-        Self { name: spec.name.clone(), image, role, machine, epoch: 0, guest: None, preparation: None }
+        Self {
+            name: spec.name.clone(),
+            image,
+            role,
+            machine,
+            epoch: 0,
+            guest: None,
+            server: None,
+            health: Health::GOOD,
+            probing: None,
+            preparation: None,
+        }
     }
 
     /// It, as events name it.
@@ -89,7 +110,14 @@ impl Slot {
 
     /// For the status.
     pub fn shown(&self) -> Shown<'_> {
-        Shown { name: &self.name, image: &self.image, role: self.role, machine: &self.machine }
+        Shown {
+            name: &self.name,
+            image: &self.image,
+            role: self.role,
+            machine: &self.machine,
+            health: self.health,
+            serves: self.server.is_some(),
+        }
     }
 
     /// What those who look in from outside need to know.
@@ -114,6 +142,15 @@ impl Slot {
             waiting: waiting.map(Into::into),
             started_at,
             guest: self.guest.clone(),
+            server: self.server.clone(),
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(probing) = self.probing.take() {
+            probing.abort();
         }
     }
 }

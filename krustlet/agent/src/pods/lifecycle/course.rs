@@ -166,6 +166,11 @@ impl Course {
         self.shutdown.is_some()
     }
 
+    /// What is left of its grace period, if that runs.
+    pub fn grace_left(&self, now: Instant) -> Option<Duration> {
+        self.grace_ends.map(|ends| ends.saturating_duration_since(now))
+    }
+
     /// Whether it is being deleted.
     pub fn deleting(&self) -> bool {
         self.grace_ends.is_some()

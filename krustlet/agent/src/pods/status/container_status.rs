@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::pods::lifecycle::machine::{Cause, Machine, State, Termination};
 use crate::pods::lifecycle::policy::Role;
+use crate::pods::serving::health::Health;
 
 /// The kubelet's code for a container of which nobody knows how it ended.
 pub const LOST_CODE: i32 = 137;
@@ -24,6 +25,10 @@ pub struct Shown<'a> {
     pub role: Role,
     /// Where it is in its life.
     pub machine: &'a Machine,
+    /// What its probes say of it, while it runs.
+    pub health: Health,
+    /// Whether it answers requests now.
+    pub serves: bool,
 }
 
 /// What the status of each container of a pod has in common.
@@ -58,9 +63,9 @@ pub fn container_status(shown: &Shown<'_>, common: &Common<'_>) -> ContainerStat
         container_id: machine.container_id.clone(),
         ready: match shown.role {
             Role::Init => machine.succeeded(),
-            Role::Sidecar | Role::Main => running,
+            Role::Sidecar | Role::Main => running && shown.health.serves(),
         },
-        started: Some(running),
+        started: Some(running && shown.health.started),
         restart_count: i32::try_from(machine.restart_count()).unwrap_or(i32::MAX),
         state: Some(state),
         last_state: last.map(terminated),

@@ -11,6 +11,7 @@ pub fn differs(told: &PodStatus, there: &PodStatus) -> bool {
     told.phase != there.phase
         || told.reason != there.reason && told.reason.is_some()
         || told.host_ip != there.host_ip
+        || told.pod_ip != there.pod_ip
         || told.conditions.iter().flatten().any(|condition| {
             let found = there.conditions.iter().flatten().find(|found| found.type_ == condition.type_);
             found.is_none_or(|found| found.status != condition.status || found.reason != condition.reason)
@@ -76,6 +77,7 @@ mod tests {
         for part in [
             json!({ "phase": "Pending" }),
             json!({ "hostIP": "10.0.0.2" }),
+            json!({ "podIP": "10.0.0.2" }),
             json!({ "conditions": [] }),
             json!({ "containerStatuses": [] }),
             json!({ "initContainerStatuses": [{ "name": "i", "image": "i", "imageID": "", "ready": false, "restartCount": 0 }] }),

@@ -7,7 +7,7 @@ pub mod container_status;
 pub mod drift;
 pub mod report;
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, HostIP, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, HostIP, Pod, PodIP, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -62,6 +62,8 @@ pub fn pod_status(facts: &Facts<'_>) -> PodStatus {
     // Only when nothing runs any more is it told why.
     let verdict = facts.verdict.filter(|_| phase == "Failed");
     let inits = facts.containers.iter().filter(|shown| shown.role != Role::Main).count();
+    // One that serves is reached at the node's own address; the others cannot be reached.
+    let pod_ip = facts.containers.iter().any(|shown| shown.serves).then(|| facts.host_ip.to_owned());
     let mut statuses = statuses.into_iter();
     let init_statuses: Vec<ContainerStatus> = statuses.by_ref().take(inits).collect();
     PodStatus {
@@ -74,6 +76,8 @@ pub fn pod_status(facts: &Facts<'_>) -> PodStatus {
         ephemeral_container_statuses: ephemeral(facts.pod),
         host_ip: Some(facts.host_ip.into()),
         host_ips: Some(vec![HostIP { ip: facts.host_ip.into() }]),
+        pod_ips: pod_ip.clone().map(|ip| vec![PodIP { ip }]),
+        pod_ip,
         start_time: Some(Time(facts.start_time)),
         observed_generation: facts.pod.metadata.generation,
         ..PodStatus::default()
@@ -162,8 +166,15 @@ pub fn patch(status: &PodStatus, uid: &str) -> Value {
         }
     }
     // Those of addresses merge by address: that of before would stay beside it, and the API server refuses two of one family.
-    if let Some(addresses) = status.get_mut("hostIPs").and_then(Value::as_array_mut) {
-        addresses.push(json!({ "$patch": "replace" }));
+    for list in ["hostIPs", "podIPs"] {
+        if let Some(addresses) = status.get_mut(list).and_then(Value::as_array_mut) {
+            addresses.push(json!({ "$patch": "replace" }));
+        }
+    }
+    // One that serves no more has none.
+    if let Some(fields) = status.as_object_mut() {
+        fields.entry("podIP").or_insert(Value::Null);
+        fields.entry("podIPs").or_insert(Value::Null);
     }
     json!({ "metadata": { "uid": uid }, "status": status })
 }

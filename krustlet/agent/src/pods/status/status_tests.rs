@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::PodCondition;
 use super::*;
 use crate::pods::lifecycle::machine::{Event, Machine, State, Termination};
 use crate::pods::lifecycle::policy::RestartPolicy;
+use crate::pods::serving::health::Health;
 
 #[path = "phase_tests.rs"]
 mod phases;
@@ -70,6 +71,8 @@ struct Case {
     mounted: bool,
     terminal: bool,
     second: i64,
+    health: Health,
+    serves: bool,
 }
 
 impl Case {
@@ -92,6 +95,8 @@ impl Case {
             mounted: true,
             terminal: false,
             second: 0,
+            health: Health::GOOD,
+            serves: false,
         }
     }
 
@@ -107,8 +112,14 @@ impl Case {
     }
 
     fn status(&self) -> PodStatus {
-        let shown =
-            self.containers.iter().map(|(name, role, machine)| Shown { name, image: "i", role: *role, machine });
+        let shown = self.containers.iter().map(|(name, role, machine)| Shown {
+            name,
+            image: "i",
+            role: *role,
+            machine,
+            health: self.health,
+            serves: self.serves,
+        });
         let shown: Vec<_> = shown.collect();
         pod_status(&Facts {
             pod: &self.pod,
@@ -144,6 +155,27 @@ fn state(status: &PodStatus, name: &str) -> Value {
     let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     let found = all.into_iter().find(|status| status.name == name).unwrap();
     serde_json::to_value(&found.state).unwrap()
+}
+
+#[test]
+fn a_pod_that_serves_has_the_nodes_address_and_is_ready_when_its_probes_say_so() {
+    let case =
+        |started, ready| Case { health: Health { started, ready }, serves: true, ..Case::new("Always", &[RUNS]) };
+    let status = case(true, true).status();
+    assert_eq!(status.pod_ip.as_deref(), Some("10.0.0.1"));
+    assert_eq!(status.pod_ips.as_ref().unwrap()[0].ip, "10.0.0.1");
+    assert_eq!(says(&status, "Ready"), said("True", "", ""));
+    for (started, ready) in [(false, true), (true, false)] {
+        let status = case(started, ready).status();
+        let container = &status.container_statuses.as_ref().unwrap()[0];
+        assert_eq!((container.ready, container.started), (false, Some(started)));
+        assert_eq!(says(&status, "Ready"), said("False", "ContainersNotReady", "containers with unready status: [a]"));
+        assert_eq!(status.phase.as_deref(), Some("Running"));
+        let taken_back = &patch(&status, "u")["status"]["podIPs"];
+        assert_eq!(*taken_back, json!([{ "ip": "10.0.0.1" }, { "$patch": "replace" }]));
+    }
+    let taken_back = &patch(&Case::new("Always", &[RUNS]).status(), "u")["status"];
+    assert_eq!((&taken_back["podIP"], &taken_back["podIPs"]), (&Value::Null, &Value::Null));
 }
 
 #[test]
@@ -323,7 +355,7 @@ fn the_patch_takes_back_reasons_and_names_the_uid() {
     let addresses = patch["status"]["hostIPs"].as_array().unwrap();
     assert_eq!(addresses.last(), Some(&serde_json::json!({ "$patch": "replace" })));
     assert_eq!(addresses.len(), 2);
-    for field in ["qosClass", "podIP", "resize", "nominatedNodeName"] {
+    for field in ["qosClass", "resize", "nominatedNodeName"] {
         assert!(!patch["status"].as_object().unwrap().contains_key(field), "{field} is left as it is");
     }
 }

@@ -1,5 +1,6 @@
 //! A cluster for tests: an API server as far as pods need one, a registry, and agents that can be killed.
 
+mod guests;
 mod registry;
 mod server;
 
@@ -12,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use self::server::State;
-use super::{Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Provision, Shared};
+use super::{Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared};
 use crate::images::compile::Compiler;
 use crate::images::{self, Images};
 use crate::logs::{self, Logs};
@@ -93,6 +94,7 @@ impl World {
         let pressure = Pressure::new(options.thresholds);
         let shared = Shared {
             places: Places::new(client.clone(), "wasm"),
+            ports: Ports::default(),
             images: Images::new(
                 registry.unwrap(),
                 engine.clone(),
@@ -103,7 +105,7 @@ impl World {
             logs: Logs::new(logs::Limits::DEFAULT),
             provision: Arc::new(Provision::new(
                 Objects::new(client.clone()),
-                Node { host_ip: "10.0.0.1".into(), allocatable: std::collections::BTreeMap::new() },
+                Node { host_ip: "127.0.0.1".into(), allocatable: std::collections::BTreeMap::new() },
                 HostPaths::open(&[], Own::default()).unwrap(),
             )),
             events: Events::new(client.clone(), "wasm"),
@@ -120,8 +122,7 @@ impl World {
         Agent { runtime, stop, run: Some(run), directory, evictions, pressure }
     }
 
-    /// The image of a guest: `exit-CODE`, `sleep`, `spin`, `nap-CODE` (a second, then that code), `grow-PAGES` (takes so much memory
-    /// besides its first page, then sleeps), `garbage` (no module).
+    /// The image of a guest, see [`guests::guest`].
     pub fn image(&self, guest: &str) -> String {
         format!("{}/guests/{guest}:v1", self.state.address)
     }

@@ -1,12 +1,18 @@
 //! What a worker does with the containers of its pod.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::pods::checkpoint::Attempt;
 use crate::pods::containers::launch::{LaunchError, Launched, launch, note, termination};
 use crate::pods::containers::slot::{News, What, containers};
 use crate::pods::lifecycle::machine::{Action, Event};
+use crate::pods::serving::health::{Health, Verdict};
+use crate::pods::serving::probes;
+use crate::pods::serving::watch::{Found, watch};
+
+/// How long a container that is to end still takes new requests: so long may it take until all have heard that it is to end.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 impl Worker {
     pub(super) fn hear_container(&mut self, index: usize, epoch: u64, what: What) {
@@ -32,9 +38,14 @@ impl Worker {
                 failed(termination.message.as_deref().unwrap_or_default());
                 Event::Exited(*termination)
             }
+            What::Probed(found) => return self.probed(index, &found),
             What::Exited(termination) => {
                 tracing::info!(pod = %self, container = slot.name, exit_code = termination.exit_code, "container ended");
-                self.slots[index].guest = None;
+                let slot = &mut self.slots[index];
+                (slot.guest, slot.server, slot.health) = (None, None, Health::GOOD);
+                if let Some(probing) = slot.probing.take() {
+                    probing.abort();
+                }
                 Event::Exited(termination)
             }
         };
@@ -43,9 +54,18 @@ impl Worker {
 
     fn started(&mut self, index: usize, launched: Launched) -> Event {
         let slot = &mut self.slots[index];
-        let Launched { container, log, image_id, container_id, at, tail, held } = launched;
+        let Launched { container, log, image_id, container_id, at, tail, server, held } = launched;
         slot.guest = Some(container.clone());
         slot.preparation = None;
+        if let Some((server, plans)) = server {
+            slot.health = probes::at_first(&plans);
+            let (news, epoch, address) = (self.news.clone(), slot.epoch, server.address().ip());
+            let tell = move |found| {
+                let _ = news.send(News::Container { slot: index, epoch, what: What::Probed(found) });
+            };
+            slot.probing = Some(tokio::spawn(watch(plans, address, tell)).abort_handle());
+            slot.server = Some(server);
+        }
         let (news, epoch, id) = (self.news.clone(), slot.epoch, container_id.clone());
         let (dir, attempt, image) = (self.dir.join(&slot.name), slot.machine.attempts, image_id.clone());
         tokio::spawn(async move {
@@ -87,12 +107,49 @@ impl Worker {
         }
         if told_to_end && !self.course.shutting_down() {
             self.tell_killing(index, format!("Stopping container {}", self.slots[index].name));
+            self.wind_down(index);
         }
         if replaced && action == Action::Stop {
             let name = &self.slots[index].name;
             self.tell_killing(index, format!("Container {name} has another image now and will be restarted"));
         }
         self.act(index, action);
+    }
+
+    /// Lets one that answers requests end them: after a moment, as it takes one until nobody sends it new ones.
+    fn wind_down(&self, index: usize) {
+        let (Some(server), Some(left)) = (&self.slots[index].server, self.course.grace_left(Instant::now())) else {
+            return;
+        };
+        let linger = LAST_REQUESTS.min(left / 3);
+        server.drain(linger, left.saturating_sub(linger));
+    }
+
+    /// Tells what a probe has found, and does what comes of it.
+    fn probed(&mut self, index: usize, found: &Found) {
+        let slot = &mut self.slots[index];
+        if !slot.machine.running() {
+            return;
+        }
+        let subject = slot.subject(&self.subject);
+        if let Some(fault) = &found.fault {
+            let note = format!("{} probe failed: {fault}", found.kind.word());
+            self.shared.events.warning(&subject, "Unhealthy", note);
+        }
+        match found.verdict {
+            Verdict::Same => {}
+            Verdict::Started => slot.health.started = true,
+            Verdict::Ready(ready) => slot.health.ready = ready,
+            Verdict::Kill => {
+                let word = found.kind.word().to_lowercase();
+                let note = format!("Container {} failed {word} probe, will be restarted", slot.name);
+                // As one that was killed, so that its policy says what becomes of it.
+                if let Some(guest) = &slot.guest {
+                    guest.stop();
+                }
+                self.tell_killing(index, note);
+            }
+        }
     }
 
     fn act(&mut self, index: usize, action: Action) {

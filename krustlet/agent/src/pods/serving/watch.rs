@@ -1,0 +1,51 @@
+//! Probes a container for as long as it runs.
+
+use std::net::IpAddr;
+
+use futures::future::join_all;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::check::check;
+use super::health::{Kind, Verdict};
+use super::probes::Plan;
+
+/// What a probe has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Which one.
+    pub kind: Kind,
+    /// Why it is no success, if it is none.
+    pub fault: Option<String>,
+    /// What it comes to.
+    pub verdict: Verdict,
+}
+
+/// Probes at `address`, and tells what is news: failures, and what they come to. Never ends, but after a verdict of death.
+pub async fn watch(plans: Vec<Plan>, address: IpAddr, tell: impl Fn(Found)) {
+    let (first, others): (Vec<_>, Vec<_>) = plans.into_iter().partition(|plan| plan.kind == Kind::Startup);
+    for plan in first {
+        if one(&plan, address, &tell).await == Verdict::Kill {
+            return;
+        }
+    }
+    join_all(others.iter().map(|plan| one(plan, address, &tell))).await;
+}
+
+/// Makes one probe until it has its last verdict.
+async fn one(plan: &Plan, address: IpAddr, tell: &impl Fn(Found)) -> Verdict {
+    sleep(plan.delay).await;
+    let mut tally = plan.tally();
+    let mut period = interval(plan.period);
+    period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        period.tick().await;
+        let fault = check(&plan.action, address, plan.timeout).await.err();
+        let verdict = tally.count(fault.is_none());
+        if fault.is_some() || verdict != Verdict::Same {
+            tell(Found { kind: plan.kind, fault, verdict });
+        }
+        if matches!(verdict, Verdict::Started | Verdict::Kill) {
+            return verdict;
+        }
+    }
+}

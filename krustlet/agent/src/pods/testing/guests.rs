@@ -1,0 +1,98 @@
+//! The guests of the tests, written as text.
+
+/// `exit-CODE`, `nap-CODE` (a second, then that code), `sleep`, `spin`, `grow-PAGES` (takes so much memory besides its first page, then
+/// sleeps), `garbage` (no module), and `serve-STATUS`, which answers all requests so.
+pub fn guest(name: &str) -> Option<Vec<u8>> {
+    let sleep = |nanos: u64| {
+        format!(
+            "(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const {nanos}))
+             (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"
+        )
+    };
+    let exit = |code: &str| format!("(call $exit (i32.const {code}))");
+    let body = match name.split_once('-') {
+        Some(("exit", code)) => exit(code),
+        Some(("nap", code)) => sleep(1_000_000_000) + &exit(code),
+        Some(("grow", pages)) => format!("(drop (memory.grow (i32.const {pages})))") + &sleep(3_600_000_000_000),
+        Some(("serve", status)) => return Some(wat::parse_str(server(status)).unwrap()),
+        None if name == "sleep" => sleep(3_600_000_000_000),
+        None if name == "garbage" => return Some(b"no module".to_vec()),
+        None if name == "spin" => "(loop $forever (br $forever))".into(),
+        _ => return None,
+    };
+    let text = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "_start") {body}))"#
+    );
+    Some(wat::parse_str(text).unwrap())
+}
+
+/// A component that exports `wasi:http/incoming-handler`.
+fn server(status: &str) -> String {
+    format!(
+        r#"(component
+            (import "wasi:http/types@0.2.0" (instance $types
+                (export "fields" (type $fields (sub resource)))
+                (export "incoming-request" (type $request (sub resource)))
+                (export "outgoing-response" (type $response (sub resource)))
+                (export "response-outparam" (type $outparam (sub resource)))
+                (type $d (record (field "rcode" (option string)) (field "info-code" (option u16))))
+                (export "DNS-error-payload" (type $dns (eq $d)))
+                (type $t (record (field "alert-id" (option u8)) (field "alert-message" (option string))))
+                (export "TLS-alert-received-payload" (type $tls (eq $t)))
+                (type $f (record (field "field-name" (option string)) (field "field-size" (option u32))))
+                (export "field-size-payload" (type $field (eq $f)))
+                (type $e (variant (case "DNS-timeout") (case "DNS-error" $dns) (case "destination-not-found")
+                    (case "destination-unavailable") (case "destination-IP-prohibited") (case "destination-IP-unroutable")
+                    (case "connection-refused") (case "connection-terminated") (case "connection-timeout")
+                    (case "connection-read-timeout") (case "connection-write-timeout") (case "connection-limit-reached")
+                    (case "TLS-protocol-error") (case "TLS-certificate-error") (case "TLS-alert-received" $tls)
+                    (case "HTTP-request-denied") (case "HTTP-request-length-required")
+                    (case "HTTP-request-body-size" (option u64)) (case "HTTP-request-method-invalid")
+                    (case "HTTP-request-URI-invalid") (case "HTTP-request-URI-too-long")
+                    (case "HTTP-request-header-section-size" (option u32)) (case "HTTP-request-header-size" (option $field))
+                    (case "HTTP-request-trailer-section-size" (option u32)) (case "HTTP-request-trailer-size" $field)
+                    (case "HTTP-response-incomplete") (case "HTTP-response-header-section-size" (option u32))
+                    (case "HTTP-response-header-size" $field) (case "HTTP-response-body-size" (option u64))
+                    (case "HTTP-response-trailer-section-size" (option u32)) (case "HTTP-response-trailer-size" $field)
+                    (case "HTTP-response-transfer-coding" (option string)) (case "HTTP-response-content-coding" (option string))
+                    (case "HTTP-response-timeout") (case "HTTP-upgrade-failed") (case "HTTP-protocol-error")
+                    (case "loop-detected") (case "configuration-error") (case "internal-error" (option string))))
+                (export "error-code" (type $error (eq $e)))
+                (export "[constructor]fields" (func (result (own $fields))))
+                (export "[constructor]outgoing-response" (func (param "headers" (own $fields)) (result (own $response))))
+                (export "[method]outgoing-response.set-status-code"
+                    (func (param "self" (borrow $response)) (param "status-code" u16) (result (result))))
+                (export "[static]response-outparam.set"
+                    (func (param "param" (own $outparam)) (param "response" (result (own $response) (error $error)))))))
+            (alias export $types "incoming-request" (type $request))
+            (alias export $types "response-outparam" (type $outparam))
+            (core module $libc (memory (export "memory") 1))
+            (core instance $libc (instantiate $libc))
+            (alias core export $libc "memory" (core memory $memory))
+            (core func $fields (canon lower (func $types "[constructor]fields")))
+            (core func $response (canon lower (func $types "[constructor]outgoing-response")))
+            (core func $status (canon lower (func $types "[method]outgoing-response.set-status-code")))
+            (core func $set (canon lower (func $types "[static]response-outparam.set") (memory $memory)))
+            (core module $program
+                (import "host" "fields" (func $fields (result i32)))
+                (import "host" "response" (func $response (param i32) (result i32)))
+                (import "host" "status" (func $status (param i32 i32) (result i32)))
+                (import "host" "set" (func $set (param i32 i32 i32 i32 i64 i32 i32 i32 i32)))
+                (func (export "handle") (param $request i32) (param $out i32) (local $answer i32)
+                    (local.set $answer (call $response (call $fields)))
+                    (drop (call $status (local.get $answer) (i32.const {status})))
+                    (call $set (local.get $out) (i32.const 0) (local.get $answer)
+                        (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))))
+            (core instance $program (instantiate $program (with "host" (instance
+                (export "fields" (func $fields)) (export "response" (func $response))
+                (export "status" (func $status)) (export "set" (func $set))))))
+            (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
+                (canon lift (core func $program "handle")))
+            (instance $handler (export "handle" (func $handle)))
+            (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#
+    )
+}

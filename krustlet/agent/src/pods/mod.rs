@@ -25,6 +25,8 @@ mod life_tests;
 #[cfg(test)]
 mod removal_tests;
 #[cfg(test)]
+mod serving_end_tests;
+#[cfg(test)]
 mod serving_tests;
 #[cfg(test)]
 mod shutdown_tests;

@@ -1,67 +1,31 @@
-//! Pods that answer requests: from their start to the last request.
+//! Pods that answer requests, while they run.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::testing::{World, condition, container};
-
-/// A port of this machine that is free now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn ready(pod: &Value) -> bool {
-    condition(pod, "Ready") == "True"
-}
+use super::testing::serving::{free_port, get, probe, ready, serving};
+use super::testing::{World, container};
 
 fn waits(pod: &Value) -> &Value {
     &container(pod, "main")["state"]["waiting"]
 }
 
-/// The status code of an answer at the node's address.
-fn get(port: u16) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    text.get(9..12).map(str::to_owned)
-}
-
-fn serving(world: &World, guest: &str, port: u16, part: Value) -> Value {
-    let mut main = world.container("main", guest);
-    main["ports"] = json!([{ "containerPort": port, "name": "http" }]);
-    main.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
-    json!({ "restartPolicy": "Always", "containers": [main] })
-}
-
-fn probe(failures: u32) -> Value {
-    json!({ "httpGet": { "port": "http", "path": "/" }, "periodSeconds": 1, "failureThreshold": failures })
-}
-
 #[test]
-fn a_pod_that_serves_is_reached_at_the_nodes_address_until_it_ends() {
+fn a_pod_that_serves_is_reached_at_the_nodes_address_and_counted() {
     let world = World::new();
-    let _agent = world.agent();
+    let agent = world.agent();
     let port = free_port();
-    world.create(
-        "web",
-        serving(&world, "serve-204", port, json!({ "readinessProbe": probe(1), "livenessProbe": probe(1) })),
-    );
+    let probes = json!({ "startupProbe": probe(1), "readinessProbe": probe(1), "livenessProbe": probe(1) });
+    world.create("web", serving(&world, "serve-204", port, probes));
     let pod = world.until("web", ready);
     assert_eq!((&pod["status"]["podIP"], &pod["status"]["phase"]), (&json!("127.0.0.1"), &json!("Running")));
+    assert_eq!(pod["status"]["podIPs"][0], json!({ "ip": "127.0.0.1" }));
     assert_eq!(get(port).as_deref(), Some("204"));
-
-    world.delete("web", 6);
-    world.until_event_of("web", "Killing", "main");
-    // It is still there for those who have not heard of it.
-    assert_eq!(get(port).as_deref(), Some("204"));
-    let begin = Instant::now();
-    world.until_gone("web");
-    assert!(begin.elapsed() < Duration::from_secs(5), "nothing is waited for that is over: {:?}", begin.elapsed());
-    assert_eq!(get(port), None);
+    let view = agent.directory.get("default", "web").unwrap();
+    let stats = view.containers[0].server.as_ref().unwrap().stats();
+    // The probes' are among them.
+    assert!(stats.requests[&204] >= 3 && stats.instances >= 3 && stats.traps == 0, "{stats:?}");
 }
 
 #[test]
@@ -75,33 +39,98 @@ fn a_port_is_one_pods_alone_and_the_next_one_waits_for_it() {
     let pod = world.until("two", |pod| waits(pod)["reason"] == "CreateContainerConfigError");
     let message = waits(&pod)["message"].as_str().unwrap();
     assert!(message.starts_with(&format!("port {port} is default/one/main's: ")), "{message}");
+    assert_eq!(pod["status"]["podIP"], Value::Null);
     assert_eq!(get(port).as_deref(), Some("200"));
     world.delete("one", 0);
+    let begin = Instant::now();
     world.until("two", ready);
+    assert!(begin.elapsed() < Duration::from_secs(6), "it has heard of it: {:?}", begin.elapsed());
     assert_eq!(get(port).as_deref(), Some("503"));
+}
+
+#[test]
+fn a_port_that_is_somebody_elses_on_the_machine_is_said() {
+    let world = World::new();
+    let _agent = world.agent();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    world.create("web", serving(&world, "serve-200", port, json!({})));
+    let pod = world.until("web", |pod| waits(pod)["reason"] == "CreateContainerConfigError");
+    let message = waits(&pod)["message"].as_str().unwrap();
+    let wanted = format!("cannot listen on port {port} of the node's own address 127.0.0.1: ");
+    assert!(message.starts_with(&wanted), "{message}");
 }
 
 #[test]
 fn a_pod_that_is_not_ready_runs_and_one_that_is_not_alive_is_started_again() {
     let world = World::new();
     let _agent = world.agent();
-    let (unready, unwell) = (free_port(), free_port());
+    let (unready, unwell, never) = (free_port(), free_port(), free_port());
     world.create("unready", serving(&world, "serve-503", unready, json!({ "readinessProbe": probe(1) })));
-    world.create("unwell", serving(&world, "serve-503", unwell, json!({ "livenessProbe": probe(2) })));
+    let mut spec = serving(&world, "serve-503", unwell, json!({ "livenessProbe": probe(2) }));
+    // What a probe ends is no success, however well it ends.
+    spec["restartPolicy"] = json!("OnFailure");
+    world.create("unwell", spec);
+    let probes = json!({ "startupProbe": probe(1), "livenessProbe": probe(1) });
+    world.create("never", serving(&world, "serve-503", never, probes));
     world.until_event_of("unready", "Unhealthy", "main");
     let pod = world.until("unready", |pod| pod["status"]["phase"] == "Running");
     assert!(!ready(&pod) && container(&pod, "main")["started"] == true, "{pod}");
 
-    let pod = world.until("unwell", |pod| container(pod, "main")["restartCount"] == 1);
-    assert_eq!(container(&pod, "main")["lastState"]["terminated"]["exitCode"], 137);
-    world.until_event_of("unwell", "Killing", "main");
+    for name in ["unwell", "never"] {
+        let pod = world.until(name, |pod| container(pod, "main")["restartCount"] == 1);
+        let last = &container(&pod, "main")["lastState"]["terminated"];
+        assert_eq!((&last["exitCode"], &last["message"]), (&json!(137), &json!("stopped by the node agent")), "{name}");
+        world.until_event_of(name, "Killing", "main");
+    }
+    let starting = |pod: &Value| container(pod, "main")["started"] == false;
+    assert!(world.versions("never").iter().all(|pod| pod["status"]["containerStatuses"].is_null() || starting(pod)));
 }
 
 #[test]
-fn a_program_that_runs_to_its_end_has_no_probes() {
+fn a_connection_is_enough_for_some_probes_and_a_call_is_wanted_by_others() {
     let world = World::new();
     let _agent = world.agent();
-    world.create("job", serving(&world, "sleep", free_port(), json!({ "livenessProbe": probe(1) })));
-    let pod = world.until("job", |pod| waits(pod)["reason"] == "CreateContainerConfigError");
-    assert!(waits(&pod)["message"].as_str().unwrap().contains("its program answers no requests"), "{pod}");
+    let (tcp, grpc) = (free_port(), free_port());
+    let quick = |kind: &str, port: u16| json!({ "readinessProbe": { kind: { "port": port }, "periodSeconds": 1 } });
+    world.create("tcp", serving(&world, "serve-503", tcp, quick("tcpSocket", tcp)));
+    world.until("tcp", ready);
+    world.create("grpc", serving(&world, "serve-503", grpc, quick("grpc", grpc)));
+    world.until_event_of("grpc", "Unhealthy", "main");
+    assert!(!ready(&world.pod("grpc").unwrap()));
+}
+
+#[test]
+fn what_only_a_server_can_have_is_refused_to_a_program_that_runs_to_its_end() {
+    let world = World::new();
+    let _agent = world.agent();
+    let port = free_port();
+    let table = [
+        ("probe", json!({ "livenessProbe": probe(1) }), "it has a probe"),
+        ("hook", json!({ "lifecycle": { "preStop": { "httpGet": { "port": port } } } }), "it has an httpGet hook"),
+        ("port", json!({ "ports": [{ "containerPort": port, "hostPort": port }] }), "it has a hostPort"),
+    ];
+    for (name, part, wanted) in table {
+        world.create(name, serving(&world, "sleep", port, part));
+        let pod = world.until(name, |pod| waits(pod)["reason"] == "CreateContainerConfigError");
+        let message = waits(&pod)["message"].as_str().unwrap();
+        assert!(message.starts_with(wanted) && message.contains("its program answers no requests"), "{message}");
+    }
+    // To wait is no harm.
+    world.create(
+        "sleeps",
+        serving(&world, "sleep", port, json!({ "lifecycle": { "preStop": { "sleep": { "seconds": 1 } } } })),
+    );
+    world.until("sleeps", ready);
+}
+
+#[test]
+fn a_port_of_the_host_that_it_listens_on_anyway_is_kept() {
+    let world = World::new();
+    let _agent = world.agent();
+    let port = free_port();
+    let ports = json!({ "ports": [{ "containerPort": port, "hostPort": port }] });
+    world.create("web", serving(&world, "serve-204", port, ports));
+    world.until("web", ready);
+    assert_eq!(get(port).as_deref(), Some("204"));
 }

@@ -5,6 +5,7 @@
 
 mod containers;
 mod outside;
+mod serving;
 mod taking_up;
 
 use std::path::PathBuf;
@@ -66,6 +67,8 @@ struct Worker {
     start_time: Timestamp,
     reporter: Reporter,
     news: mpsc::UnboundedSender<News>,
+    /// Tells that a port has become free.
+    freed: watch::Receiver<()>,
 }
 
 /// Runs a pod until it is gone, or the agent stops.
@@ -116,7 +119,7 @@ pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>) {
             }
             Some(news) = incoming.recv() => worker.hear(news),
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => worker.each(&Event::Timer),
-            () = hope(worker.resources.clone(), HOPE), if worker.slots.iter().any(|slot| slot.machine.waits_for_config()) => {
+            () = hope(worker.resources.clone(), Some(&mut worker.freed), HOPE), if worker.slots.iter().any(|slot| slot.machine.waits_for_config()) => {
                 worker.each(&Event::ConfigChanged);
             }
             () = worker.reporter.work() => {}
@@ -130,18 +133,30 @@ async fn tend(resources: Arc<Resources>, news: mpsc::UnboundedSender<News>) {
     // Boxed, so that its memory goes with it: the rest takes as long as the pod. A worker that is gone wants no news, here and below.
     while let Err(message) = Box::pin(resources.mount()).await {
         let _ = news.send(News::Mounted(Err(message)));
-        let _ = timeout(backoff::mount_pause(failures), hope(resources.clone(), HOPE / 4)).await;
+        let _ = timeout(backoff::mount_pause(failures), hope(resources.clone(), None, HOPE / 4)).await;
         failures += 1;
     }
     let _ = news.send(News::Mounted(Ok(())));
     let _ = news.send(News::Evict(resources.keep().await));
 }
 
-/// Returns when what the pod's spec refers to has changed, but not at once: an object that changes all the time is no reason to try all
+/// Returns when what the pod's spec refers to has changed, or a port has become free, but not at once: an object that changes all the time is no reason to try all
 /// the time.
-async fn hope(resources: Arc<Resources>, pause: Duration) {
+async fn hope(resources: Arc<Resources>, freed: Option<&mut watch::Receiver<()>>, pause: Duration) {
     sleep(pause).await;
-    resources.changed().await;
+    let port = async {
+        let heard = match freed {
+            Some(freed) => freed.changed().await.is_ok(),
+            None => false,
+        };
+        if !heard {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = resources.changed() => {}
+        () = port => {}
+    }
 }
 
 /// Whether the resources of a container are others now.
@@ -172,7 +187,7 @@ impl Worker {
         let slots = slots.collect();
         let started = pod.status.as_ref().and_then(|status| status.start_time.as_ref());
         let start_time = started.map_or_else(Timestamp::now, |time| time.0);
-        let traffic = shared.events.traffic().clone();
+        let (traffic, freed) = (shared.events.traffic().clone(), shared.ports.freed());
         let (place, refusal) = match place {
             Ok(place) => (place, None),
             Err(refusal) => (None, Some(refusal)),
@@ -198,6 +213,7 @@ impl Worker {
             refused_ephemeral: 0,
             start_time,
             news,
+            freed,
         }
     }
 
@@ -224,7 +240,8 @@ impl Worker {
     fn wish(&mut self, now: Desired) {
         self.course.gone |= now.gone;
         if let Some(by) = now.shutdown {
-            let finishes = self.slots.iter().any(|slot| slot.machine.finishes());
+            // What answers requests has some to end.
+            let finishes = self.slots.iter().any(|slot| slot.machine.finishes() || slot.serving.is_some());
             self.course.shut_down(by, finishes, &now.pod, Instant::now());
         }
         if let Some(message) = now.evicted {

@@ -11,6 +11,9 @@ struct Serving {
     stats: ServerStats,
 }
 
+/// Name, kind, help, and value of a metric without labels of its own.
+type Family = (&'static str, Kind, &'static str, fn(&ServerStats) -> u64);
+
 /// Its metrics, for all that serve now.
 pub fn metrics(directory: &Directory) -> String {
     let all = directory.all();
@@ -43,7 +46,7 @@ fn write(serving: &[Serving]) -> String {
     for one in serving {
         text.histogram(&one.labels(), &one.stats.durations.buckets, one.stats.durations.sum);
     }
-    let families: [(&'static str, Kind, &str, fn(&ServerStats) -> u64); 4] = [
+    let families: [Family; 4] = [
         ("krustlet_http_requests_in_flight", Kind::Gauge, "Requests that are under way.", |stats| stats.in_flight),
         ("krustlet_http_connections", Kind::Gauge, "Connections that are open.", |stats| stats.connections),
         ("krustlet_http_instances_total", Kind::Counter, "Instances that were made.", |stats| stats.instances),

@@ -1,11 +1,13 @@
 //! Which pods cannot run on a WebAssembly node, and what is said to those who sent them. Pure.
 
 use k8s_openapi::api::core::v1::{
-    Container, EphemeralContainer, Pod, PodSecurityContext, PodSpec, Probe, SecurityContext,
+    Container, EphemeralContainer, HTTPGetAction, LifecycleHandler, Pod, PodSecurityContext, PodSpec, Probe,
+    SecurityContext,
 };
 
 use crate::pods::lifecycle::policy::Role;
 use crate::pods::resources;
+use crate::pods::serving::ports;
 
 /// For what no WebAssembly node can do.
 pub const UNSUPPORTED: &str = "UnsupportedOnWasmNode";
@@ -95,8 +97,9 @@ fn container_level(container: &Container) -> Vec<String> {
     let rows = [
         (hooks.is_some_and(|hooks| hooks.post_start.is_some()), "lifecycle.postStart (there is nothing to run it in)"),
         (
-            hooks.is_some_and(|hooks| hooks.pre_stop.is_some()),
-            "lifecycle.preStop (there is nothing to run it in; a module may go on until the grace period is over)",
+            hooks.and_then(|hooks| hooks.pre_stop.as_ref()).is_some_and(|hook| !can_be_done(hook)),
+            "lifecycle.preStop (exec has nothing to run, and httpGet knows plain HTTP to the container itself alone; a module may go on \
+             until the grace period is over)",
         ),
         (some(&container.volume_devices), "volumeDevices (a module has no devices)"),
         (
@@ -104,8 +107,9 @@ fn container_level(container: &Container) -> Vec<String> {
             "workingDir (WASI has no working directory; use absolute paths)",
         ),
         (
-            container.ports.iter().flatten().any(|port| port.host_port.is_some_and(|port| port != 0)),
-            "hostPort (a module has no sockets)",
+            !ports::host_ports_are_kept(container),
+            "hostPort (a module has no sockets; one that answers requests listens at the node's own address, on its first TCP \
+             containerPort, and no other hostPort can be had)",
         ),
         (privileged == Some(true), "securityContext.privileged (a module cannot leave its sandbox)"),
         (
@@ -136,17 +140,27 @@ fn why_no(probe: &Probe) -> Option<&'static str> {
             "exec has nothing to run: the module is the only program in its container; use httpGet or tcpSocket where it answers \
              requests, else leave the probe out, and let the module exit when it is not well",
         ),
-        () if probe.grpc.is_some() => Some("grpc is not spoken here; use httpGet or tcpSocket"),
-        () if http.is_some_and(|http| http.scheme.as_deref() == Some("HTTPS")) => {
-            Some("httpGet.scheme HTTPS: modules are served in plain HTTP")
-        }
-        () if http.is_some_and(|http| http.host.as_ref().is_some_and(|host| !host.is_empty()))
+        () if http.is_some_and(is_https) => Some("httpGet.scheme HTTPS: modules are served in plain HTTP"),
+        () if http.is_some_and(names_host)
             || probe.tcp_socket.as_ref().is_some_and(|tcp| tcp.host.as_ref().is_some_and(|host| !host.is_empty())) =>
         {
             Some("host: a probe asks its own container")
         }
         () => None,
     }
+}
+
+fn can_be_done(hook: &LifecycleHandler) -> bool {
+    let http = hook.http_get.as_ref();
+    hook.sleep.is_some() || http.is_some_and(|http| !is_https(http) && !names_host(http))
+}
+
+fn is_https(http: &HTTPGetAction) -> bool {
+    http.scheme.as_deref() == Some("HTTPS")
+}
+
+fn names_host(http: &HTTPGetAction) -> bool {
+    http.host.as_ref().is_some_and(|host| !host.is_empty())
 }
 
 /// True for pods of ReplicaSets and their like, which know no pause after a failure. Jobs count failures and stop.

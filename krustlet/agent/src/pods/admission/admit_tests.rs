@@ -33,7 +33,13 @@ fn ordinary_pods_pass() {
             "capabilities": { "drop": ["ALL"] }, "privileged": false },
         "restartPolicyRules": [{ "action": "Restart", "exitCodes": { "operator": "In", "values": [1] } }],
     });
-    for pod in [pod(json!({})), pod(token), pod(harmless), with_container(hardened)] {
+    let serving = |hook: Value| {
+        let ports = json!([{ "containerPort": 80, "hostPort": 80 }]);
+        with_container(json!({ "ports": ports, "lifecycle": { "preStop": hook } }))
+    };
+    let (asks, sleeps) = (json!({ "httpGet": { "port": 80 } }), json!({ "sleep": { "seconds": 1 } }));
+    let serving = [serving(asks), serving(sleeps)];
+    for pod in [pod(json!({})), pod(token), pod(harmless), with_container(hardened)].into_iter().chain(serving) {
         assert_eq!(refuse(&pod), None);
     }
 }
@@ -51,11 +57,21 @@ fn each_unsupported_thing_is_named() {
         (pod(json!({ "os": { "name": "windows" } })), "os.name windows"),
         (pod(json!({ "resources": { "limits": { "memory": "1Gi" } } })), "resources.limits of the pod"),
         (pod(json!({ "volumes": [{ "name": "v", "nfs": { "server": "s", "path": "/" } }] })), "volume v"),
-        (with_container(json!({ "lifecycle": { "preStop": {} } })), "lifecycle.preStop"),
+        (with_container(json!({ "lifecycle": { "preStop": { "exec": { "command": ["a"] } } } })), "lifecycle.preStop"),
+        (
+            with_container(json!({ "lifecycle": { "preStop": { "httpGet": { "port": 1, "scheme": "HTTPS" } } } })),
+            "lifecycle.preStop",
+        ),
+        (
+            with_container(
+                json!({ "lifecycle": { "preStop": { "httpGet": { "port": 1, "host": "other.example" } } } }),
+            ),
+            "lifecycle.preStop",
+        ),
         (with_container(json!({ "lifecycle": { "postStart": {} } })), "lifecycle.postStart"),
         (with_container(json!({ "workingDir": "/x" })), "workingDir"),
         (with_container(json!({ "volumeDevices": [{ "name": "d", "devicePath": "/dev/d" }] })), "volumeDevices"),
-        (with_container(json!({ "ports": [{ "containerPort": 80, "hostPort": 80 }] })), "hostPort"),
+        (with_container(json!({ "ports": [{ "containerPort": 80, "hostPort": 8080 }] })), "hostPort"),
         (with_container(json!({ "securityContext": { "privileged": true } })), "securityContext.privileged"),
         (
             with_container(json!({ "securityContext": { "capabilities": { "add": ["NET_ADMIN"] } } })),
@@ -75,7 +91,6 @@ fn each_unsupported_thing_is_named() {
 fn probes_are_refused_with_the_reason_of_their_kind() {
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
         for (kind, handler, why) in [
-            ("grpc", json!({ "port": 1 }), "use httpGet or tcpSocket"),
             ("exec", json!({ "command": ["x"] }), "exec has nothing to run"),
             ("httpGet", json!({ "port": 1, "scheme": "HTTPS" }), "plain HTTP"),
             ("httpGet", json!({ "port": 1, "host": "other.example" }), "a probe asks its own container"),
@@ -88,6 +103,7 @@ fn probes_are_refused_with_the_reason_of_their_kind() {
         for (kind, handler) in [
             ("httpGet", json!({ "port": "http", "path": "/", "scheme": "HTTP", "host": "" })),
             ("tcpSocket", json!({ "port": 80 })),
+            ("grpc", json!({ "port": 80, "service": "a" })),
         ] {
             assert_eq!(refuse(&with_container(json!({ name: { kind: handler } }))), None, "{kind}");
         }

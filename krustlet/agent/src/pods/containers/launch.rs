@@ -13,6 +13,7 @@ use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeErr
 
 use super::slot::containers;
 use super::tail::Tail;
+use super::termination::STOPPED;
 use super::{command, http, share};
 use crate::files;
 use crate::images::{Image, ImageError, Request, Wait};
@@ -22,6 +23,7 @@ use crate::pods::checkpoint::Attempt;
 use crate::pods::events::Subject;
 use crate::pods::lifecycle::machine::Termination;
 use crate::pods::resources::Resources;
+use crate::pods::serving::hook::{self, Hook};
 use crate::pods::serving::ports::{self, PortLease};
 use crate::pods::serving::probes::{self, Plan};
 use crate::quantity;
@@ -51,8 +53,8 @@ pub struct Launched {
     pub at: Timestamp,
     /// The end of its log, if it wants it in its last status.
     pub tail: Option<Arc<Tail>>,
-    /// If it answers requests: what does, and how it is to be probed.
-    pub server: Option<(Server, Vec<Plan>)>,
+    /// If it answers requests.
+    pub server: Option<Begun>,
     /// What must stay as long as the guest may run: its module on disk, the folders that it was given, its port.
     pub held: Box<dyn Any + Send + Sync>,
 }
@@ -170,19 +172,33 @@ struct Place {
     listener: TcpListener,
     lease: PortLease,
     plans: Vec<Plan>,
+    pre_stop: Option<Hook>,
+}
+
+/// A container that has begun to answer requests.
+pub struct Begun {
+    /// What answers them.
+    pub server: Server,
+    /// How it is to be probed.
+    pub plans: Vec<Plan>,
+    /// What it is given before it is to end.
+    pub pre_stop: Option<Hook>,
 }
 
 impl Place {
     /// Takes its port. A container that runs to its end has none.
     fn find(shared: &Shared, name: &str, container: &core::Container, serves: bool) -> Result<Option<Self>, String> {
-        let plans = probes::plans(container)?;
+        let (plans, pre_stop) = (probes::plans(container)?, hook::pre_stop(container)?);
         if !serves {
-            return match plans.is_empty() {
-                true => Ok(None),
-                false => Err("it has a probe, and its program answers no requests: leave the probe out, and let the program exit when \
-                              it is not well"
-                    .into()),
+            let what = match &pre_stop {
+                _ if !plans.is_empty() => "a probe",
+                Some(Hook::Http(_)) => "an httpGet hook",
+                _ if ports::wants_host_port(container) => "a hostPort",
+                _ => return Ok(None),
             };
+            return Err(format!(
+                "it has {what}, and its program answers no requests: leave that out, and let the program exit when it is not well"
+            ));
         }
         let port = ports::listens_on(container);
         let lease = shared.ports.take(port, name)?;
@@ -190,19 +206,19 @@ impl Place {
         let listener = TcpListener::bind((host, port));
         let listener = listener
             .map_err(|error| format!("cannot listen on port {port} of the node's own address {host}: {error}"))?;
-        Ok(Some(Self { listener, lease, plans }))
+        Ok(Some(Self { listener, lease, plans, pre_stop }))
     }
 }
 
-type Begun = (Container, Option<(Server, Vec<Plan>)>, Option<PortLease>);
+type Guest = (Container, Option<Begun>, Option<PortLease>);
 
-fn begin(shared: &Shared, image: &Image, spec: RunSpec, place: Option<Place>) -> Result<Begun, RuntimeError> {
+fn begin(shared: &Shared, image: &Image, spec: RunSpec, place: Option<Place>) -> Result<Guest, RuntimeError> {
     let engine = shared.images.engine();
     match place {
         None => Ok((engine.start(&image.module, spec)?, None, None)),
-        Some(Place { listener, lease, plans }) => {
+        Some(Place { listener, lease, plans, pre_stop }) => {
             let server = engine.serve(&image.module, spec, listener, ServerLimits::default())?;
-            Ok((server.container().clone(), Some((server, plans)), Some(lease)))
+            Ok((server.container().clone(), Some(Begun { server, plans, pre_stop }), Some(lease)))
         }
     }
 }
@@ -279,7 +295,7 @@ pub fn termination(status: ExitStatus, started_at: Timestamp, container_id: Stri
         Exit::Exited => (status.code, by_code, None),
         Exit::Trapped(why) => (status.code, "Error", Some(why)),
         Exit::OutOfMemory(why) => (OUT_OF_MEMORY_CODE, "OOMKilled", Some(why)),
-        Exit::Stopped => (status.code, by_code, Some("stopped by the node agent".into())),
+        Exit::Stopped => (status.code, by_code, Some(STOPPED.into())),
     };
     Termination {
         exit_code,

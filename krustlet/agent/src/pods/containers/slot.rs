@@ -1,7 +1,7 @@
 //! One container of a pod, as its worker keeps it: the machine, and the real thing that it stands for.
 
 use k8s_openapi::api::core::v1::{Container as ContainerSpec, Pod};
-use krustlet_runtime::{Container, Server};
+use krustlet_runtime::Container;
 use tokio::task::AbortHandle;
 
 use super::launch::{LaunchError, Launched};
@@ -10,6 +10,7 @@ use crate::pods::directory::ContainerView;
 use crate::pods::events::Subject;
 use crate::pods::lifecycle::machine::{Cause, Machine, State, Termination};
 use crate::pods::lifecycle::policy::Role;
+use crate::pods::serving::Serving;
 use crate::pods::serving::health::Health;
 use crate::pods::serving::watch::Found;
 use crate::pods::status::container_status::Shown;
@@ -34,7 +35,7 @@ pub enum News {
 /// What can be new of a container.
 pub enum What {
     /// A preparation is over.
-    Launch(Result<Launched, LaunchError>),
+    Launch(Result<Box<Launched>, LaunchError>),
     /// A probe has found something.
     Probed(Found),
     /// The guest has ended.
@@ -56,11 +57,7 @@ pub struct Slot {
     /// While it runs.
     pub guest: Option<Container>,
     /// While it runs, if it answers requests.
-    pub server: Option<Server>,
-    /// What its probes say of it, while it runs.
-    pub health: Health,
-    /// While it is probed.
-    pub probing: Option<AbortHandle>,
+    pub serving: Option<Serving>,
     /// While its module is made ready.
     pub preparation: Option<AbortHandle>,
 }
@@ -78,18 +75,7 @@ impl Slot {
     /// Of a container whose life so far is known.
     pub fn new(role: Role, spec: &ContainerSpec, machine: Machine) -> Self {
         let image = spec.image.clone().unwrap_or_default();
-        Self {
-            name: spec.name.clone(),
-            image,
-            role,
-            machine,
-            epoch: 0,
-            guest: None,
-            server: None,
-            health: Health::GOOD,
-            probing: None,
-            preparation: None,
-        }
+        Self { name: spec.name.clone(), image, role, machine, epoch: 0, guest: None, serving: None, preparation: None }
     }
 
     /// It, as events name it.
@@ -115,8 +101,8 @@ impl Slot {
             image: &self.image,
             role: self.role,
             machine: &self.machine,
-            health: self.health,
-            serves: self.server.is_some(),
+            health: self.serving.as_ref().map_or(Health::GOOD, |serving| serving.health),
+            serves: self.serving.is_some(),
         }
     }
 
@@ -142,15 +128,7 @@ impl Slot {
             waiting: waiting.map(Into::into),
             started_at,
             guest: self.guest.clone(),
-            server: self.server.clone(),
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Some(probing) = self.probing.take() {
-            probing.abort();
+            server: self.serving.as_ref().map(|serving| serving.server.clone()),
         }
     }
 }

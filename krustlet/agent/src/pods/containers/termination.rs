@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use krustlet_runtime::STOPPED_CODE;
 use serde::{Deserialize, Serialize};
+
+/// What is said of one that the agent has ended.
+pub const STOPPED: &str = "stopped by the node agent";
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,5 +31,13 @@ impl Termination {
     pub fn ran_for(&self) -> Duration {
         let started = self.started_at.unwrap_or(self.finished_at);
         Duration::try_from(self.finished_at.duration_since(started)).unwrap_or_default()
+    }
+
+    /// As of one that was stopped, though it may have ended well: its policy is to take it for a failure.
+    pub fn killed(self) -> Self {
+        match self.exit_code {
+            0 => Self { exit_code: STOPPED_CODE, reason: "Error".into(), message: Some(STOPPED.into()), ..self },
+            _ => self,
+        }
     }
 }

@@ -118,7 +118,7 @@ impl Course {
     }
 
     /// The agent stops, and what runs here must have ended `by` then. A pod that `finishes`, of which something runs that is to come to
-    /// its end, has its own grace period for that. Any other has none: it goes on with the next agent, and has been told nothing.
+    /// its end or has requests to end, has its own grace period for that. Any other has none: it goes on with the next agent, and has been told nothing.
     pub fn shut_down(&mut self, by: Instant, finishes: bool, pod: &Pod, now: Instant) {
         if self.shutdown.is_none() {
             self.shutdown = Some(if finishes { by.min(now + grace_period(pod)) } else { now });
@@ -166,9 +166,9 @@ impl Course {
         self.shutdown.is_some()
     }
 
-    /// What is left of its grace period, if that runs.
-    pub fn grace_left(&self, now: Instant) -> Option<Duration> {
-        self.grace_ends.map(|ends| ends.saturating_duration_since(now))
+    /// What is left of the time in which it is to come to its end, if that runs.
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        self.stops().map(|ends| ends.saturating_duration_since(now))
     }
 
     /// Whether it is being deleted.
@@ -215,7 +215,7 @@ impl Course {
 }
 
 /// What the pod's author gives it to come to its end.
-fn grace_period(pod: &Pod) -> Duration {
+pub fn grace_period(pod: &Pod) -> Duration {
     let grace = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
     seconds(grace.unwrap_or(GRACE_SECONDS))
 }

@@ -7,7 +7,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::grpc;
 use super::probes::Action;
+
+/// Who asks.
+pub const USER_AGENT_OF_PROBES: &str = concat!("kube-probe/krustlet-wasi-", env!("CARGO_PKG_VERSION"));
 
 /// `HTTP/1.1 200`
 const STATUS_LENGTH: usize = 12;
@@ -20,6 +24,7 @@ pub async fn check(action: &Action, address: IpAddr, limit: Duration) -> Result<
     let done = async {
         match action {
             Action::Tcp { port } => connect(address, *port).await.map(|_| ()),
+            Action::Grpc { port, service } => grpc::check(connect(address, *port).await?, service).await,
             Action::Http { port, path, headers } => get(address, *port, path, headers).await,
         }
     };
@@ -48,8 +53,8 @@ async fn get(address: IpAddr, port: u16, path: &str, headers: &[(String, String)
 /// A header of the spec goes before one of ours.
 fn request(address: SocketAddr, path: &str, headers: &[(String, String)]) -> String {
     let host = address.to_string();
-    let version = concat!("kube-probe/krustlet-wasi-", env!("CARGO_PKG_VERSION"));
-    let own = [("Host", host.as_str()), ("User-Agent", version), ("Accept", "*/*"), ("Connection", "close")];
+    let own =
+        [("Host", host.as_str()), ("User-Agent", USER_AGENT_OF_PROBES), ("Accept", "*/*"), ("Connection", "close")];
     let own = own.into_iter().filter(|(name, _)| !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)));
     let given = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let lines: String = own.chain(given).map(|(name, value)| format!("{name}: {value}\r\n")).collect();

@@ -3,7 +3,34 @@
 //! All pods that serve listen at the node's own address, so that a port can be one pod's alone.
 
 pub mod check;
+mod grpc;
 pub mod health;
+pub mod hook;
 pub mod ports;
 pub mod probes;
 pub mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use krustlet_runtime::Server;
+use tokio::task::JoinSet;
+
+use self::health::Health;
+use self::hook::Hook;
+
+/// A container that answers requests, while it runs.
+pub struct Serving {
+    /// What answers.
+    pub server: Server,
+    /// What its probes say of it.
+    pub health: Health,
+    /// What it is given before it is to end.
+    pub pre_stop: Option<Hook>,
+    /// It has been asked to end.
+    pub ends: bool,
+    /// It ends because a probe has found it unwell, however well it does that.
+    pub unwell: Arc<AtomicBool>,
+    /// Its probes and its hook. They end with it.
+    pub tasks: JoinSet<()>,
+}

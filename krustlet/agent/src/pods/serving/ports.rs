@@ -3,17 +3,36 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, ContainerPort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use tokio::sync::watch;
 
 /// Where a container listens that names no port.
 const DEFAULT_PORT: u16 = 8080;
 
 /// Where a container that serves listens: the first of its TCP ports.
 pub fn listens_on(container: &Container) -> u16 {
-    let ports = container.ports.iter().flatten();
-    let mut tcp = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
-    tcp.find_map(|port| number(port.container_port)).unwrap_or(DEFAULT_PORT)
+    first(container).and_then(|port| number(port.container_port)).unwrap_or(DEFAULT_PORT)
+}
+
+fn first(container: &Container) -> Option<&ContainerPort> {
+    let mut ports = container.ports.iter().flatten();
+    ports.find(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"))
+}
+
+/// Whether it names ports of its host.
+pub fn wants_host_port(container: &Container) -> bool {
+    container.ports.iter().flatten().any(|port| port.host_port.is_some_and(|port| port != 0))
+}
+
+/// Whether the ports of its host that it names, if it does, are what it gets anyway: the one that it listens on, at the node's own
+/// address. The scheduler knows of them then, and puts no two pods with the same one on a node.
+pub fn host_ports_are_kept(container: &Container) -> bool {
+    let kept = |port: &ContainerPort| {
+        let anywhere = port.host_ip.as_deref().is_none_or(|ip| matches!(ip, "" | "0.0.0.0" | "::"));
+        first(container) == Some(port) && port.host_port == Some(port.container_port) && anywhere
+    };
+    container.ports.iter().flatten().all(|port| port.host_port.is_none_or(|port| port == 0) || kept(port))
 }
 
 /// The port that a probe means: by its number, or by its name among the container's.
@@ -37,7 +56,13 @@ fn number(port: i32) -> Option<u16> {
 
 /// Who has which port of the node's address. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Ports(Arc<Mutex<BTreeMap<u16, String>>>);
+pub struct Ports(Arc<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    by_port: Mutex<BTreeMap<u16, String>>,
+    freed: watch::Sender<()>,
+}
 
 /// A port, taken until this is dropped.
 #[derive(Debug)]
@@ -52,7 +77,7 @@ impl Ports {
     /// # Errors
     /// Whose it is, and what to do.
     pub fn take(&self, port: u16, container: &str) -> Result<PortLease, String> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.by_port.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = taken.get(&port) {
             return Err(format!(
                 "port {port} is {other}'s: the pods of this WebAssembly node that serve listen at the node's own address, where a \
@@ -62,11 +87,17 @@ impl Ports {
         taken.insert(port, container.to_owned());
         Ok(PortLease { ports: self.clone(), port })
     }
+
+    /// Tells when a port has become free.
+    pub fn freed(&self) -> watch::Receiver<()> {
+        self.0.freed.subscribe()
+    }
 }
 
 impl Drop for PortLease {
     fn drop(&mut self) {
-        self.ports.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.port);
+        self.ports.0.by_port.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.port);
+        self.ports.0.freed.send_replace(());
     }
 }
 
@@ -112,7 +143,28 @@ mod tests {
         let _other = ports.take(81, "default/b/main").unwrap();
         let fault = ports.clone().take(80, "default/b/main").unwrap_err();
         assert!(fault.starts_with("port 80 is default/a/main's: "), "{fault}");
+        let freed = ports.freed();
+        assert!(!freed.has_changed().unwrap());
         drop(lease);
+        assert!(freed.has_changed().unwrap());
         ports.take(80, "default/b/main").unwrap();
+    }
+
+    #[test]
+    fn a_port_of_the_host_is_kept_where_it_is_the_one_that_is_listened_on() {
+        let table = [
+            (json!([]), false, true),
+            (json!([{ "containerPort": 80, "hostPort": 0 }]), false, true),
+            (json!([{ "containerPort": 80, "hostPort": 80 }, { "containerPort": 81 }]), true, true),
+            (json!([{ "containerPort": 80, "hostPort": 80, "hostIP": "0.0.0.0" }]), true, true),
+            (json!([{ "containerPort": 80, "hostPort": 80, "hostIP": "127.0.0.1" }]), true, false),
+            (json!([{ "containerPort": 80, "hostPort": 8080 }]), true, false),
+            (json!([{ "containerPort": 80 }, { "containerPort": 81, "hostPort": 81 }]), true, false),
+            (json!([{ "containerPort": 53, "hostPort": 53, "protocol": "UDP" }]), true, false),
+        ];
+        for (ports, wants, kept) in table {
+            let container = container(&ports);
+            assert_eq!((wants_host_port(&container), host_ports_are_kept(&container)), (wants, kept), "{ports}");
+        }
     }
 }

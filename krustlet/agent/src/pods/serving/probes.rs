@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Container, Probe};
+use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::health::{Health, Kind, Tally};
 use super::ports::meant;
@@ -20,6 +21,8 @@ pub struct Plan {
     pub timeout: Duration,
     /// What is done.
     pub action: Action,
+    /// How long the container has to end when this probe kills it, if that is not what its pod says.
+    pub grace: Option<Duration>,
     successes_wanted: u32,
     failures_allowed: u32,
 }
@@ -40,6 +43,13 @@ pub enum Action {
     Tcp {
         /// Where.
         port: u16,
+    },
+    /// A call of `grpc.health.v1.Health/Check`; `SERVING` is a success.
+    Grpc {
+        /// Where.
+        port: u16,
+        /// What is asked for; empty is the server itself.
+        service: String,
     },
 }
 
@@ -85,6 +95,7 @@ fn plan(kind: Kind, probe: &Probe, action: Action) -> Plan {
         period: seconds(probe.period_seconds, 10).max(Duration::from_secs(1)),
         timeout: seconds(probe.timeout_seconds, 1).max(Duration::from_secs(1)),
         action,
+        grace: probe.termination_grace_period_seconds.map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
         successes_wanted: number(probe.success_threshold, 1).max(1),
         failures_allowed: number(probe.failure_threshold, 3).max(1),
     }
@@ -94,7 +105,19 @@ fn action(container: &Container, probe: &Probe) -> Result<Action, String> {
     if let Some(tcp) = &probe.tcp_socket {
         return Ok(Action::Tcp { port: meant(container, &tcp.port)? });
     }
+    if let Some(grpc) = &probe.grpc {
+        let service = grpc.service.clone().unwrap_or_default();
+        return Ok(Action::Grpc { port: meant(container, &IntOrString::Int(grpc.port))?, service });
+    }
     let Some(http) = &probe.http_get else { return Err("it has no handler that this node knows".into()) };
+    request(container, http)
+}
+
+/// A GET request to the container.
+///
+/// # Errors
+/// Its port is none, or it cannot be sent.
+pub fn request(container: &Container, http: &HTTPGetAction) -> Result<Action, String> {
     let headers = http.http_headers.iter().flatten().map(|header| (header.name.clone(), header.value.clone()));
     let headers: Vec<_> = headers.collect();
     let path = match http.path.as_deref().unwrap_or_default() {
@@ -137,6 +160,7 @@ mod tests {
             period: 10 * second,
             timeout: second,
             action,
+            grace: None,
             successes_wanted: 1,
             failures_allowed: 3,
         };
@@ -149,16 +173,17 @@ mod tests {
     fn all_three_are_found_with_what_they_say() {
         let plans = plans(&container(json!({
             "livenessProbe": { "tcpSocket": { "port": 81 }, "initialDelaySeconds": 2, "periodSeconds": 3, "timeoutSeconds": 4,
-                "failureThreshold": 5 },
+                "failureThreshold": 5, "terminationGracePeriodSeconds": 6 },
             "startupProbe": { "httpGet": { "port": 80, "path": "up?a", "httpHeaders": [{ "name": "X-A", "value": "b c" }] } },
-            "readinessProbe": { "tcpSocket": { "port": "http" }, "successThreshold": 6 },
+            "readinessProbe": { "grpc": { "port": 80, "service": "a" }, "successThreshold": 6 },
         })))
         .unwrap();
         let kinds: Vec<Kind> = plans.iter().map(|plan| plan.kind).collect();
         assert_eq!(kinds, [Kind::Startup, Kind::Readiness, Kind::Liveness]);
         let headers = vec![("X-A".to_owned(), "b c".to_owned())];
         assert_eq!(plans[0].action, Action::Http { port: 80, path: "/up?a".into(), headers });
-        assert_eq!((&plans[1].action, plans[1].successes_wanted), (&Action::Tcp { port: 80 }, 6));
+        assert_eq!((&plans[1].action, plans[1].successes_wanted), (&Action::Grpc { port: 80, service: "a".into() }, 6));
+        assert_eq!((&plans[2].action, plans[2].grace), (&Action::Tcp { port: 81 }, Some(Duration::from_secs(6))));
         let seconds = [plans[2].delay, plans[2].period, plans[2].timeout].map(|time| time.as_secs());
         assert_eq!((seconds, plans[2].failures_allowed), ([2, 3, 4], 5));
         assert_eq!(at_first(&plans), Health { started: false, ready: false });

@@ -1,6 +1,7 @@
 //! Probes a container for as long as it runs.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -18,6 +19,8 @@ pub struct Found {
     pub fault: Option<String>,
     /// What it comes to.
     pub verdict: Verdict,
+    /// How long the container has to end, if it is to be killed for it and the probe says so.
+    pub grace: Option<Duration>,
 }
 
 /// Probes at `address`, and tells what is news: failures, and what they come to. Never ends, but after a verdict of death.
@@ -42,7 +45,7 @@ async fn one(plan: &Plan, address: IpAddr, tell: &impl Fn(Found)) -> Verdict {
         let fault = check(&plan.action, address, plan.timeout).await.err();
         let verdict = tally.count(fault.is_none());
         if fault.is_some() || verdict != Verdict::Same {
-            tell(Found { kind: plan.kind, fault, verdict });
+            tell(Found { kind: plan.kind, fault, verdict, grace: plan.grace });
         }
         if matches!(verdict, Verdict::Started | Verdict::Kill) {
             return verdict;

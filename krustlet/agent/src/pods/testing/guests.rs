@@ -1,7 +1,7 @@
 //! The guests of the tests, written as text.
 
 /// `exit-CODE`, `nap-CODE` (a second, then that code), `sleep`, `spin`, `grow-PAGES` (takes so much memory besides its first page, then
-/// sleeps), `garbage` (no module), and `serve-STATUS`, which answers all requests so.
+/// sleeps), `garbage` (no module); `serve-STATUS`, which answers all requests so, and `slow-STATUS`, which computes for a second before.
 pub fn guest(name: &str) -> Option<Vec<u8>> {
     let sleep = |nanos: u64| {
         format!(
@@ -14,7 +14,8 @@ pub fn guest(name: &str) -> Option<Vec<u8>> {
         Some(("exit", code)) => exit(code),
         Some(("nap", code)) => sleep(1_000_000_000) + &exit(code),
         Some(("grow", pages)) => format!("(drop (memory.grow (i32.const {pages})))") + &sleep(3_600_000_000_000),
-        Some(("serve", status)) => return Some(wat::parse_str(server(status)).unwrap()),
+        Some(("serve", status)) => return Some(wat::parse_str(server(status, 0)).unwrap()),
+        Some(("slow", status)) => return Some(wat::parse_str(server(status, 1_000_000_000)).unwrap()),
         None if name == "sleep" => sleep(3_600_000_000_000),
         None if name == "garbage" => return Some(b"no module".to_vec()),
         None if name == "spin" => "(loop $forever (br $forever))".into(),
@@ -30,10 +31,11 @@ pub fn guest(name: &str) -> Option<Vec<u8>> {
     Some(wat::parse_str(text).unwrap())
 }
 
-/// A component that exports `wasi:http/incoming-handler`.
-fn server(status: &str) -> String {
+/// A component that exports `wasi:http/incoming-handler`, and answers after so many nanoseconds.
+fn server(status: &str, nanos: u64) -> String {
     format!(
         r#"(component
+            (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock (export "now" (func (result u64)))))
             (import "wasi:http/types@0.2.0" (instance $types
                 (export "fields" (type $fields (sub resource)))
                 (export "incoming-request" (type $request (sub resource)))
@@ -73,22 +75,26 @@ fn server(status: &str) -> String {
             (core module $libc (memory (export "memory") 1))
             (core instance $libc (instantiate $libc))
             (alias core export $libc "memory" (core memory $memory))
+            (core func $now (canon lower (func $clock "now")))
             (core func $fields (canon lower (func $types "[constructor]fields")))
             (core func $response (canon lower (func $types "[constructor]outgoing-response")))
             (core func $status (canon lower (func $types "[method]outgoing-response.set-status-code")))
             (core func $set (canon lower (func $types "[static]response-outparam.set") (memory $memory)))
             (core module $program
+                (import "host" "now" (func $now (result i64)))
                 (import "host" "fields" (func $fields (result i32)))
                 (import "host" "response" (func $response (param i32) (result i32)))
                 (import "host" "status" (func $status (param i32 i32) (result i32)))
                 (import "host" "set" (func $set (param i32 i32 i32 i32 i64 i32 i32 i32 i32)))
-                (func (export "handle") (param $request i32) (param $out i32) (local $answer i32)
+                (func (export "handle") (param $request i32) (param $out i32) (local $answer i32) (local $until i64)
+                    (local.set $until (i64.add (call $now) (i64.const {nanos})))
+                    (loop $wait (br_if $wait (i64.lt_u (call $now) (local.get $until))))
                     (local.set $answer (call $response (call $fields)))
                     (drop (call $status (local.get $answer) (i32.const {status})))
                     (call $set (local.get $out) (i32.const 0) (local.get $answer)
                         (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))))
             (core instance $program (instantiate $program (with "host" (instance
-                (export "fields" (func $fields)) (export "response" (func $response))
+                (export "now" (func $now)) (export "fields" (func $fields)) (export "response" (func $response))
                 (export "status" (func $status)) (export "set" (func $set))))))
             (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
                 (canon lift (core func $program "handle")))

@@ -3,6 +3,7 @@
 mod guests;
 mod registry;
 mod server;
+pub mod serving;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,18 +1,14 @@
 //! What a worker does with the containers of its pod.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::pods::checkpoint::Attempt;
 use crate::pods::containers::launch::{LaunchError, Launched, launch, note, termination};
 use crate::pods::containers::slot::{News, What, containers};
+use crate::pods::lifecycle::course::grace_period;
 use crate::pods::lifecycle::machine::{Action, Event};
-use crate::pods::serving::health::{Health, Verdict};
-use crate::pods::serving::probes;
-use crate::pods::serving::watch::{Found, watch};
-
-/// How long a container that is to end still takes new requests: so long may it take until all have heard that it is to end.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 impl Worker {
     pub(super) fn hear_container(&mut self, index: usize, epoch: u64, what: What) {
@@ -23,7 +19,7 @@ impl Worker {
         let (subject, events) = (slot.subject(&self.subject), &self.shared.events);
         let failed = |message: &str| events.warning(&subject, "Failed", format!("Error: {message}"));
         let event = match what {
-            What::Launch(Ok(launched)) => self.started(index, launched),
+            What::Launch(Ok(launched)) => self.started(index, *launched),
             What::Launch(Err(LaunchError::Pull(reason, message))) => {
                 let (kind, note) = pull_note(reason, &slot.image, &message);
                 events.warning(&subject, kind, note);
@@ -42,10 +38,7 @@ impl Worker {
             What::Exited(termination) => {
                 tracing::info!(pod = %self, container = slot.name, exit_code = termination.exit_code, "container ended");
                 let slot = &mut self.slots[index];
-                (slot.guest, slot.server, slot.health) = (None, None, Health::GOOD);
-                if let Some(probing) = slot.probing.take() {
-                    probing.abort();
-                }
+                (slot.guest, slot.serving) = (None, None);
                 Event::Exited(termination)
             }
         };
@@ -57,15 +50,11 @@ impl Worker {
         let Launched { container, log, image_id, container_id, at, tail, server, held } = launched;
         slot.guest = Some(container.clone());
         slot.preparation = None;
-        if let Some((server, plans)) = server {
-            slot.health = probes::at_first(&plans);
-            let (news, epoch, address) = (self.news.clone(), slot.epoch, server.address().ip());
-            let tell = move |found| {
-                let _ = news.send(News::Container { slot: index, epoch, what: What::Probed(found) });
-            };
-            slot.probing = Some(tokio::spawn(watch(plans, address, tell)).abort_handle());
-            slot.server = Some(server);
+        if let Some(begun) = server {
+            self.serve(index, begun);
         }
+        let slot = &self.slots[index];
+        let unwell = slot.serving.as_ref().map(|serving| serving.unwell.clone());
         let (news, epoch, id) = (self.news.clone(), slot.epoch, container_id.clone());
         let (dir, attempt, image) = (self.dir.join(&slot.name), slot.machine.attempts, image_id.clone());
         tokio::spawn(async move {
@@ -75,6 +64,9 @@ impl Worker {
                 tracing::warn!("the end of a log could not be written: {error}");
             }
             let mut termination = termination(status, at, id.clone());
+            if unwell.is_some_and(|unwell| unwell.load(Ordering::Relaxed)) {
+                termination = termination.killed();
+            }
             if let Some(tail) = tail {
                 tail.explain(&mut termination);
             }
@@ -107,49 +99,18 @@ impl Worker {
         }
         if told_to_end && !self.course.shutting_down() {
             self.tell_killing(index, format!("Stopping container {}", self.slots[index].name));
+        }
+        if told_to_end {
             self.wind_down(index);
         }
         if replaced && action == Action::Stop {
             let name = &self.slots[index].name;
             self.tell_killing(index, format!("Container {name} has another image now and will be restarted"));
-        }
-        self.act(index, action);
-    }
-
-    /// Lets one that answers requests end them: after a moment, as it takes one until nobody sends it new ones.
-    fn wind_down(&self, index: usize) {
-        let (Some(server), Some(left)) = (&self.slots[index].server, self.course.grace_left(Instant::now())) else {
-            return;
-        };
-        let linger = LAST_REQUESTS.min(left / 3);
-        server.drain(linger, left.saturating_sub(linger));
-    }
-
-    /// Tells what a probe has found, and does what comes of it.
-    fn probed(&mut self, index: usize, found: &Found) {
-        let slot = &mut self.slots[index];
-        if !slot.machine.running() {
-            return;
-        }
-        let subject = slot.subject(&self.subject);
-        if let Some(fault) = &found.fault {
-            let note = format!("{} probe failed: {fault}", found.kind.word());
-            self.shared.events.warning(&subject, "Unhealthy", note);
-        }
-        match found.verdict {
-            Verdict::Same => {}
-            Verdict::Started => slot.health.started = true,
-            Verdict::Ready(ready) => slot.health.ready = ready,
-            Verdict::Kill => {
-                let word = found.kind.word().to_lowercase();
-                let note = format!("Container {} failed {word} probe, will be restarted", slot.name);
-                // As one that was killed, so that its policy says what becomes of it.
-                if let Some(guest) = &slot.guest {
-                    guest.stop();
-                }
-                self.tell_killing(index, note);
+            if self.end_gracefully(index, Duration::ZERO, grace_period(&self.pod)) {
+                return;
             }
         }
+        self.act(index, action);
     }
 
     fn act(&mut self, index: usize, action: Action) {
@@ -175,7 +136,7 @@ impl Worker {
             (self.shared.clone(), self.resources.clone(), self.news.clone(), slot.epoch);
         let (dir, attempt, subject) = (self.dir.join(&spec.name), slot.machine.attempts, slot.subject(&self.subject));
         let task = tokio::spawn(async move {
-            let result = launch(&shared, &resources, &subject, &spec, &dir, attempt).await;
+            let result = launch(&shared, &resources, &subject, &spec, &dir, attempt).await.map(Box::new);
             let _ = news.send(News::Container { slot: index, epoch, what: What::Launch(result) });
         });
         slot.preparation = Some(task.abort_handle());
@@ -204,7 +165,7 @@ impl Worker {
         self.shared.events.warning(&slot.subject(&self.subject), "BackOff", note);
     }
 
-    fn tell_killing(&self, index: usize, note: String) {
+    pub(super) fn tell_killing(&self, index: usize, note: String) {
         self.shared.events.normal(&self.slots[index].subject(&self.subject), "Killing", note);
     }
 }

@@ -13,12 +13,15 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::data_dir;
+use crate::files;
 use crate::images::Images;
 use crate::images::compile::{Compiler, Launcher};
 use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
 use crate::node::{self, Pressure, Readiness, Registration};
-use crate::pods::{self, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared};
+use crate::pods::{
+    self, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared,
+};
 use crate::server::{self, Door, Server, Site};
 
 /// How long the last word to the API server may take.
@@ -76,6 +79,7 @@ pub async fn run(config: &Config) -> Result<()> {
             )),
             pressure,
             evictions,
+            server_limits: config.server_limits.clone(),
             shutdown_grace: config.shutdown_grace,
         });
         let node_name = config.node_name.clone();
@@ -174,6 +178,7 @@ fn images(config: &Config) -> Result<Images> {
         trusted_ca_file: config.trusted_ca_file.clone(),
         egress: Egress { allowed: config.allowed_egress.clone() },
         memory_budget_bytes: node::memory_for_programs(config),
+        max_server_connections: files::open_files_limit().map_or(usize::MAX, connections),
         ..EngineConfig::default()
     })?;
     if !engine.keeps_code() {
@@ -181,6 +186,12 @@ fn images(config: &Config) -> Result<Images> {
     }
     let compiler = Compiler::new(engine.clone(), &config.data_dir, config.compile_limits, Launcher::this());
     Ok(Images::new(client, engine, compiler, &config.data_dir, config.image_limits))
+}
+
+/// What the clients of all pods may have open of the files that the process may: a quarter, so that the node can be spoken to whatever
+/// they do.
+fn connections(open_files: u64) -> usize {
+    usize::try_from(open_files / 4).unwrap_or(usize::MAX)
 }
 
 /// Becomes true at SIGTERM or SIGINT.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use krustlet_http::{Client, Egress, HostNetwork, Network};
 use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
 use wasmtime::Config;
 
 use crate::code_cache::CodeCache;
@@ -50,6 +51,10 @@ pub struct EngineConfig {
     /// which takes 4 GiB of address space for each when the first server is compiled, and their memory when they run. A request past it
     /// is answered with 503. 0 means that there is no pool, and no such limit. Default: 1000.
     pub pooled_instances: u32,
+    /// How many connections all servers together have open at once, each of which is a file that the process has open. One more is
+    /// closed as soon as it is accepted. Default: no limit but that of each, see
+    /// [`ServerLimits::max_connections`](crate::ServerLimits::max_connections).
+    pub max_server_connections: usize,
     /// A folder of the local disk where machine code is kept, so that a program which was compiled once is not compiled
     /// again by the next process. It must belong to the process's user with mode 0700, and is made so where it is not there:
     /// code is run as it is found, after a check of its SHA-256 that guards against damage, not against somebody who may
@@ -73,6 +78,7 @@ impl Default for EngineConfig {
             default_memory_limit_bytes: WASM32_MEMORY_BYTES,
             memory_budget_bytes: u64::MAX,
             pooled_instances: POOLED_INSTANCES,
+            max_server_connections: usize::MAX,
             code_cache: None,
             trusted_ca_file: None,
             network: Arc::new(HostNetwork::default()),
@@ -103,6 +109,8 @@ struct Shared {
     code_cache: Option<CodeCache>,
     default_memory_limit_bytes: u64,
     memory: MemoryBudget,
+    /// Of all servers.
+    connections: Arc<Semaphore>,
     http: Client,
     openers: Openers,
     /// `None` only while it is dropped.
@@ -147,6 +155,7 @@ impl Engine {
             code_cache,
             default_memory_limit_bytes: config.default_memory_limit_bytes,
             memory: MemoryBudget::new(config.memory_budget_bytes),
+            connections: serve::semaphore(config.max_server_connections),
             http,
             openers: Openers::default(),
             guests: Some(guests.build().map_err(failed)?),
@@ -269,6 +278,7 @@ impl Engine {
             http: self.0.http.session(spec.http.clone()),
             memory_limit: spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes),
             memory: self.0.memory.clone(),
+            connections: self.0.connections.clone(),
             meter: Arc::default(),
             spec,
         };

@@ -7,6 +7,7 @@ use clap::Parser;
 
 use crate::logs;
 use crate::node::{Reserve, Thresholds};
+use crate::pods::server_limits;
 
 /// The flags of the node agent.
 #[derive(Parser, Clone, Debug)]
@@ -122,6 +123,11 @@ pub struct Flags {
     /// terminationGracePeriodSeconds is less; whoever ends the agent must give it a few seconds more
     #[arg(long, env = "KRUSTLET_SHUTDOWN_GRACE_PERIOD_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub(super) shutdown_grace_period_seconds: u32,
+
+    /// What the clients of a pod that answers HTTP requests may take at most, as NAME=VALUE separated by commas; what is not named has
+    /// its default, and a pod may ask for less by annotation
+    #[arg(long, env = "KRUSTLET_SERVER_LIMITS", default_value = server_limits::DEFAULT)]
+    pub(super) server_limits: String,
 
     /// Folders of this machine (absolute paths, separated by commas) below which hostPath volumes may be [default: none]
     #[arg(long, env = "KRUSTLET_ALLOWED_HOST_PATHS", value_delimiter = ',')]

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use krustlet_runtime::{Cidr, CidrError};
+use krustlet_runtime::{Cidr, CidrError, ServerLimits};
 
 pub use self::flags::Flags;
 use crate::images;
@@ -15,6 +15,7 @@ use crate::images::compile::CompileLimits;
 use crate::labels::{self, Labels};
 use crate::logs;
 use crate::node::{Reserve, Thresholds};
+use crate::pods::server_limits;
 
 /// What the agent runs with: every default filled in, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct Config {
     pub eviction_hard: Thresholds,
     /// How long pods that come to their end may go on when the agent stops.
     pub shutdown_grace: Duration,
+    /// `--server-limits`: what the clients of pods that serve may take.
+    pub server_limits: ServerLimits,
     /// Folders below which hostPath volumes may be. Empty: nowhere.
     pub allowed_host_paths: Vec<PathBuf>,
     /// What pods may send requests to of that which the node keeps for itself. Empty: nothing.
@@ -165,6 +168,11 @@ impl Config {
             faults.extend(wrong.into_iter().map(|fault| format!("--eviction-hard: {fault}")));
             Thresholds::default()
         });
+        let server_limits =
+            server_limits::parse(&flags.server_limits, &ServerLimits::default()).unwrap_or_else(|wrong| {
+                faults.extend(wrong.into_iter().map(|fault| format!("--server-limits: {fault}")));
+                ServerLimits::default()
+            });
         let allowed_host_paths = allowed_host_paths(&flags.allowed_host_paths, &data_dir, &mut faults);
 
         let allowed_egress = allowed_egress(&flags.allowed_egress, &mut faults);
@@ -210,6 +218,7 @@ impl Config {
             system_reserved,
             eviction_hard,
             shutdown_grace: Duration::from_secs(u64::from(flags.shutdown_grace_period_seconds)),
+            server_limits,
             allowed_host_paths,
             allowed_egress,
         })

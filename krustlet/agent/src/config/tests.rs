@@ -66,6 +66,7 @@ fn every_flag_arrives() {
         "--system-reserved=cpu=1",
         "--eviction-hard=nodefs.available<0",
         "--shutdown-grace-period-seconds=60",
+        "--server-limits=max-requests=7",
         "--allowed-host-paths=/srv/share,/mnt",
         "--allowed-egress=127.0.0.1,10.0.0.0/8",
     ])
@@ -89,6 +90,7 @@ fn every_flag_arrives() {
     assert_eq!(config.system_reserved, Reserve { cpu_millis: 1000, ..Reserve::default() });
     assert_eq!(config.eviction_hard, Thresholds::parse("nodefs.available<0").unwrap());
     assert_eq!(config.shutdown_grace, Duration::from_secs(60));
+    assert_eq!(config.server_limits, ServerLimits { max_concurrent_requests: 7, ..ServerLimits::default() });
     assert_eq!(config.allowed_host_paths, [PathBuf::from("/srv/share"), PathBuf::from("/mnt")]);
     assert_eq!(config.allowed_egress, ["127.0.0.1", "10.0.0.0/8"].map(|range| range.parse().unwrap()));
 }
@@ -104,6 +106,7 @@ fn all_faults_come_at_once() {
         "--registry-mirrors=a,b=http://c,d=e",
         "--system-reserved=cpu=x,pods=1",
         "--eviction-hard=memory<1Gi",
+        "--server-limits=max-requests=0",
         "--allowed-egress=::1,,localhost",
     ])
     .unwrap_err();
@@ -111,7 +114,10 @@ fn all_faults_come_at_once() {
     let wanted = ["--node-name", "--hostname", "--node-ip", "--node-labels", "--insecure-registries"];
     let mirrors = ["--registry-mirrors"; 2];
     let reserved = ["--system-reserved"; 2];
-    assert_eq!(flags, [&wanted[..], &mirrors, &reserved, &["--eviction-hard", "--allowed-egress"]].concat());
+    assert_eq!(
+        flags,
+        [&wanted[..], &mirrors, &reserved, &["--eviction-hard", "--server-limits", "--allowed-egress"]].concat()
+    );
 }
 
 #[test]

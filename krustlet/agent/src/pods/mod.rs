@@ -40,6 +40,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
+use krustlet_runtime::ServerLimits;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, watch};
@@ -56,6 +57,7 @@ use self::eviction::Victim;
 use self::listing::Listing;
 pub use self::objects::Objects;
 pub use self::resources::Provision;
+pub use self::serving::limits as server_limits;
 pub use self::serving::ports::Ports;
 pub use self::volumes::{HostPaths, Own};
 use crate::files;
@@ -98,6 +100,8 @@ pub struct Shared {
     pub pressure: Pressure,
     /// How many pods had to go for it.
     pub evictions: Evictions,
+    /// What the clients of a pod that serves may take at most.
+    pub server_limits: ServerLimits,
     /// How long a program that is to come to its end may go on when the agent stops, if its own grace period is as long.
     pub shutdown_grace: Duration,
 }

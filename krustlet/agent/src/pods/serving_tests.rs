@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::serving::limits;
 use super::testing::serving::{free_port, get, probe, ready, serving};
 use super::testing::{World, container};
 
@@ -122,6 +123,29 @@ fn what_only_a_server_can_have_is_refused_to_a_program_that_runs_to_its_end() {
         serving(&world, "sleep", port, json!({ "lifecycle": { "preStop": { "sleep": { "seconds": 1 } } } })),
     );
     world.until("sleeps", ready);
+}
+
+#[test]
+fn clients_get_what_the_annotation_says_and_the_node_gives() {
+    let world = World::new();
+    let _agent = world.agent();
+    let port = free_port();
+    let annotate = |limits: &'static str| {
+        move |pod: &mut Value| pod["metadata"]["annotations"] = json!({ limits::ANNOTATION: limits })
+    };
+    let env = json!([{ "name": "IP", "valueFrom": { "fieldRef": { "fieldPath": "status.podIP" } } }]);
+    world.create("web", serving(&world, "slow-204", port, json!({ "env": env, "image": world.image("none") })));
+    world.edit("web", annotate("max-requests=1000"));
+    world.edit("web", |pod| pod["spec"]["containers"][0]["image"] = json!(world.image("slow-204")));
+    let pod = world.until("web", |pod| waits(pod)["reason"] == "CreateContainerConfigError");
+    let message = waits(&pod)["message"].as_str().unwrap();
+    assert!(message.contains("max-requests=1000 is more than this node gives, 256"), "{message}");
+    world.edit("web", annotate("max-requests=1"));
+    world.until("web", ready);
+    let first = std::thread::spawn(move || get(port));
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(get(port).as_deref(), Some("503"));
+    assert_eq!(first.join().unwrap().as_deref(), Some("204"));
 }
 
 #[test]

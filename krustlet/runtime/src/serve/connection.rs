@@ -11,7 +11,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::stats::Metrics;
@@ -24,7 +23,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const CLIENT_GONE: u16 = 499;
 
 /// Serves a connection to its end.
-pub(super) async fn serve(stream: TcpStream, service: Arc<Service>, _permit: OwnedSemaphorePermit) {
+pub(super) async fn serve(stream: TcpStream, service: Arc<Service>) {
     let activity = Arc::new(Activity::new());
     let io = TokioIo::new(Watched { stream, activity: activity.clone() });
     let requests = service_fn(|incoming| {

@@ -111,6 +111,8 @@ pub(crate) struct Guests {
     pub(crate) http: Session,
     pub(crate) memory_limit: u64,
     pub(crate) memory: MemoryBudget,
+    /// What all servers have together.
+    pub(crate) connections: Arc<Semaphore>,
     pub(crate) meter: Arc<Meter>,
     /// Held, so that it is found among the modules in use.
     pub(crate) module: Module,
@@ -220,7 +222,7 @@ fn http(limits: &ServerLimits) -> auto::Builder<TokioExecutor> {
     http
 }
 
-fn semaphore(permits: usize) -> Arc<Semaphore> {
+pub(crate) fn semaphore(permits: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
 }
 
@@ -263,7 +265,8 @@ impl Service {
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, connections: &mut JoinSet<()>) {
-        let Ok(permit) = self.connections.clone().try_acquire_owned() else {
+        let room = |of: &Arc<Semaphore>| of.clone().try_acquire_owned().ok();
+        let Some(permits) = room(&self.connections).zip(room(&self.guests.connections)) else {
             self.metrics.refused_connections.add();
             return;
         };
@@ -273,7 +276,8 @@ impl Service {
         self.metrics.connections.add();
         connections.spawn(async move {
             let _open = Open(service.metrics.clone());
-            connection::serve(stream, service, permit).await;
+            connection::serve(stream, service).await;
+            drop(permits);
         });
     }
 

@@ -11,6 +11,7 @@ use krustlet_runtime::{AllowedOriginsError, HttpAccess};
 use serde_json::Value;
 
 use crate::origins;
+use crate::pods::serving::limits;
 
 /// JSON array of origins that the pod's containers may send requests to: `["https://catfact.ninja"]`. Without it: nowhere.
 const ALLOWED_DOMAINS: &str = "alpha.wasi.krustlet.dev/allowed-domains";
@@ -68,9 +69,11 @@ pub fn most_requests(text: &str) -> Result<NonZeroUsize, String> {
     number.ok_or_else(|| format!("{text:?} is no whole number from 1 to {MOST_REQUESTS}"))
 }
 
-/// Whether a container that could not start for these annotations may be able to now.
+/// Whether a container that could not start for these annotations, or that of its clients' limits, may be able to now.
 pub fn changed(before: &Pod, now: &Pod) -> bool {
-    [ALLOWED_DOMAINS, MAX_CONCURRENT_REQUESTS].iter().any(|name| annotation(before, name) != annotation(now, name))
+    [ALLOWED_DOMAINS, MAX_CONCURRENT_REQUESTS, limits::ANNOTATION]
+        .iter()
+        .any(|name| annotation(before, name) != annotation(now, name))
 }
 
 fn annotation<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {

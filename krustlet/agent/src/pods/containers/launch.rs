@@ -24,6 +24,7 @@ use crate::pods::events::Subject;
 use crate::pods::lifecycle::machine::Termination;
 use crate::pods::resources::Resources;
 use crate::pods::serving::hook::{self, Hook};
+use crate::pods::serving::limits;
 use crate::pods::serving::ports::{self, PortLease};
 use crate::pods::serving::probes::{self, Plan};
 use crate::quantity;
@@ -125,14 +126,14 @@ async fn start(
     for note in http.notes {
         shared.events.warning(&pod_of(resources), "PathOfOriginIgnored", note);
     }
-    let built = resources.environment(container).await.map_err(config)?;
+    let serves = image.module.is_server();
+    let built = resources.environment(container, serves).await.map_err(config)?;
     for note in built.skipped {
         shared.events.warning(&pod_of(resources), "InvalidEnvironmentVariableNames", note);
     }
     let env = built.environment;
     let mounted = resources.mounts(container, &env).await.map_err(config)?;
-    let serves = image.module.is_server();
-    let place = Place::find(shared, &http.access.name, container, serves).map_err(config)?;
+    let place = Place::find(shared, resources, &http.access.name, container, serves).map_err(config)?;
     let log = shared.logs.create(container_dir, attempt);
     let log = Arc::new(log.map_err(|error| LaunchError::host("cannot open the container's log", error))?);
     let tail = Tail::wanted(container, log.clone());
@@ -171,6 +172,7 @@ async fn start(
 struct Place {
     listener: TcpListener,
     lease: PortLease,
+    limits: ServerLimits,
     plans: Vec<Plan>,
     pre_stop: Option<Hook>,
 }
@@ -187,7 +189,13 @@ pub struct Begun {
 
 impl Place {
     /// Takes its port. A container that runs to its end has none.
-    fn find(shared: &Shared, name: &str, container: &core::Container, serves: bool) -> Result<Option<Self>, String> {
+    fn find(
+        shared: &Shared,
+        resources: &Resources,
+        name: &str,
+        container: &core::Container,
+        serves: bool,
+    ) -> Result<Option<Self>, String> {
         let (plans, pre_stop) = (probes::plans(container)?, hook::pre_stop(container)?);
         if !serves {
             let what = match &pre_stop {
@@ -200,13 +208,14 @@ impl Place {
                 "it has {what}, and its program answers no requests: leave that out, and let the program exit when it is not well"
             ));
         }
+        let limits = limits::of_pod(&resources.pod(), &shared.server_limits)?;
         let port = ports::listens_on(container);
         let lease = shared.ports.take(port, name)?;
         let host = shared.provision.node.host_ip.as_str();
         let listener = TcpListener::bind((host, port));
         let listener = listener
             .map_err(|error| format!("cannot listen on port {port} of the node's own address {host}: {error}"))?;
-        Ok(Some(Self { listener, lease, plans, pre_stop }))
+        Ok(Some(Self { listener, lease, limits, plans, pre_stop }))
     }
 }
 
@@ -216,8 +225,8 @@ fn begin(shared: &Shared, image: &Image, spec: RunSpec, place: Option<Place>) ->
     let engine = shared.images.engine();
     match place {
         None => Ok((engine.start(&image.module, spec)?, None, None)),
-        Some(Place { listener, lease, plans, pre_stop }) => {
-            let server = engine.serve(&image.module, spec, listener, ServerLimits::default())?;
+        Some(Place { listener, lease, limits, plans, pre_stop }) => {
+            let server = engine.serve(&image.module, spec, listener, limits)?;
             Ok((server.container().clone(), Some(Begun { server, plans, pre_stop }), Some(lease)))
         }
     }

@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub objects: &'a Known,
     /// The services that the pod hears of.
     pub services: &'a [Service],
+    /// Whether the container answers requests, at its node's address.
+    pub serves: bool,
 }
 
 /// An environment, and what had to be left out of it.
@@ -104,6 +106,9 @@ pub fn environment(container: &Container, facts: &Facts) -> Result<Built, String
 fn looked_up(name: &str, from: &EnvVarSource, container: &Container, facts: &Facts) -> Result<Option<String>, String> {
     let named = |why: String| format!("env {name}: {why}");
     if let Some(from) = &from.field_ref {
+        if facts.serves && matches!(from.field_path.as_str(), "status.podIP" | "status.podIPs") {
+            return Ok(Some(facts.node.host_ip.clone()));
+        }
         return field(facts.pod, facts.node, &from.field_path).map(Some).map_err(named);
     }
     if let Some(from) = &from.resource_field_ref {

@@ -22,6 +22,10 @@ fn known() -> Known {
 }
 
 fn build(container: Value, services: &[Service]) -> Result<Built, String> {
+    build_for(container, services, false)
+}
+
+fn build_for(container: Value, services: &[Service], serves: bool) -> Result<Built, String> {
     let mut container = container;
     container["name"] = "c".into();
     let container: Container = serde_json::from_value(container).unwrap();
@@ -34,7 +38,7 @@ fn build(container: Value, services: &[Service]) -> Result<Built, String> {
     }))
     .unwrap();
     let node = Node { host_ip: "10.0.0.1".into(), ..Node::default() };
-    environment(&container, &Facts { pod: &pod, node: &node, objects: &known(), services })
+    environment(&container, &Facts { pod: &pod, node: &node, objects: &known(), services, serves })
 }
 
 fn shown(container: Value) -> Vec<String> {
@@ -43,6 +47,15 @@ fn shown(container: Value) -> Vec<String> {
 
 fn built(container: Value, services: &[Service]) -> Built {
     build(container, services).unwrap()
+}
+
+#[test]
+fn a_container_that_serves_has_the_nodes_address() {
+    for path in ["status.podIP", "status.podIPs"] {
+        let env = json!([{ "name": "X", "valueFrom": { "fieldRef": { "fieldPath": path } } }]);
+        let built = build_for(json!({ "env": env }), &[], true).unwrap();
+        assert_eq!(built.environment, [("X".to_owned(), "10.0.0.1".to_owned())]);
+    }
 }
 
 #[test]

@@ -198,11 +198,11 @@ impl Resources {
         self.pod.borrow().clone()
     }
 
-    /// The environment of a container.
+    /// The environment of a container, which answers requests or does not.
     ///
     /// # Errors
     /// What is missing, for people.
-    pub async fn environment(&self, container: &Container) -> Result<Built, String> {
+    pub async fn environment(&self, container: &Container, serves: bool) -> Result<Built, String> {
         let pod = self.pod();
         let wanted: Vec<(Kind, &str)> = env::references(container).collect();
         let (objects, changes) = self.known(&pod, &wanted).await;
@@ -211,7 +211,7 @@ impl Resources {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let links = pod.spec.as_ref().and_then(|spec| spec.enable_service_links).unwrap_or(true);
         let services = self.provision.objects.services(namespace, links).await?;
-        let facts = Facts { pod: &pod, node: &self.provision.node, objects: &objects, services: &services };
+        let facts = Facts { pod: &pod, node: &self.provision.node, objects: &objects, services: &services, serves };
         env::environment(container, &facts)
     }
 

@@ -6,6 +6,7 @@ pub mod check;
 mod grpc;
 pub mod health;
 pub mod hook;
+pub mod limits;
 pub mod ports;
 pub mod probes;
 pub mod watch;

@@ -8,7 +8,7 @@ pub mod serving;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use krustlet_runtime::{Engine, EngineConfig};
+use krustlet_runtime::{Engine, EngineConfig, ServerLimits};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -51,13 +51,20 @@ pub struct Options {
     pub memory_bytes: u64,
     /// Below what pods go.
     pub thresholds: Thresholds,
+    /// What the clients of pods may take.
+    pub server_limits: ServerLimits,
 }
 
 impl Default for Options {
     fn default() -> Self {
         // A machine that runs tests may be full.
         let thresholds = Thresholds::parse("nodefs.available<0,nodefs.inodesFree<0").unwrap();
-        Self { shutdown_grace: Duration::ZERO, memory_bytes: u64::MAX, thresholds }
+        Self {
+            shutdown_grace: Duration::ZERO,
+            memory_bytes: u64::MAX,
+            thresholds,
+            server_limits: ServerLimits::default(),
+        }
     }
 }
 
@@ -114,6 +121,7 @@ impl World {
             pods_dir: self.disk.path().join("pods"),
             pressure: pressure.clone(),
             evictions: evictions.clone(),
+            server_limits: options.server_limits,
             shutdown_grace: options.shutdown_grace,
             client,
         };

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use krustlet_runtime::{EngineConfig, ServerLimits};
 use tokio::io::AsyncWriteExt;
 
-use super::{Served, ask, request, rest, statuses, told};
+use super::{SERVER, Served, ask, request, rest, statuses, told};
 
 #[tokio::test]
 async fn requests_past_the_limit_are_told_to_come_back() {
@@ -44,6 +44,21 @@ async fn instances_past_the_pools_room_are_told_to_come_back() {
     served.until("it is counted", |served| served.server.stats().refused_requests == 1).await;
     served.until("there is room again", |served| served.server.container().usage().memory_bytes == 0).await;
     assert_eq!(served.get("/").await.0, 200);
+}
+
+#[tokio::test]
+async fn all_servers_share_what_the_process_may_have_open() {
+    let config = EngineConfig { max_server_connections: 1, ..EngineConfig::default() };
+    let one = Served::with(config, |_| {}, ServerLimits::default());
+    let module = one.engine.compile(&SERVER).unwrap();
+    let two = Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default());
+    let mut first = one.http1().await;
+    assert_eq!(told(ask(&mut first, request("GET", "/", "")).await).await.0, 200);
+    assert_eq!(two.raw(b"").await, "");
+    two.until("it is counted", |two| two.server.stats().refused_connections == 1).await;
+    drop(first);
+    one.until("there is room again", |one| one.server.stats().connections == 0).await;
+    assert_eq!(two.get("/").await.0, 200);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ import { lifecycleCases } from "./cases/lifecycle";
 import { refusalCases, refusalStories } from "./cases/refusals";
 import { runtimeCases, runtimeStories } from "./cases/runtime";
 import { serviceStories } from "./cases/services";
+import { servingStories } from "./cases/serving";
 import { volumeCases } from "./cases/volumes";
 import { volumeStories } from "./cases/volumeStories";
 import { runCase, type Case, type Story } from "./runCase";
@@ -27,6 +28,7 @@ const tests: (Case | Story)[] = [
     ...imageStories,
     ...imageCases(),
     ...serviceStories,
+    ...servingStories,
     ...environmentCases,
     ...volumeCases,
     ...emptyDirCases,

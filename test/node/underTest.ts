@@ -46,6 +46,8 @@ export interface NodeUnderTest {
         catFacts: PushedModule;
         /** workloads/cat-facts-component. */
         catFactsComponent: PushedModule;
+        /** workloads/hello-http. */
+        helloHttp: PushedModule;
     };
 }
 

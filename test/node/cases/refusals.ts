@@ -32,7 +32,6 @@ export const refusalCases: readonly Case[] = [
         main: { startupProbe: { httpGet: { path: "/", port: 80, scheme: "HTTPS" } } },
     }),
     refused("an exec probe", /livenessProbe/, { main: { livenessProbe: exec } }),
-    refused("a grpc probe", /readinessProbe/, { main: { readinessProbe: { grpc: { port: 80 } } } }),
     refused("a probe of a sidecar", /sidecar/, {
         spec: {
             initContainers: [probe("sidecar", [], { restartPolicy: "Always", readinessProbe: exec })],

@@ -45,6 +45,7 @@ export interface Pod extends KubeObject {
         message?: string;
         hostIP?: string;
         hostIPs?: { ip: string }[];
+        podIP?: string;
         startTime?: string;
         conditions?: {
             type: string;

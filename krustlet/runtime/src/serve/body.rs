@@ -147,7 +147,11 @@ impl Answer {
 
     pub(super) fn into_response(self, seen: Seen) -> Response<ResponseBody> {
         let length = self.response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let (wait, slot) = (self.wait, self.slot);
+        let (mut wait, slot) = (self.wait, self.slot);
+        if length == Some(0) {
+            // Nobody will ask for its end, either.
+            wait.over();
+        }
         self.response.map(|body| ResponseBody { body, left: length, wait, _slot: slot, _seen: seen })
     }
 }

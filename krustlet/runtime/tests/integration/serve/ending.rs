@@ -53,6 +53,9 @@ async fn an_instance_may_go_on_after_its_response() {
     assert_eq!(served.get("/after/300").await, (200, "done".into()));
     assert!(begin.elapsed() < Duration::from_millis(300) || served.sink.text().is_empty());
     served.wrote("after", 1).await;
+    // A client that is told that nothing comes does not ask for the end of it.
+    assert_eq!(served.get("/after-empty/300").await, (202, String::new()));
+    served.wrote("after", 2).await;
     served.get("/trap-after").await;
     served.until("its trap is counted", |served| served.server.stats().traps == 1).await;
 }

@@ -75,6 +75,11 @@ impl Guest for Server {
                 pause(milliseconds);
                 println!("after");
             }
+            ["after-empty", milliseconds] => {
+                send(out, 202, &[("content-length", "0")], |_| {});
+                pause(milliseconds);
+                println!("after");
+            }
             ["length", length, bytes] => send(out, 200, &[("content-length", length)], |body| {
                 body.write(&vec![b'x'; number(bytes)]);
             }),

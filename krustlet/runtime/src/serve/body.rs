@@ -173,6 +173,8 @@ impl Body for ResponseBody {
                 }
                 None => self.wait.over(),
             },
+            // It was whole before its end was missed.
+            Some(Err(_)) if self.left == Some(0) => return Poll::Ready(None),
             Some(Err(_)) => {}
             None => {
                 // To the body an instance that was ended looks like one that is through. The client must not take a part for the whole.

@@ -1,6 +1,7 @@
 //! How a request can fail, and who is told.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -16,6 +17,7 @@ use crate::limits::OutOfMemory;
 pub(super) struct Call {
     failure: OnceLock<Failure>,
     notice: Notify,
+    answered: AtomicBool,
 }
 
 impl Call {
@@ -27,6 +29,15 @@ impl Call {
 
     pub(super) fn failure(&self) -> Option<&Failure> {
         self.failure.get()
+    }
+
+    /// The program has given its response, or the beginning of it.
+    pub(super) fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Waits until it has failed. There is one waiter: the instance.
@@ -58,6 +69,8 @@ pub(super) enum Failure {
     Ended(i32),
     /// The instance is through, and gave no response.
     NoResponse,
+    /// The instance is through, and has not finished a body.
+    Unfinished,
     /// The response has a status that is none of a response.
     Status(u16),
     /// The program says that it failed, with this error code.
@@ -96,7 +109,9 @@ impl Failure {
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Busy | Self::OutOfMemory(_) | Self::Gone | Self::Stopped => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Trapped(_) | Self::Ended(_) | Self::NoResponse | Self::Status(_) => StatusCode::BAD_GATEWAY,
+            Self::Trapped(_) | Self::Ended(_) | Self::NoResponse | Self::Unfinished | Self::Status(_) => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::Code(_) | Self::Start(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -111,7 +126,7 @@ impl Failure {
             Self::Busy => "too many requests are under way; try again",
             Self::OutOfMemory(_) => "there is no memory for this request; try again",
             Self::Timeout => "the program did not answer in time",
-            Self::Trapped(_) | Self::Ended(_) => "the program failed",
+            Self::Trapped(_) | Self::Ended(_) | Self::Unfinished => "the program failed",
             Self::NoResponse => "the program gave no response",
             Self::Status(_) => "the program's response has a status that is none",
             Self::Code(_) => "the program says that it cannot answer",
@@ -127,6 +142,7 @@ impl Failure {
             Self::OutOfMemory(why) => Some(format!("the program ran out of memory: {why}")),
             Self::Ended(code) => Some(format!("the program ended itself with exit code {code}, and gave no response")),
             Self::NoResponse => Some("the program returned and gave no response".into()),
+            Self::Unfinished => Some("the program returned before it had finished a body".into()),
             Self::Status(status) => {
                 Some(format!("the program's response has the status {status}, which is none of a response"))
             }

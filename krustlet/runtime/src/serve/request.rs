@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::sleep;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::body::{HostOutgoingBody, StreamContext};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use super::Service;
@@ -114,10 +115,13 @@ async fn instance(
                 () = call.failed() => None,
                 () = service.ending() => Some(Failure::Stopped),
                 () = sleep(service.limits.request_timeout) => Some(Failure::Timeout),
-                result = service.guests.meter.count(run(&service, &mut store, request, sender)) => {
+                result = service.guests.meter.count(run(&service, &mut store, request, sender, call.clone())) => {
                     result.err().map(|error| Failure::of(&error))
                 }
             };
+            if failure.is_none() && call.failure().is_none() && abort_bodies(&mut store) && call.is_answered() {
+                service.note(&id, &Failure::Unfinished);
+            }
             // Before the store goes, and with it the sender of the response and that of its body: whoever sees one of these go is to
             // know why.
             failure.into_iter().for_each(failed);
@@ -126,15 +130,35 @@ async fn instance(
     drop(slot);
 }
 
+/// Ends the bodies that an instance has begun and not finished, which would look as if they were through when it goes. Whether there was
+/// one.
+fn abort_bodies(store: &mut Store<State>) -> bool {
+    let mut found = false;
+    let resources = store.data_mut().http().table.iter_mut();
+    for body in resources.filter_map(|resource| resource.downcast_mut::<HostOutgoingBody>()) {
+        // It goes by its abortion, and another one has to stand for it in the table.
+        let (nothing, _) = HostOutgoingBody::new(StreamContext::Response, None, 1, 1);
+        std::mem::replace(body, nothing).abort();
+        found = true;
+    }
+    found
+}
+
 async fn run(
     service: &Service,
     store: &mut Store<State>,
     request: Request<RequestBody>,
     sender: oneshot::Sender<Outcome>,
+    call: Arc<Call>,
 ) -> wasmtime::Result<()> {
+    let respond = move |outcome| {
+        call.answered();
+        // Nobody may wait for it any more.
+        let _ = sender.send(outcome);
+    };
     let (request, response) = {
         let mut http = store.data_mut().http();
-        (http.new_incoming_request(Scheme::Http, request)?, http.new_response_outparam(sender)?)
+        (http.new_incoming_request(Scheme::Http, request)?, http.new_response_outparam_from_callback(respond)?)
     };
     let proxy = service.guests.program.instantiate_async(&mut *store).await?;
     service.metrics.instances.add();
@@ -145,7 +169,9 @@ impl Service {
     /// Counts what is not the client's fault, and says it in the program's log.
     fn note(&self, id: &RequestId, failure: &Failure) {
         match failure {
-            Failure::Trapped(_) | Failure::Ended(_) | Failure::NoResponse => self.metrics.traps.add(),
+            Failure::Trapped(_) | Failure::Ended(_) | Failure::NoResponse | Failure::Unfinished => {
+                self.metrics.traps.add()
+            }
             Failure::OutOfMemory(_) => self.metrics.out_of_memory.add(),
             Failure::Busy => self.metrics.refused_requests.add(),
             _ => {}

@@ -26,7 +26,7 @@ pub struct ServerStats {
     pub refused_connections: u64,
     /// Instances that have been made.
     pub instances: u64,
-    /// Requests whose instance trapped, ended itself, or gave no response: all that is the program's own fault.
+    /// Requests whose instance trapped, ended itself, gave no response, or left one unfinished: all that is the program's own fault.
     pub traps: u64,
     /// Requests whose instance ran out of memory.
     pub out_of_memory: u64,

@@ -28,15 +28,18 @@ async fn a_trap_is_one_failed_request() {
 
     // A part is not taken for the whole.
     assert_eq!(served.get("/trap-midway").await, (200, "a part (cut off)".into()));
+    let (_, text) = served.get("/unfinished").await;
+    assert!(text.ends_with("(cut off)"), "{text}");
     assert_eq!(served.get("/exit/3").await, (502, "the program failed\n".into()));
     assert_eq!(served.get("/nothing").await, (502, "the program gave no response\n".into()));
     assert_eq!(served.get("/error").await, (500, "the program says that it cannot answer\n".into()));
     assert_eq!(served.get("/status/103").await.0, 502);
-    served.until("all are counted", |served| served.server.stats().traps == 4).await;
+    served.until("all are counted", |served| served.server.stats().traps == 5).await;
     let log = served.sink.text();
     for expected in [
         "the program ended itself with exit code",
         "the program returned and gave no response",
+        "the program returned before it had finished a body",
         "the program's response is the error ErrorCode::InternalError",
         "the program's response has the status 103",
     ] {

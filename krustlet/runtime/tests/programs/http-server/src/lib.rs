@@ -89,6 +89,15 @@ impl Guest for Server {
                 pause("50");
                 panic!("as it was told");
             }),
+            ["unfinished"] => {
+                let response = OutgoingResponse::new(Fields::new());
+                let outgoing = response.body().unwrap();
+                let stream = outgoing.write().unwrap();
+                ResponseOutparam::set(out, Ok(response));
+                stream.blocking_write_and_flush(b"a part").unwrap();
+                // As in languages that free what they hold at some later time.
+                std::mem::forget((stream, outgoing));
+            }
             ["trap-after"] => {
                 text(out, 200, "done");
                 panic!("as it was told");

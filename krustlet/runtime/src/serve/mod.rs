@@ -4,6 +4,7 @@
 //! Each request has an instance of its own. All of it runs on the engine's threads, beside other guests: the connections, which hyper
 //! serves by HTTP/1.1 or, to a client that begins so, by HTTP/2; and the instances, each as a task that ends when its client goes.
 
+mod activity;
 mod body;
 mod call;
 mod connection;
@@ -11,6 +12,7 @@ mod id;
 mod limits;
 mod request;
 mod stats;
+mod watched;
 
 use std::fmt;
 use std::net::SocketAddr;

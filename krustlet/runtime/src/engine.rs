@@ -259,10 +259,11 @@ impl Engine {
     pub fn serve(
         &self,
         module: &Module,
-        spec: RunSpec,
+        mut spec: RunSpec,
         listener: TcpListener,
         limits: ServerLimits,
     ) -> Result<Server, RuntimeError> {
+        spec.open_resources = limits.open_resources(spec.open_resources);
         // What is wrong with it is to be known now, and not with the first request.
         spec.wasi()?;
         let program = module.proxy().ok_or(RuntimeError::DoesNotServe)?;

@@ -12,9 +12,12 @@ use crate::usage::Meter;
 pub(crate) const WASM32_MEMORY_BYTES: u64 = 4 << 30;
 
 /// A table entry costs the host a pointer: 8 MB of them at most, in all tables of a guest together. Rust and C programs
-/// have a few hundred.
+/// have a few hundred. What they take past [`FREE_TABLE_ELEMENTS`] counts as the guest's memory.
 const TABLE_ELEMENTS: usize = 1_000_000;
 const TABLE_ELEMENT_BYTES: u64 = 8;
+
+/// 64 KiB, so that a memory limit is for memories wherever tables are as they should be.
+const FREE_TABLE_ELEMENTS: usize = 8192;
 
 /// A module is one instance with one memory. A component holds several: a program built for `wasm32-wasip2` has four
 /// instances and one memory, one that was composed of a dozen components a few dozen.
@@ -69,6 +72,25 @@ impl Limits {
         self.meter.shrink(bytes);
     }
 
+    /// Takes memory of the guest's own, which is the end of a guest that may not have it.
+    async fn grow(&mut self, bytes: u64) -> Result<()> {
+        // At once, as nothing that is waited for could help.
+        let wanted = self.meter.usage().memory_bytes.saturating_add(bytes);
+        if wanted > self.memory_limit {
+            return Err(self.full(wanted).into());
+        }
+        self.take(bytes).await?;
+        // Should the host have no memory after all, the guest is charged for what it did not get. That is better than the
+        // opposite, and no call tells reliably which growth has failed.
+        if let Err(wanted) = self.meter.grow(bytes, self.memory_limit) {
+            // Another instance was quicker.
+            self.share.shrink(bytes);
+            return Err(self.full(wanted).into());
+        }
+        self.memory = self.memory.saturating_add(bytes);
+        Ok(())
+    }
+
     /// Takes it from what all guests have together.
     async fn take(&mut self, bytes: u64) -> Result<()> {
         // Whoever looks for the one who takes the most finds this one by what it asks for.
@@ -94,17 +116,7 @@ impl ResourceLimiterAsync for Limits {
         if maximum.is_some_and(|maximum| desired > maximum) || desired as u64 > WASM32_MEMORY_BYTES {
             return Ok(false);
         }
-        let more = desired.saturating_sub(current) as u64;
-        // At once, as nothing that is waited for could help.
-        let wanted = self.meter.usage().memory_bytes.saturating_add(more);
-        if wanted > self.memory_limit {
-            return Err(self.full(wanted).into());
-        }
-        self.take(more).await?;
-        // Should the host have no memory after all, the guest is charged for what it did not get. That is better than the
-        // opposite, and no call tells reliably which growth has failed.
-        self.meter.grow(more, self.memory_limit).map_err(|wanted| self.full(wanted))?;
-        self.memory = self.memory.saturating_add(more);
+        self.grow(desired.saturating_sub(current) as u64).await?;
         Ok(true)
     }
 
@@ -114,7 +126,10 @@ impl ResourceLimiterAsync for Limits {
         if wanted > TABLE_ELEMENTS || maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        self.take(more as u64 * TABLE_ELEMENT_BYTES).await?;
+        let counted = |elements: usize| elements.saturating_sub(FREE_TABLE_ELEMENTS);
+        let counted = counted(wanted).saturating_sub(counted(self.elements));
+        self.take(more.saturating_sub(counted) as u64 * TABLE_ELEMENT_BYTES).await?;
+        self.grow(counted as u64 * TABLE_ELEMENT_BYTES).await?;
         self.elements = wanted;
         Ok(true)
     }
@@ -202,11 +217,27 @@ mod tests {
 
     #[tokio::test]
     async fn the_tables_of_a_guest_are_bounded_together() {
-        let mut limits = limits(0);
+        let mut limits = limits(200);
         assert!(limits.table_growing(0, TABLE_ELEMENTS - 10, None).await.unwrap());
         assert!(limits.table_growing(0, 5, None).await.unwrap());
         assert!(!limits.table_growing(5, 11, None).await.unwrap());
         assert!(!limits.table_growing(5, 7, Some(6)).await.unwrap());
         assert!(limits.table_growing(5, 10, None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn large_tables_are_memory() {
+        let (budget, meter) = (MemoryBudget::new(u64::MAX), Arc::<Meter>::default());
+        let mut limits = Limits::new(PAGE as u64, budget.share(), meter.clone());
+        assert!(limits.table_growing(0, 8000, None).await.unwrap());
+        assert_eq!((meter.usage().memory_bytes, budget.used_bytes()), (0, 64_000));
+        assert!(limits.table_growing(8000, 8192 + 4096, None).await.unwrap());
+        assert_eq!((meter.usage().memory_bytes, budget.used_bytes()), (32_768, 98_304));
+        let error = limits.table_growing(8192 + 4096, 20_000, None).await.unwrap_err();
+        assert_eq!(error.to_string(), "the memory limit is 65536 bytes, and the program asked for 94464 bytes");
+        assert_eq!(budget.used_bytes(), 98_304, "it is not taken, either");
+        assert!(limits.memory_growing(0, PAGE, None).await.is_err());
+        drop(limits);
+        assert_eq!((meter.usage().memory_bytes, budget.used_bytes()), (0, 0));
     }
 }

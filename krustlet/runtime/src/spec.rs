@@ -26,12 +26,13 @@ pub struct RunSpec {
     pub mounts: Vec<Mount>,
     /// Takes standard output and standard error.
     pub output: Arc<dyn LogSink>,
-    /// The most linear memory that the guest may have, in bytes; of a component, all its memories together. A guest that
+    /// The most memory that the guest may have, in bytes: what [`Usage::memory_bytes`](crate::Usage::memory_bytes) counts. A guest that
     /// wants more is ended: [`Exit::OutOfMemory`](crate::Exit::OutOfMemory). `None` is the engine's
     /// [`default_memory_limit_bytes`](crate::EngineConfig::default_memory_limit_bytes).
     pub memory_limit_bytes: Option<u64>,
     /// How many files, folders, streams and pollables the guest may hold at once, its mounts included. Default:
-    /// [`DEFAULT_OPEN_RESOURCES`].
+    /// [`DEFAULT_OPEN_RESOURCES`]. Each instance of a server may have so many, but the fewer the more of them there may be at once: see
+    /// [`ServerLimits::max_concurrent_requests`](crate::ServerLimits::max_concurrent_requests).
     pub open_resources: usize,
     /// Whose guest this is. To be set where a mount holds files that others than guests have made, among them named pipes it may be: all
     /// guests of a tenant open files on threads of its own, and a pipe is refused. Default: `None`, it has no such mounts.

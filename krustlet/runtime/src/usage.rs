@@ -13,9 +13,9 @@ pub struct Usage {
     /// which run on other threads. It is brought up to date whenever the guest gives its thread back, at each tick of
     /// the epoch (10 ms) at the latest. It stays when the guest has ended.
     pub cpu: Duration,
-    /// The size of the guest's linear memory now, in bytes; of a component, of all its memories together, and of the listings of folders
-    /// that the host keeps for it; of a server, of all its instances together. This is what the memory limit limits; less of it may be
-    /// resident. 0 once the guest has ended.
+    /// The size of the guest's linear memory now, in bytes, and what its tables take past 64 KiB; of a component, of all its memories and
+    /// tables together, and of the listings of folders that the host keeps for it; of a server, of all its instances together. This is
+    /// what the memory limit limits; less of it may be resident. 0 once the guest has ended.
     pub memory_bytes: u64,
     /// What the guest waits for besides, because all guests together have all that there is: bytes. 0 most of the time.
     pub wanted_memory_bytes: u64,

@@ -10,6 +10,9 @@ pub struct ServerLimits {
     /// Requests that are under way at once, and with them instances, as each request has one of its own. One more is answered with
     /// 503 and `Retry-After`, and not kept waiting. A request is under way until its response is sent and its instance is gone.
     /// Default: 256.
+    ///
+    /// By it the instances share what costs the host something: each may hold 32,768 resources of WASI divided by this number, but 64 in
+    /// any case and no more than [`RunSpec::open_resources`](crate::RunSpec::open_resources).
     pub max_concurrent_requests: usize,
     /// A request's line and headers, in bytes; past it is 431. HTTP/1.1 has no less than 8 KiB. Default: 32 KiB.
     pub max_header_bytes: usize,
@@ -26,6 +29,17 @@ pub struct ServerLimits {
     /// How long a request may take, from its headers to the end of its instance: 504, or the end of a response that has begun.
     /// Default: 300 s.
     pub request_timeout: Duration,
+}
+
+/// How many resources of WASI all instances of a server may hold together, and how many each may in any case.
+const OPEN_RESOURCES: usize = 32 * 1024;
+const LEAST_OPEN_RESOURCES: usize = 64;
+
+impl ServerLimits {
+    /// How many resources an instance may hold, of those that the program was given.
+    pub(crate) fn open_resources(&self, given: usize) -> usize {
+        given.min((OPEN_RESOURCES / self.max_concurrent_requests.max(1)).max(LEAST_OPEN_RESOURCES))
+    }
 }
 
 impl Default for ServerLimits {

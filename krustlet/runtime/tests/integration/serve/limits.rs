@@ -96,6 +96,16 @@ async fn memory_is_for_all_instances_together_and_who_passes_it_fails_alone() {
 }
 
 #[tokio::test]
+async fn an_instance_holds_the_fewer_resources_the_more_instances_there_may_be() {
+    let served = Served::new();
+    assert_eq!(served.get("/hold/100").await, (200, "100".into()));
+    assert_eq!(served.get("/hold/129").await.0, 502);
+    let served = Served::limited(ServerLimits { max_concurrent_requests: 32, ..ServerLimits::default() });
+    assert_eq!(served.get("/hold/1000").await, (200, "1000".into()));
+    assert_eq!(served.get("/hold/1025").await.0, 502);
+}
+
+#[tokio::test]
 async fn headers_and_bodies_have_a_size() {
     let limits = ServerLimits { max_header_bytes: 8192, max_body_bytes: 100_000, ..ServerLimits::default() };
     let served = Served::limited(limits);

@@ -83,6 +83,10 @@ impl Guest for Server {
             ["length", length, bytes] => send(out, 200, &[("content-length", length)], |body| {
                 body.write(&vec![b'x'; number(bytes)]);
             }),
+            ["hold", count] => {
+                let held: Vec<Fields> = (0..number(count)).map(|_| Fields::new()).collect();
+                text(out, 200, &held.len().to_string());
+            }
             ["trap"] => panic!("as it was told"),
             ["trap-midway"] => send(out, 200, &[], |body| {
                 body.write(b"a part");

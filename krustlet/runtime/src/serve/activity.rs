@@ -86,8 +86,7 @@ impl State {
         let quiet = if self.reading { limits.header_timeout } else { limits.idle_timeout };
         let quiet = self.begun.is_empty().then(|| self.since + quiet);
         let stuck = self.stuck.map(|since| since + limits.body_timeout);
-        // Nothing is stuck where an HTTP/2 client leaves no room for a response: its instance has ended by then, and what is left is the
-        // client's to take.
+        // The last resort: whatever is left of a request then, it is not the program.
         let oldest = self.begun.iter().min().map(|begun| *begun + limits.request_timeout + limits.body_timeout);
         quiet.into_iter().chain(stuck).chain(oldest).min()
     }

@@ -16,6 +16,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::call::{Call, Failure};
 use super::connection::Seen;
+use super::streams::Taking;
 
 /// A request's body: no larger than it may be, and no slower.
 pub(super) struct RequestBody {
@@ -102,7 +103,8 @@ pub(super) struct ResponseBody {
     /// What is still to come, where the response says so.
     left: Option<u64>,
     wait: Wait,
-    _slot: Option<Arc<OwnedSemaphorePermit>>,
+    taking: Taking,
+    _place: Option<OwnedSemaphorePermit>,
     _seen: Seen,
 }
 
@@ -110,16 +112,16 @@ pub(super) struct ResponseBody {
 pub(super) struct Answer {
     response: Response<WasiBody>,
     wait: Wait,
-    slot: Option<Arc<OwnedSemaphorePermit>>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Answer {
-    /// An instance's response. `to_head` is whether HEAD was asked for.
+    /// An instance's response. `to_head` is whether HEAD was asked for; `place` is its own, until it is sent.
     pub(super) fn of_instance(
         mut response: Response<WasiBody>,
         to_head: bool,
         mut wait: Wait,
-        slot: Arc<OwnedSemaphorePermit>,
+        place: OwnedSemaphorePermit,
     ) -> Self {
         // Of what would be there for another request: its length is of this kind, too.
         let of_another = to_head || response.status() == StatusCode::NOT_MODIFIED;
@@ -132,13 +134,13 @@ impl Answer {
             // Nobody will ask for the body's end.
             wait.over();
         }
-        Self { response, wait, slot: Some(slot) }
+        Self { response, wait, place: Some(place) }
     }
 
     /// A response of ours.
     pub(super) fn of_host(response: Response<String>) -> Self {
         let body = |text: String| Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
-        Self { response: response.map(body), wait: Wait(None), slot: None }
+        Self { response: response.map(body), wait: Wait(None), place: None }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -147,12 +149,12 @@ impl Answer {
 
     pub(super) fn into_response(self, seen: Seen) -> Response<ResponseBody> {
         let length = self.response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let (mut wait, slot) = (self.wait, self.slot);
+        let (mut wait, place, taking) = (self.wait, self.place, Taking::of_task());
         if length == Some(0) {
             // Nobody will ask for its end, either.
             wait.over();
         }
-        self.response.map(|body| ResponseBody { body, left: length, wait, _slot: slot, _seen: seen })
+        self.response.map(|body| ResponseBody { body, left: length, wait, taking, _place: place, _seen: seen })
     }
 }
 
@@ -161,7 +163,9 @@ impl Body for ResponseBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        self.taking.asked(polled.is_ready());
+        let frame = ready!(polled);
         match &frame {
             Some(Ok(frame)) => match frame.data_ref() {
                 Some(data) => {

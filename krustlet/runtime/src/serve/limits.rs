@@ -8,8 +8,8 @@ pub struct ServerLimits {
     /// Connections that are open at once. One more is closed as soon as it is accepted. Default: 1024.
     pub max_connections: usize,
     /// Requests that are under way at once, and with them instances, as each request has one of its own. One more is answered with
-    /// 503 and `Retry-After`, and not kept waiting. A request is under way until its response is sent and its instance is gone.
-    /// Default: 256.
+    /// 503 and `Retry-After`, and not kept waiting. A request is under way until its instance is gone. Of responses that outlast their
+    /// instance, as their client is slow, there may be some more: eight times as many in all. Default: 256.
     ///
     /// By it the instances share what costs the host something: each may hold 32,768 resources of WASI divided by this number, but 64 in
     /// any case and no more than [`RunSpec::open_resources`](crate::RunSpec::open_resources).
@@ -24,7 +24,8 @@ pub struct ServerLimits {
     /// How long a connection may be open without a request. Default: 75 s.
     pub idle_timeout: Duration,
     /// How long a client may keep the program waiting for more of a request's body, which is 408; and how long it may take nothing of
-    /// what is sent to it, which ends the connection. Default: 30 s.
+    /// what is sent to it, which ends the connection, or by HTTP/2 the stream (there, of what the program has written at once, up to
+    /// 32 KiB, all is to be taken in that time). Default: 30 s.
     pub body_timeout: Duration,
     /// How long a request may take, from its headers to the end of its instance: 504, or the end of a response that has begun.
     /// Default: 300 s.

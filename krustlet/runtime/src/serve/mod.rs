@@ -12,6 +12,7 @@ mod id;
 mod limits;
 mod request;
 mod stats;
+mod streams;
 mod watched;
 
 use std::fmt;
@@ -19,7 +20,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
 use krustlet_http::Session;
 use tokio::net::{TcpListener, TcpStream};
@@ -35,6 +35,7 @@ pub use self::stats::{Durations, ServerStats};
 
 use self::id::RequestIds;
 use self::stats::Metrics;
+use self::streams::Streams;
 use crate::http::{GuestHttp, Side};
 use crate::limits::Limits;
 use crate::memory::MemoryBudget;
@@ -47,10 +48,14 @@ const LEAST_HEADER_BYTES: usize = 8 * 1024;
 
 /// HTTP/2, for each connection: requests at once, and how much of bodies a client may send ahead of what is read. What is sent ahead is
 /// held in memory.
-const STREAMS: u32 = 128;
+const STREAMS: u32 = 32;
 const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
+
+/// How many responses there may be for each instance that may run. What a program has left of one when it ended, up to 64 KiB, is the
+/// client's to take, and no reason to keep others out.
+const PLACES: usize = 8;
 
 /// How long nothing is accepted after that has failed: as a rule because there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -132,9 +137,12 @@ impl Guests {
 struct Service {
     guests: Guests,
     limits: ServerLimits,
-    http: auto::Builder<TokioExecutor>,
+    http: auto::Builder<Streams>,
     connections: Arc<Semaphore>,
+    /// For instances.
     slots: Arc<Semaphore>,
+    /// For responses, whose instances may have ended.
+    places: Arc<Semaphore>,
     ids: RequestIds,
     metrics: Arc<Metrics>,
     drain: Drain,
@@ -189,6 +197,7 @@ pub(crate) fn spawn(
         http: http(&limits),
         connections: semaphore(limits.max_connections),
         slots: semaphore(limits.max_concurrent_requests),
+        places: semaphore(limits.max_concurrent_requests.saturating_mul(PLACES)),
         limits,
         ids: RequestIds::default(),
         metrics: metrics.clone(),
@@ -211,8 +220,8 @@ pub(crate) fn spawn(
     Server { container, address, drain: Arc::new(drain), metrics }
 }
 
-fn http(limits: &ServerLimits) -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
+fn http(limits: &ServerLimits) -> auto::Builder<Streams> {
+    let mut http = auto::Builder::new(Streams::new(limits.body_timeout));
     // Without a timer there are no limits of time in it: they are in `connection`, for both versions.
     http.http1().max_buf_size(limits.max_header_bytes.max(LEAST_HEADER_BYTES));
     http.http2()

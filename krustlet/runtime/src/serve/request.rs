@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::{Body, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::sleep;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
@@ -47,17 +47,19 @@ pub(super) async fn handle(
 async fn answer(service: &Arc<Service>, request: Request<Incoming>, id: &RequestId) -> Result<Answer, Failure> {
     let limits = &service.limits;
     check(&request, limits.max_body_bytes)?;
-    let slot = service.slots.clone().try_acquire_owned().map_err(|_| {
-        service.metrics.refused_requests.add();
-        Failure::Busy
-    })?;
-    let slot = Arc::new(slot);
+    let acquire = |from: &Arc<Semaphore>| {
+        from.clone().try_acquire_owned().map_err(|_| {
+            service.metrics.refused_requests.add();
+            Failure::Busy
+        })
+    };
+    let (place, slot) = (acquire(&service.places)?, acquire(&service.slots)?);
     let call = Arc::new(Call::default());
     let wait = Wait::new(call.clone());
     let to_head = request.method() == Method::HEAD;
     let request = request.map(|body| RequestBody::new(body, limits.max_body_bytes, limits.body_timeout, call.clone()));
     let (sender, receiver) = oneshot::channel();
-    tokio::spawn(instance(service.clone(), request, sender, call.clone(), slot.clone(), id.clone()));
+    tokio::spawn(instance(service.clone(), request, sender, call.clone(), slot, id.clone()));
     let outcome = receiver.await;
     // It is said before the sender goes; and a program that makes a response of a body that is too large has not seen all of it.
     if let Some(failure) = call.failure() {
@@ -65,7 +67,7 @@ async fn answer(service: &Arc<Service>, request: Request<Incoming>, id: &Request
     }
     let failure = match outcome {
         Ok(Ok(response)) if response.status().is_informational() => Failure::Status(response.status().as_u16()),
-        Ok(Ok(response)) => return Ok(Answer::of_instance(response, to_head, wait, slot)),
+        Ok(Ok(response)) => return Ok(Answer::of_instance(response, to_head, wait, place)),
         Ok(Err(code)) => Failure::Code(format!("{code:?}")),
         Err(_) => Failure::NoResponse,
     };
@@ -100,7 +102,7 @@ async fn instance(
     request: Request<RequestBody>,
     sender: oneshot::Sender<Outcome>,
     call: Arc<Call>,
-    slot: Arc<OwnedSemaphorePermit>,
+    slot: OwnedSemaphorePermit,
     id: RequestId,
 ) {
     let failed = |failure: Failure| {

@@ -194,6 +194,18 @@ async fn a_program_has_a_time_for_a_request_whatever_it_does() {
 }
 
 #[tokio::test]
+async fn a_program_may_keep_its_client_waiting_for_longer_than_the_client_may_it() {
+    let limits = ServerLimits { body_timeout: Duration::from_millis(300), ..ServerLimits::default() };
+    let served = Served::limited(limits);
+    assert_eq!(served.get("/stream/2/700").await, (200, "1\n2\n".into()));
+    let mut client = served.http2().await;
+    for (path, expected) in [("/stream/2/700", "1\n2\n"), ("/sleep/700", "slept")] {
+        let asked = http::Request::get(format!("http://a{path}")).body(http_body_util::Empty::new()).unwrap();
+        assert_eq!(told(client.send_request(asked).await.unwrap()).await, (200, expected.into()));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_takes_nothing_is_let_go() {
     let limits = ServerLimits { body_timeout: Duration::from_millis(300), ..ServerLimits::default() };
     let served = Served::limited(limits);

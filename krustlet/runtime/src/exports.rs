@@ -6,6 +6,9 @@ use wasmparser::{Parser, Payload, Result};
 /// (<https://github.com/WebAssembly/wasi-http/blob/v0.2.3/wit/handler.wit>).
 pub(crate) const INCOMING_HANDLER: &str = "wasi:http/incoming-handler";
 
+/// The interface of those that run to their end.
+pub(crate) const RUN: &str = "wasi:cli/run";
+
 /// Whether a component exports an interface of this name, in whatever version. What is damaged does not: the compiler says more.
 pub(crate) fn has(wasm: &[u8], interface: &str) -> bool {
     find(wasm, interface).unwrap_or(false)

@@ -98,6 +98,10 @@ impl Hosts {
             .total_core_instances(instances.saturating_mul(POOLED_CORE_INSTANCES))
             .total_memories(instances)
             .total_tables(instances.saturating_mul(POOLED_TABLES))
+            // Without these one program could have what is there for all of them. One that needs more does not compile for the pool.
+            .max_core_instances_per_component(POOLED_CORE_INSTANCES)
+            .max_memories_per_component(1)
+            .max_tables_per_component(POOLED_TABLES)
             .total_stacks(instances);
         Host::new(self.config.clone().allocation_strategy(pool))
     }

@@ -7,7 +7,7 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::RuntimeError;
 use crate::code_cache::CodeCache;
-use crate::exports::{self, INCOMING_HANDLER};
+use crate::exports::{self, INCOMING_HANDLER, RUN};
 use crate::host::{Host, Hosts};
 use crate::module::hex;
 use crate::run::State;
@@ -147,14 +147,15 @@ impl Program {
     }
 }
 
-/// Makes a component for the engine that is meant for it. A server that the pool has no room for, by its memories or tables, is made for
-/// the other one.
+/// Makes a component for the engine that is meant for it. A server that the pool has no room for, by its instances, memories or tables, is
+/// made for the other one.
 fn on_its_host<'a, T>(
     hosts: &'a Hosts,
     wasm: &[u8],
     make: impl Fn(&Host) -> wasmtime::Result<T>,
 ) -> Result<(&'a Host, T), RuntimeError> {
-    let pooled = if exports::has(wasm, INCOMING_HANDLER) { hosts.pooled() } else { None };
+    let serves = exports::has(wasm, INCOMING_HANDLER) && !exports::has(wasm, RUN);
+    let pooled = if serves { hosts.pooled() } else { None };
     if let Some(host) = pooled {
         match make(host) {
             Ok(made) => return Ok((host, made)),
@@ -200,6 +201,38 @@ pub(crate) mod tests {
             (func $run (result (result)) (canon lift (core func $program "run")))
             (instance $run (export "run" (func $run)))
             (export "wasi:cli/run@0.2.0" (instance $run)))"#;
+
+    #[test]
+    fn a_server_that_the_pool_has_no_room_for_is_made_without_it() {
+        let hosts = Hosts::new(crate::host::config(), 10).unwrap();
+        // As many modules of a kind, each with its own instance.
+        let component = |count: usize, holds: &str, exports: &[&str]| {
+            let module = format!("(core module $m {holds})");
+            let instances: String = (0..count).map(|_| "(core instance (instantiate $m))").collect();
+            let exports: String = exports
+                .iter()
+                .map(|name| {
+                    let id = name.len();
+                    format!(r#"(instance $i{id} (export "x" (instance $e))) (export "{name}" (instance $i{id}))"#)
+                })
+                .collect();
+            wat::parse_str(format!("(component {module} {instances} (instance $e) {exports})")).unwrap()
+        };
+        let pooled = |wasm: &[u8]| {
+            let (host, made) = on_its_host(&hosts, wasm, |host| Component::from_binary(host.engine(), wasm)).unwrap();
+            assert!(wasmtime::Engine::same(host.engine(), made.engine()));
+            !wasmtime::Engine::same(host.engine(), hosts.plain().engine())
+        };
+        let (serves, runs) = ("wasi:http/incoming-handler@0.2.3", "wasi:cli/run@0.2.3");
+        assert!(pooled(&component(4, "(table 10 funcref)", &[serves])));
+        assert!(!pooled(&component(5, "(table 10 funcref)", &[serves])), "tables");
+        assert!(pooled(&component(1, "(memory 1)", &[serves])));
+        assert!(!pooled(&component(2, "(memory 1)", &[serves])), "memories");
+        assert!(pooled(&component(8, "", &[serves])));
+        assert!(!pooled(&component(9, "", &[serves])), "instances");
+        assert!(!pooled(&component(1, "", &[runs])));
+        assert!(!pooled(&component(1, "", &[serves, runs])), "it runs to its end");
+    }
 
     #[test]
     fn the_preamble_tells_the_kind() {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::ServerLimits;
+use super::connection::FAREWELL;
 
 /// What happens on a connection.
 pub(super) struct Activity(Mutex<State>);
@@ -20,6 +21,8 @@ pub(super) struct State {
     http2: Option<bool>,
     /// Since when the client takes nothing of what is there for it.
     stuck: Option<Instant>,
+    /// When the client was told to go.
+    told: Option<Instant>,
 }
 
 impl Activity {
@@ -36,35 +39,46 @@ impl Activity {
         !self.state().begun.is_empty()
     }
 
-    pub(super) fn next_look(&self, limits: &ServerLimits, told: bool) -> Instant {
-        let now = Instant::now();
-        if told {
-            return now + super::connection::FAREWELL;
+    pub(super) fn next_look(&self, limits: &ServerLimits) -> Instant {
+        let (now, state) = (Instant::now(), self.state());
+        if state.told.is_some() {
+            return now + FAREWELL;
         }
         // A deadline may come nearer by what happens until then, but not nearer than this.
         let soon = now + limits.header_timeout.min(limits.body_timeout);
-        self.state().deadline(limits).map_or(soon, |deadline| deadline.min(soon))
+        state.deadline(limits).map_or(soon, |deadline| deadline.min(soon))
+    }
+
+    /// The client is told to go: whether for the first time.
+    pub(super) fn tell(&self) -> bool {
+        let mut state = self.state();
+        let first = state.told.is_none();
+        state.told.get_or_insert_with(Instant::now);
+        first
     }
 
     pub(super) fn is_over(&self, limits: &ServerLimits) -> bool {
-        self.state().deadline(limits).is_some_and(|deadline| deadline <= Instant::now())
+        let (now, state) = (Instant::now(), self.state());
+        state.deadline(limits).is_some_and(|deadline| deadline <= now) || state.is_left(now)
     }
 }
 
 impl State {
     fn new(now: Instant) -> Self {
-        Self { begun: Vec::new(), since: now, reading: true, http2: None, stuck: None }
+        Self { begun: Vec::new(), since: now, reading: true, http2: None, stuck: None, told: None }
     }
 
     pub(super) fn begin(&mut self, now: Instant) {
-        self.begun.push(now);
         self.reading = false;
+        // One that comes later was not on its way any more when the client was told. It is answered, but not waited for.
+        if self.told.is_none_or(|told| now <= told + FAREWELL) {
+            self.begun.push(now);
+        }
     }
 
     pub(super) fn end(&mut self, begun: Instant, now: Instant) {
-        if let Some(index) = self.begun.iter().position(|one| *one == begun) {
-            self.begun.swap_remove(index);
-        }
+        let Some(index) = self.begun.iter().position(|one| *one == begun) else { return };
+        self.begun.swap_remove(index);
         if self.begun.is_empty() {
             self.since = now;
         }
@@ -79,6 +93,12 @@ impl State {
 
     pub(super) fn wrote(&mut self, ready: bool, now: Instant) {
         self.stuck = if ready { None } else { self.stuck.or(Some(now)) };
+    }
+
+    /// Whether an HTTP/2 client that was told to go has nothing under way. It would be waited for until it has answered a PING.
+    fn is_left(&self, now: Instant) -> bool {
+        let quiet = self.http2 == Some(true) && self.begun.is_empty() && self.stuck.is_none();
+        quiet && self.told.is_some_and(|told| self.since.max(told) + FAREWELL <= now)
     }
 
     /// When it is to be closed, if nothing happens.
@@ -140,6 +160,25 @@ mod tests {
         state.end(start, start);
         state.heard(b"GET", start + Duration::from_secs(5));
         assert_eq!(closed(&state, start), 75);
+    }
+
+    #[test]
+    fn an_http2_client_that_was_told_to_go_has_a_second_for_what_is_on_its_way() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut state = State::new(start);
+        state.heard(b"PRI * HTTP/2.0", start);
+        state.begin(start);
+        assert!(!state.is_left(at(60_000)), "nobody has told it");
+        state.told = Some(at(10_000));
+        state.begin(at(10_500));
+        state.end(start, at(10_600));
+        assert!(!state.is_left(at(20_000)), "one is under way");
+        state.end(at(10_500), at(20_000));
+        state.begin(at(20_100));
+        assert!(!state.is_left(at(20_500)), "the end of the response is on its way");
+        state.end(at(20_100), at(20_600));
+        assert!(state.is_left(at(21_000)), "what came later is not waited for");
     }
 
     #[test]

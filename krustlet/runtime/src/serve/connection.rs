@@ -36,24 +36,23 @@ pub(super) async fn serve(stream: TcpStream, service: Arc<Service>) {
     let mut connection = pin!(service.http.serve_connection(io, requests));
     let mut closed = pin!(service.drain.clone().closed());
     let mut left = pin!(left(&stream, &activity));
-    let mut told = false;
+    let mut is_closed = false;
     loop {
         // Looked at from time to time, so that no request has to set a timer.
-        let look = activity.next_look(&service.limits, told);
+        let look = activity.next_look(&service.limits);
         tokio::select! {
             // What clients do wrong is theirs to know.
             _ = connection.as_mut() => return,
             () = left.as_mut() => return,
-            () = sleep_until(look) => match activity.is_over(&service.limits) {
-                false => continue,
-                true if told => return,
-                true => {}
-            },
-            _ = closed.as_mut(), if !told => {}
+            () = sleep_until(look) => if !activity.is_over(&service.limits) { continue },
+            _ = closed.as_mut(), if !is_closed => is_closed = true,
         }
-        // It ends after the requests that are under way; at once, where there is none.
-        connection.as_mut().graceful_shutdown();
-        told = true;
+        if activity.tell() {
+            // It ends after the requests that are under way; at once, where there is none.
+            connection.as_mut().graceful_shutdown();
+        } else if activity.is_over(&service.limits) {
+            return;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use krustlet_runtime::{Exit, ServerLimits, Stream};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use super::hostile::{HEADERS, PREFACE, SETTINGS, frame, get};
 use super::{Served, ask, request, rest, statuses, told};
 use crate::support::{exited, stopped};
 
@@ -142,6 +143,32 @@ async fn a_server_that_lingers_sends_its_clients_elsewhere() {
     assert_eq!(told(two.send_request(asked()).await.unwrap()).await.0, 200);
     assert_eq!(served.server.container().wait().await, exited(0));
     assert!(TcpStream::connect(served.server.address()).await.is_err());
+}
+
+#[tokio::test]
+async fn an_http2_client_that_does_not_answer_is_not_waited_for() {
+    let served = Served::new();
+    let mut stream = served.connect().await;
+    stream.write_all(&[PREFACE, SETTINGS, &frame(1, 5, 1, HEADERS)].concat()).await.unwrap();
+    served.until("it is answered", |served| served.server.stats().requests.get(&200) == Some(&1)).await;
+    stream.write_all(&frame(1, 5, 3, &get("/sleep/500"))).await.unwrap();
+    served.wrote("sleeps", 1).await;
+    served.server.drain(Duration::ZERO, Duration::from_secs(60));
+    let begin = Instant::now();
+    // It goes on as if it had not been told, and answers no PING.
+    let asks = async {
+        for stream_id in (5..).step_by(2) {
+            if stream.write_all(&frame(1, 5, stream_id, &get("/sleep/100"))).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(10), served.server.container().wait());
+    let ((), ended) = tokio::join!(asks, ended);
+    assert_eq!(ended.unwrap(), exited(0));
+    assert!(begin.elapsed() > Duration::from_millis(500));
+    assert!(served.server.stats().requests[&200] > 2, "what was on its way is answered");
 }
 
 #[tokio::test]

@@ -91,13 +91,13 @@ async fn a_request_says_once_which_host_it_is_for() {
     assert_eq!(served.server.stats().instances, 0);
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// GET http / a, by the static table and literals.
-const HEADERS: &[u8] = &[0x82, 0x86, 0x84, 0x41, 1, b'a'];
+pub const HEADERS: &[u8] = &[0x82, 0x86, 0x84, 0x41, 1, b'a'];
 
 /// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
@@ -134,7 +134,7 @@ async fn an_http2_client_that_leaves_no_room_for_a_response_loses_it_in_time() {
 }
 
 /// GET of a path at http / a.
-fn get(path: &str) -> Vec<u8> {
+pub fn get(path: &str) -> Vec<u8> {
     [&[0x82, 0x86, 0x41, 1, b'a', 4, u8::try_from(path.len()).unwrap()], path.as_bytes()].concat()
 }
 

@@ -39,6 +39,12 @@ impl Activity {
         !self.state().begun.is_empty()
     }
 
+    /// Whether the headers of a request are on their way, or those of the first one may be.
+    pub(super) fn is_awaited(&self) -> bool {
+        let state = self.state();
+        state.reading && state.begun.is_empty()
+    }
+
     pub(super) fn next_look(&self, limits: &ServerLimits) -> Instant {
         let (now, state) = (Instant::now(), self.state());
         if state.told.is_some() {

@@ -34,13 +34,20 @@ pub(super) async fn serve(stream: TcpStream, service: Arc<Service>) {
         request::handle(service.clone(), Seen::new(service.metrics.clone(), activity.clone()), incoming)
     });
     let mut connection = pin!(service.http.serve_connection(io, requests));
-    let mut closed = pin!(service.drain.clone().closed());
+    let mut closed = pin!(async {
+        service.drain.clone().closed().await;
+        // A client that has only just connected does not know better than to send its request.
+        if activity.is_awaited() {
+            sleep(FAREWELL).await;
+        }
+    });
     let mut left = pin!(left(&stream, &activity));
     let mut is_closed = false;
     loop {
         // Looked at from time to time, so that no request has to set a timer.
         let look = activity.next_look(&service.limits);
         tokio::select! {
+            biased;
             // What clients do wrong is theirs to know.
             _ = connection.as_mut() => return,
             () = left.as_mut() => return,

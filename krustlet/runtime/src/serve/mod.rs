@@ -60,6 +60,9 @@ const PLACES: usize = 8;
 /// How long nothing is accepted after that has failed: as a rule because there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many connections may wait to be accepted. Linux' own limit, unless somebody raises it.
+const MOST_WAITING: usize = 4096;
+
 /// How long ended instances are waited for. They end at the next tick.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -262,7 +265,7 @@ impl Service {
                 },
             }
         };
-        drop(listener);
+        self.admit_waiting(listener, connections);
         let finished = async {
             while connections.join_next().await.is_some() {}
             self.instances_are_gone().await;
@@ -272,6 +275,20 @@ impl Service {
             () = &mut stopped => ExitStatus::stopped(),
             () = finished => ExitStatus::exited(0),
             () = sleep_until(deadline) => ExitStatus::stopped(),
+        }
+    }
+
+    /// Takes the connections that the system has accepted already, whose clients would see them reset with the listener's end.
+    fn admit_waiting(self: &Arc<Self>, listener: TcpListener, connections: &mut JoinSet<()>) {
+        // Tokio's own may say that there is none when it has only not looked.
+        let Ok(listener) = listener.into_std() else { return };
+        // Each one past the limit is closed at once, so that they come to an end; but whoever is quick enough could go on for ever.
+        for _ in 0..MOST_WAITING {
+            let Ok((stream, _)) = listener.accept() else { return };
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = stream {
+                self.admit(stream, connections);
+            }
         }
     }
 

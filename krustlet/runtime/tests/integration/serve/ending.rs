@@ -1,5 +1,6 @@
 //! How requests end that do not end well, and how a server ends.
 
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
@@ -124,6 +125,27 @@ async fn a_graceful_end_lets_requests_end_and_takes_no_others() {
     assert_eq!(streamed, (200, "1\n2\n3\n4\n5\n".into()));
     assert_eq!(served.server.container().wait().await, exited(0));
     assert_eq!(served.server.container().usage().memory_bytes, 0);
+}
+
+#[tokio::test]
+async fn who_has_a_connection_has_an_answer() {
+    let served = Served::new();
+    // All are accepted by the kernel; the server has seen none of them, some, or all.
+    let mut streams: Vec<_> =
+        (0..100).map(|_| std::net::TcpStream::connect(served.server.address()).unwrap()).collect();
+    served.server.drain(Duration::ZERO, Duration::from_secs(30));
+    let answers = tokio::task::spawn_blocking(move || {
+        for stream in &mut streams {
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        }
+        let answer = |mut stream: std::net::TcpStream| {
+            let mut text = String::new();
+            stream.read_to_string(&mut text).map(|_| text)
+        };
+        streams.into_iter().map(answer).filter(|text| statuses(text.as_deref().unwrap_or_default()) == [200]).count()
+    });
+    assert_eq!(answers.await.unwrap(), 100);
+    assert_eq!(served.server.container().wait().await, exited(0));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::call::{Call, Failure};
-use super::connection::Seen;
+use super::connection::{Seen, UnderWay};
 use super::streams::Taking;
 
 /// A request's body: no larger than it may be, and no slower.
@@ -26,11 +26,20 @@ pub(super) struct RequestBody {
     /// Runs while the instance waits for the client.
     timer: Option<Pin<Box<Sleep>>>,
     call: Arc<Call>,
+    /// What comes is part of it until it has ended, even if the response is complete before. Afterwards it is the next request.
+    under_way: Option<Arc<UnderWay>>,
 }
 
 impl RequestBody {
-    pub(super) fn new(body: Incoming, max_bytes: u64, patience: Duration, call: Arc<Call>) -> Self {
-        Self { body, left: max_bytes, patience, timer: None, call }
+    pub(super) fn new(
+        body: Incoming,
+        max_bytes: u64,
+        patience: Duration,
+        call: Arc<Call>,
+        under_way: &Arc<UnderWay>,
+    ) -> Self {
+        let under_way = (!body.is_end_stream()).then(|| under_way.clone());
+        Self { body, left: max_bytes, patience, timer: None, call, under_way }
     }
 }
 
@@ -39,6 +48,10 @@ impl Body for RequestBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.body.is_end_stream() {
+            // Of a body with a length hyper says the end only with the next request, where the response was complete before.
+            return Poll::Ready(None);
+        }
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
             let deadline = Instant::now() + self.patience;
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -47,6 +60,9 @@ impl Body for RequestBody {
             return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
         };
         self.timer = None;
+        if self.body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
+            self.under_way = None;
+        }
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);

@@ -77,11 +77,22 @@ async fn left(stream: &TcpStream, activity: &Activity) {
     }
 }
 
-/// A request that is under way, until its response is sent or nobody waits for it any more.
-pub(super) struct Seen {
-    metrics: Arc<Metrics>,
+/// A request that is under way, as long as one of its bodies is.
+pub(super) struct UnderWay {
     activity: Arc<Activity>,
     begun: Instant,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.activity.state().end(self.begun, Instant::now());
+    }
+}
+
+/// A request until its response is sent or nobody waits for it any more.
+pub(super) struct Seen {
+    metrics: Arc<Metrics>,
+    under_way: Arc<UnderWay>,
     code: u16,
 }
 
@@ -90,7 +101,11 @@ impl Seen {
         let begun = Instant::now();
         metrics.in_flight.add();
         activity.state().begin(begun);
-        Self { metrics, activity, begun, code: CLIENT_GONE }
+        Self { metrics, under_way: Arc::new(UnderWay { activity, begun }), code: CLIENT_GONE }
+    }
+
+    pub(super) fn under_way(&self) -> &Arc<UnderWay> {
+        &self.under_way
     }
 
     pub(super) fn status(&mut self, status: StatusCode) {
@@ -101,7 +116,6 @@ impl Seen {
 impl Drop for Seen {
     fn drop(&mut self) {
         self.metrics.in_flight.take();
-        self.metrics.ended(self.code, self.begun.elapsed());
-        self.activity.state().end(self.begun, Instant::now());
+        self.metrics.ended(self.code, self.under_way.begun.elapsed());
     }
 }

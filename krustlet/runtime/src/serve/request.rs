@@ -16,7 +16,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 use super::Service;
 use super::body::{Answer, RequestBody, ResponseBody, Wait};
 use super::call::{Call, Failure};
-use super::connection::Seen;
+use super::connection::{Seen, UnderWay};
 use super::id::RequestId;
 use crate::Stream;
 use crate::run::State;
@@ -32,7 +32,7 @@ pub(super) async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let id = service.ids.name(request.headers_mut());
     let version = request.version();
-    let answer = match answer(&service, request, &id).await {
+    let answer = match answer(&service, request, &id, seen.under_way()).await {
         Ok(answer) => answer,
         Err(failure) => Answer::of_host(failure.response(&id)),
     };
@@ -44,7 +44,12 @@ pub(super) async fn handle(
     Ok(response)
 }
 
-async fn answer(service: &Arc<Service>, request: Request<Incoming>, id: &RequestId) -> Result<Answer, Failure> {
+async fn answer(
+    service: &Arc<Service>,
+    request: Request<Incoming>,
+    id: &RequestId,
+    under_way: &Arc<UnderWay>,
+) -> Result<Answer, Failure> {
     let limits = &service.limits;
     check(&request, limits.max_body_bytes)?;
     let acquire = |from: &Arc<Semaphore>| {
@@ -57,7 +62,8 @@ async fn answer(service: &Arc<Service>, request: Request<Incoming>, id: &Request
     let call = Arc::new(Call::default());
     let wait = Wait::new(call.clone());
     let to_head = request.method() == Method::HEAD;
-    let request = request.map(|body| RequestBody::new(body, limits.max_body_bytes, limits.body_timeout, call.clone()));
+    let request =
+        request.map(|body| RequestBody::new(body, limits.max_body_bytes, limits.body_timeout, call.clone(), under_way));
     let (sender, receiver) = oneshot::channel();
     tokio::spawn(instance(service.clone(), request, sender, call.clone(), slot, id.clone()));
     let outcome = receiver.await;

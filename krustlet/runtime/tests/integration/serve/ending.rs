@@ -66,6 +66,23 @@ async fn an_instance_may_go_on_after_its_response() {
 }
 
 #[tokio::test]
+async fn a_body_may_go_on_after_its_response() {
+    let limits = ServerLimits { header_timeout: Duration::from_millis(500), ..ServerLimits::default() };
+    let served = Served::limited(limits);
+    let mut stream = served.connect().await;
+    stream.write_all(b"POST /early HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n").await.unwrap();
+    served.until("it is answered", |served| served.server.stats().requests.get(&200) == Some(&1)).await;
+    for byte in b"body" {
+        stream.write_all(&[*byte]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    served.wrote("read Ok(4)", 1).await;
+    // Then the connection waits for the next request, as ever.
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert_eq!(statuses(&rest(&mut stream).await), [200, 200]);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_takes_its_instance_with_it() {
     let served = Served::new();
     let gone = |served: &Served| served.server.container().usage().memory_bytes == 0;

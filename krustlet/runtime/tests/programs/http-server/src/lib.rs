@@ -75,6 +75,10 @@ impl Guest for Server {
                 pause(milliseconds);
                 println!("after");
             }
+            ["early"] => {
+                text(out, 200, "done");
+                println!("read {:?}", read(&request).map(|body| body.len()));
+            }
             ["after-empty", milliseconds] => {
                 send(out, 202, &[("content-length", "0")], |_| {});
                 pause(milliseconds);

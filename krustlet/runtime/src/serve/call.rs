@@ -49,7 +49,7 @@ impl Call {
 /// Why a request has no response of the program's, or not all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// It does not say which host it is for, or says so twice.
+    /// It does not say which host it is for, or says so twice, or says more.
     Host,
     /// It asks for a tunnel.
     Tunnel,
@@ -119,7 +119,7 @@ impl Failure {
     /// For the client: nothing of the program's inside.
     fn message(&self) -> &'static str {
         match self {
-            Self::Host => "a request must have one Host header",
+            Self::Host => "a request must have one Host header, with a host and no more",
             Self::Tunnel => "there are no tunnels here",
             Self::TooLarge => "the request's body is larger than this server takes",
             Self::Slow => "the request's body did not come in time",
@@ -140,7 +140,7 @@ impl Failure {
         match self {
             Self::Trapped(why) => Some(format!("the program trapped: {why}")),
             Self::OutOfMemory(why) => Some(format!("the program ran out of memory: {why}")),
-            Self::Ended(code) => Some(format!("the program ended itself with exit code {code}, and gave no response")),
+            Self::Ended(code) => Some(format!("the program ended itself with exit code {code}")),
             Self::NoResponse => Some("the program returned and gave no response".into()),
             Self::Unfinished => Some("the program returned before it had finished a body".into()),
             Self::Status(status) => {

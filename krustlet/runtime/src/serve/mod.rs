@@ -300,10 +300,9 @@ impl Service {
         };
         // Small pieces of a response are not to wait for each other.
         let _ = stream.set_nodelay(true);
-        let service = self.clone();
-        self.metrics.connections.add();
+        let (service, open) = (self.clone(), Open::new(&self.metrics));
         connections.spawn(async move {
-            let _open = Open(service.metrics.clone());
+            let _open = open;
             connection::serve(stream, service).await;
             drop(permits);
         });
@@ -329,8 +328,15 @@ impl Service {
     }
 }
 
-/// A connection that is open.
+/// A connection that is open. It counts even if its task is ended before the first step.
 struct Open(Arc<Metrics>);
+
+impl Open {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.connections.add();
+        Self(metrics.clone())
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, HOST};
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -17,7 +18,7 @@ use super::Service;
 use super::body::{Answer, RequestBody, ResponseBody, Wait};
 use super::call::{Call, Failure};
 use super::connection::{Seen, UnderWay};
-use super::id::RequestId;
+use super::id::{REQUEST_ID, RequestId};
 use crate::Stream;
 use crate::run::State;
 
@@ -38,6 +39,10 @@ pub(super) async fn handle(
     };
     seen.status(answer.status());
     let mut response = answer.into_response(seen);
+    if !response.headers().contains_key(REQUEST_ID) {
+        // There may be no room for it, where a program sends thousands of its own.
+        let _ = response.headers_mut().try_insert(REQUEST_ID, id.header());
+    }
     if service.drain.is_near() && version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -85,12 +90,16 @@ async fn answer(
 fn check(request: &Request<Incoming>, max_body_bytes: u64) -> Result<(), Failure> {
     // HTTP/2 has it in the URI.
     let mut hosts = request.headers().get_all(HOST).iter();
-    let named = match (hosts.next(), hosts.next()) {
-        (None, _) => request.uri().authority().is_some(),
-        (Some(host), None) => host.to_str().is_ok(),
-        (Some(_), Some(_)) => false,
+    let (first, second) = (hosts.next(), hosts.next());
+    let named = first.map(|host| Authority::try_from(host.as_bytes()));
+    let in_uri = request.uri().authority();
+    let is_plain = |authority: &Authority| !authority.as_str().contains('@');
+    let is_good = match &named {
+        None => in_uri.is_some_and(is_plain),
+        Some(Ok(host)) => second.is_none() && is_plain(host) && in_uri.is_none_or(is_plain),
+        Some(Err(_)) => false,
     };
-    if !named {
+    if !is_good {
         return Err(Failure::Host);
     }
     if request.method() == Method::CONNECT {
@@ -124,7 +133,9 @@ async fn instance(
                 () = service.ending() => Some(Failure::Stopped),
                 () = sleep(service.limits.request_timeout) => Some(Failure::Timeout),
                 result = service.guests.meter.count(run(&service, &mut store, request, sender, call.clone())) => {
-                    result.err().map(|error| Failure::of(&error))
+                    // One that exits well after its response might as well have returned.
+                    let failure = result.err().map(|error| Failure::of(&error));
+                    failure.filter(|failure| *failure != Failure::Ended(0) || !call.is_answered())
                 }
             };
             if failure.is_none() && call.failure().is_none() && abort_bodies(&mut store) && call.is_answered() {

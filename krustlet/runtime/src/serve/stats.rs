@@ -12,7 +12,8 @@ const BOUNDS_MILLISECONDS: [u64; 13] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerStats {
     /// Requests that have ended, by the status code of their response. 499 stands for those whose client had gone before there was a
-    /// response, as it does in nginx.
+    /// response, as it does in nginx, or that were ended with the server. What is no request at all is not among them: bytes that cannot
+    /// be read as one, 400, and headers that are too large, 431.
     pub requests: BTreeMap<u16, u64>,
     /// How long these took, from their headers to the last byte of their response.
     pub durations: Durations,

@@ -63,6 +63,14 @@ async fn an_instance_may_go_on_after_its_response() {
     served.wrote("after", 2).await;
     served.get("/trap-after").await;
     served.until("its trap is counted", |served| served.server.stats().traps == 1).await;
+    // To exit well after a response is as good as to return.
+    served.get("/exit-after/0").await;
+    served.get("/exit-after/3").await;
+    served.until("one of them is counted", |served| served.server.stats().traps == 2).await;
+    served.until("nothing is left", |served| served.server.container().usage().memory_bytes == 0).await;
+    let log = served.sink.text();
+    assert!(log.contains("the program ended itself with exit code "), "{log}");
+    assert_eq!((log.matches("ended itself").count(), served.server.stats().traps), (1, 2), "{log}");
 }
 
 #[tokio::test]

@@ -81,14 +81,29 @@ async fn chunked_goes_before_a_length_and_nothing_follows() {
 #[tokio::test]
 async fn a_request_says_once_which_host_it_is_for() {
     let served = Served::new();
-    for headers in ["", "host: a\r\nhost: b\r\n", "host: \u{fc}\r\n"] {
+    for headers in [
+        "",
+        "host: a\r\nhost: b\r\n",
+        "host: \u{fc}\r\n",
+        "host:\r\n",
+        "host: a b\r\n",
+        "host: a/b\r\n",
+        "host: a, b\r\n",
+        "host: user@a\r\n",
+    ] {
         let answer = served.raw(format!("GET / HTTP/1.1\r\n{headers}connection: close\r\n\r\n").as_bytes()).await;
         assert_eq!(statuses(&answer), [400], "{answer}");
-        assert!(answer.ends_with("a request must have one Host header\n"), "{answer}");
+        assert!(answer.ends_with("a request must have one Host header, with a host and no more\n"), "{answer}");
     }
+    let answer = served.raw(b"GET http://user@a/ HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(statuses(&answer), [400], "{answer}");
     let answer = served.raw(b"CONNECT b:443 HTTP/1.1\r\nhost: b:443\r\nconnection: close\r\n\r\n").await;
     assert_eq!(statuses(&answer), [405], "{answer}");
     assert_eq!(served.server.stats().instances, 0);
+    for host in ["a", "a.b-c:8080", "[::1]:80", "127.0.0.1", "xn--4ca.test"] {
+        let asked = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        assert_eq!(statuses(&served.raw(asked.as_bytes()).await), [200], "{host}");
+    }
 }
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -106,6 +106,10 @@ impl Guest for Server {
                 // As in languages that free what they hold at some later time.
                 std::mem::forget((stream, outgoing));
             }
+            ["exit-after", code] => {
+                text(out, 200, "done");
+                std::process::exit(number(code));
+            }
             ["trap-after"] => {
                 text(out, 200, "done");
                 panic!("as it was told");

@@ -6,7 +6,7 @@ use http_body_util::Empty;
 use krustlet_runtime::ServerLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Served, rest, statuses, told};
+use super::{Served, all, statuses, told};
 
 /// Each is sent on a connection of its own, and after it a request that must not be taken for a part of it, nor a part of it for that.
 const SMUGGLED: &str = "GET /print/smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -172,17 +172,34 @@ async fn an_http2_client_that_floods_is_cut_off_and_others_are_served() {
     let unfinished = frame(1, 0, 1, HEADERS);
     let continuation: Vec<u8> =
         unfinished.into_iter().chain((0..5000).flat_map(|_| frame(9, 0, 1, &[0, 1, b'x', 1, b'y']))).collect();
-    let settings: Vec<u8> = (0..5000).flat_map(|_| SETTINGS.to_vec()).collect();
-    for (what, flood) in [("rapid reset", rapid_reset), ("continuation", continuation), ("settings", settings)] {
+    for (what, flood) in [("rapid reset", rapid_reset), ("continuation", continuation)] {
+        let instances = served.server.stats().instances;
         let mut stream = served.connect().await;
         // It may be cut off while it sends.
         let _ = stream.write_all(&[PREFACE, SETTINGS, &flood].concat()).await;
-        let _ = stream.shutdown().await;
-        rest(&mut stream).await;
-        let mut client = served.http2().await;
-        let asked = http::Request::get("http://a/").body(Empty::new()).unwrap();
-        assert_eq!(told(client.send_request(asked).await.unwrap()).await.0, 200, "{what}");
-        served.until("no instance is left", |served| served.server.container().usage().memory_bytes == 0).await;
+        let goaway = frames(&all(&mut stream).await).into_iter().filter(|kind| *kind == 7).count();
+        assert_eq!(goaway, 1, "{what}: it is cut off, and told so");
+        let made = served.server.stats().instances - instances;
+        assert!(made < 2500, "{what}: {made}");
+        still_serves(&served, what).await;
     }
     assert_eq!(served.server.stats().traps, 0);
+}
+
+#[tokio::test]
+async fn settings_of_an_http2_client_are_no_harm() {
+    let served = Served::new();
+    let settings: Vec<u8> = (0..5000).flat_map(|_| SETTINGS.to_vec()).collect();
+    let mut stream = served.connect().await;
+    stream.write_all(&[PREFACE, &settings, &frame(1, 5, 1, HEADERS)].concat()).await.unwrap();
+    served.until("it is answered", |served| served.server.stats().requests.get(&200) == Some(&1)).await;
+    still_serves(&served, "settings").await;
+}
+
+/// Whether others are served, and no instance is left.
+async fn still_serves(served: &Served, what: &str) {
+    let mut client = served.http2().await;
+    let asked = http::Request::get("http://a/").body(Empty::new()).unwrap();
+    assert_eq!(told(client.send_request(asked).await.unwrap()).await.0, 200, "{what}");
+    served.until("no instance is left", |served| served.server.container().usage().memory_bytes == 0).await;
 }

@@ -145,16 +145,21 @@ pub async fn told(response: Response<Incoming>) -> (u16, String) {
     (status, text)
 }
 
-/// What comes until the connection is closed, or reset.
+/// What comes until the connection is closed, or reset, as text.
 pub async fn rest(stream: &mut TcpStream) -> String {
+    String::from_utf8_lossy(&all(stream).await).into_owned()
+}
+
+/// What comes until the connection is closed, or reset.
+pub async fn all(stream: &mut TcpStream) -> Vec<u8> {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-    let all = async {
+    let read = async {
         while let Ok(read @ 1..) = stream.read(&mut buffer).await {
             bytes.extend_from_slice(&buffer[..read]);
         }
     };
-    assert!(tokio::time::timeout(AT_LAST, all).await.is_ok(), "the connection stays open");
-    String::from_utf8_lossy(&bytes).into_owned()
+    assert!(tokio::time::timeout(AT_LAST, read).await.is_ok(), "the connection stays open");
+    bytes
 }
 
 /// The status codes of the responses in a text.

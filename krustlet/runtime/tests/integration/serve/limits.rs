@@ -12,7 +12,7 @@ use super::{SERVER, Served, ask, request, rest, statuses, told};
 #[tokio::test]
 async fn requests_past_the_limit_are_told_to_come_back() {
     let served = Served::limited(ServerLimits { max_concurrent_requests: 2, ..ServerLimits::default() });
-    let slow = async { join_all([served.get("/sleep/1000"), served.get("/sleep/1000")]).await };
+    let slow = async { join_all([served.get("/sleep/5000"), served.get("/sleep/5000")]).await };
     let past = async {
         served.wrote("sleeps", 2).await;
         let mut client = served.http1().await;
@@ -33,7 +33,7 @@ async fn requests_past_the_limit_are_told_to_come_back() {
 async fn instances_past_the_pools_room_are_told_to_come_back() {
     let config = EngineConfig { pooled_instances: 2, ..EngineConfig::default() };
     let served = Served::with(config, |_| {}, ServerLimits::default());
-    let slow = async { join_all([served.get("/sleep/1000"), served.get("/sleep/1000")]).await };
+    let slow = async { join_all([served.get("/sleep/5000"), served.get("/sleep/5000")]).await };
     let past = async {
         served.wrote("sleeps", 2).await;
         served.get("/").await
@@ -78,7 +78,7 @@ async fn connections_past_the_limit_are_closed() {
 async fn memory_is_for_all_instances_together_and_who_passes_it_fails_alone() {
     let served =
         Served::with(EngineConfig::default(), |spec| spec.memory_limit_bytes = Some(32 << 20), ServerLimits::default());
-    let first = served.get("/allocate/16/2000");
+    let first = served.get("/allocate/16/5000");
     let second = async {
         served.until("the first one has it", |served| served.server.container().usage().memory_bytes > 16 << 20).await;
         let past = served.get("/allocate/16/0").await;
@@ -132,7 +132,7 @@ async fn headers_and_bodies_have_a_size() {
 
 #[tokio::test]
 async fn clients_have_a_time_for_everything() {
-    let time = Duration::from_millis(500);
+    let time = Duration::from_secs(2);
     let served = Served::limited(ServerLimits {
         header_timeout: time,
         body_timeout: time,
@@ -147,7 +147,7 @@ async fn clients_have_a_time_for_everything() {
             if stream.write_all(&[*byte]).await.is_err() {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         rest(&mut stream).await
     };
@@ -177,7 +177,7 @@ async fn clients_have_a_time_for_everything() {
 #[tokio::test]
 async fn a_program_has_a_time_for_a_request_whatever_it_does() {
     let config = EngineConfig { worker_threads: NonZeroUsize::new(1), ..EngineConfig::default() };
-    let limits = ServerLimits { request_timeout: Duration::from_millis(500), ..ServerLimits::default() };
+    let limits = ServerLimits { request_timeout: Duration::from_secs(2), ..ServerLimits::default() };
     let served = Served::with(config, |_| {}, limits);
     let (spin, sleep, quick) = tokio::join!(served.get("/spin"), served.get("/sleep/60000"), served.get("/"));
     let expected = (504, "the program did not answer in time\n".to_owned());

@@ -94,7 +94,8 @@ impl Guest for Server {
             ["trap"] => panic!("as it was told"),
             ["trap-midway"] => send(out, 200, &[], |body| {
                 body.write(b"a part");
-                pause("50");
+                // So that it is sent by then.
+                pause("1000");
                 panic!("as it was told");
             }),
             ["unfinished"] => {

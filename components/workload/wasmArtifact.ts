@@ -19,8 +19,9 @@ export interface WasmArtifactArgs {
     /** A WebAssembly file. Exactly one of `file`, `source` and `reference` is given. Example: `target/hello.wasm`. */
     file?: pulumi.Input<string>;
     /**
-     * Folder of a cargo project with one binary, which is built when its sources change: for wasm32-wasip1, or for wasm32-wasip2
-     * where the project's `.cargo/config.toml` says `build.target = "wasm32-wasip2"`. Example: `workloads/hello-world`.
+     * Folder of a cargo project with one binary, or with one library of the kind `cdylib` as servers are, which is built when its
+     * sources change: for wasm32-wasip1, or for wasm32-wasip2 where the project's `.cargo/config.toml` says
+     * `build.target = "wasm32-wasip2"`. Example: `workloads/hello-world`.
      */
     source?: pulumi.Input<string>;
     /**

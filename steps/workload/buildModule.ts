@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { BuildModuleInput, BuildModuleOutput } from "../contract";
@@ -15,7 +15,7 @@ const input = object<BuildModuleInput>({ source: text });
 
 /**
  * Builds a cargo project's one binary: a WASI preview 1 module, or a WASI 0.2 component where the project's cargo settings say
- * `build.target = "wasm32-wasip2"`. Cargo's output lies in the cache, never among the sources.
+ * `build.target = "wasm32-wasip2"`. Without a binary it is its one library of the kind `cdylib`, as a server is. Cargo's output lies in the cache, never among the sources.
  */
 export async function buildModule({ source }: BuildModuleInput): Promise<BuildModuleOutput> {
     const folder = expandHome(source);
@@ -42,10 +42,12 @@ export async function buildModule({ source }: BuildModuleInput): Promise<BuildMo
     } catch (error) {
         throw isMissing(error) || !(error instanceof RunError) ? error : buildFailed(folder, target, error);
     }
-    const modules = modulesIn(stdout);
+    const modules = modulesIn(stdout, join(await realpath(folder), "Cargo.toml"));
     if (modules.length !== 1) {
         const what =
-            modules.length === 0 ? "no binary" : `${modules.length} binaries (${modules.join(", ")})`;
+            modules.length === 0
+                ? "no binary and no library of the kind cdylib"
+                : `several programs (${modules.join(", ")})`;
         throw new StepError(
             `WasmArtifact.source: the project in ${folder} makes ${what}; it must make exactly one`,
         );
@@ -70,13 +72,29 @@ export function withoutHome(environment: NodeJS.ProcessEnv = process.env): strin
     return `build.rustflags=[${JSON.stringify(`--remap-path-prefix=${home}=/cargo`)}]`;
 }
 
-/** The binaries that cargo's messages (one JSON object a line) tell of. */
-export function modulesIn(messages: string): string[] {
-    return messages.split("\n").flatMap((line) => {
-        if (!line.startsWith("{")) return [];
-        const message = JSON.parse(line) as { reason?: string; executable?: string | null };
-        return message.reason === "compiler-artifact" && message.executable ? [message.executable] : [];
-    });
+/** A message of cargo's. */
+interface Message {
+    reason?: string;
+    executable?: string | null;
+    manifest_path?: string;
+    target?: { crate_types: string[] };
+    filenames?: string[];
+}
+
+/**
+ * The binaries that cargo's messages (one JSON object a line) tell of; where there is none, the library of the project itself that stands
+ * for itself, as that of a server does. Those of its dependencies may be made so too.
+ */
+export function modulesIn(messages: string, manifest: string): string[] {
+    const lines = messages.split("\n").filter((line) => line.startsWith("{"));
+    const artifacts = lines
+        .map((line) => JSON.parse(line) as Message)
+        .filter(({ reason }) => reason === "compiler-artifact");
+    const binaries = artifacts.flatMap(({ executable }) => executable ?? []);
+    if (binaries.length > 0) return binaries;
+    return artifacts
+        .filter(({ target, manifest_path: of }) => of === manifest && target?.crate_types.includes("cdylib"))
+        .flatMap(({ filenames = [] }) => filenames.filter((file) => file.endsWith(".wasm")));
 }
 
 /** Why a build failed; cargo's own words were shown as they came, and its errors are repeated. */

@@ -21,7 +21,7 @@ export type WorkloadKind = (typeof WorkloadKind)[keyof typeof WorkloadKind];
 export interface DescribeModuleInput {
     /** A WebAssembly file. */
     file?: string;
-    /** Folder of a cargo project with one binary. */
+    /** Folder of a cargo project with one binary, or one library of the kind `cdylib`. */
     source?: string;
 }
 
@@ -33,7 +33,7 @@ export interface DescribeModuleOutput {
 
 /** buildModule */
 export interface BuildModuleInput {
-    /** Folder of a cargo project with one binary. */
+    /** Folder of a cargo project with one binary, or one library of the kind `cdylib`. */
     source: string;
 }
 

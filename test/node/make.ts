@@ -139,16 +139,14 @@ async function build(context: SuiteContext): Promise<Modules> {
     const [hello, ticker] = [await built("hello-world"), await built("ticker")];
     const probe = await built("probe");
     const [catFacts, catFactsComponent] = [await built("cat-facts"), await built("cat-facts-component")];
-    // The step builds the probe for preview 1, and no libraries. A second target in the same folder, which is the step's own.
-    const asComponent = async (name: string) => {
-        const target = "wasm32-wasip2";
-        const env = { ...context.env, CARGO_TARGET_DIR: targetFolder(source(name), context.env) };
-        const argv = ["cargo", "build", "--release", "--locked", `--target=${target}`];
-        await run(argv, { cwd: source(name), env, timeoutSeconds: 600 });
-        const file = `${name.replaceAll("-", "_")}.wasm`;
-        return path.join(env.CARGO_TARGET_DIR, target, "release", file);
-    };
-    const [component, helloHttp] = [await asComponent("probe"), await asComponent("hello-http")];
+    const helloHttp = await built("hello-http");
+    // The step builds the probe for preview 1. A second target in the same folder, which is the step's own.
+    const target = "wasm32-wasip2";
+    const env = { ...context.env, CARGO_TARGET_DIR: targetFolder(source("probe"), context.env) };
+    const argv = ["cargo", "build", "--release", "--locked", `--target=${target}`];
+    const options = { cwd: source("probe"), env, timeoutSeconds: 600 };
+    await run(argv, options);
+    const component = path.join(env.CARGO_TARGET_DIR, target, "release", "probe.wasm");
     return { hello, ticker, probe, component, catFacts, catFactsComponent, helloHttp };
 }
 

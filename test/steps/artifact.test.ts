@@ -44,6 +44,13 @@ describe("from a source to a registry", () => {
         assert.deepEqual(await pass("buildModule", { source }), built);
     });
 
+    it("buildModule makes a component of a server, which is a library", async () => {
+        const server = path.join(folder, "hello-http");
+        cpSync(path.join(__dirname, "..", "..", "workloads", "hello-http"), server, { recursive: true });
+        const { file } = await pass("buildModule", { source: server });
+        assert.match(file, /wasm32-wasip2\/release\/hello_http\.wasm$/);
+    });
+
     it("a changed source has another description and another module", async () => {
         const before = await pass("describeModule", { source });
         writeFileSync(path.join(source, "src", "main.rs"), 'fn main() { println!("Another one"); }\n');

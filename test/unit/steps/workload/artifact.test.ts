@@ -259,15 +259,31 @@ describe("a build", () => {
         );
         assert.match(withoutHome({}), /--remap-path-prefix=\/.*\/\.cargo=\/cargo/);
     });
+    const lines = (messages: object[]) => `${messages.map((one) => JSON.stringify(one)).join("\n")}\n`;
     it("finds the binary in cargo's messages", () => {
         const messages = [
             { reason: "compiler-artifact", executable: null },
             { reason: "compiler-artifact", executable: "/t/a.wasm" },
             { reason: "build-finished", success: true },
         ];
-        assert.deepEqual(modulesIn(`${messages.map((one) => JSON.stringify(one)).join("\n")}\n`), [
-            "/t/a.wasm",
-        ]);
+        assert.deepEqual(modulesIn(lines(messages), "/a/Cargo.toml"), ["/t/a.wasm"]);
+    });
+    it("finds the library that is a server, where there is no binary", () => {
+        const library = (of: string, type: string, ...filenames: string[]) => ({
+            reason: "compiler-artifact",
+            executable: null,
+            manifest_path: `/${of}/Cargo.toml`,
+            target: { crate_types: [type] },
+            filenames,
+        });
+        const messages = [
+            library("dependency", "cdylib", "/t/dependency.wasm"),
+            library("a", "rlib", "/t/liba.rlib"),
+            library("a", "cdylib", "/t/a.wasm", "/t/a.d"),
+        ];
+        assert.deepEqual(modulesIn(lines(messages), "/a/Cargo.toml"), ["/t/a.wasm"]);
+        const binary = { reason: "compiler-artifact", executable: "/t/b.wasm" };
+        assert.deepEqual(modulesIn(lines([...messages, binary]), "/a/Cargo.toml"), ["/t/b.wasm"]);
     });
     const failure = (stderr: string) =>
         buildFailed(

@@ -42,11 +42,13 @@ export async function buildModule({ source }: BuildModuleInput): Promise<BuildMo
     } catch (error) {
         throw isMissing(error) || !(error instanceof RunError) ? error : buildFailed(folder, target, error);
     }
-    const modules = modulesIn(stdout, join(await realpath(folder), "Cargo.toml"));
+    const modules = modulesIn(stdout, join(await realpath(folder), "Cargo.toml"), target);
     if (modules.length !== 1) {
         const what =
             modules.length === 0
-                ? "no binary and no library of the kind cdylib"
+                ? target === "wasm32-wasip2"
+                    ? "no binary and no library of the kind cdylib"
+                    : 'no binary (a server is a library of the kind cdylib, with build.target = "wasm32-wasip2" in its .cargo/config.toml)'
                 : `several programs (${modules.join(", ")})`;
         throw new StepError(
             `WasmArtifact.source: the project in ${folder} makes ${what}; it must make exactly one`,
@@ -83,15 +85,15 @@ interface Message {
 
 /**
  * The binaries that cargo's messages (one JSON object a line) tell of; where there is none, the library of the project itself that stands
- * for itself, as that of a server does. Those of its dependencies may be made so too.
+ * for itself, as that of a server does, which is always a component. Those of its dependencies may be made so too.
  */
-export function modulesIn(messages: string, manifest: string): string[] {
+export function modulesIn(messages: string, manifest: string, target: WasiTarget): string[] {
     const lines = messages.split("\n").filter((line) => line.startsWith("{"));
     const artifacts = lines
         .map((line) => JSON.parse(line) as Message)
         .filter(({ reason }) => reason === "compiler-artifact");
     const binaries = artifacts.flatMap(({ executable }) => executable ?? []);
-    if (binaries.length > 0) return binaries;
+    if (binaries.length > 0 || target !== "wasm32-wasip2") return binaries;
     return artifacts
         .filter(({ target, manifest_path: of }) => of === manifest && target?.crate_types.includes("cdylib"))
         .flatMap(({ filenames = [] }) => filenames.filter((file) => file.endsWith(".wasm")));

@@ -19,7 +19,7 @@ use crate::http::{self, GuestHttp};
 use crate::limits::WASM32_MEMORY_BYTES;
 use crate::memory::MemoryBudget;
 use crate::module::{Modules, hex};
-use crate::opening::Openers;
+use crate::opening::{Opener, Openers};
 use crate::program::Program;
 use crate::serve::{self, Server, ServerLimits};
 use crate::{Container, Module, RunSpec, RuntimeError, run};
@@ -240,7 +240,7 @@ impl Engine {
         }
         let limit = spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes);
         let http = GuestHttp::new(self.0.http.session(spec.http.clone()), http::Side::Client);
-        let opener = spec.tenant.as_deref().map(|tenant| self.0.openers.of(tenant)).transpose().map_err(failed)?;
+        let opener = self.opener(&spec)?;
         let wasi = spec.wasi()?;
         let start = run::Start { module: module.clone(), wasi, http, memory_limit: limit, opener };
         Ok(run::spawn(self, self.guests()?, start))
@@ -281,9 +281,14 @@ impl Engine {
             memory: self.0.memory.clone(),
             connections: self.0.connections.clone(),
             meter: Arc::default(),
+            opener: self.opener(&spec)?,
             spec,
         };
         Ok(serve::spawn(self, runtime, guests, listener, address, limits))
+    }
+
+    fn opener(&self, spec: &RunSpec) -> Result<Option<Arc<Opener>>, RuntimeError> {
+        spec.tenant.as_deref().map(|tenant| self.0.openers.of(tenant)).transpose().map_err(failed)
     }
 
     fn guests(&self) -> Result<&Handle, RuntimeError> {

@@ -22,6 +22,8 @@ use crate::limits::Limits;
 
 /// What an entry takes besides its name: itself twice, as its list grows by doubling, and what the allocator adds to a name.
 const ENTRY_BYTES: u64 = 144;
+/// What a folder may grow by while it is read, and a quarter of what is in it: bytes.
+const ROOM_BYTES: u64 = 64 * 1024;
 /// How often a folder is read that others fill meanwhile.
 const TRIES: usize = 3;
 
@@ -47,17 +49,27 @@ async fn list(
 ) -> wasmtime::Result<io::Result<Option<Listing>>> {
     for _ in 0..TRIES {
         let again = folder.clone();
-        let bytes = match tokio::task::spawn_blocking(move || size(&again)).await? {
+        let least = match tokio::task::spawn_blocking(move || size(&again)).await? {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(error.into())),
         };
-        if !limits.take_besides(bytes).await? {
+        // A folder may be filled meanwhile.
+        let roomy = least.saturating_add(least / 4).saturating_add(ROOM_BYTES);
+        let bytes = if limits.take_besides(roomy).await? {
+            roomy
+        } else if limits.take_besides(least).await? {
+            least
+        } else {
             return Ok(Ok(None));
-        }
+        };
         let again = folder.clone();
         let entries = tokio::task::spawn_blocking(move || read(&again, bytes, identities)).await;
         match entries {
-            Ok(Ok(Some(entries))) => return Ok(Ok(Some(Listing { entries, bytes }))),
+            Ok(Ok(Some(entries))) => {
+                let used = entries.iter().fold(0, |sum, entry| sum + taken(entry.name.len())).min(bytes);
+                limits.give_back(bytes - used);
+                return Ok(Ok(Some(Listing { entries, bytes: used })));
+            }
             Ok(Ok(None)) => limits.give_back(bytes),
             Ok(Err(error)) => {
                 limits.give_back(bytes);
@@ -97,7 +109,10 @@ fn read(folder: &File, most: u64, identities: bool) -> Result<Option<Vec<Entry>>
             _ => match statat(folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => (FileType::from_raw_mode(stat.st_mode), identity(stat.st_dev, stat.st_ino)),
                 // It has gone.
-                Err(_) => continue,
+                Err(Errno::NOENT) => continue,
+                // Its name may be read and no more.
+                Err(_) if entry.file_type() != FileType::Unknown => (entry.file_type(), 0),
+                Err(error) => return Err(error),
             },
         };
         entries.push(Entry { name: name.to_owned(), kind, identity });

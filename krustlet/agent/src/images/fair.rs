@@ -68,9 +68,11 @@ impl Fair {
         }
     }
 
-    /// Whether somebody waits for a place.
-    pub fn is_wanted(&self) -> bool {
-        self.load().1 > 0
+    /// Whether somebody waits who would get the place of this tenant.
+    pub fn is_wanted_of(&self, tenant: &str) -> bool {
+        let state = self.lock();
+        let mut waiting = state.waiting.iter().filter(|(_, sender)| !sender.is_closed());
+        waiting.any(|(name, _)| name == tenant || state.free == 0 && state.has(name) < state.most())
     }
 
     /// How many places are taken, and how many wait for one.
@@ -95,13 +97,21 @@ impl Fair {
 }
 
 impl State {
+    /// How many places a tenant may have.
+    fn most(&self) -> usize {
+        self.places.saturating_sub(1).max(1)
+    }
+
+    fn has(&self, tenant: &str) -> usize {
+        self.tenants.get(tenant).map_or(0, |tenant| tenant.has)
+    }
+
     fn next(&mut self) -> Option<(String, oneshot::Sender<Turn>)> {
         self.waiting.retain(|(_, sender)| !sender.is_closed());
-        let most = if self.places > 1 { self.places - 1 } else { 1 };
         let known = |name: &str| self.tenants.get(name).map_or((0, 0), |tenant| (tenant.has, tenant.last));
         let waiting = self.waiting.iter().enumerate().map(|(index, (name, _))| (known(name), index));
         let ((has, _), index) = waiting.min().filter(|_| self.free > 0)?;
-        if has >= most {
+        if has >= self.most() {
             return None;
         }
         let next = self.waiting.remove(index)?;

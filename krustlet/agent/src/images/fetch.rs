@@ -41,7 +41,7 @@ impl Inner {
         let mut out = Counted { out, bytes: Arc::default() };
         let bytes = out.bytes.clone();
         let fetch = async { client.fetch(reference, found, &mut out).await.map_err(pull) };
-        unless_slow(fetch, &bytes, || self.downloads.is_wanted(), LEAST_TIME).await?;
+        unless_slow(fetch, &bytes, || self.downloads.is_wanted_of(request.tenant), LEAST_TIME).await?;
         let (store, blob) = (self.store.clone(), found.module_digest.clone());
         blocking(move || store.keep(incoming, &blob)).await?.map_err(disk)
     }

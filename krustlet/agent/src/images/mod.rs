@@ -137,11 +137,11 @@ impl Images {
             PullPolicy::IfNotPresent | PullPolicy::Never => None,
         };
         // The second pod of a name waits for the first one's download, unless it has other logins: those of the first may be many, and
-        // may take long to be refused.
+        // may take long to be refused. Nor does it wait for one of another namespace, which may have to wait for its own.
         let who = request.who(&reference, policy);
         let key = match &meant {
-            Some(digest) => format!("manifest {digest} {who:x?}"),
-            None => format!("name {reference} {who:x?}"),
+            Some(digest) => format!("manifest {digest} {who:x?} {}", request.tenant),
+            None => format!("name {reference} {who:x?} {}", request.tenant),
         };
         let work = self.0.prepare(request, &reference, policy, meant.as_deref(), who);
         match policy {
@@ -219,7 +219,7 @@ impl Inner {
             let held = self.store.hold(&stored.blob);
             let id = format!("{}@{}", index::repository(reference), stored.digest);
             // By its registry, too: another one may say that it has this module, and be slow to send it.
-            let key = format!("blob {} {}", stored.blob, reference.registry());
+            let key = format!("blob {} {} {}", stored.blob, reference.registry(), request.tenant);
             let work = async {
                 let ready = self.module(request, reference, &stored, registry.as_ref()).await?;
                 if ready.is_some() {

@@ -77,8 +77,7 @@ fn a_hook_goes_before_the_end() {
     let (sleeps, asks) = (free_port(), free_port());
     let hook = |hook: Value| json!({ "lifecycle": { "preStop": hook } });
     world.create("sleeps", serving(&world, "serve-204", sleeps, hook(json!({ "sleep": { "seconds": 2 } }))));
-    let closed = free_port();
-    world.create("asks", serving(&world, "serve-204", asks, hook(json!({ "httpGet": { "port": closed } }))));
+    world.create("asks", serving(&world, "serve-500", asks, hook(json!({ "httpGet": { "port": "http" } }))));
     world.until("sleeps", ready);
     world.until("asks", ready);
     world.delete("asks", 3);

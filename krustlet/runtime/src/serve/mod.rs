@@ -39,6 +39,7 @@ use self::streams::Streams;
 use crate::http::{GuestHttp, Side};
 use crate::limits::Limits;
 use crate::memory::MemoryBudget;
+use crate::opening::Opener;
 use crate::run::State;
 use crate::usage::Meter;
 use crate::{Container, Engine, ExitStatus, Module, RunSpec, RuntimeError};
@@ -62,6 +63,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many connections may wait to be accepted. Linux' own limit, unless somebody raises it.
 const MOST_WAITING: usize = 4096;
+
+/// Longer than any drain, and short enough to be added to any time.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// How long ended instances are waited for. They end at the next tick.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -96,8 +100,8 @@ impl Server {
     pub fn drain(&self, linger: Duration, grace: Duration) {
         self.drain.send_if_modified(|leave| {
             let first = leave.is_none();
-            let closes = Instant::now() + linger;
-            leave.get_or_insert(Leave { closes, deadline: closes + grace });
+            let closes = Instant::now() + linger.min(LONGEST);
+            leave.get_or_insert(Leave { closes, deadline: closes + grace.min(LONGEST) });
             first
         });
     }
@@ -124,6 +128,8 @@ pub(crate) struct Guests {
     /// What all servers have together.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) meter: Arc<Meter>,
+    /// As of any container.
+    pub(crate) opener: Option<Arc<Opener>>,
     /// Held, so that it is found among the modules in use.
     pub(crate) module: Module,
 }
@@ -132,7 +138,9 @@ impl Guests {
     fn store(&self) -> Result<Store<State>, RuntimeError> {
         let http = GuestHttp::new(self.http.clone(), Side::Server);
         let limits = Limits::new(self.memory_limit, self.memory.share(), self.meter.clone());
-        Ok(State::new(self.spec.wasi()?, http, limits).into_store(self.program.engine()))
+        let mut state = State::new(self.spec.wasi()?, http, limits);
+        state.opener = self.opener.clone();
+        Ok(state.into_store(self.program.engine()))
     }
 }
 

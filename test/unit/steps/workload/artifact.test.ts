@@ -266,7 +266,7 @@ describe("a build", () => {
             { reason: "compiler-artifact", executable: "/t/a.wasm" },
             { reason: "build-finished", success: true },
         ];
-        assert.deepEqual(modulesIn(lines(messages), "/a/Cargo.toml"), ["/t/a.wasm"]);
+        assert.deepEqual(modulesIn(lines(messages), "/a/Cargo.toml", "wasm32-wasip1"), ["/t/a.wasm"]);
     });
     it("finds the library that is a server, where there is no binary", () => {
         const library = (of: string, type: string, ...filenames: string[]) => ({
@@ -281,9 +281,13 @@ describe("a build", () => {
             library("a", "rlib", "/t/liba.rlib"),
             library("a", "cdylib", "/t/a.wasm", "/t/a.d"),
         ];
-        assert.deepEqual(modulesIn(lines(messages), "/a/Cargo.toml"), ["/t/a.wasm"]);
+        assert.deepEqual(modulesIn(lines(messages), "/a/Cargo.toml", "wasm32-wasip2"), ["/t/a.wasm"]);
+        // It would begin nowhere.
+        assert.deepEqual(modulesIn(lines(messages), "/a/Cargo.toml", "wasm32-wasip1"), []);
         const binary = { reason: "compiler-artifact", executable: "/t/b.wasm" };
-        assert.deepEqual(modulesIn(lines([...messages, binary]), "/a/Cargo.toml"), ["/t/b.wasm"]);
+        assert.deepEqual(modulesIn(lines([...messages, binary]), "/a/Cargo.toml", "wasm32-wasip2"), [
+            "/t/b.wasm",
+        ]);
     });
     const failure = (stderr: string) =>
         buildFailed(

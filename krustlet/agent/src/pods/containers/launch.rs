@@ -147,7 +147,7 @@ async fn start(
     spec.memory_limit_bytes = memory_limit_bytes;
     spec.open_resources = share::open_resources(files::open_files_limit(), containers(&resources.pod()).count());
     spec.mounts = mounted.mounts;
-    spec.tenant = mounted.foreign.then(|| resources.pod().metadata.namespace.clone().unwrap_or_default());
+    spec.tenant = tenant(&resources.pod());
     spec.http = http.access;
     shared.events.normal(subject, "Created", format!("Created container {}", container.name));
     let uid = resources.pod().metadata.uid.clone().unwrap_or_default();
@@ -196,11 +196,13 @@ impl Place {
         container: &core::Container,
         serves: bool,
     ) -> Result<Option<Self>, String> {
-        let (plans, pre_stop) = (probes::plans(container)?, hook::pre_stop(container)?);
+        let (plans, pre_stop) = (probes::plans(container), hook::pre_stop(container));
         if !serves {
-            let what = match &pre_stop {
-                _ if !plans.is_empty() => "a probe",
-                Some(Hook::Http(_)) => "an httpGet hook",
+            // Whatever else is wrong with them.
+            let what = match (&plans, &pre_stop) {
+                (Err(_), _) => "a probe",
+                (Ok(plans), _) if !plans.is_empty() => "a probe",
+                (_, Err(_) | Ok(Some(Hook::Http(_)))) => "an httpGet hook",
                 _ if ports::wants_host_port(container) => "a hostPort",
                 _ => return Ok(None),
             };
@@ -208,6 +210,7 @@ impl Place {
                 "it has {what}, and its program answers no requests: leave that out, and let the program exit when it is not well"
             ));
         }
+        let (plans, pre_stop) = (plans?, pre_stop?);
         let limits = limits::of_pod(&resources.pod(), &shared.server_limits)?;
         let port = ports::listens_on(container);
         let lease = shared.ports.take(port, name)?;
@@ -289,6 +292,13 @@ fn tell_wait(shared: &Shared, subject: &Subject, image: &str, wait: Wait) {
         Wait::Compiling => format!("Image {image:?} waits for its turn to be compiled: this node compiles others"),
     };
     shared.events.normal(subject, "Waiting", note);
+}
+
+/// Whose files it opens, where there may be files that no guest could have made: in folders of the host, or brought from there by another
+/// container of the pod.
+fn tenant(pod: &core::Pod) -> Option<String> {
+    let mut volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    volumes.any(|volume| volume.host_path.is_some()).then(|| pod.metadata.namespace.clone().unwrap_or_default())
 }
 
 fn pod_of(resources: &Resources) -> Subject {

@@ -221,7 +221,7 @@ pub fn grace_period(pod: &Pod) -> Duration {
 }
 
 /// As a span that can be added to any time: a limit of many years is none.
-fn seconds(count: i64) -> Duration {
+pub fn seconds(count: i64) -> Duration {
     Duration::from_secs(u64::try_from(count).unwrap_or(0)).min(LONGEST)
 }
 

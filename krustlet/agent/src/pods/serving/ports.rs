@@ -35,11 +35,21 @@ pub fn host_ports_are_kept(container: &Container) -> bool {
     container.ports.iter().flatten().all(|port| port.host_port.is_none_or(|port| port == 0) || kept(port))
 }
 
-/// The port that a probe means: by its number, or by its name among the container's.
+/// The port that a probe means: by its number, or by its name among the container's. At the node's address all others are somebody
+/// else's, whom a pod may ask by its program alone, if that may.
 ///
 /// # Errors
-/// There is none of that name, or it is no port.
+/// There is none of that name, or it is no port, or not the container's.
 pub fn meant(container: &Container, port: &IntOrString) -> Result<u16, String> {
+    let (port, own) = (numbered(container, port)?, listens_on(container));
+    if port == own {
+        Ok(port)
+    } else {
+        Err(format!("port {port} is not the container's, which listens on {own} alone"))
+    }
+}
+
+fn numbered(container: &Container, port: &IntOrString) -> Result<u16, String> {
     match port {
         IntOrString::Int(given) => number(*given).ok_or_else(|| format!("{given} is no port")),
         IntOrString::String(name) => {
@@ -127,7 +137,9 @@ mod tests {
     #[test]
     fn a_port_is_meant_by_number_or_name() {
         let container = container(&json!([{ "containerPort": 80, "name": "http" }]));
-        assert_eq!(meant(&container, &IntOrString::Int(81)), Ok(81));
+        assert_eq!(meant(&container, &IntOrString::Int(80)), Ok(80));
+        let other = meant(&container, &IntOrString::Int(81)).unwrap_err();
+        assert_eq!(other, "port 81 is not the container's, which listens on 80 alone");
         assert_eq!(meant(&container, &IntOrString::String("http".into())), Ok(80));
         assert_eq!(
             meant(&container, &IntOrString::String("web".into())).unwrap_err(),

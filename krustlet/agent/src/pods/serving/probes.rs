@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::health::{Health, Kind, Tally};
 use super::ports::meant;
+use crate::pods::lifecycle::course;
 
 /// One probe, with all that its spec leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ fn plan(kind: Kind, probe: &Probe, action: Action) -> Plan {
         period: seconds(probe.period_seconds, 10).max(Duration::from_secs(1)),
         timeout: seconds(probe.timeout_seconds, 1).max(Duration::from_secs(1)),
         action,
-        grace: probe.termination_grace_period_seconds.map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
+        grace: probe.termination_grace_period_seconds.map(course::seconds),
         successes_wanted: number(probe.success_threshold, 1).max(1),
         failures_allowed: number(probe.failure_threshold, 3).max(1),
     }
@@ -172,7 +173,7 @@ mod tests {
     #[test]
     fn all_three_are_found_with_what_they_say() {
         let plans = plans(&container(json!({
-            "livenessProbe": { "tcpSocket": { "port": 81 }, "initialDelaySeconds": 2, "periodSeconds": 3, "timeoutSeconds": 4,
+            "livenessProbe": { "tcpSocket": { "port": 80 }, "initialDelaySeconds": 2, "periodSeconds": 3, "timeoutSeconds": 4,
                 "failureThreshold": 5, "terminationGracePeriodSeconds": 6 },
             "startupProbe": { "httpGet": { "port": 80, "path": "up?a", "httpHeaders": [{ "name": "X-A", "value": "b c" }] } },
             "readinessProbe": { "grpc": { "port": 80, "service": "a" }, "successThreshold": 6 },
@@ -183,7 +184,7 @@ mod tests {
         let headers = vec![("X-A".to_owned(), "b c".to_owned())];
         assert_eq!(plans[0].action, Action::Http { port: 80, path: "/up?a".into(), headers });
         assert_eq!((&plans[1].action, plans[1].successes_wanted), (&Action::Grpc { port: 80, service: "a".into() }, 6));
-        assert_eq!((&plans[2].action, plans[2].grace), (&Action::Tcp { port: 81 }, Some(Duration::from_secs(6))));
+        assert_eq!((&plans[2].action, plans[2].grace), (&Action::Tcp { port: 80 }, Some(Duration::from_secs(6))));
         let seconds = [plans[2].delay, plans[2].period, plans[2].timeout].map(|time| time.as_secs());
         assert_eq!((seconds, plans[2].failures_allowed), ([2, 3, 4], 5));
         assert_eq!(at_first(&plans), Health { started: false, ready: false });

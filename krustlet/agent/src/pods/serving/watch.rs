@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::check::check;
 use super::health::{Kind, Verdict};
@@ -25,18 +25,19 @@ pub struct Found {
 
 /// Probes at `address`, and tells what is news: failures, and what they come to. Never ends, but after a verdict of death.
 pub async fn watch(plans: Vec<Plan>, address: IpAddr, tell: impl Fn(Found)) {
+    let begun = Instant::now();
     let (first, others): (Vec<_>, Vec<_>) = plans.into_iter().partition(|plan| plan.kind == Kind::Startup);
     for plan in first {
-        if one(&plan, address, &tell).await == Verdict::Kill {
+        if one(&plan, begun, address, &tell).await == Verdict::Kill {
             return;
         }
     }
-    join_all(others.iter().map(|plan| one(plan, address, &tell))).await;
+    join_all(others.iter().map(|plan| one(plan, begun, address, &tell))).await;
 }
 
-/// Makes one probe until it has its last verdict.
-async fn one(plan: &Plan, address: IpAddr, tell: &impl Fn(Found)) -> Verdict {
-    sleep(plan.delay).await;
+/// Makes one probe until it has its last verdict. Its delay is counted from when the container `begun`, also after a startup probe.
+async fn one(plan: &Plan, begun: Instant, address: IpAddr, tell: &impl Fn(Found)) -> Verdict {
+    sleep_until(begun + plan.delay).await;
     let mut tally = plan.tally();
     let mut period = interval(plan.period);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);

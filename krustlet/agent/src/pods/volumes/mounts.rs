@@ -56,8 +56,6 @@ pub struct Mounted {
     pub mounts: Vec<Mount>,
     /// Folders that were opened for it. To be held as long as the container may open them.
     pub held: Vec<OwnedFd>,
-    /// Whether some are folders of the host, where there may be files that no guest could have made.
-    pub foreign: bool,
 }
 
 /// What a container asks for.
@@ -168,7 +166,6 @@ impl Layout<'_> {
                 self.hand_over(walk, want)
             }
             (Source::Host(source), sub) => {
-                self.out.foreign = true;
                 let mut place = allowed.find(source)?;
                 place.walk.make(&place.rest, HOST_FOLDER).map_err(|error| error.to_string())?;
                 if let Some(sub) = sub {

@@ -3,14 +3,14 @@
 use std::any::Any;
 use std::fmt::Display;
 use std::io;
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
-use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError, Server, ServerLimits};
+use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError};
 
+use super::begin::{Begun, Place, begin};
 use super::slot::containers;
 use super::tail::Tail;
 use super::termination::STOPPED;
@@ -23,10 +23,6 @@ use crate::pods::checkpoint::Attempt;
 use crate::pods::events::Subject;
 use crate::pods::lifecycle::machine::Termination;
 use crate::pods::resources::Resources;
-use crate::pods::serving::hook::{self, Hook};
-use crate::pods::serving::limits;
-use crate::pods::serving::ports::{self, PortLease};
-use crate::pods::serving::probes::{self, Plan};
 use crate::quantity;
 
 /// The kubelet's code for a container that could not be started.
@@ -166,73 +162,6 @@ async fn start(
     shared.events.normal(subject, "Started", format!("Started container {}", container.name));
     let held = Box::new((image.held, mounted.held, lease));
     Ok(Launched { container: guest, log, image_id: image.id, container_id, at, tail, server, held })
-}
-
-/// Where a container that answers requests listens, and how it is probed.
-struct Place {
-    listener: TcpListener,
-    lease: PortLease,
-    limits: ServerLimits,
-    plans: Vec<Plan>,
-    pre_stop: Option<Hook>,
-}
-
-/// A container that has begun to answer requests.
-pub struct Begun {
-    /// What answers them.
-    pub server: Server,
-    /// How it is to be probed.
-    pub plans: Vec<Plan>,
-    /// What it is given before it is to end.
-    pub pre_stop: Option<Hook>,
-}
-
-impl Place {
-    /// Takes its port. A container that runs to its end has none.
-    fn find(
-        shared: &Shared,
-        resources: &Resources,
-        name: &str,
-        container: &core::Container,
-        serves: bool,
-    ) -> Result<Option<Self>, String> {
-        let (plans, pre_stop) = (probes::plans(container), hook::pre_stop(container));
-        if !serves {
-            // Whatever else is wrong with them.
-            let what = match (&plans, &pre_stop) {
-                (Err(_), _) => "a probe",
-                (Ok(plans), _) if !plans.is_empty() => "a probe",
-                (_, Err(_) | Ok(Some(Hook::Http(_)))) => "an httpGet hook",
-                _ if ports::wants_host_port(container) => "a hostPort",
-                _ => return Ok(None),
-            };
-            return Err(format!(
-                "it has {what}, and its program answers no requests: leave that out, and let the program exit when it is not well"
-            ));
-        }
-        let (plans, pre_stop) = (plans?, pre_stop?);
-        let limits = limits::of_pod(&resources.pod(), &shared.server_limits)?;
-        let port = ports::listens_on(container);
-        let lease = shared.ports.take(port, name)?;
-        let host = shared.provision.node.host_ip.as_str();
-        let listener = TcpListener::bind((host, port));
-        let listener = listener
-            .map_err(|error| format!("cannot listen on port {port} of the node's own address {host}: {error}"))?;
-        Ok(Some(Self { listener, lease, limits, plans, pre_stop }))
-    }
-}
-
-type Guest = (Container, Option<Begun>, Option<PortLease>);
-
-fn begin(shared: &Shared, image: &Image, spec: RunSpec, place: Option<Place>) -> Result<Guest, RuntimeError> {
-    let engine = shared.images.engine();
-    match place {
-        None => Ok((engine.start(&image.module, spec)?, None, None)),
-        Some(Place { listener, lease, limits, plans, pre_stop }) => {
-            let server = engine.serve(&image.module, spec, listener, limits)?;
-            Ok((server.container().clone(), Some(Begun { server, plans, pre_stop }), Some(lease)))
-        }
-    }
 }
 
 /// Writes down what is known of an attempt.

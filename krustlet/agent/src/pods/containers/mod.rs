@@ -1,5 +1,6 @@
 //! One container: what it is started with, the real thing, and what is left of it.
 
+pub mod begin;
 pub mod command;
 pub mod http;
 pub mod launch;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::Worker;
-use crate::pods::containers::launch::Begun;
+use crate::pods::containers::begin::Begun;
 use crate::pods::containers::slot::{News, What};
 use crate::pods::lifecycle::course::grace_period;
 use crate::pods::lifecycle::policy::Role;

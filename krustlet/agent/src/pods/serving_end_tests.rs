@@ -18,6 +18,13 @@ fn under_way(port: u16) -> thread::JoinHandle<Option<String>> {
     request
 }
 
+/// Whether it was said that it runs and takes nothing new, after it was ready.
+fn was_unready(world: &World, name: &str) -> bool {
+    let versions = world.versions(name);
+    let begun = versions.iter().position(ready).unwrap();
+    versions[begun..].iter().any(|pod| !ready(pod) && container(pod, "main")["state"]["running"].is_object())
+}
+
 /// Seconds until the pod has gone.
 fn time_to_go(world: &World, name: &str) -> f64 {
     let begin = Instant::now();
@@ -91,14 +98,16 @@ fn a_hook_goes_before_the_end() {
 #[test]
 fn an_agent_that_stops_ends_what_is_under_way_and_the_next_one_serves_again() {
     let world = World::new();
-    let agent = world.agent_with_grace(Duration::from_secs(20));
+    let agent = world.agent_with_grace(Duration::from_secs(6));
     let port = free_port();
     world.create("web", serving(&world, "slow-204", port, json!({})));
     world.until("web", ready);
     let request = under_way(port);
     let took = agent.stop();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    // A third of the grace is for those who have not heard of it.
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(6), "{took:?}");
     assert_eq!(request.join().unwrap().as_deref(), Some("204"));
+    assert!(was_unready(&world, "web"), "nobody was told");
     let _again = world.agent();
     let pod = world.until("web", |pod| ready(pod) && container(pod, "main")["restartCount"] == 1);
     assert_eq!(container(&pod, "main")["lastState"]["terminated"]["exitCode"], 0);
@@ -131,6 +140,7 @@ fn another_image_ends_what_is_under_way_and_is_served_then() {
     world.edit("web", |pod| pod["spec"]["containers"][0]["image"] = json!(image));
     assert_eq!(request.join().unwrap().as_deref(), Some("204"));
     world.until("web", |pod| ready(pod) && container(pod, "main")["restartCount"] == 1);
+    assert!(was_unready(&world, "web"), "nobody was told");
     assert_eq!(get(port).as_deref(), Some("503"));
 }
 

@@ -48,19 +48,21 @@ impl Worker {
         if slot.role == Role::Sidecar || !deleting && slot.machine.finishes() {
             return;
         }
-        let linger = if deleting { LAST_REQUESTS.min(left / 3) } else { Duration::ZERO };
-        self.end_gracefully(index, linger, left);
+        self.end_gracefully(index, LAST_REQUESTS.min(left / 3), left);
     }
 
     /// Lets one end: after its hook, and after the time of `linger`, in which it takes new requests. All of it has `left`; what is under way
     /// then is ended by force. Returns whether it answers requests.
     pub(super) fn end_gracefully(&mut self, index: usize, linger: Duration, left: Duration) -> bool {
+        let deleting = self.course.deleting();
         let slot = &mut self.slots[index];
         let subject = slot.subject(&self.subject);
         let Some(serving) = &mut slot.serving else { return false };
         if std::mem::replace(&mut serving.ends, true) {
             return true;
         }
+        // Of a pod that is deleted all know that nothing new is to be sent there; of any other one they know by this.
+        serving.health.ready &= deleting;
         let (server, shared) = (serving.server.clone(), self.shared.clone());
         let Some(hook) = serving.pre_stop.take() else {
             server.drain(linger, left.saturating_sub(linger));
@@ -81,7 +83,12 @@ impl Worker {
     pub(super) fn probed(&mut self, index: usize, found: &Found) {
         let slot = &mut self.slots[index];
         let subject = slot.subject(&self.subject);
-        let Some(serving) = slot.serving.as_mut().filter(|serving| !serving.ends) else { return };
+        let Some(serving) = &mut slot.serving else { return };
+        if serving.ends {
+            // It may become unready, and nothing else.
+            serving.health.ready &= found.verdict != Verdict::Ready(false);
+            return;
+        }
         if let Some(fault) = &found.fault {
             let note = format!("{} probe failed: {fault}", found.kind.word());
             self.shared.events.warning(&subject, "Unhealthy", note);
@@ -92,7 +99,6 @@ impl Worker {
             Verdict::Ready(ready) => serving.health.ready = ready,
             Verdict::Kill => {
                 serving.unwell.store(true, Ordering::Relaxed);
-                serving.health.ready = false;
                 let word = found.kind.word().to_lowercase();
                 let note = format!("Container {} failed {word} probe, will be restarted", slot.name);
                 self.tell_killing(index, note);

@@ -144,22 +144,59 @@ fn another_image_ends_what_is_under_way_and_is_served_then() {
     assert_eq!(get(port).as_deref(), Some("503"));
 }
 
+/// A Job's pod that runs for a second, with a server beside it.
+fn job(world: &World, server: &str, port: u16) -> Value {
+    let mut sidecar = world.container("sidecar", server);
+    sidecar["ports"] = json!([{ "containerPort": port }]);
+    sidecar["restartPolicy"] = json!("Always");
+    let main = world.container("main", "nap-0");
+    json!({ "restartPolicy": "Never", "initContainers": [sidecar], "containers": [main] })
+}
+
+fn begun(pod: &Value) -> bool {
+    container(pod, "main")["state"]["running"].is_object()
+}
+
 #[test]
 fn a_server_beside_others_goes_on_as_long_as_they_do() {
     let world = World::new();
     let _agent = world.agent();
     let port = free_port();
-    let mut sidecar = world.container("sidecar", "serve-204");
-    sidecar["ports"] = json!([{ "containerPort": port }]);
-    sidecar["restartPolicy"] = json!("Always");
-    let main = world.container("main", "nap-0");
-    let spec = json!({ "restartPolicy": "Never", "initContainers": [sidecar], "containers": [main] });
-    world.create("job", spec);
-    world.until("job", |pod| container(pod, "main")["state"]["running"].is_object());
+    world.create("job", job(&world, "serve-204", port));
+    world.until("job", begun);
     world.delete("job", 20);
     world.until_event("job", "Killing");
     assert_eq!(get(port).as_deref(), Some("204"));
     let took = time_to_go(&world, "job");
     assert!(took < 10.0, "{took}");
     assert_eq!(get(port), None);
+}
+
+#[test]
+fn a_server_beside_others_answers_what_is_under_way_when_they_have_ended() {
+    let world = World::new();
+    let _agent = world.agent();
+    let port = free_port();
+    world.create("job", job(&world, "slow-204", port));
+    world.until("job", begun);
+    thread::sleep(MEANWHILE);
+    let request = under_way(port);
+    assert_eq!(request.join().unwrap().as_deref(), Some("204"));
+    world.until_phase("job", "Succeeded");
+    assert_eq!(get(port), None);
+}
+
+#[test]
+fn a_server_beside_others_has_no_more_time_than_a_later_deletion_gives() {
+    let world = World::new();
+    let _agent = world.agent();
+    let port = free_port();
+    world.create("job", job(&world, "stuck-204", port));
+    world.until("job", begun);
+    let request = under_way(port);
+    world.until("job", |pod| container(pod, "main")["state"]["terminated"].is_object());
+    world.delete("job", 1);
+    let took = time_to_go(&world, "job");
+    assert!(took < 10.0, "{took}");
+    assert_eq!(request.join().unwrap(), None);
 }

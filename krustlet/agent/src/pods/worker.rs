@@ -31,7 +31,7 @@ use super::lifecycle::backoff;
 use super::lifecycle::course::{Course, Verdict};
 use super::lifecycle::machine::Event;
 use super::lifecycle::policy::Policy;
-use super::lifecycle::turns;
+use super::lifecycle::turns::{self, Orders};
 use super::resources::Resources;
 use super::restore;
 use super::status::report::Reporter;
@@ -341,6 +341,9 @@ impl Worker {
     /// Does what is due.
     fn advance(&mut self, now: Instant) {
         let orders = self.course.orders(now);
+        if orders == Orders::Stop {
+            self.end_late();
+        }
         loop {
             let containers: Vec<_> = self.slots.iter().map(|slot| (slot.role, &slot.machine)).collect();
             let due = turns::due(&containers, orders);

@@ -110,6 +110,9 @@ impl Worker {
                 return;
             }
         }
+        if action == Action::Stop && self.sidecar_ends(index) {
+            return;
+        }
         self.act(index, action);
     }
 

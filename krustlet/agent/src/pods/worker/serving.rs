@@ -51,6 +51,21 @@ impl Worker {
         self.end_gracefully(index, LAST_REQUESTS.min(left / 3), left);
     }
 
+    /// Lets a sidecar end whose turn has come, if there is time for it. Returns whether it does.
+    pub(super) fn sidecar_ends(&mut self, index: usize) -> bool {
+        if self.slots[index].role != Role::Sidecar || self.course.gone || self.course.verdict().is_some() {
+            return false;
+        }
+        let left = self.course.left(Instant::now()).unwrap_or_else(|| grace_period(&self.pod));
+        !left.is_zero() && self.end_gracefully(index, Duration::ZERO, left)
+    }
+
+    /// Ends by force what was given time to end, and has none any more.
+    pub(super) fn end_late(&self) {
+        let late = self.slots.iter().filter(|slot| slot.machine.stopping() && slot.serving.is_some());
+        late.filter_map(|slot| slot.guest.as_ref()).for_each(|guest| guest.stop());
+    }
+
     /// Lets one end: after its hook, and after the time of `linger`, in which it takes new requests. All of it has `left`; what is under way
     /// then is ended by force. Returns whether it answers requests.
     pub(super) fn end_gracefully(&mut self, index: usize, linger: Duration, left: Duration) -> bool {

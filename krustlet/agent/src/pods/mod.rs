@@ -58,6 +58,7 @@ use self::listing::Listing;
 pub use self::objects::Objects;
 pub use self::resources::Provision;
 pub use self::serving::limits as server_limits;
+use self::serving::ports::PortLease;
 pub use self::serving::ports::Ports;
 pub use self::volumes::{HostPaths, Own};
 use crate::files;
@@ -172,14 +173,16 @@ struct Pods {
     workers: HashMap<String, watch::Sender<Desired>>,
     tasks: JoinSet<()>,
     listing: Listing,
+    /// By uid: the ports that pods of a list had under an earlier agent, until they are taken up.
+    ports_before: HashMap<String, Vec<PortLease>>,
     /// When the grace of all of them is over: the agent is stopping.
     stopping: Option<Instant>,
 }
 
 impl Pods {
     fn new(shared: Arc<Shared>) -> Self {
-        let (workers, tasks, listing) = Default::default();
-        Self { shared, workers, tasks, listing, stopping: None }
+        let (workers, tasks, listing, ports_before) = Default::default();
+        Self { shared, workers, tasks, listing, ports_before, stopping: None }
     }
 
     fn hear(&mut self, event: watcher::Event<Pod>) {
@@ -196,7 +199,12 @@ impl Pods {
                     let folders = leftovers(&self.shared.pods_dir, &listed);
                     tokio::spawn(remove_leftovers(self.shared.provision.clone(), folders));
                 }
+                // Before any of them begins: what a pod had before is still its own.
+                let new = pods.iter().filter(|pod| pod.uid().is_some_and(|uid| !self.workers.contains_key(&uid)));
+                let taken = |pod: &Pod| Some((pod.uid()?, self.shared.ports.take_again(pod)));
+                self.ports_before = new.filter_map(taken).collect();
                 pods.into_iter().for_each(|pod| self.apply(pod));
+                self.ports_before.clear();
             }
             watcher::Event::Apply(pod) => self.apply(pod),
             watcher::Event::Delete(pod) => self.gone(&pod.uid().unwrap_or_default()),
@@ -216,8 +224,9 @@ impl Pods {
             return;
         }
         let (sender, receiver) = watch::channel(Desired { pod, gone: false, shutdown: None, evicted: None });
+        let ports_before = self.ports_before.remove(&uid).unwrap_or_default();
         self.workers.insert(uid, sender);
-        self.tasks.spawn(worker::run(self.shared.clone(), receiver));
+        self.tasks.spawn(worker::run(self.shared.clone(), receiver, ports_before));
     }
 
     fn gone(&mut self, uid: &str) {

@@ -50,6 +50,34 @@ fn a_port_is_one_pods_alone_and_the_next_one_waits_for_it() {
 }
 
 #[test]
+fn a_port_stays_its_pods_while_that_starts_again_and_under_the_next_agent() {
+    let world = World::new();
+    let agent = world.agent();
+    let port = free_port();
+    world.create("one", serving(&world, "serve-503", port, json!({ "livenessProbe": probe(1) })));
+    world.until("one", |pod| container(pod, "main")["state"]["running"].is_object());
+    world.create("two", serving(&world, "serve-204", port, json!({})));
+    let waits_for = |pod: &Value, other: &str| {
+        waits(pod)["message"].as_str().is_some_and(|words| words.contains(&format!("is {other}")))
+    };
+    world.until("two", |pod| waits_for(pod, "default/one"));
+    world.until("one", |pod| waits(pod)["reason"] == "CrashLoopBackOff");
+    // Longer than it takes to hear of a port that has become free.
+    std::thread::sleep(Duration::from_secs(2));
+    let two = world.pod("two").unwrap();
+    assert!(waits_for(&two, "default/one"), "{two}");
+    world.delete("one", 0);
+    world.until("two", ready);
+
+    world.create("three", serving(&world, "serve-200", port, json!({})));
+    world.until("three", |pod| waits_for(pod, "default/two"));
+    agent.kill();
+    let _again = world.agent();
+    world.until("two", |pod| ready(pod) && container(pod, "main")["restartCount"] == 1);
+    world.until("three", |pod| waits_for(pod, "default/two"));
+}
+
+#[test]
 fn a_port_that_is_somebody_elses_on_the_machine_is_said() {
     let world = World::new();
     let _agent = world.agent();

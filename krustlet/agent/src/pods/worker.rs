@@ -34,6 +34,7 @@ use super::lifecycle::policy::Policy;
 use super::lifecycle::turns::{self, Orders};
 use super::resources::Resources;
 use super::restore;
+use super::serving::ports::PortLease;
 use super::status::report::Reporter;
 use super::{Desired, Shared};
 
@@ -67,12 +68,14 @@ struct Worker {
     start_time: Timestamp,
     reporter: Reporter,
     news: mpsc::UnboundedSender<News>,
+    /// Those that it had under an earlier agent.
+    ports_before: Vec<PortLease>,
     /// Tells that a port has become free.
     freed: watch::Receiver<()>,
 }
 
-/// Runs a pod until it is gone, or the agent stops.
-pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>) {
+/// Runs a pod until it is gone, or the agent stops. `ports_before` are those that it had under an earlier agent.
+pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>, ports_before: Vec<PortLease>) {
     let pod = desired.borrow_and_update().pod.clone();
     // What a pod that is gone has done before is of no interest any more.
     let leaves = async { desired.wait_for(|now| now.gone || now.shutdown.is_some()).await.is_ok_and(|now| now.gone) };
@@ -93,6 +96,7 @@ pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>) {
     };
     let (news, mut incoming) = mpsc::unbounded_channel();
     let mut worker = Worker::new(shared, pod, place, &checkpoint, news);
+    worker.ports_before = ports_before;
     let now = desired.borrow_and_update().clone();
     worker.wish(now);
     worker.begin();
@@ -213,6 +217,7 @@ impl Worker {
             refused_ephemeral: 0,
             start_time,
             news,
+            ports_before: Vec::new(),
             freed,
         }
     }

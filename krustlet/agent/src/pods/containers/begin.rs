@@ -30,6 +30,8 @@ pub struct Begun {
     pub plans: Vec<Plan>,
     /// What it is given before it is to end.
     pub pre_stop: Option<Hook>,
+    /// Its port, which is its pod's until that has ended.
+    pub lease: PortLease,
 }
 
 impl Place {
@@ -61,7 +63,8 @@ impl Place {
         let (plans, pre_stop) = (plans?, pre_stop?);
         let limits = limits::of_pod(&resources.pod(), &shared.server_limits)?;
         let port = ports::listens_on(container);
-        let lease = shared.ports.take(port, name)?;
+        let uid = resources.pod().metadata.uid.clone().unwrap_or_default();
+        let lease = shared.ports.take(port, &uid, name)?;
         let host = shared.provision.node.host_ip.as_str();
         let listener = TcpListener::bind((host, port));
         let listener = listener
@@ -70,20 +73,22 @@ impl Place {
     }
 }
 
-/// What has begun: the container, what answers requests, and its port.
-pub type Guest = (Container, Option<Begun>, Option<PortLease>);
-
 /// Starts the program, which runs to its end or answers requests.
 ///
 /// # Errors
 /// Those of the engine.
-pub fn begin(shared: &Shared, image: &Image, spec: RunSpec, place: Option<Place>) -> Result<Guest, RuntimeError> {
+pub fn begin(
+    shared: &Shared,
+    image: &Image,
+    spec: RunSpec,
+    place: Option<Place>,
+) -> Result<(Container, Option<Begun>), RuntimeError> {
     let engine = shared.images.engine();
     match place {
-        None => Ok((engine.start(&image.module, spec)?, None, None)),
+        None => Ok((engine.start(&image.module, spec)?, None)),
         Some(Place { listener, lease, limits, plans, pre_stop }) => {
             let server = engine.serve(&image.module, spec, listener, limits)?;
-            Ok((server.container().clone(), Some(Begun { server, plans, pre_stop }), Some(lease)))
+            Ok((server.container().clone(), Some(Begun { server, plans, pre_stop, lease })))
         }
     }
 }

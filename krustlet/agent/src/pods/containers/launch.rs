@@ -52,7 +52,7 @@ pub struct Launched {
     pub tail: Option<Arc<Tail>>,
     /// If it answers requests.
     pub server: Option<Begun>,
-    /// What must stay as long as the guest may run: its module on disk, the folders that it was given, its port.
+    /// What must stay as long as the guest may run: its module on disk, the folders that it was given.
     pub held: Box<dyn Any + Send + Sync>,
 }
 
@@ -151,7 +151,7 @@ async fn start(
     let (started_at, id) = (Some(at), Some(container_id.clone()));
     let begun = Attempt { image_id: image.id.clone(), container_id: id, started_at, ended: None };
     note(container_dir, attempt, begun).await.map_err(|error| LaunchError::host(NOT_NOTED, error))?;
-    let (guest, server, lease) = match begin(shared, &image, spec, place).map_err(not_started) {
+    let (guest, server) = match begin(shared, &image, spec, place).map_err(not_started) {
         Ok(begun) => begun,
         Err(error) => {
             // Should this fail, and the agent end before the next try, the attempt counts as one that may have run.
@@ -160,7 +160,7 @@ async fn start(
         }
     };
     shared.events.normal(subject, "Started", format!("Started container {}", container.name));
-    let held = Box::new((image.held, mounted.held, lease));
+    let held = Box::new((image.held, mounted.held));
     Ok(Launched { container: guest, log, image_id: image.id, container_id, at, tail, server, held })
 }
 

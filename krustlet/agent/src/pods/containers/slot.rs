@@ -12,6 +12,7 @@ use crate::pods::lifecycle::machine::{Cause, Machine, State, Termination};
 use crate::pods::lifecycle::policy::Role;
 use crate::pods::serving::Serving;
 use crate::pods::serving::health::Health;
+use crate::pods::serving::ports::PortLease;
 use crate::pods::serving::watch::Found;
 use crate::pods::status::container_status::Shown;
 
@@ -58,6 +59,8 @@ pub struct Slot {
     pub guest: Option<Container>,
     /// While it runs, if it answers requests.
     pub serving: Option<Serving>,
+    /// The port that it listens on when it runs: the pod's until that has ended, whatever becomes of the container.
+    pub port: Option<PortLease>,
     /// While its module is made ready.
     pub preparation: Option<AbortHandle>,
 }
@@ -75,7 +78,17 @@ impl Slot {
     /// Of a container whose life so far is known.
     pub fn new(role: Role, spec: &ContainerSpec, machine: Machine) -> Self {
         let image = spec.image.clone().unwrap_or_default();
-        Self { name: spec.name.clone(), image, role, machine, epoch: 0, guest: None, serving: None, preparation: None }
+        Self {
+            name: spec.name.clone(),
+            image,
+            role,
+            machine,
+            epoch: 0,
+            guest: None,
+            serving: None,
+            port: None,
+            preparation: None,
+        }
     }
 
     /// It, as events name it.
@@ -102,7 +115,7 @@ impl Slot {
             role: self.role,
             machine: &self.machine,
             health: self.serving.as_ref().map_or(Health::GOOD, |serving| serving.health),
-            serves: self.serving.is_some(),
+            serves: self.port.is_some(),
         }
     }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use k8s_openapi::api::core::v1::{Container, ContainerPort};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt;
 use tokio::sync::watch;
 
 /// Where a container listens that names no port.
@@ -70,11 +71,20 @@ pub struct Ports(Arc<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
-    by_port: Mutex<BTreeMap<u16, String>>,
+    by_port: Mutex<BTreeMap<u16, Owner>>,
     freed: watch::Sender<()>,
 }
 
-/// A port, taken until this is dropped.
+#[derive(Debug)]
+struct Owner {
+    /// Of the pod.
+    uid: String,
+    /// `default/web/main`, or `default/web` as long as it is not known for which of its containers it is.
+    name: String,
+    leases: usize,
+}
+
+/// A port, taken until the last lease of it is dropped.
 #[derive(Debug)]
 pub struct PortLease {
     ports: Ports,
@@ -82,20 +92,36 @@ pub struct PortLease {
 }
 
 impl Ports {
-    /// Takes a port for a container: `default/web/main`.
+    /// Takes a port for a container of the pod with that uid: `default/web/main`. It may take it again.
     ///
     /// # Errors
     /// Whose it is, and what to do.
-    pub fn take(&self, port: u16, container: &str) -> Result<PortLease, String> {
+    pub fn take(&self, port: u16, uid: &str, container: &str) -> Result<PortLease, String> {
         let mut taken = self.0.by_port.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(other) = taken.get(&port) {
+        let owner = taken.entry(port).or_insert_with(|| Owner { uid: uid.into(), name: container.into(), leases: 0 });
+        let within = container.strip_prefix(&owner.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if owner.uid != uid || !within {
+            let other = &owner.name;
             return Err(format!(
                 "port {port} is {other}'s: the pods of this WebAssembly node that serve listen at the node's own address, where a \
                  port is one pod's alone; it is waited for, or name another containerPort first"
             ));
         }
-        taken.insert(port, container.to_owned());
+        owner.name = container.into();
+        owner.leases += 1;
         Ok(PortLease { ports: self.clone(), port })
+    }
+
+    /// Takes again what a pod had that an earlier agent served: it has an address. Nobody may come before it.
+    pub fn take_again(&self, pod: &Pod) -> Vec<PortLease> {
+        let had_address = pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some());
+        let (Some(spec), Some(uid), true) = (&pod.spec, pod.uid(), had_address) else { return Vec::new() };
+        let name = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
+        let all = || spec.init_containers.iter().flatten().chain(&spec.containers);
+        // Which of them answers is only known when the module is here. Those that name a port do, or else it is the usual one.
+        let named: Vec<u16> = all().filter(|one| first(one).is_some()).map(listens_on).collect();
+        let ports = if named.is_empty() { vec![DEFAULT_PORT] } else { named };
+        ports.into_iter().filter_map(|port| self.take(port, &uid, &name).ok()).collect()
     }
 
     /// Tells when a port has become free.
@@ -106,8 +132,14 @@ impl Ports {
 
 impl Drop for PortLease {
     fn drop(&mut self) {
-        self.ports.0.by_port.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.port);
-        self.ports.0.freed.send_replace(());
+        let mut taken = self.ports.0.by_port.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(owner) = taken.get_mut(&self.port) else { return };
+        owner.leases -= 1;
+        if owner.leases == 0 {
+            taken.remove(&self.port);
+            drop(taken);
+            self.ports.0.freed.send_replace(());
+        }
     }
 }
 
@@ -149,17 +181,50 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_one_containers_until_it_gives_it_back() {
+    fn a_port_is_one_pods_until_it_gives_it_back() {
         let ports = Ports::default();
-        let lease = ports.take(80, "default/a/main").unwrap();
-        let _other = ports.take(81, "default/b/main").unwrap();
-        let fault = ports.clone().take(80, "default/b/main").unwrap_err();
-        assert!(fault.starts_with("port 80 is default/a/main's: "), "{fault}");
+        let lease = ports.take(80, "a", "default/a/main").unwrap();
+        let _other = ports.take(81, "b", "default/b/main").unwrap();
+        for (uid, container) in [("b", "default/b/main"), ("new", "default/a/main"), ("a", "default/a/side")] {
+            let fault = ports.clone().take(80, uid, container).unwrap_err();
+            assert!(fault.starts_with("port 80 is default/a/main's: "), "{fault}");
+        }
+        let again = ports.take(80, "a", "default/a/main").unwrap();
         let freed = ports.freed();
-        assert!(!freed.has_changed().unwrap());
         drop(lease);
+        assert!(!freed.has_changed().unwrap());
+        ports.take(80, "b", "default/b/main").unwrap_err();
+        drop(again);
         assert!(freed.has_changed().unwrap());
-        ports.take(80, "default/b/main").unwrap();
+        ports.take(80, "b", "default/b/main").unwrap();
+    }
+
+    #[test]
+    fn a_pod_that_was_served_by_an_earlier_agent_has_its_ports_again() {
+        let pod = |ip: Value, ports: Value| -> Pod {
+            let containers = json!([{ "name": "main", "ports": ports }, { "name": "beside" }]);
+            let metadata = json!({ "name": "a", "namespace": "default", "uid": "a" });
+            serde_json::from_value(
+                json!({ "metadata": metadata, "spec": { "containers": containers }, "status": { "podIP": ip } }),
+            )
+            .unwrap()
+        };
+        let named = json!([{ "containerPort": 80 }]);
+        let table = [
+            (json!("10.0.0.1"), named.clone(), vec![80]),
+            (json!("10.0.0.1"), json!([]), vec![8080]),
+            (json!(null), named, vec![]),
+        ];
+        for (ip, declared, wanted) in table {
+            let ports = Ports::default();
+            let leases = ports.take_again(&pod(ip, declared));
+            assert_eq!(leases.iter().map(|lease| lease.port).collect::<Vec<_>>(), wanted);
+            for port in wanted {
+                let fault = ports.take(port, "b", "default/b/main").unwrap_err();
+                assert!(fault.starts_with(&format!("port {port} is default/a's: ")), "{fault}");
+                ports.take(port, "a", "default/a/main").unwrap();
+            }
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct Shown<'a> {
     pub machine: &'a Machine,
     /// What its probes say of it, while it runs.
     pub health: Health,
-    /// Whether it answers requests now.
+    /// Whether it answers requests when it runs.
     pub serves: bool,
 }
 

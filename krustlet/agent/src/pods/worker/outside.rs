@@ -22,6 +22,8 @@ impl Worker {
     pub(super) fn settle(&mut self) {
         self.settled = true;
         self.place = None;
+        self.ports_before.clear();
+        self.slots.iter_mut().for_each(|slot| slot.port = None);
         if let Some(tending) = self.tending.take() {
             tending.abort();
         }

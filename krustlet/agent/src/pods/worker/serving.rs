@@ -22,7 +22,8 @@ impl Worker {
     /// Looks after one that has been started.
     pub(super) fn serve(&mut self, index: usize, begun: Begun) {
         let slot = &mut self.slots[index];
-        let Begun { server, plans, pre_stop } = begun;
+        let Begun { server, plans, pre_stop, lease } = begun;
+        slot.port = Some(lease);
         let (news, epoch, address) = (self.news.clone(), slot.epoch, server.address().ip());
         let tell = move |found| {
             let _ = news.send(News::Container { slot: index, epoch, what: What::Probed(found) });

@@ -91,7 +91,9 @@ export async function becomes(world: World, pod: Pod, outcome: Outcome): Promise
 function observed(world: World, pod: Pod, expected: Outcome) {
     const now = world.pods.versions(pod.metadata.uid ?? "").at(-1) ?? pod;
     const events = world.eventsOf(pod);
-    const reasons = events.map(({ reason }) => reason).filter((reason) => reason !== "Pulling");
+    // Those of the image's way here depend on what else is pulled at the time.
+    const onTheWay = ["Pulling", "Waiting"];
+    const reasons = events.map(({ reason }) => reason).filter((reason) => !onTheWay.includes(reason));
     const notes = events.map(({ type, reason, message }) => `${type} ${reason}: ${message}`);
     return {
         ...summary(now),

@@ -47,7 +47,8 @@ async function runs(world: World, name: string, main: Partial<Container>) {
         log: await world.log(pod),
         imageId: statusOf(ended)?.imageID,
         fetched: pulled?.message.startsWith("Successfully pulled image"),
-        reasons: events.map(({ reason }) => reason),
+        // Whether it has to wait for a place is the others' doing.
+        reasons: events.map(({ reason }) => reason).filter((reason) => reason !== "Waiting"),
     };
 }
 

@@ -60,6 +60,7 @@ impl Turns {
 mod tests {
     use super::*;
     use std::time::Duration;
+    use tokio::sync::oneshot;
 
     async fn attempt(turns: &Turns, who: u8, result: Result<u8, ImageError>) -> (Result<u8, ImageError>, bool) {
         let mut worked = false;
@@ -79,12 +80,17 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_shared_by_those_who_waited_for_it_and_would_have_asked_the_same() {
         let turns = Turns::default();
+        let (ended, has_ended) = oneshot::channel();
         let (first, same, other, after) = tokio::join!(
-            attempt(&turns, 1, pull("down")),
+            async {
+                let first = attempt(&turns, 1, pull("down")).await;
+                ended.send(()).unwrap();
+                first
+            },
             attempt(&turns, 1, Ok(2)),
             attempt(&turns, 2, Ok(3)),
             async {
-                tokio::time::sleep(Duration::from_millis(70)).await;
+                has_ended.await.unwrap();
                 attempt(&turns, 1, Ok(4)).await
             },
         );

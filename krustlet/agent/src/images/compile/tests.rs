@@ -48,7 +48,10 @@ impl Place {
     fn write(&self, wasm: &[u8]) -> (PathBuf, String) {
         let digest = format!("sha256:{}", super::super::store::hex_sha256(wasm));
         let path = self.root.path().join(&digest[7..]);
-        std::fs::write(&path, wasm).unwrap();
+        // One that is there may be being read by a child.
+        if !path.exists() {
+            std::fs::write(&path, wasm).unwrap();
+        }
         (path, digest)
     }
 

@@ -185,11 +185,15 @@ export async function containers(...filters: string[]): Promise<Container[]> {
     ];
     const ids = (await run(argv, { timeoutSeconds: 30 })).stdout.split("\n").filter(Boolean);
     if (ids.length === 0) return [];
-    // A container that ends between the two calls makes inspect fail but is printed no more: it is gone.
-    const inspected = await run(["docker", "inspect", "--type=container", ...ids], {
-        timeoutSeconds: 30,
-        allowFailure: true,
-    });
+    const inspect = ["docker", "inspect", "--type=container", ...ids];
+    const inspected = await run(inspect, { timeoutSeconds: 30, allowFailure: true });
+    // A container that ends between the two calls makes inspect fail but is printed no more: it is gone. Whatever else fails prints an empty
+    // list, too, and says nothing of any container.
+    const faults = inspected.stderr
+        .split("\n")
+        .filter((line) => line.trim() && !/no such (object|container)/i.test(line));
+    if (inspected.exitCode !== 0 && (faults.length > 0 || inspected.stderr.trim() === ""))
+        throw new RunError(inspect, inspected, `exit code ${inspected.exitCode}`);
     return JSON.parse(inspected.stdout) as Container[];
 }
 

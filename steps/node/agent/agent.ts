@@ -2,7 +2,14 @@ import { createHash } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
 import type { NodeInput } from "../../contract";
 import type { ContainerPlace } from "../daemon/container";
-import { endProgram, logOf, readRecordOf, runs, writeRecordTo, type ProgramRecord } from "../daemon/daemon";
+import {
+    endProgram,
+    logOf,
+    readRecordOf,
+    seemsToRun,
+    writeRecordTo,
+    type ProgramRecord,
+} from "../daemon/daemon";
 import { StepError } from "../../lib/errors";
 import { expandHome } from "../../lib/files";
 import { isOf } from "../../lib/claim";
@@ -257,7 +264,7 @@ export function endAgents(files: AgentFiles, note: (line: string) => void): Prom
 /** Fails when the node's agent has died, with the end of its log. */
 export async function checkAgent(files: AgentFiles, name: string): Promise<AgentRecord> {
     const record = await readRecord(files);
-    if (record && (await runs(record))) return record;
+    if (record && (await seemsToRun(record))) return record;
     const what = record ? "has ended" : "was not started";
     throw new StepError(`KrustletNode "${name}": its agent ${what}; ${await logOf(files, record)}`);
 }
@@ -278,9 +285,7 @@ export async function whileAgentLives<T>(
         try {
             await checkAgent(files, name);
         } catch (error) {
-            // A docker command that failed says nothing of the agent.
-            if (!(error instanceof StepError)) return;
-            death = error;
+            death = error as Error;
             over.abort();
         } finally {
             checking = false;

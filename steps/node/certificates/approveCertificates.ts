@@ -23,7 +23,7 @@ import { StepError } from "../../lib/errors";
 import { readOptional } from "../../lib/files";
 import { clusterOf, KubeError, withKube, type Kube } from "../../lib/kube/kube";
 import { noteJoined, relaunch } from "../agent/launch";
-import { runs } from "../daemon/daemon";
+import { seemsToRun } from "../daemon/daemon";
 import { orUndo, pause, progress, step } from "../../lib/step";
 
 /**
@@ -131,7 +131,7 @@ class Approval {
         if (record === undefined) return checkAgent(files, input.nodeName);
         const certified = await this.isCertified();
         const mayGoOn =
-            (await runs(record)) && (certified || (await tokenServes(kube, record.bootstrapFile)));
+            (await seemsToRun(record)) && (certified || (await tokenServes(kube, record.bootstrapFile)));
         return mayGoOn ? record : relaunch(files, record, certified, input);
     }
 

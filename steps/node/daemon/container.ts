@@ -245,11 +245,10 @@ export async function endContainers(
     const own = found.filter((one) => isOwn(one, whose));
     await Promise.all(
         own.map(async ({ Id, Name }) => {
-            // In its own time: pods have their grace.
-            await run(["docker", "stop", "-t", String(endSeconds), Id], {
-                timeoutSeconds: 60,
-                allowFailure: true,
-            });
+            // In its own time: pods have their grace. Once more where that was cut off by a signal to this step, or Docker was busy.
+            const argv = ["docker", "stop", "-t", String(endSeconds), Id];
+            const stop = () => run(argv, { timeoutSeconds: 60, allowFailure: true });
+            if ((await stop()).exitCode !== 0) await stop();
             await removeContainers([Id]);
             note(`${part} in container ${Name.slice(1)} has ended`);
         }),

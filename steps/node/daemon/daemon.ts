@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { StepError } from "../../lib/errors";
+import { RunError } from "../../lib/run";
 import { logTail, readOptional, sha256OfFile, writePrivate } from "../../lib/files";
 import { endProcess, isAlive, processOf, type ProcessId } from "../../lib/processes";
 import { needProgram, presentProgram } from "../../lib/programs/programs";
@@ -83,7 +84,7 @@ export async function startDaemon<More extends object>(
             const end = Date.now() + daemon.watchMilliseconds;
             let works = false;
             while (!works && Date.now() < end) {
-                if (!(await runs(record))) throw await failed("ended at once");
+                if (!(await seemsToRun(record))) throw await failed("ended at once");
                 works = await daemon.works(record);
                 if (!works) await pause(20);
             }
@@ -115,6 +116,14 @@ async function startProcess({ title, argv, env, logFile }: Daemon): Promise<Proc
     child.on("error", () => undefined);
     child.unref();
     return child.pid === undefined ? undefined : processOf(child.pid);
+}
+
+/** As `runs`, but a docker command that failed says nothing of the program: one that is watched is asked for again. */
+export async function seemsToRun(record: DaemonRecord): Promise<boolean> {
+    return runs(record).catch((error: unknown) => {
+        if (error instanceof RunError) return true;
+        throw error;
+    });
 }
 
 /** Whether a recorded program still runs, and by itself: one that Docker starts again and again does not. */

@@ -359,6 +359,10 @@ impl Worker {
                 self.event(index, event);
             }
         }
+        // What its containers listen on is known now.
+        if self.slots.iter().all(|slot| slot.guest.is_some() || slot.machine.ended()) {
+            self.ports_before.clear();
+        }
         if self.ended() && !self.settled && !self.course.shutting_down() {
             self.settle();
         }

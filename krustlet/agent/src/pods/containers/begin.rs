@@ -69,6 +69,7 @@ impl Place {
         let listener = TcpListener::bind((host, port));
         let listener = listener
             .map_err(|error| format!("cannot listen on port {port} of the node's own address {host}: {error}"))?;
+        lease.listened();
         Ok(Some(Self { listener, lease, limits, plans, pre_stop }))
     }
 }

@@ -1,12 +1,14 @@
 //! The ports of the node's address: which a container listens on, and whose it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use tokio::sync::watch;
+
+use crate::pods::restore;
 
 /// Where a container listens that names no port.
 const DEFAULT_PORT: u16 = 8080;
@@ -82,6 +84,8 @@ struct Owner {
     /// `default/web/main`, or `default/web` as long as it is not known for which of its containers it is.
     name: String,
     leases: usize,
+    /// Whether somebody has listened on it: whoever waits for it need not hear of one that could not be had.
+    listened: bool,
 }
 
 /// A port, taken until the last lease of it is dropped.
@@ -98,7 +102,12 @@ impl Ports {
     /// Whose it is, and what to do.
     pub fn take(&self, port: u16, uid: &str, container: &str) -> Result<PortLease, String> {
         let mut taken = self.0.by_port.lock().unwrap_or_else(PoisonError::into_inner);
-        let owner = taken.entry(port).or_insert_with(|| Owner { uid: uid.into(), name: container.into(), leases: 0 });
+        let owner = taken.entry(port).or_insert_with(|| Owner {
+            uid: uid.into(),
+            name: container.into(),
+            leases: 0,
+            listened: false,
+        });
         let within = container.strip_prefix(&owner.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if owner.uid != uid || !within {
             let other = &owner.name;
@@ -114,19 +123,30 @@ impl Ports {
 
     /// Takes again what a pod had that an earlier agent served: it has an address. Nobody may come before it.
     pub fn take_again(&self, pod: &Pod) -> Vec<PortLease> {
-        let had_address = pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some());
+        let had_address =
+            pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some()) && !restore::is_terminal(pod);
         let (Some(spec), Some(uid), true) = (&pod.spec, pod.uid(), had_address) else { return Vec::new() };
         let name = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
         let all = || spec.init_containers.iter().flatten().chain(&spec.containers);
-        // Which of them answers is only known when the module is here. Those that name a port do, or else it is the usual one.
-        let named: Vec<u16> = all().filter(|one| first(one).is_some()).map(listens_on).collect();
-        let ports = if named.is_empty() { vec![DEFAULT_PORT] } else { named };
-        ports.into_iter().filter_map(|port| self.take(port, &uid, &name).ok()).collect()
+        // Which of them answers is only known when the modules are here. Until then they have what each of them would.
+        let ports: BTreeSet<u16> = all().map(listens_on).collect();
+        let leases = ports.into_iter().filter_map(|port| self.take(port, &uid, &name).ok());
+        leases.inspect(PortLease::listened).collect()
     }
 
     /// Tells when a port has become free.
     pub fn freed(&self) -> watch::Receiver<()> {
         self.0.freed.subscribe()
+    }
+}
+
+impl PortLease {
+    /// Somebody listens on it, or has.
+    pub fn listened(&self) {
+        let mut taken = self.ports.0.by_port.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(owner) = taken.get_mut(&self.port) {
+            owner.listened = true;
+        }
     }
 }
 
@@ -136,9 +156,12 @@ impl Drop for PortLease {
         let Some(owner) = taken.get_mut(&self.port) else { return };
         owner.leases -= 1;
         if owner.leases == 0 {
+            let listened = owner.listened;
             taken.remove(&self.port);
             drop(taken);
-            self.ports.0.freed.send_replace(());
+            if listened {
+                self.ports.0.freed.send_replace(());
+            }
         }
     }
 }
@@ -184,6 +207,7 @@ mod tests {
     fn a_port_is_one_pods_until_it_gives_it_back() {
         let ports = Ports::default();
         let lease = ports.take(80, "a", "default/a/main").unwrap();
+        lease.listened();
         let _other = ports.take(81, "b", "default/b/main").unwrap();
         for (uid, container) in [("b", "default/b/main"), ("new", "default/a/main"), ("a", "default/a/side")] {
             let fault = ports.clone().take(80, uid, container).unwrap_err();
@@ -196,28 +220,33 @@ mod tests {
         ports.take(80, "b", "default/b/main").unwrap_err();
         drop(again);
         assert!(freed.has_changed().unwrap());
-        ports.take(80, "b", "default/b/main").unwrap();
+        let mut freed = ports.freed();
+        freed.mark_unchanged();
+        drop(ports.take(80, "b", "default/b/main").unwrap());
+        assert!(!freed.has_changed().unwrap(), "nobody has listened there");
     }
 
     #[test]
     fn a_pod_that_was_served_by_an_earlier_agent_has_its_ports_again() {
-        let pod = |ip: Value, ports: Value| -> Pod {
+        let pod = |phase: &str, ip: Value, ports: Value| -> Pod {
             let containers = json!([{ "name": "main", "ports": ports }, { "name": "beside" }]);
             let metadata = json!({ "name": "a", "namespace": "default", "uid": "a" });
             serde_json::from_value(
-                json!({ "metadata": metadata, "spec": { "containers": containers }, "status": { "podIP": ip } }),
+                json!({ "metadata": metadata, "spec": { "containers": containers }, "status": { "phase": phase, "podIP": ip } }),
             )
             .unwrap()
         };
         let named = json!([{ "containerPort": 80 }]);
         let table = [
-            (json!("10.0.0.1"), named.clone(), vec![80]),
-            (json!("10.0.0.1"), json!([]), vec![8080]),
-            (json!(null), named, vec![]),
+            // The one beside it may be the one that answers.
+            ("Running", json!("10.0.0.1"), named.clone(), vec![80, 8080]),
+            ("Running", json!("10.0.0.1"), json!([]), vec![8080]),
+            ("Running", json!(null), named.clone(), vec![]),
+            ("Succeeded", json!("10.0.0.1"), named, vec![]),
         ];
-        for (ip, declared, wanted) in table {
+        for (phase, ip, declared, wanted) in table {
             let ports = Ports::default();
-            let leases = ports.take_again(&pod(ip, declared));
+            let leases = ports.take_again(&pod(phase, ip, declared));
             assert_eq!(leases.iter().map(|lease| lease.port).collect::<Vec<_>>(), wanted);
             for port in wanted {
                 let fault = ports.take(port, "b", "default/b/main").unwrap_err();

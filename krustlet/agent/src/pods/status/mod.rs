@@ -35,6 +35,8 @@ pub struct Facts<'a> {
     pub mounted: bool,
     /// Why they are not, if that is known.
     pub mount_error: Option<&'a str>,
+    /// Whether it has had an address under an earlier agent, which is still kept for it.
+    pub keeps_address: bool,
     /// Whether the pod is to end, so that nothing will be restarted by anybody.
     pub terminal: bool,
     /// The node's address.
@@ -63,7 +65,8 @@ pub fn pod_status(facts: &Facts<'_>) -> PodStatus {
     let verdict = facts.verdict.filter(|_| phase == "Failed");
     let inits = facts.containers.iter().filter(|shown| shown.role != Role::Main).count();
     // One that serves is reached at the node's own address; the others cannot be reached.
-    let pod_ip = facts.containers.iter().any(|shown| shown.serves).then(|| facts.host_ip.to_owned());
+    let serves = facts.keeps_address || facts.containers.iter().any(|shown| shown.serves);
+    let pod_ip = (serves && matches!(phase, "Pending" | "Running")).then(|| facts.host_ip.to_owned());
     let mut statuses = statuses.into_iter();
     let init_statuses: Vec<ContainerStatus> = statuses.by_ref().take(inits).collect();
     PodStatus {

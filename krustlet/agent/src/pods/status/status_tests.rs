@@ -129,6 +129,7 @@ impl Case {
             verdict: self.verdict.as_ref(),
             mounted: self.mounted,
             mount_error: self.mount_error,
+            keeps_address: false,
             terminal: self.terminal,
             host_ip: "10.0.0.1",
             start_time: Timestamp::UNIX_EPOCH,

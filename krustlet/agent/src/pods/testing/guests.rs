@@ -1,8 +1,8 @@
 //! The guests of the tests, written as text.
 
-/// `exit-CODE`, `nap-CODE` (a second, then that code), `sleep`, `spin`, `grow-PAGES` (takes so much memory besides its first page, then
-/// sleeps), `garbage` (no module); `serve-STATUS`, which answers all requests so, and `slow-STATUS`, which computes for a second before, and `stuck-STATUS`,
-/// for an hour.
+/// `exit-CODE`, `nap-CODE` (a second, then that code), `doze-CODE` (three), `sleep`, `spin`, `grow-PAGES` (takes so much memory besides
+/// its first page, then sleeps), `garbage` (no module); `serve-STATUS`, which answers all requests so; `slow-STATUS`, which computes for a
+/// second before, `long-STATUS`, for five, and `stuck-STATUS`, for an hour.
 pub fn guest(name: &str) -> Option<Vec<u8>> {
     let sleep = |nanos: u64| {
         format!(
@@ -14,9 +14,11 @@ pub fn guest(name: &str) -> Option<Vec<u8>> {
     let body = match name.split_once('-') {
         Some(("exit", code)) => exit(code),
         Some(("nap", code)) => sleep(1_000_000_000) + &exit(code),
+        Some(("doze", code)) => sleep(3_000_000_000) + &exit(code),
         Some(("grow", pages)) => format!("(drop (memory.grow (i32.const {pages})))") + &sleep(3_600_000_000_000),
         Some(("serve", status)) => return Some(wat::parse_str(server(status, 0)).unwrap()),
         Some(("stuck", status)) => return Some(wat::parse_str(server(status, 3_600_000_000_000)).unwrap()),
+        Some(("long", status)) => return Some(wat::parse_str(server(status, 5_000_000_000)).unwrap()),
         Some(("slow", status)) => return Some(wat::parse_str(server(status, 1_000_000_000)).unwrap()),
         None if name == "sleep" => sleep(3_600_000_000_000),
         None if name == "garbage" => return Some(b"no module".to_vec()),

@@ -70,6 +70,7 @@ impl Worker {
             verdict: self.course.verdict(),
             mounted: self.course.mounted,
             mount_error: self.mount_error.as_deref(),
+            keeps_address: !self.ports_before.is_empty(),
             terminal: self.course.deleting() || self.course.verdict().is_some(),
             host_ip: &self.shared.provision.node.host_ip,
             start_time: self.start_time,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::Worker;
 use crate::pods::containers::begin::Begun;
@@ -58,7 +59,16 @@ impl Worker {
             return false;
         }
         let left = self.course.left(Instant::now()).unwrap_or_else(|| grace_period(&self.pod));
-        !left.is_zero() && self.end_gracefully(index, Duration::ZERO, left)
+        let ends = !left.is_zero() && self.end_gracefully(index, Duration::ZERO, left);
+        let slot = &mut self.slots[index];
+        if let (true, Some(serving), Some(guest)) = (ends, &mut slot.serving, slot.guest.clone()) {
+            // It may be about to end with more time, for another reason.
+            serving.tasks.spawn(async move {
+                sleep(left).await;
+                guest.stop();
+            });
+        }
+        ends
     }
 
     /// Ends by force what was given time to end, and has none any more.

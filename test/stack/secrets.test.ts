@@ -1,5 +1,6 @@
 /** No secret of a stack is anywhere but in its own file: not in the state, a log, Pulumi's most verbose output, a command line. */
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -65,23 +66,40 @@ function middle(text: string): string {
 class Observer {
     readonly commandLines = new Set<string>();
     private over = false;
-    private readonly looking: Promise<void>;
+    private readonly looking: Promise<unknown>;
+    /** How often a process was looked at. It begins as a copy of the one that started it, and has its own command line soon after. */
+    private readonly looks = new Map<string, number>();
 
     constructor(
         private readonly secrets: Secrets,
         private readonly nodes: string,
     ) {
-        this.looking = this.look();
+        this.looking = Promise.all([
+            this.until(5, () => this.lookAtProcesses()),
+            this.until(20, () => collect(this.secrets, this.nodes)),
+        ]);
     }
 
-    private async look(): Promise<void> {
+    private async until(milliseconds: number, act: () => unknown): Promise<void> {
         while (!this.over) {
-            for (const pid of await fs.readdir("/proc")) {
-                if (!/^\d+$/.test(pid)) continue;
-                this.commandLines.add(await fs.readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""));
+            await act();
+            await sleep(milliseconds);
+        }
+    }
+
+    /** A step may be there for a tenth of a second: at once, and none of those that are known already. */
+    private lookAtProcesses(): void {
+        const there = new Set(readdirSync("/proc").filter((name) => /^\d+$/.test(name)));
+        for (const pid of this.looks.keys()) if (!there.has(pid)) this.looks.delete(pid);
+        for (const pid of there) {
+            const looks = this.looks.get(pid) ?? 0;
+            this.looks.set(pid, looks + 1);
+            if (looks > 10) continue;
+            try {
+                this.commandLines.add(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
+            } catch {
+                // It has ended.
             }
-            await collect(this.secrets, this.nodes);
-            await sleep(20);
         }
     }
 

@@ -1,18 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
-import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import type { KindClusterInput } from "../../../../steps/contract";
 import { isKinds, networkOf } from "../../../../steps/cluster/kind";
 import { isOurKind, removeCluster } from "../../../../steps/cluster/kindCluster";
 import type { Container } from "../../../../steps/lib/docker";
-import { ScriptedTools } from "../lib/scriptedDocker";
+import { scratchFolder, scriptedTools } from "../lib/scriptedDocker";
 
-const folder = mkdtempSync(path.join(tmpdir(), "krustlet-removal-"));
-after(() => {
-    rmSync(folder, { recursive: true, force: true });
-});
+const folder = scratchFolder("removal");
 const input: KindClusterInput = {
     name: "wasm",
     owner: "p/s",
@@ -41,13 +37,7 @@ const kinds = {
     Labels: {},
 };
 
-let tools: ScriptedTools;
-beforeEach(() => {
-    tools = new ScriptedTools();
-});
-afterEach(() => {
-    tools.remove();
-});
+const tools = scriptedTools();
 
 function docker(network: object): void {
     tools.script(

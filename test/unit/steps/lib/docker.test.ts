@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { containerNamed, containersOn, contextEndpoint, dockerHost } from "../../../../steps/lib/docker";
-import { ScriptedTools } from "./scriptedDocker";
+import { scriptedTools } from "./scriptedDocker";
 
-let tools: ScriptedTools;
-beforeEach(() => {
-    tools = new ScriptedTools();
-});
-afterEach(() => {
-    tools.remove();
-});
+const tools = scriptedTools();
 
 /** Answers `ps` and `inspect` as Docker does: a name's filter is a regular expression. */
 function withContainers(...containers: { Id: string; Name: string; networks?: string[] }[]): void {

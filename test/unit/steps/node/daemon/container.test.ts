@@ -1,38 +1,20 @@
 /** How a node's program comes into a container: what Docker is told, and what is made of its answers. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import * as path from "node:path";
-import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import type { NodeInput, StepClaim } from "../../../../../steps/contract";
 import * as claim from "../../../../../steps/lib/claim";
 import { daemonFile } from "../../../../../steps/lib/docker";
 import { agentPlace } from "../../../../../steps/node/agent/inContainer";
 import * as container from "../../../../../steps/node/daemon/container";
 import { runs, type DaemonRecord } from "../../../../../steps/node/daemon/daemon";
-import { ScriptedTools } from "../../lib/scriptedDocker";
+import { scratchFolder, scriptedTools } from "../../lib/scriptedDocker";
 
-const folder = mkdtempSync(path.join(tmpdir(), "krustlet-container-"));
-after(() => {
-    rmSync(folder, { recursive: true });
-});
+const folder = scratchFolder("container");
 
-let tools: ScriptedTools;
-beforeEach(() => {
-    tools = new ScriptedTools();
-});
-afterEach(() => {
-    tools.remove();
-});
-
-/** Docker with these containers, whatever is asked for. */
-function withContainers(...all: object[]): void {
-    const ids = all.map((_, index) => String(index)).join("\n");
-    tools.script(
-        "docker",
-        `print(argv[0] === "ps" ? ${JSON.stringify(ids)} : ${JSON.stringify(JSON.stringify(all))});`,
-    );
-}
+const tools = scriptedTools();
 
 const asked = () => tools.asked().map((line) => line.replace(/^docker /, ""));
 
@@ -134,18 +116,18 @@ void describe("a program in a container", () => {
         ["is gone", [], false],
     ] as const)
         void it(what, async () => {
-            withContainers(...all);
+            tools.withContainers(...all);
             assert.equal(await runs(record("0")), does);
         });
     void it("tells the address that it has now", async () => {
-        withContainers(found({ Running: true }));
+        tools.withContainers(found({ Running: true }));
         const { container: known } = record("0");
         assert.deepEqual(known && (await container.running(known)), { address: "172.18.0.4" });
     });
     void it("is ended in its own time, then removed", async () => {
         // Two stacks of one Docker may have folders of one name: other machines, other users' containers of their own root.
         const of = (owner: string) => ({ Config: { Labels: { "krustlet-stack.owner": owner } } });
-        withContainers(
+        tools.withContainers(
             { ...found({ Running: true }), ...of("p/s") },
             { ...found({ Running: true }), ...of("p/t"), Id: "1" },
             { ...found({ Running: true }), Id: "2" },
@@ -172,7 +154,7 @@ void describe("a program in a container", () => {
         const own = { folder: path.join(folder, "claim"), owner: "p/s/0123456789abcdef" };
         await claim.enterClaim({ ...own, host } as StepClaim);
         try {
-            withContainers(found({ Running: true }));
+            tools.withContainers(found({ Running: true }));
             tools.forget();
             await container.endContainers(whose, false, assert.fail);
             assert.deepEqual(asked(), []);
@@ -190,7 +172,7 @@ void describe("a program in a container", () => {
     });
     void it("of a name that somebody else's has is refused, though it be of a folder of the same name", async () => {
         const Labels = { "krustlet-stack.owner": "p/s", "krustlet-stack.node": "/state" };
-        withContainers({ ...found({ Running: true }), Config: { Labels } });
+        tools.withContainers({ ...found({ Running: true }), Config: { Labels } });
         tools.script("krustlet-supervisor", "");
         const place = {
             ...{ name: "n", network: "kind", owner: "q/s", stateDir: "/state", part: "agent" as const },

@@ -1,10 +1,9 @@
 /** A node's program from its start to its end: what is watched, and what is said of one that does not come to work. */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import {
     agentFiles,
     whileAgentLives,
@@ -12,20 +11,11 @@ import {
     type AgentRecord,
 } from "../../../../../steps/node/agent/agent";
 import { startDaemon, type Daemon } from "../../../../../steps/node/daemon/daemon";
-import { ScriptedTools } from "../../lib/scriptedDocker";
+import { scratchFolder, scriptedTools } from "../../lib/scriptedDocker";
 
-const folder = mkdtempSync(path.join(tmpdir(), "krustlet-daemon-"));
-after(() => {
-    rmSync(folder, { recursive: true });
-});
+const folder = scratchFolder("daemon");
 
-let tools: ScriptedTools;
-beforeEach(() => {
-    tools = new ScriptedTools();
-});
-afterEach(() => {
-    tools.remove();
-});
+const tools = scriptedTools();
 
 describe("a program in a container that ends at once", () => {
     const logFile = path.join(folder, "agent.log");

@@ -1,24 +1,14 @@
 /** The image of a node's programs: what is in it, and when it is another one. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
-import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { imageOf, librariesIn } from "../../../../../steps/node/daemon/image";
-import { ScriptedTools } from "../../lib/scriptedDocker";
+import { scratchFolder, scriptedTools } from "../../lib/scriptedDocker";
 
-const folder = mkdtempSync(path.join(tmpdir(), "krustlet-image-"));
-after(() => {
-    rmSync(folder, { recursive: true });
-});
+const folder = scratchFolder("image");
 
-let tools: ScriptedTools;
-beforeEach(() => {
-    tools = new ScriptedTools();
-});
-afterEach(() => {
-    tools.remove();
-});
+const tools = scriptedTools();
 
 void describe("an image of a program", () => {
     void it("has what that is linked with", () => {

@@ -1,34 +1,15 @@
 /** Where a node in a container finds the cluster's API server. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import * as path from "node:path";
-import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { newKubeconfig } from "../../../../../steps/lib/kube/kubeconfig";
 import { clusterFrom } from "../../../../../steps/node/daemon/onNetwork";
-import { ScriptedTools } from "../../lib/scriptedDocker";
+import { scratchFolder, scriptedTools } from "../../lib/scriptedDocker";
 
-const folder = mkdtempSync(path.join(tmpdir(), "krustlet-network-"));
-after(() => {
-    rmSync(folder, { recursive: true });
-});
+const folder = scratchFolder("network");
 
-let tools: ScriptedTools;
-beforeEach(() => {
-    tools = new ScriptedTools();
-});
-afterEach(() => {
-    tools.remove();
-});
-
-/** Docker with these containers, whatever is asked for. */
-function withContainers(...all: object[]): void {
-    const ids = all.map((_, index) => String(index)).join("\n");
-    tools.script(
-        "docker",
-        `print(argv[0] === "ps" ? ${JSON.stringify(ids)} : ${JSON.stringify(JSON.stringify(all))});`,
-    );
-}
+const tools = scriptedTools();
 
 void describe("the API server", () => {
     const file = path.join(folder, "kubeconfig");
@@ -41,7 +22,7 @@ void describe("the API server", () => {
     };
     const ports = { "6443/tcp": [{ HostPort: "40001" }], "80/tcp": null };
     void it("is reached by its container's name where it is published on this host", async () => {
-        withContainers({
+        tools.withContainers({
             Name: "/c-control-plane",
             NetworkSettings: { Networks: { kind: {} }, Ports: ports },
         });
@@ -53,12 +34,12 @@ void describe("the API server", () => {
         );
     });
     void it("is where it is for processes, and where any machine reaches it", async () => {
-        withContainers();
+        tools.withContainers();
         assert.equal(await at("https://127.0.0.1:40001"), "https://127.0.0.1:40001");
         assert.equal(await at("https://10.0.0.9:6443", "kind"), "https://10.0.0.9:6443");
     });
     void it("that no container on the network publishes cannot be reached from there", async () => {
-        withContainers();
+        tools.withContainers();
         await assert.rejects(
             at("https://127.0.0.1:40001", "kind"),
             /no container on Docker's network "kind" publishes/,

@@ -350,8 +350,8 @@ impl Worker {
             self.end_late();
         }
         loop {
-            let containers: Vec<_> = self.slots.iter().map(|slot| (slot.role, &slot.machine)).collect();
-            let due = turns::due(&containers, orders);
+            let turns: Vec<_> = self.slots.iter().map(Slot::turn).collect();
+            let due = turns::due(&turns, orders);
             if due.is_empty() {
                 break;
             }

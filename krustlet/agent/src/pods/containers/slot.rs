@@ -10,6 +10,7 @@ use crate::pods::directory::ContainerView;
 use crate::pods::events::Subject;
 use crate::pods::lifecycle::machine::{Cause, Machine, State, Termination};
 use crate::pods::lifecycle::policy::Role;
+use crate::pods::lifecycle::turns::Turn;
 use crate::pods::serving::Serving;
 use crate::pods::serving::health::Health;
 use crate::pods::serving::ports::PortLease;
@@ -107,6 +108,16 @@ impl Slot {
         }
     }
 
+    /// What its probes say of it.
+    fn health(&self) -> Health {
+        self.serving.as_ref().map_or(Health::GOOD, |serving| serving.health)
+    }
+
+    /// For the order in which containers begin and end.
+    pub fn turn(&self) -> Turn<'_> {
+        Turn { role: self.role, machine: &self.machine, started: self.machine.running() && self.health().started }
+    }
+
     /// For the status.
     pub fn shown(&self) -> Shown<'_> {
         Shown {
@@ -114,7 +125,7 @@ impl Slot {
             image: &self.image,
             role: self.role,
             machine: &self.machine,
-            health: self.serving.as_ref().map_or(Health::GOOD, |serving| serving.health),
+            health: self.health(),
             serves: self.port.is_some(),
         }
     }

@@ -14,6 +14,8 @@ const MAIN: Role = Role::Main;
 struct Pod {
     roles: Vec<Role>,
     machines: Vec<Machine>,
+    /// Those whose startup probe has not succeeded yet.
+    starting: Vec<usize>,
     orders: Orders,
 }
 
@@ -26,15 +28,24 @@ impl Pod {
                 (_, policy) => policy.into(),
             })
         };
-        Self { roles: roles.to_vec(), machines: roles.iter().map(machine).collect(), orders: Orders::Run }
+        Self {
+            roles: roles.to_vec(),
+            machines: roles.iter().map(machine).collect(),
+            starting: Vec::new(),
+            orders: Orders::Run,
+        }
     }
 
     /// Deals with what is due until nothing is: what has been due, in order.
     fn settle(&mut self) -> Vec<(usize, &'static str)> {
         let mut done = Vec::new();
         for _ in 0..100 {
-            let containers: Vec<_> = self.roles.iter().copied().zip(&self.machines).collect();
-            let events = due(&containers, self.orders);
+            let turn = |(place, (role, machine)): (usize, (&Role, _))| {
+                let machine: &Machine = machine;
+                Turn { role: *role, machine, started: machine.running() && !self.starting.contains(&place) }
+            };
+            let turns: Vec<_> = self.roles.iter().zip(&self.machines).enumerate().map(turn).collect();
+            let events = due(&turns, self.orders);
             if events.is_empty() {
                 return done;
             }
@@ -148,6 +159,25 @@ fn a_sidecar_that_crashes_before_the_pod_is_initialized_holds_it_up() {
     assert_eq!(pod.end(0, 1), []);
     assert_eq!(pod.end(0, 1), []);
     assert_eq!(pod.machines[1].state, State::Queued);
+}
+
+#[test]
+fn what_follows_a_sidecar_waits_for_its_startup_probe() {
+    let mut pod = Pod::new(RestartPolicy::Always, &[SIDE, INIT, MAIN]);
+    pod.starting = vec![0];
+    assert_eq!(pod.settle(), [(0, "begin")]);
+    assert_eq!(pod.start(0), [], "it runs, and has not started");
+    pod.end(0, 137);
+    assert_eq!(pod.start(0), [], "after a probe's kill it begins anew");
+    pod.starting.clear();
+    assert_eq!(pod.settle(), [(1, "begin")]);
+    pod.start(1);
+    assert_eq!(pod.end(1, 0), [(2, "begin")]);
+    pod.start(2);
+    pod.starting = vec![0];
+    pod.end(0, 1);
+    pod.start(0);
+    assert!(pod.machines[2].running(), "once the pod is initialized, nothing waits for it");
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod check;
 mod grpc;
 pub mod health;
 pub mod hook;
+mod http;
 pub mod limits;
 pub mod ports;
 pub mod probes;

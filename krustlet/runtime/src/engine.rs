@@ -49,10 +49,11 @@ pub struct EngineConfig {
     pub memory_budget_bytes: u64,
     /// How many instances of servers there may be at once, of all servers together, see [`Engine::serve`]. They are made in a pool,
     /// which takes 4 GiB of address space for each when the first server is compiled, and their memory when they run. A request past it
-    /// is answered with 503. 0 means that there is no pool, and no such limit. Default: 1000.
+    /// is answered with 503. Half of them are for whichever server has requests; the others are for the first four of each server, so that
+    /// one whose clients take what they can get is not all that is answered. 0 means that there is no pool, and no such limit. Default: 1000.
     pub pooled_instances: u32,
     /// How many connections all servers together have open at once, each of which is a file that the process has open. One more is
-    /// closed as soon as it is accepted. Default: no limit but that of each, see
+    /// closed as soon as it is accepted. They are shared as instances are. Default: no limit but that of each, see
     /// [`ServerLimits::max_connections`](crate::ServerLimits::max_connections).
     pub max_server_connections: usize,
     /// A folder of the local disk where machine code is kept, so that a program which was compiled once is not compiled
@@ -111,6 +112,7 @@ struct Shared {
     memory: MemoryBudget,
     /// Of all servers.
     connections: Arc<Semaphore>,
+    instances: Arc<Semaphore>,
     http: Client,
     openers: Openers,
     /// `None` only while it is dropped.
@@ -155,7 +157,11 @@ impl Engine {
             code_cache,
             default_memory_limit_bytes: config.default_memory_limit_bytes,
             memory: MemoryBudget::new(config.memory_budget_bytes),
-            connections: serve::semaphore(config.max_server_connections),
+            connections: serve::shared(config.max_server_connections),
+            instances: serve::shared(match config.pooled_instances {
+                0 => usize::MAX,
+                instances => usize::try_from(instances).unwrap_or(usize::MAX),
+            }),
             http,
             openers: Openers::default(),
             guests: Some(guests.build().map_err(failed)?),
@@ -208,6 +214,14 @@ impl Engine {
         cache
             .adopt(folder, hex)
             .map_err(|error| failed(format!("the machine code of {digest} is not to be had: {error}")))
+    }
+
+    /// Removes the machine code on disk that is of no program in use, but for what has come or was used in the last minute: the disk is
+    /// full. Waits for the disk.
+    pub fn reclaim_code(&self) {
+        if let Some(cache) = &self.0.code_cache {
+            cache.reclaim(|digest| self.cached(&format!("sha256:{digest}")).is_some());
+        }
     }
 
     /// The program with this digest, if it is in use, so that its bytes need not be read again. `digest` is that of its
@@ -280,6 +294,7 @@ impl Engine {
             memory_limit: spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes),
             memory: self.0.memory.clone(),
             connections: self.0.connections.clone(),
+            instances: self.0.instances.clone(),
             meter: Arc::default(),
             opener: self.opener(&spec)?,
             spec,

@@ -11,6 +11,7 @@ mod connection;
 mod id;
 mod limits;
 mod request;
+mod room;
 mod stats;
 mod streams;
 mod watched;
@@ -34,6 +35,8 @@ pub use self::limits::ServerLimits;
 pub use self::stats::{Durations, ServerStats};
 
 use self::id::RequestIds;
+use self::room::Room;
+pub(crate) use self::room::shared;
 use self::stats::Metrics;
 use self::streams::Streams;
 use crate::http::{GuestHttp, Side};
@@ -125,8 +128,9 @@ pub(crate) struct Guests {
     pub(crate) http: Session,
     pub(crate) memory_limit: u64,
     pub(crate) memory: MemoryBudget,
-    /// What all servers have together.
+    /// What all servers share, of connections and of instances.
     pub(crate) connections: Arc<Semaphore>,
+    pub(crate) instances: Arc<Semaphore>,
     pub(crate) meter: Arc<Meter>,
     /// As of any container.
     pub(crate) opener: Option<Arc<Opener>>,
@@ -149,9 +153,8 @@ struct Service {
     guests: Guests,
     limits: ServerLimits,
     http: auto::Builder<Streams>,
-    connections: Arc<Semaphore>,
-    /// For instances.
-    slots: Arc<Semaphore>,
+    connections: Room,
+    instances: Room,
     /// For responses, whose instances may have ended.
     places: Arc<Semaphore>,
     ids: RequestIds,
@@ -204,11 +207,11 @@ pub(crate) fn spawn(
     let (container, mut stopped, ended) = Container::handle(engine.clone(), guests.meter.clone());
     let (drain, draining) = watch::channel(None);
     let service = Arc::new(Service {
+        connections: Room::new(limits.max_connections, guests.connections.clone()),
+        instances: Room::new(limits.max_concurrent_requests, guests.instances.clone()),
         guests,
         http: http(&limits),
-        connections: semaphore(limits.max_connections),
-        slots: semaphore(limits.max_concurrent_requests),
-        places: semaphore(limits.max_concurrent_requests.saturating_mul(PLACES)),
+        places: room::semaphore(limits.max_concurrent_requests.saturating_mul(PLACES)),
         limits,
         ids: RequestIds::default(),
         metrics: metrics.clone(),
@@ -244,10 +247,6 @@ fn http(limits: &ServerLimits) -> auto::Builder<Streams> {
     http
 }
 
-pub(crate) fn semaphore(permits: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
-}
-
 impl Service {
     /// Takes connections until it is told to end, and waits for those that it has, as long as it may.
     async fn run(
@@ -276,7 +275,7 @@ impl Service {
         self.admit_waiting(listener, connections);
         let finished = async {
             while connections.join_next().await.is_some() {}
-            self.instances_are_gone().await;
+            self.instances.is_empty().await;
         };
         tokio::select! {
             biased;
@@ -301,8 +300,7 @@ impl Service {
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, connections: &mut JoinSet<()>) {
-        let room = |of: &Arc<Semaphore>| of.clone().try_acquire_owned().ok();
-        let Some(permits) = room(&self.connections).zip(room(&self.guests.connections)) else {
+        let Some(place) = self.connections.take() else {
             self.metrics.refused_connections.add();
             return;
         };
@@ -312,7 +310,7 @@ impl Service {
         connections.spawn(async move {
             let _open = open;
             connection::serve(stream, service).await;
-            drop(permits);
+            drop(place);
         });
     }
 
@@ -320,7 +318,7 @@ impl Service {
     async fn end(&self, mut connections: JoinSet<()>) {
         self.end.send_replace(true);
         connections.shutdown().await;
-        if timeout(END_PATIENCE, self.instances_are_gone()).await.is_err() {
+        if timeout(END_PATIENCE, self.instances.is_empty()).await.is_err() {
             tracing::warn!("instances of a server that was stopped still run; they end at their next step");
         }
     }
@@ -328,11 +326,6 @@ impl Service {
     /// Waits until all instances are to end.
     async fn ending(&self) {
         let _ = self.end.subscribe().wait_for(|end| *end).await;
-    }
-
-    async fn instances_are_gone(&self) {
-        let all = self.limits.max_concurrent_requests.min(Semaphore::MAX_PERMITS);
-        let _ = self.slots.acquire_many(u32::try_from(all).unwrap_or(u32::MAX)).await;
     }
 }
 

@@ -7,7 +7,7 @@ use http::header::{CONNECTION, HOST};
 use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::{Body, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
@@ -19,6 +19,7 @@ use super::body::{Answer, RequestBody, ResponseBody, Wait};
 use super::call::{Call, Failure};
 use super::connection::{Seen, UnderWay};
 use super::id::{REQUEST_ID, RequestId};
+use super::room::{self, Place};
 use crate::Stream;
 use crate::run::State;
 
@@ -57,13 +58,10 @@ async fn answer(
 ) -> Result<Answer, Failure> {
     let limits = &service.limits;
     check(&request, limits.max_body_bytes)?;
-    let acquire = |from: &Arc<Semaphore>| {
-        from.clone().try_acquire_owned().map_err(|_| {
-            service.metrics.refused_requests.add();
-            Failure::Busy
-        })
+    let Some((place, slot)) = room::take(&service.places).zip(service.instances.take()) else {
+        service.metrics.refused_requests.add();
+        return Err(Failure::Busy);
     };
-    let (place, slot) = (acquire(&service.places)?, acquire(&service.slots)?);
     let call = Arc::new(Call::default());
     let wait = Wait::new(call.clone());
     let to_head = request.method() == Method::HEAD;
@@ -117,7 +115,7 @@ async fn instance(
     request: Request<RequestBody>,
     sender: oneshot::Sender<Outcome>,
     call: Arc<Call>,
-    slot: OwnedSemaphorePermit,
+    slot: Place,
     id: RequestId,
 ) {
     let failed = |failure: Failure| {

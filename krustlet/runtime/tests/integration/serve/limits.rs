@@ -47,18 +47,46 @@ async fn instances_past_the_pools_room_are_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn all_servers_share_what_the_process_may_have_open() {
-    let config = EngineConfig { max_server_connections: 1, ..EngineConfig::default() };
+async fn all_servers_share_what_the_process_may_have_open_but_for_four_of_each() {
+    let config = EngineConfig { max_server_connections: 4, ..EngineConfig::default() };
     let one = Served::with(config, |_| {}, ServerLimits::default());
     let module = one.engine.compile(&SERVER).unwrap();
     let two = Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default());
-    let mut first = one.http1().await;
-    assert_eq!(told(ask(&mut first, request("GET", "/", "")).await).await.0, 200);
+    let mut taken = Vec::new();
+    for place in 0..6 {
+        let mut client = one.http1().await;
+        assert_eq!(told(ask(&mut client, request("GET", "/", "")).await).await.0, 200, "{place}");
+        taken.push(client);
+    }
+    assert_eq!(one.raw(b"").await, "");
+    one.until("it is counted", |one| one.server.stats().refused_connections == 1).await;
+    let mut own = Vec::new();
+    for place in 0..4 {
+        let mut client = two.http1().await;
+        assert_eq!(told(ask(&mut client, request("GET", "/", "")).await).await.0, 200, "{place}");
+        own.push(client);
+    }
     assert_eq!(two.raw(b"").await, "");
     two.until("it is counted", |two| two.server.stats().refused_connections == 1).await;
-    drop(first);
+    drop(taken);
     one.until("there is room again", |one| one.server.stats().connections == 0).await;
     assert_eq!(two.get("/").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_server_whose_clients_take_all_instances_leaves_some_to_the_others() {
+    let config = EngineConfig { pooled_instances: 12, ..EngineConfig::default() };
+    let one = Served::with(config, |_| {}, ServerLimits::default());
+    let module = one.engine.compile(&SERVER).unwrap();
+    let two = Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default());
+    let slow = async { join_all((0..10).map(|_| one.get("/sleep/5000"))).await };
+    let others = async {
+        one.wrote("sleeps", 10).await;
+        (one.get("/").await.0, join_all((0..2).map(|_| two.get("/"))).await)
+    };
+    let (slow, (past, others)) = tokio::join!(slow, others);
+    assert_eq!(past, 503);
+    assert!(slow.iter().chain(&others).all(|(status, _)| *status == 200), "{others:?}");
 }
 
 #[tokio::test]

@@ -161,9 +161,13 @@ impl Images {
         self.remove(self.0.limits).await;
     }
 
-    /// Removes all modules that no container has, but for those that have just come: the disk is full.
+    /// Removes all modules that no container has, and their machine code, but for those that have just come: the disk is full.
     pub async fn reclaim(&self) {
         self.remove(Limits { max_bytes: 0, ..self.0.limits }).await;
+        let engine = self.0.engine.clone();
+        if let Err(error) = blocking(move || engine.reclaim_code()).await {
+            tracing::warn!("unused machine code was not removed: {error}");
+        }
     }
 
     async fn remove(&self, limits: Limits) {

@@ -135,6 +135,16 @@ impl Folder {
         Ok(())
     }
 
+    /// Removes the entries that were not used for a while, but for those that are `kept`, by name.
+    pub(super) fn reclaim(&self, unused_for: Duration, kept: impl Fn(&str) -> bool) -> io::Result<()> {
+        for name in victims(self.held()?, SystemTime::now(), unused_for, u64::MAX) {
+            if !kept(&name) {
+                self.remove(&name);
+            }
+        }
+        Ok(())
+    }
+
     fn held(&self) -> io::Result<Vec<Held>> {
         let mut held = Vec::new();
         for item in fs::read_dir(&self.0)? {

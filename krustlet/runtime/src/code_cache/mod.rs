@@ -29,6 +29,9 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// All entries together: 512 MiB. Past that those go which have not been used for the longest time.
 const MAX_BYTES: u64 = 512 << 20;
 
+/// How long an entry may wait for who has it made, when all that nobody uses is to go.
+const IN_DEMAND: Duration = Duration::from_secs(60);
+
 /// Wasmtime compresses code before it writes it. The least level: code is written in a user's waiting time.
 const COMPRESSION_LEVEL: i32 = 1;
 
@@ -188,6 +191,14 @@ impl CodeCache {
         self.folder.write(name, &Entry { path: relative.to_owned(), code })?;
         self.prune();
         Ok(())
+    }
+
+    /// Removes what is not of a program in use, by the digest of its bytes in hexadecimal: the disk is full.
+    pub(crate) fn reclaim(&self, is_used: impl Fn(&str) -> bool) {
+        let used = |name: &str| name.strip_suffix(&format!("-{}", self.engine)).is_some_and(&is_used);
+        if let Err(error) = self.folder.reclaim(IN_DEMAND, used) {
+            self.warn_once(&error);
+        }
     }
 
     fn prune(&self) {

@@ -72,6 +72,27 @@ fn a_second_engine_finds_what_the_first_one_compiled() {
 }
 
 #[test]
+fn what_nobody_uses_goes_when_the_disk_is_full() {
+    let (_outer, folder) = place();
+    let before = engine(&folder);
+    before.compile(&wasm("a")).unwrap();
+    drop(before);
+    let foreign = folder.join(format!("{}-0123456789abcdef.code", "0".repeat(64)));
+    fs::copy(entry(&folder), &foreign).unwrap();
+    let engine = engine(&folder);
+    let used = engine.compile(&wasm("b")).unwrap();
+    for entry in entries(&folder) {
+        let file = fs::File::options().write(true).open(entry).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(61)).unwrap();
+    }
+    engine.compile(&wasm("c")).unwrap();
+    engine.reclaim_code();
+    let left: Vec<_> = entries(&folder).iter().map(|path| path.to_str().unwrap().to_owned()).collect();
+    assert_eq!(left.len(), 2, "that of the program in use, and one that has just come: {left:?}");
+    assert!(left.iter().any(|name| name.contains(&used.digest()["sha256:".len()..])), "{left:?}");
+}
+
+#[test]
 fn components_are_kept_as_well() {
     let (_outer, folder) = place();
     let component = wat::parse_str(crate::program::tests::COMMAND).unwrap();

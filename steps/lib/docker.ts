@@ -93,6 +93,12 @@ async function checkDaemon(id: string): Promise<void> {
     );
 }
 
+/** Fails where another daemon answers than the one that a stack's containers are known to be in: what that one does not have is not gone. */
+export async function needOwnDaemon(): Promise<void> {
+    const claim = currentClaim();
+    if (claim !== undefined && (await readOptional(daemonFile(claim))) !== undefined) await dockerHost();
+}
+
 /** Holds the id of the daemon that a stack's containers are in; not there before one was needed. */
 export function daemonFile(claim: Pick<Claim, "folder">): string {
     return join(claimFolderOf(claim), "docker");

@@ -30,6 +30,19 @@ export {
     type WasmProgramArgs,
     type WasmVolumeArgs,
 } from "./workload/programArgs";
+export {
+    ServiceType,
+    type WasmGrpcArgs,
+    type WasmHttpGetArgs,
+    type WasmLivenessProbeArgs,
+    type WasmPortArgs,
+    type WasmProbeArgs,
+    type WasmProbesArgs,
+    type WasmReadinessProbeArgs,
+    type WasmRollingUpdateArgs,
+    type WasmServiceArgs,
+    type WasmServingArgs,
+} from "./workload/serving/servingArgs";
 export { ArtifactFormat, WasmArtifact, type WasmArtifactArgs } from "./workload/wasmArtifact";
 export { WasmCronJob, type WasmCronJobArgs } from "./workload/wasmCronJob";
 export { WasmDaemonSet, type WasmDaemonSetArgs } from "./workload/wasmDaemonSet";

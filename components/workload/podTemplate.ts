@@ -2,6 +2,8 @@ import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { WASM_ARCH } from "../defaults";
 import type { WasmLimitsArgs, WasmProgramArgs, WasmVolumeArgs } from "./programArgs";
+import { serves, type WasmServingArgs } from "./serving/servingArgs";
+import { SERVING_GRACE_SECONDS, servingParts } from "./serving/servingParts";
 
 /** Label of a workload's pods, by which they are found. */
 export const APP_LABEL = "app";
@@ -19,7 +21,7 @@ export const programAnnotations = [ALLOWED_DOMAINS, MAX_REQUESTS].map(
 export const WAIT_FOR = "pulumi.com/waitFor";
 
 /** What a pod of a WebAssembly program is made of. */
-export interface PodTemplateArgs extends WasmProgramArgs {
+export interface PodTemplateArgs extends WasmProgramArgs, WasmServingArgs {
     /** Name of its container, and value of its label `app`. */
     name: pulumi.Input<string>;
     image: pulumi.Input<string>;
@@ -55,6 +57,7 @@ export function podTemplate(args: PodTemplateArgs) {
         })),
         volumeMounts: each(args.volumes, ({ name, mountPath, readOnly }) => ({ name, mountPath, readOnly })),
         resources: args.limits && { limits: pulumi.output(args.limits).apply(limitsOf) },
+        ...servingParts(args),
     };
     return {
         metadata: {
@@ -67,7 +70,8 @@ export function podTemplate(args: PodTemplateArgs) {
             containers: [container],
             imagePullSecrets: args.imagePullSecrets && pullSecrets(args.imagePullSecrets),
             restartPolicy: args.restartPolicy,
-            terminationGracePeriodSeconds: args.terminationGracePeriodSeconds ?? 1,
+            terminationGracePeriodSeconds:
+                args.terminationGracePeriodSeconds ?? (serves(args) ? SERVING_GRACE_SECONDS : 1),
             nodeSelector,
             tolerations: wasmTolerations,
             volumes: each(args.volumes, volume),

@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { WorkloadKind } from "../../steps/workload/contract";
+import type { WasmRollingUpdateArgs, WasmServingArgs } from "./serving/servingArgs";
 
 /** When the node starts a container again that has ended. */
 export const RestartPolicy = {
@@ -130,7 +131,7 @@ export interface WasmProgramArgs {
     imagePullSecrets?: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * How long a deleted pod may go on before it is stopped, in seconds. A WebAssembly program hears no signal, so more than the
-     * least is for one that comes to its end by itself. Default: 1.
+     * least is for one that comes to its end by itself, or answers requests, which end meanwhile. Default: 1, with `ports` 30.
      */
     terminationGracePeriodSeconds?: pulumi.Input<number>;
 }
@@ -145,8 +146,16 @@ export interface WasmWaitArgs {
 
 /** Of a deployment. */
 export interface WasmReplicasArgs {
-    /** How many pods it keeps. 0: none for now. Default: 1. */
+    /**
+     * How many pods it keeps. 0: none for now. With `ports` there can be one on each node, and more of them wait for a node. Default: 1.
+     */
     replicas?: pulumi.Input<number>;
+    /**
+     * How many pods come and go at a time in a roll-out. Default: Kubernetes' own, new pods before old ones go; with `ports`, where a new
+     * pod on the same node would wait for the old one's port for ever, one pod after the other, the old one first. Example:
+     * `{ maxSurge: 1, maxUnavailable: 0 }`, where a node is free.
+     */
+    rollingUpdate?: WasmRollingUpdateArgs;
 }
 
 /** Of what comes to an end: a pod, a job, the jobs of a cron job. */
@@ -173,7 +182,7 @@ export interface WasmScheduleArgs {
 
 /** A program of any kind, as an item of a list that names its `kind`: only what that kind has may be given. */
 export interface WasmAnyProgramArgs
-    extends WasmProgramArgs, WasmWaitArgs, WasmReplicasArgs, WasmTriesArgs, WasmScheduleArgs {
+    extends WasmProgramArgs, WasmServingArgs, WasmWaitArgs, WasmReplicasArgs, WasmTriesArgs, WasmScheduleArgs {
     /** `Pod`, `Deployment`, `Job`, `CronJob` or `DaemonSet`. Default: `Pod`. */
     kind?: WorkloadKind;
     /** When a cron job runs, which must have it: see WasmCronJobArgs. Example: `0,30 * * * *`. */

@@ -26,10 +26,16 @@ import {
 } from "./programArgs";
 import { ALLOWED_DOMAINS, APP_LABEL, MAX_REQUESTS, WAIT_FOR } from "./podTemplate";
 import { schedule, timeZone } from "./schedule";
+import { rollingUpdate, servingProblems, servingRules } from "./serving/servingRules";
 
 /** Arguments that only some kinds have. */
 const onlyFor: Partial<Record<keyof WasmAnyProgramArgs, readonly WorkloadKind[]>> = {
     replicas: ["Deployment"],
+    rollingUpdate: ["Deployment"],
+    // One that answers requests does not come to an end.
+    ports: ["Pod", "Deployment", "DaemonSet"],
+    probes: ["Pod", "Deployment", "DaemonSet"],
+    service: ["Pod", "Deployment", "DaemonSet"],
     schedule: ["CronJob"],
     timeZone: ["CronJob"],
     concurrencyPolicy: ["CronJob"],
@@ -94,7 +100,9 @@ const programRules: Rules<ProgramArgs> = {
     allowedDomains: list(origin),
     maxConcurrentRequests: rules.concurrentRequests,
     imagePullSecrets: list(rules.objectName),
+    ...servingRules,
     replicas: integer(0, 1000),
+    rollingUpdate,
     schedule,
     timeZone,
     concurrencyPolicy: oneOf(Object.values(ConcurrencyPolicy)),
@@ -158,6 +166,7 @@ export function programProblems(args: WasmAnyProgramArgs, path = ""): Problem[] 
     return [
         ...problems,
         ...sourceProblems(args, at),
+        ...servingProblems(args, at),
         ...variableProblems(args, at),
         ...volumeProblems(args, at),
     ];

@@ -2,6 +2,8 @@ import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
+import { workloadService } from "./serving/service";
+import type { WasmServingArgs } from "./serving/servingArgs";
 import {
     awaitReady,
     logsCommand,
@@ -11,9 +13,13 @@ import {
     type WasmWorkloadArgs,
 } from "./workload";
 
-export interface WasmDaemonSetArgs extends WasmWorkloadArgs, WasmAwaitArgs {}
+export interface WasmDaemonSetArgs extends WasmWorkloadArgs, WasmServingArgs, WasmAwaitArgs {}
 
-const children = new Children<{ object: kubernetes.apps.v1.DaemonSet; ready: local.Command | undefined }>();
+const children = new Children<{
+    object: kubernetes.apps.v1.DaemonSet;
+    ready: local.Command | undefined;
+    service: kubernetes.core.v1.Service | undefined;
+}>();
 
 /**
  * A WebAssembly program that runs for good, in a pod on each Wasm node of the cluster. A change rolls out node by node; the update waits
@@ -31,29 +37,36 @@ export class WasmDaemonSet extends pulumi.ComponentResource {
     readonly namespace: pulumi.Output<string>;
     /** Shows its log. Wants a KUBECONFIG for the cluster. */
     readonly logsCommand: pulumi.Output<string>;
+    /** The Service's name; undefined where there is none. */
+    readonly serviceName: pulumi.Output<string | undefined>;
+    /** Where pods of the cluster reach it: `http://hello.default.svc:80`; undefined where there is none. */
+    readonly url: pulumi.Output<string | undefined>;
 
     /** @param opts `provider` must be the cluster's Kubernetes provider. */
     constructor(name: string, args: WasmDaemonSetArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmDaemonSet", name, {}, opts);
-        const {
-            args: checked,
-            metadata,
-            selector,
-            template,
-            observed,
-            opts: inCluster,
-        } = workload(this, "DaemonSet", name, args, "Always", opts);
+        const parts = workload(this, "DaemonSet", name, args, "Always", opts);
+        const { args: checked, metadata, selector, template, observed, opts: inCluster } = parts;
 
         const made = { metadata, spec: { selector, template } };
         const object = new kubernetes.apps.v1.DaemonSet(`${name}-daemonset`, made, inCluster);
         const ready = awaitReady(this, "DaemonSet", name, checked, object, made, observed);
-        children.keep(this, { object, ready });
+        const service = workloadService(name, parts);
+        children.keep(this, { object, ready, service: service.object });
         const called = nameOf(metadata, object);
         this.name = called.name;
         this.namespace = called.namespace;
         this.logsCommand = logsCommand("DaemonSet", called);
+        this.serviceName = service.serviceName;
+        this.url = service.url;
 
-        this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
+        this.registerOutputs({
+            name: this.name,
+            namespace: this.namespace,
+            logsCommand: this.logsCommand,
+            serviceName: this.serviceName,
+            url: this.url,
+        });
     }
 
     /** The DaemonSet: `<name>-daemonset`. */
@@ -64,5 +77,10 @@ export class WasmDaemonSet extends pulumi.ComponentResource {
     /** The Command that waits for it, unless `wait` is false: `<name>-ready`. */
     get ready(): local.Command | undefined {
         return children.of(this).ready;
+    }
+
+    /** Its Service, where there is one: `<name>-service`. */
+    get service(): kubernetes.core.v1.Service | undefined {
+        return children.of(this).service;
     }
 }

@@ -3,6 +3,9 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import type { WasmReplicasArgs } from "./programArgs";
+import { workloadService } from "./serving/service";
+import type { WasmServingArgs } from "./serving/servingArgs";
+import { strategyOf } from "./serving/servingParts";
 import {
     awaitReady,
     logsCommand,
@@ -12,13 +15,19 @@ import {
     type WasmWorkloadArgs,
 } from "./workload";
 
-export interface WasmDeploymentArgs extends WasmWorkloadArgs, WasmAwaitArgs, WasmReplicasArgs {}
+export interface WasmDeploymentArgs
+    extends WasmWorkloadArgs, WasmServingArgs, WasmAwaitArgs, WasmReplicasArgs {}
 
-const children = new Children<{ object: kubernetes.apps.v1.Deployment; ready: local.Command | undefined }>();
+const children = new Children<{
+    object: kubernetes.apps.v1.Deployment;
+    ready: local.Command | undefined;
+    service: kubernetes.core.v1.Service | undefined;
+}>();
 
 /**
  * A WebAssembly program that runs for good, in as many pods on the cluster's Wasm nodes as `replicas` says. A change rolls out as Kubernetes
- * does it: new pods come before old ones go. The update waits until all are of the newest state and available.
+ * does it: new pods come before old ones go; with `ports`, of which each is one pod's alone on a node, one old pod goes before a new one
+ * comes. The update waits until all are of the newest state and available.
  *
  * @example
  * new WasmDeployment("hello",
@@ -32,29 +41,44 @@ export class WasmDeployment extends pulumi.ComponentResource {
     readonly namespace: pulumi.Output<string>;
     /** Shows its log. Wants a KUBECONFIG for the cluster. */
     readonly logsCommand: pulumi.Output<string>;
+    /** The Service's name; undefined where there is none. */
+    readonly serviceName: pulumi.Output<string | undefined>;
+    /** Where pods of the cluster reach it: `http://hello.default.svc:80`; undefined where there is none. */
+    readonly url: pulumi.Output<string | undefined>;
 
     /** @param opts `provider` must be the cluster's Kubernetes provider. */
     constructor(name: string, args: WasmDeploymentArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmDeployment", name, {}, opts);
-        const {
-            args: checked,
-            metadata,
-            selector,
-            template,
-            observed,
-            opts: inCluster,
-        } = workload(this, "Deployment", name, args, "Always", opts);
+        const parts = workload(this, "Deployment", name, args, "Always", opts);
+        const { args: checked, metadata, selector, template, observed, opts: inCluster } = parts;
 
-        const made = { metadata, spec: { replicas: checked.replicas ?? 1, selector, template } };
+        const made = {
+            metadata,
+            spec: {
+                replicas: checked.replicas ?? 1,
+                selector,
+                strategy: strategyOf(checked),
+                template,
+            },
+        };
         const object = new kubernetes.apps.v1.Deployment(`${name}-deployment`, made, inCluster);
         const ready = awaitReady(this, "Deployment", name, checked, object, made, observed);
-        children.keep(this, { object, ready });
+        const service = workloadService(name, parts);
+        children.keep(this, { object, ready, service: service.object });
         const called = nameOf(metadata, object);
         this.name = called.name;
         this.namespace = called.namespace;
         this.logsCommand = logsCommand("Deployment", called);
+        this.serviceName = service.serviceName;
+        this.url = service.url;
 
-        this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
+        this.registerOutputs({
+            name: this.name,
+            namespace: this.namespace,
+            logsCommand: this.logsCommand,
+            serviceName: this.serviceName,
+            url: this.url,
+        });
     }
 
     /** The Deployment: `<name>-deployment`. */
@@ -65,5 +89,10 @@ export class WasmDeployment extends pulumi.ComponentResource {
     /** The Command that waits for it, unless `wait` is false: `<name>-ready`. */
     get ready(): local.Command | undefined {
         return children.of(this).ready;
+    }
+
+    /** Its Service, where there is one: `<name>-service`. */
+    get service(): kubernetes.core.v1.Service | undefined {
+        return children.of(this).service;
     }
 }

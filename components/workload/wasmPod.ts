@@ -4,6 +4,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import { programAnnotations, together } from "./podTemplate";
 import type { RestartPolicy, WasmDeadlineArgs } from "./programArgs";
+import { workloadService } from "./serving/service";
+import type { WasmServingArgs } from "./serving/servingArgs";
 import {
     awaitReady,
     logsCommand,
@@ -13,19 +15,23 @@ import {
     type WasmWorkloadArgs,
 } from "./workload";
 
-export interface WasmPodArgs extends WasmWorkloadArgs, WasmAwaitArgs, WasmDeadlineArgs {
+export interface WasmPodArgs extends WasmWorkloadArgs, WasmServingArgs, WasmAwaitArgs, WasmDeadlineArgs {
     /** `OnFailure`, `Always` or `Never`. Default: `OnFailure`. */
     restartPolicy?: RestartPolicy;
 }
 
-const children = new Children<{ object: kubernetes.core.v1.Pod; ready: local.Command | undefined }>();
+const children = new Children<{
+    object: kubernetes.core.v1.Pod;
+    ready: local.Command | undefined;
+    service: kubernetes.core.v1.Service | undefined;
+}>();
 
 /**
  * A WebAssembly program as one pod on the cluster's Wasm nodes. It is complete when the program ends with exit code 0; the update waits until
  * it is Ready or complete.
  *
- * A pod's program cannot be changed, so a change makes a new pod under a new name, and deletes the old one when that is Ready. Labels and
- * other annotations are changed in place.
+ * A pod's program cannot be changed, so a change makes a new pod under a new name, and deletes the old one when that is Ready; with
+ * `ports`, of which each is one pod's alone on a node, it deletes the old one first. Labels and other annotations are changed in place.
  *
  * @example
  * new WasmPod("hello",
@@ -39,17 +45,16 @@ export class WasmPod extends pulumi.ComponentResource {
     readonly namespace: pulumi.Output<string>;
     /** Shows its log. Wants a KUBECONFIG for the cluster. */
     readonly logsCommand: pulumi.Output<string>;
+    /** The Service's name; undefined where there is none. */
+    readonly serviceName: pulumi.Output<string | undefined>;
+    /** Where pods of the cluster reach it: `http://hello.default.svc:80`; undefined where there is none. */
+    readonly url: pulumi.Output<string | undefined>;
 
     /** @param opts `provider` must be the cluster's Kubernetes provider. */
     constructor(name: string, args: WasmPodArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmPod", name, {}, opts);
-        const {
-            args: checked,
-            metadata,
-            template,
-            observed,
-            opts: inCluster,
-        } = workload(this, "Pod", name, args, "OnFailure", opts);
+        const parts = workload(this, "Pod", name, args, "OnFailure", opts);
+        const { args: checked, metadata, template, observed, opts: inCluster } = parts;
 
         const made = {
             metadata: {
@@ -67,13 +72,22 @@ export class WasmPod extends pulumi.ComponentResource {
             pulumi.mergeOptions(inCluster, { replaceOnChanges: ["spec", ...programAnnotations] }),
         );
         const ready = awaitReady(this, "Pod", name, checked, object, made, observed);
-        children.keep(this, { object, ready });
+        const service = workloadService(name, parts);
+        children.keep(this, { object, ready, service: service.object });
         const called = nameOf(metadata, object);
         this.name = called.name;
         this.namespace = called.namespace;
         this.logsCommand = logsCommand("Pod", called);
+        this.serviceName = service.serviceName;
+        this.url = service.url;
 
-        this.registerOutputs({ name: this.name, namespace: this.namespace, logsCommand: this.logsCommand });
+        this.registerOutputs({
+            name: this.name,
+            namespace: this.namespace,
+            logsCommand: this.logsCommand,
+            serviceName: this.serviceName,
+            url: this.url,
+        });
     }
 
     /** The Pod: `<name>-pod`. */
@@ -84,5 +98,10 @@ export class WasmPod extends pulumi.ComponentResource {
     /** The Command that waits for it, unless `wait` is false: `<name>-ready`. */
     get ready(): local.Command | undefined {
         return children.of(this).ready;
+    }
+
+    /** Its Service, where there is one: `<name>-service`. */
+    get service(): kubernetes.core.v1.Service | undefined {
+        return children.of(this).service;
     }
 }

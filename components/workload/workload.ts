@@ -11,6 +11,7 @@ import { checkArgs, required, text, type Rules } from "../validation";
 import { APP_LABEL, podTemplate, together, WAIT_FOR, type Texts } from "./podTemplate";
 import type { RestartPolicy, WasmProgramArgs, WasmWaitArgs } from "./programArgs";
 import { programProblems, rulesOf } from "./programRules";
+import { serves, type WasmServingArgs } from "./serving/servingArgs";
 
 /** Arguments of every workload that is a component of its own. */
 export interface WasmWorkloadArgs extends WasmProgramArgs {
@@ -44,10 +45,10 @@ const BECAUSE = "krustlet-stack/because";
 const FORCE = "pulumi.com/patchForce";
 
 /** What the provider waits for: nothing but that the object is there. awaitWorkload does the rest. */
-const thereAtOnce = { [WAIT_FOR]: "jsonpath={.metadata.uid}" };
+export const thereAtOnce = { [WAIT_FOR]: "jsonpath={.metadata.uid}" };
 
 /** The arguments of any kind, when they have been checked. */
-type CheckedArgs = WasmWorkloadArgs & WasmAwaitArgs & { restartPolicy?: RestartPolicy };
+type CheckedArgs = WasmWorkloadArgs & WasmAwaitArgs & WasmServingArgs & { restartPolicy?: RestartPolicy };
 
 /** What the component of any kind makes its object of. */
 export interface Workload<A> {
@@ -120,6 +121,8 @@ export function workload<A extends WasmWorkloadArgs>(
             ...clusterObjectOptions(component, type, name, opts),
             dependsOn: opts?.dependsOn,
             ...(observed && { replaceOnChanges: [`metadata.annotations["${LOST}"]`] }),
+            // A pod that comes before its predecessor has gone would wait for that one's port.
+            ...(serves(checked) && { deleteBeforeReplace: true }),
         },
     };
 }

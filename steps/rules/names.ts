@@ -97,6 +97,26 @@ export const egressRanges = list(
     ),
 );
 
+/** Name of a Service (RFC 1035): unlike other objects' it begins with a letter. */
+export const serviceName = matching(
+    /^[a-z]([a-z0-9-]*[a-z0-9])?$/,
+    'the name of a Service: lower-case letters, digits and "-", a letter first (for example "hello-http")',
+    63,
+);
+
+/** Name of a port, as IANA has them. */
+export const portName = matching(
+    /^(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
+    'a port\'s name of lower-case letters, digits and single "-", a letter among them (for example "http")',
+    15,
+);
+
+/** Path of a URL, with a query perhaps, as it stands in a request. */
+export const urlPath = matching(
+    /^\/[!-~]*$/,
+    'a path of printable ASCII characters that begins with "/" (for example "/healthz")',
+);
+
 /** Where a volume is seen. Kubernetes allows no ":" in it. */
 export const mountPath = matching(/^\/[^:]*$/, 'an absolute path without ":" (for example "/etc/settings")');
 

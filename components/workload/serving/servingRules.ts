@@ -1,0 +1,124 @@
+import * as rules from "../../rules";
+import {
+    integer,
+    list,
+    object,
+    oneOf,
+    plain,
+    required,
+    text,
+    type Problem,
+    type Rules,
+} from "../../validation";
+import type { WasmAnyProgramArgs } from "../programArgs";
+import {
+    ServiceType,
+    serves,
+    type WasmGrpcArgs,
+    type WasmHttpGetArgs,
+    type WasmLivenessProbeArgs,
+    type WasmPortArgs,
+    type WasmProbeArgs,
+    type WasmProbesArgs,
+    type WasmReadinessProbeArgs,
+    type WasmRollingUpdateArgs,
+    type WasmServiceArgs,
+    type WasmServingArgs,
+} from "./servingArgs";
+
+const probe: Rules<WasmProbeArgs> = {
+    httpGet: object({ path: rules.urlPath } satisfies Rules<WasmHttpGetArgs>),
+    grpc: object({ service: text } satisfies Rules<WasmGrpcArgs>),
+    initialDelaySeconds: integer(0, 3600),
+    periodSeconds: rules.seconds,
+    timeoutSeconds: rules.seconds,
+    failureThreshold: integer(1, 1000),
+};
+
+const ending = object({
+    ...probe,
+    terminationGracePeriodSeconds: rules.seconds,
+} satisfies Rules<WasmLivenessProbeArgs>);
+
+/** A rule for each argument of a program that answers requests. */
+export const servingRules: Rules<WasmServingArgs> = {
+    ports: list(
+        object({
+            containerPort: required(rules.port, "8080"),
+            name: rules.portName,
+        } satisfies Rules<WasmPortArgs>),
+    ),
+    probes: object({
+        startup: ending,
+        readiness: object({
+            ...probe,
+            successThreshold: integer(1, 1000),
+        } satisfies Rules<WasmReadinessProbeArgs>),
+        liveness: ending,
+    } satisfies Rules<WasmProbesArgs>),
+    service: object({
+        name: rules.serviceName,
+        type: oneOf(Object.values(ServiceType)),
+        port: rules.port,
+        nodePort: rules.port,
+    } satisfies Rules<WasmServiceArgs>),
+};
+
+export const rollingUpdate = object({
+    maxSurge: integer(0, 1000),
+    maxUnavailable: integer(0, 1000),
+} satisfies Rules<WasmRollingUpdateArgs>);
+
+/** What is wrong with arguments of a program that answers requests which do not go together. */
+export function servingProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
+    const portless = (["probes", "service"] as const)
+        .filter((property) => args[property] !== undefined && !serves(args))
+        .map((property) =>
+            plain(
+                at(property),
+                "needs ports, which say where the program answers; for example [{ containerPort: 8080 }]",
+            ),
+        );
+    const more = rules
+        .items(args.ports)
+        .slice(1)
+        .map((_, index) =>
+            plain(at(`ports[${index + 1}]`), "is one too many: a program answers at one port; leave it out"),
+        );
+    return [
+        ...more,
+        ...portless,
+        ...probesProblems(args, at),
+        ...serviceProblems(args, at),
+        ...rollOutProblems(args, at),
+    ];
+}
+
+function probesProblems({ probes }: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
+    const given = Object(probes) as WasmProbesArgs;
+    return (["startup", "readiness", "liveness"] as const).flatMap((name) => {
+        const [probe] = rules.items([given[name] as object]);
+        return probe === undefined
+            ? []
+            : rules.exactlyOne(probe, ["httpGet", "grpc"], at(`probes.${name}`), "is needed");
+    });
+}
+
+function serviceProblems({ service }: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
+    const { type = ServiceType.ClusterIP, nodePort } = Object(service) as WasmServiceArgs;
+    if (nodePort === undefined || typeof type !== "string" || type === ServiceType.NodePort) return [];
+    return [plain(at("service.nodePort"), 'is for a Service of the type "NodePort"; set type to that')];
+}
+
+/** Neither one more nor one less: nothing could ever roll out. */
+function rollOutProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
+    const given = Object(args.rollingUpdate) as WasmRollingUpdateArgs;
+    const usual = serves(args) ? 0 : undefined;
+    if (given.maxUnavailable !== 0 || (given.maxSurge ?? usual) !== 0) return [];
+    return [
+        plain(
+            at("rollingUpdate"),
+            "lets no pod come before one has gone, and none go; give maxSurge (which with ports needs a node that is free) or maxUnavailable",
+        ),
+    ];
+}

@@ -125,9 +125,10 @@ async function registryLine(address: string): Promise<Line> {
 }
 
 async function workloadLine(workload: WorkloadOutput, outputs: Outputs, env: Env): Promise<Line> {
-    const { kind, name, namespace, artifact } = workload;
+    const { kind, name, namespace, artifact, url } = workload;
     const state = await shown(outputs, env, [`${kind.toLowerCase()}/${name}`, "--namespace", namespace]);
-    return [kind.toLowerCase(), `${namespace}/${name}`, state.replace(`${name}  `, ""), artifact ?? ""];
+    const where = [url, artifact].filter((one) => one !== undefined).join(", ");
+    return [kind.toLowerCase(), `${namespace}/${name}`, state.replace(`${name}  `, ""), where];
 }
 
 async function status(): Promise<number> {

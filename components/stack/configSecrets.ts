@@ -4,12 +4,13 @@ import { withoutValue, type Problem, type Rule } from "../validation";
 import type { WasmStackWorkloadArgs } from "./wasmStackArgs";
 
 /**
- * What a workload is called by and where its module is: parts of resources' names, of outputs and of error messages, where a secret
+ * What a workload is called by, where it is reached and where its module is: parts of resources' names, of outputs and of error messages, where a secret
  * could not be kept anyway.
  */
 const neverSecret: (keyof WasmStackWorkloadArgs)[] = [
     ...(["name", "kind", "namespace", "node", "restartPolicy", "concurrencyPolicy"] as const),
     ...(["source", "file", "reference", "image", "repository", "tag"] as const),
+    ...(["ports", "service"] as const),
 ];
 
 /** The engine says only that a key holds a secret, not where in it: every text that the program gets may be the one. */

@@ -11,7 +11,7 @@ import { hostRegistry, pullSecrets, stackRegistry } from "../registry/stackRegis
 import { stackPreflight } from "./stackPreflight";
 import { throwProblems } from "../validation";
 import { wasmStackProblems, type WasmStackArgs } from "./wasmStackArgs";
-import { stackArtifact, stackWorkload, type StackWorkload } from "../workload/stackWorkload";
+import { serviceOf, stackArtifact, stackWorkload, type StackWorkload } from "../workload/stackWorkload";
 import type { WasmArtifact } from "../workload/wasmArtifact";
 import { WasmRuntimeClass } from "../workload/wasmRuntimeClass";
 
@@ -22,6 +22,10 @@ export interface WasmStackWorkload {
     namespace: string;
     /** Shows its log. Wants a KUBECONFIG for the cluster. */
     logsCommand: string;
+    /** Name of its Service, where it has one. */
+    serviceName?: string;
+    /** Where pods of the cluster reach that. */
+    url?: string;
 }
 
 const children = new Children<{
@@ -94,10 +98,12 @@ export class WasmStack extends pulumi.ComponentResource {
         );
         this.workloads = pulumi.output(
             Object.fromEntries(
-                workloads.map(({ args, component: { name, namespace, logsCommand } }) => [
-                    args.name,
-                    { kind: args.kind ?? "Pod", name, namespace, logsCommand },
-                ]),
+                workloads.map(({ args, component }) => {
+                    const { name, namespace, logsCommand } = component;
+                    const kind = args.kind ?? "Pod";
+                    const told = { kind, name, namespace, logsCommand, ...serviceOf(args, component) };
+                    return [args.name, told];
+                }),
             ),
         );
         const named = <T>(all: [string, T | undefined][]) =>

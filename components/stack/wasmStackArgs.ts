@@ -29,6 +29,7 @@ import {
     programProblems,
     rulesOf,
 } from "../workload/programRules";
+import { stackPortProblems } from "../workload/serving/stackPorts";
 
 export interface WasmStackArgs extends StackClusterArgs {
     /** The registry that modules are pushed to. Default: a local one. */
@@ -158,6 +159,7 @@ export function wasmStackProblems(args: WasmStackArgs): Problem[] {
         ...nodeProblems(nodes, Object(args.cluster) as KindClusterArgs),
         ...containerProblems(nodes, args),
         ...workloadsProblems(workloads, nodes),
+        ...stackPortProblems(workloads, nodes, args.existingCluster === undefined),
     ];
 }
 

@@ -145,7 +145,7 @@ export interface WasmWaitArgs {
 }
 
 /** Of a deployment. */
-export interface WasmReplicasArgs {
+export interface WasmReplicasArgs extends WasmServingArgs {
     /**
      * How many pods it keeps. 0: none for now. With `ports` there can be one on each node, and more of them wait for a node. Default: 1.
      */
@@ -182,7 +182,7 @@ export interface WasmScheduleArgs {
 
 /** A program of any kind, as an item of a list that names its `kind`: only what that kind has may be given. */
 export interface WasmAnyProgramArgs
-    extends WasmProgramArgs, WasmServingArgs, WasmWaitArgs, WasmReplicasArgs, WasmTriesArgs, WasmScheduleArgs {
+    extends WasmProgramArgs, WasmWaitArgs, WasmReplicasArgs, WasmTriesArgs, WasmScheduleArgs {
     /** `Pod`, `Deployment`, `Job`, `CronJob` or `DaemonSet`. Default: `Pod`. */
     kind?: WorkloadKind;
     /** When a cron job runs, which must have it: see WasmCronJobArgs. Example: `0,30 * * * *`. */

@@ -92,6 +92,15 @@ export function stackWorkload(
     );
 }
 
+/** What is told of a workload's Service, where it has one. */
+export function serviceOf(
+    { service }: WasmStackWorkloadArgs,
+    component: StackWorkload,
+): Partial<Pick<WasmPod, "serviceName" | "url">> {
+    if (service === undefined || !("url" in component)) return {};
+    return { serviceName: component.serviceName, url: component.url };
+}
+
 /** Both lists in one; undefined where there is neither. */
 function joined(
     given: pulumi.Input<pulumi.Input<string>[]> | undefined,

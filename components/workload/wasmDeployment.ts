@@ -4,7 +4,6 @@ import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import type { WasmReplicasArgs } from "./programArgs";
 import { workloadService } from "./serving/service";
-import type { WasmServingArgs } from "./serving/servingArgs";
 import { strategyOf } from "./serving/servingParts";
 import {
     awaitReady,
@@ -15,8 +14,7 @@ import {
     type WasmWorkloadArgs,
 } from "./workload";
 
-export interface WasmDeploymentArgs
-    extends WasmWorkloadArgs, WasmServingArgs, WasmAwaitArgs, WasmReplicasArgs {}
+export interface WasmDeploymentArgs extends WasmWorkloadArgs, WasmAwaitArgs, WasmReplicasArgs {}
 
 const children = new Children<{
     object: kubernetes.apps.v1.Deployment;

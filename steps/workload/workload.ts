@@ -94,6 +94,10 @@ export interface Trouble {
 const UNSUPPORTED = "UnsupportedOnWasmNode";
 const unsupported = /^this WebAssembly node does not support/;
 
+/** Stands for the reason of a container that waits for a port of the node's, which is another's. */
+const PORT_TAKEN = "PortTaken";
+const portTaken = /\bport \d+ (is \S+'s: |of the node's own address )/;
+
 /** How often a container may have failed before it is given up where it is restarted for ever. */
 const RESTARTS = 3;
 
@@ -231,12 +235,13 @@ function podTroubles(kind: WorkloadKind, pod: WorkloadPod): Trouble[] {
         const last = exitOf({ ...container, state: container.lastState });
         const cause = held.reason === "CrashLoopBackOff" && last ? `${last}; ` : "";
         const refused = unsupported.test(held.message ?? "");
+        const kept = portTaken.test(held.message ?? "");
         return [
             {
                 key: `${uid}/${container.name}/${patience.sort}`,
                 what: `${cause}container "${container.name}" of pod ${name} waits: ${said(held)}`,
                 advice: adviceFor(
-                    refused ? UNSUPPORTED : held.reason,
+                    refused ? UNSUPPORTED : kept ? PORT_TAKEN : held.reason,
                     container.lastState?.terminated?.exitCode,
                 ),
                 patienceSeconds: refused ? 0 : patience.seconds,
@@ -289,6 +294,8 @@ function adviceFor(reason: string | undefined, lastExitCode?: number): string {
             return lastExitCode === 0
                 ? "the program comes to its end, and is started again each time: run it as a Pod with restartPolicy OnFailure, as a Job or a CronJob"
                 : "read the program's last lines above, and mend it or its args, env and volumes";
+        case PORT_TAKEN:
+            return "give each program that answers requests a port of its own on the node (containerPort), or have no more of them than nodes";
         case UNSUPPORTED:
             return "take out what a WebAssembly node does not provide (docs/node.md)";
         case "FailedCreate":

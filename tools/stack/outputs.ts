@@ -8,6 +8,8 @@ export interface WorkloadOutput {
     app: string;
     /** The module that runs: `registry/repository@sha256:…` */
     artifact?: string;
+    /** Where pods of the cluster reach its Service. */
+    url?: string;
 }
 
 /** The stack's outputs, as far as the commands here show them. What a stack does not export is absent. */
@@ -36,7 +38,7 @@ export function readOutputs(raw: Record<string, unknown>): Outputs {
             : [],
         registryAddress: text(raw.registryAddress),
         workloads: workloads.flatMap(([workload, value]) => {
-            const { name, namespace, kind } = (value ?? {}) as Record<string, unknown>;
+            const { name, namespace, kind, url } = (value ?? {}) as Record<string, unknown>;
             if (!text(name) || !text(kind)) return [];
             return [
                 {
@@ -45,6 +47,7 @@ export function readOutputs(raw: Record<string, unknown>): Outputs {
                     kind: String(kind),
                     app: workload,
                     artifact: text(artifacts[workload]),
+                    ...(text(url) && { url: text(url) }),
                 },
             ];
         }),

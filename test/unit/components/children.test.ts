@@ -37,6 +37,7 @@ function documented(): Record<string, Child[]> {
 const kubeconfigFile = adminFile;
 const clusterIdentity = "cluster-uid";
 const workload = { image, kubeconfigFile };
+const serving = { ...workload, ports: [{ containerPort: 8080 }], service: {} };
 
 /** One of each component, with all the children that it can have. */
 const makers: Record<string, () => pulumi.ComponentResource> = {
@@ -79,11 +80,11 @@ const makers: Record<string, () => pulumi.ComponentResource> = {
         new components.WasmArtifact("x", {
             ...{ source: "s", registry: "localhost:5001", repository: "r", deleteTag: true },
         }),
-    WasmPod: () => new components.WasmPod("x", workload, inCluster()),
-    WasmDeployment: () => new components.WasmDeployment("x", workload, inCluster()),
+    WasmPod: () => new components.WasmPod("x", serving, inCluster()),
+    WasmDeployment: () => new components.WasmDeployment("x", serving, inCluster()),
     WasmJob: () => new components.WasmJob("x", workload, inCluster()),
     WasmCronJob: () => new components.WasmCronJob("x", { image, schedule: "@daily" }, inCluster()),
-    WasmDaemonSet: () => new components.WasmDaemonSet("x", workload, inCluster()),
+    WasmDaemonSet: () => new components.WasmDaemonSet("x", serving, inCluster()),
     WasmRuntimeClass: () => new components.WasmRuntimeClass("x", {}, inCluster()),
 };
 

@@ -99,6 +99,7 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
         case "kubernetes:apps/v1:DaemonSet":
         case "kubernetes:batch/v1:Job":
         case "kubernetes:core/v1:ConfigMap":
+        case "kubernetes:core/v1:Service":
         case "kubernetes:batch/v1:CronJob":
         case "kubernetes:node.k8s.io/v1:RuntimeClass":
         case "kubernetes:core/v1:ServiceAccount":

@@ -21,7 +21,9 @@ test("every component has a schema", () => {
 
 test("children are no outputs: no schema knows another package's resource", () => {
     assert.deepEqual(schema.dependencies, []);
-    assert.deepEqual(Object.keys(schema.components.WasmPod.outputs), ["name", "namespace", "logsCommand"]);
+    const outputs = ["name", "namespace", "logsCommand", "serviceName", "url"];
+    assert.deepEqual(Object.keys(schema.components.WasmPod.outputs), outputs);
+    assert.deepEqual(Object.keys(schema.components.WasmJob.outputs), outputs.slice(0, 3));
 });
 
 test("sets of words are enumerations, with what each word means", () => {

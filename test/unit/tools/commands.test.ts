@@ -204,6 +204,7 @@ describe("outputs", () => {
                     namespace: "default",
                     logsCommand: "kubectl logs hello",
                 },
+                web: { kind: "Deployment", name: "web-1", url: "http://web.default.svc:80" },
             },
         });
         assert.deepEqual(outputs, {
@@ -218,6 +219,14 @@ describe("outputs", () => {
                     namespace: "default",
                     app: "hello",
                     artifact: "localhost:5001/hello@sha256:1",
+                },
+                {
+                    kind: "Deployment",
+                    name: "web-1",
+                    namespace: "default",
+                    app: "web",
+                    artifact: undefined,
+                    url: "http://web.default.svc:80",
                 },
             ],
         });

@@ -13,6 +13,11 @@ const dnsLabel =
 const origin = 'exactly one of "source", "file", "reference", "image" says where the module comes from;';
 const workload = (more: object) => ({ workloads: [{ ...hello, ...more }] });
 
+const serving = { ...hello, ports: [{ containerPort: 8080 }] };
+const alone = "pods that serve have their node's address, where a port is one's alone; give each its own";
+const tooMany = (pods: number, there: string) =>
+    `${pods} pods that serve at port 8080 need as many addresses of nodes, and there ${there}: each has its node's own, and more of them would wait; have fewer, or more nodes (those with runtime "container" have an address each)`;
+
 const refused: [Record<string, unknown>, string[]][] = [
     [{ verifyKubelets: "no" }, ['verifyKubelets: must be true or false, not "no"']],
     [
@@ -177,6 +182,25 @@ const refused: [Record<string, unknown>, string[]][] = [
         [
             'workloads[0].envFrom[0].prefix: must be an environment variable\'s name of printable ASCII characters but "=" (for example "RUST_LOG"), not "ä"',
         ],
+    ],
+    [
+        workload({ kind: "Deployment", replicas: 2, ports: [{ containerPort: 8080 }] }),
+        [`workloads[0].replicas: ${tooMany(2, "is 1")}`],
+    ],
+    [
+        {
+            nodes: [{ name: "a" }, { name: "b", port: 3001 }],
+            workloads: [{ ...serving, kind: "DaemonSet" }],
+        },
+        [`workloads[0].kind: ${tooMany(2, "is 1")}`],
+    ],
+    [
+        { workloads: [serving, { ...serving, name: "b", kind: "Deployment" }] },
+        [`workloads[1].ports[0].containerPort: 8080 is workloads[0]'s: ${alone}`],
+    ],
+    [
+        workload({ ports: [{ containerPort: 3000 }] }),
+        [`workloads[0].ports[0].containerPort: 3000 is node "krustlet"'s own: ${alone}`],
     ],
     [workload({ args: "--once" }), ['workloads[0].args: must be a list, not "--once"']],
     [

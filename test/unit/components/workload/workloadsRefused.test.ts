@@ -144,6 +144,74 @@ const refused: [string, { kind?: WorkloadKind } & Record<string, unknown>, strin
         { maxConcurrentRequests: 0 },
         "maxConcurrentRequests: must be a whole number from 1 to 1000, not 0",
     ],
+    [
+        "a port of what comes to its end",
+        { kind: "Job", ports: [{ containerPort: 8080 }] },
+        "ports: only a Pod, Deployment, DaemonSet has it, not a Job",
+    ],
+    [
+        "a second port",
+        { ports: [{ containerPort: 8080 }, { containerPort: 8081 }] },
+        "ports[1]: is one too many: a program answers at one port; leave it out",
+    ],
+    [
+        "a port without a number",
+        { ports: [{ name: "http" }] },
+        "ports[0].containerPort: is missing; for example 8080",
+    ],
+    [
+        "a port's name that is none",
+        { ports: [{ containerPort: 8080, name: "80" }] },
+        'ports[0].name: must be a port\'s name of lower-case letters, digits and single "-", a letter among them (for example "http"), not "80"',
+    ],
+    [
+        "a Service of what answers nothing",
+        { service: {} },
+        "service: needs ports, which say where the program answers; for example [{ containerPort: 8080 }]",
+    ],
+    [
+        "a probe of what answers nothing",
+        { ports: [], probes: { liveness: { httpGet: {} } } },
+        "probes: needs ports, which say where the program answers; for example [{ containerPort: 8080 }]",
+    ],
+    [
+        "a probe that asks nothing",
+        { ports: [{ containerPort: 8080 }], probes: { liveness: { periodSeconds: 1 } } },
+        'probes.liveness: exactly one of "httpGet", "grpc" is needed; none is given',
+    ],
+    [
+        "what only ends a program of a probe that does not",
+        {
+            ports: [{ containerPort: 8080 }],
+            probes: { readiness: { grpc: {}, terminationGracePeriodSeconds: 3 } },
+        },
+        "probes.readiness.terminationGracePeriodSeconds: is unknown; there are httpGet, grpc, initialDelaySeconds, periodSeconds, timeoutSeconds, failureThreshold, successThreshold",
+    ],
+    [
+        "a path that is none",
+        { ports: [{ containerPort: 8080 }], probes: { startup: { httpGet: { path: "up" } } } },
+        'probes.startup.httpGet.path: must be a path of printable ASCII characters that begins with "/" (for example "/healthz"), not "up"',
+    ],
+    [
+        "a Service's name that no host has",
+        { ports: [{ containerPort: 8080 }], service: { name: "1st" } },
+        'service.name: must be the name of a Service: lower-case letters, digits and "-", a letter first (for example "hello-http"), not "1st"',
+    ],
+    [
+        "a port of the nodes within the cluster",
+        { ports: [{ containerPort: 8080 }], service: { nodePort: 30080 } },
+        'service.nodePort: is for a Service of the type "NodePort"; set type to that',
+    ],
+    [
+        "a roll-out of nothing",
+        { kind: "Deployment", ports: [{ containerPort: 8080 }], rollingUpdate: { maxUnavailable: 0 } },
+        "rollingUpdate: lets no pod come before one has gone, and none go; give maxSurge (which with ports needs a node that is free) or maxUnavailable",
+    ],
+    [
+        "a roll-out of a pod",
+        { rollingUpdate: { maxSurge: 1 } },
+        "rollingUpdate: only a Deployment has it, not a Pod",
+    ],
     ["an environment of numbers", { env: { N: 1 } }, "env.N: must be a text (put it in quotes), not 1"],
 ];
 for (const [what, { kind = "Pod", ...args }, problem] of refused) {

@@ -26,6 +26,12 @@ const troubles: [what: string, kind: WorkloadKind, pod: WorkloadPod, found: [num
         ["its pauses", "DaemonSet", held("ImagePullBackOff"), [60, /registry has that module/]],
         ["a missing config map", "Pod", held("CreateContainerConfigError"), [30, /make the config map/]],
         [
+            "a port that is another's",
+            "Pod",
+            held("CreateContainerConfigError", {}, "port 80 is default/a/main's: it is waited for"),
+            [30, /a port of its own/],
+        ],
+        [
             "what no Wasm node has",
             "Deployment",
             held("CreateContainerConfigError", {}, "this WebAssembly node does not support: hostNetwork"),

@@ -1,0 +1,84 @@
+// Which ports of a stack's nodes its workloads want, as far as that is known before anything is made.
+import { NodeRuntime } from "../../../steps/contract";
+import { NODE_NAME, NODE_PORT } from "../../defaults";
+import * as rules from "../../rules";
+import type { Problem } from "../../validation";
+import type { WasmAnyProgramArgs } from "../programArgs";
+
+/** What matters here of a node. */
+interface NodeItem {
+    name?: unknown;
+    runtime?: unknown;
+    ip?: unknown;
+    port?: unknown;
+}
+
+type WorkloadItem = WasmAnyProgramArgs & { node?: string };
+
+const nameOf = ({ name = NODE_NAME }: NodeItem) => String(name);
+
+/** Processes on one host share its address, unless they are told others; each container has its own. */
+function addressOf(node: NodeItem): string {
+    if (node.runtime === NodeRuntime.Container) return `the address of ${nameOf(node)}`;
+    if (node.ip === undefined) return "the gateway's";
+    return typeof node.ip === "string" ? node.ip : `what ${nameOf(node)} is given`;
+}
+
+/** The nodes that a workload may come to run on. A Pod that names none stays on the first one. */
+function nodesFor({ node, kind = "Pod" }: WorkloadItem, nodes: NodeItem[]): NodeItem[] {
+    if (node !== undefined) return nodes.filter((one) => nameOf(one) === node);
+    return kind === "Pod" ? nodes.slice(0, 1) : nodes;
+}
+
+/** How many pods of it there are to be at once; undefined: that is still to come. */
+function podsOf({ kind = "Pod", replicas = 1 }: WorkloadItem, possible: number): number | undefined {
+    if (kind === "Pod") return 1;
+    if (kind === "DaemonSet") return possible;
+    return typeof replicas === "number" ? replicas : undefined;
+}
+
+/**
+ * What would never come up: more pods that serve at a port than there are addresses for them, and two that want one port of one
+ * node. `closed`: the cluster has no other Wasm nodes than these.
+ */
+export function stackPortProblems(workloads: WorkloadItem[], nodes: NodeItem[], closed: boolean): Problem[] {
+    const taken = new Map(
+        nodes.map((node) => [
+            `${addressOf(node)} ${String(node.port ?? NODE_PORT)}`,
+            `node ${JSON.stringify(nameOf(node))}'s own`,
+        ]),
+    );
+    return workloads.flatMap((workload, index) => {
+        const port: unknown = rules.items(workload.ports).at(0)?.containerPort;
+        if (typeof port !== "number") return [];
+        const possible = nodesFor(workload, nodes);
+        const addresses = [...new Set(possible.map(addressOf))];
+        const pods = podsOf(workload, possible.length);
+        if (pods === undefined || addresses.length === 0) return [];
+        const own = closed || workload.node !== undefined || workload.kind !== "Deployment";
+        if (pods > addresses.length && own) {
+            const property = workload.kind === "Deployment" ? "replicas" : "kind";
+            const there = addresses.length === 1 ? "is 1" : `are ${addresses.length}`;
+            return [
+                {
+                    path: `workloads[${index}].${property}`,
+                    message:
+                        `${pods} pods that serve at port ${port} need as many addresses of nodes, and there ${there}: each has its node's ` +
+                        'own, and more of them would wait; have fewer, or more nodes (those with runtime "container" have an address each)',
+                },
+            ];
+        }
+        if (pods < addresses.length) return [];
+        const places = addresses.map((address) => `${address} ${port}`);
+        const owner = places.map((place) => taken.get(place)).find((one) => one !== undefined);
+        for (const place of places) taken.set(place, taken.get(place) ?? `workloads[${index}]'s`);
+        return owner === undefined
+            ? []
+            : [
+                  {
+                      path: `workloads[${index}].ports[0].containerPort`,
+                      message: `${port} is ${owner}: pods that serve have their node's address, where a port is one's alone; give each its own`,
+                  },
+              ];
+    });
+}

@@ -1,0 +1,162 @@
+/** Workloads that answer requests: their port, their probes and their Service. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as pulumi from "@pulumi/pulumi";
+import { WasmDeployment, WasmStack, type WasmDeploymentArgs } from "../../../../components";
+import { imageReference as image, inCluster, steps } from "../fixtures";
+import { record } from "../mocks";
+import {
+    annotations,
+    kubeconfigFile,
+    parentOf,
+    plain,
+    provider,
+    template,
+    workload,
+} from "./workloadUnderTest";
+
+const ports = [{ containerPort: 8080 }];
+
+interface Template {
+    spec: { containers: Record<string, unknown>[]; terminationGracePeriodSeconds: number };
+}
+interface Spec {
+    strategy?: object;
+    template: Template;
+}
+
+test("every argument reaches the pod and the Service", async () => {
+    const { resources, result } = await record({ steps }, () => {
+        const args: WasmDeploymentArgs = {
+            image,
+            kubeconfigFile,
+            appName: "hello",
+            namespace: "apps",
+            labels: { tier: "front" },
+            ports: [{ containerPort: pulumi.output(8080), name: "http" }],
+            probes: {
+                startup: { httpGet: {}, failureThreshold: 30, periodSeconds: 1 },
+                readiness: { httpGet: { path: "/ready?now" }, successThreshold: 2, initialDelaySeconds: 1 },
+                liveness: {
+                    grpc: { service: "shop.Cart" },
+                    timeoutSeconds: pulumi.output(3),
+                    terminationGracePeriodSeconds: 5,
+                },
+            },
+            service: { name: "web", type: "NodePort", port: pulumi.output(80), nodePort: 30080 },
+        };
+        const { serviceName, url } = new WasmDeployment("w", args, inCluster());
+        return { serviceName, url };
+    });
+    const { spec } = resources["w-deployment"].inputs as unknown as { spec: Spec };
+    assert.deepEqual(plain(spec.template.spec.containers), [
+        {
+            name: "hello",
+            image,
+            ports: [{ name: "http", containerPort: 8080, hostPort: 8080 }],
+            startupProbe: { failureThreshold: 30, periodSeconds: 1, httpGet: { path: "/", port: 8080 } },
+            readinessProbe: {
+                successThreshold: 2,
+                initialDelaySeconds: 1,
+                httpGet: { path: "/ready?now", port: 8080 },
+            },
+            livenessProbe: {
+                timeoutSeconds: 3,
+                terminationGracePeriodSeconds: 5,
+                grpc: { service: "shop.Cart", port: 8080 },
+            },
+        },
+    ]);
+    assert.deepEqual(resources["w-service"], {
+        type: "kubernetes:core/v1:Service",
+        parent: parentOf("Deployment"),
+        inputs: {
+            apiVersion: "v1",
+            kind: "Service",
+            metadata: {
+                name: "web",
+                namespace: "apps",
+                labels: { app: "hello", tier: "front" },
+                annotations,
+            },
+            spec: {
+                type: "NodePort",
+                selector: { app: "hello" },
+                ports: [{ port: 80, targetPort: 8080, protocol: "TCP", nodePort: 30080 }],
+            },
+        },
+        options: { provider },
+    });
+    assert.deepEqual(result, { serviceName: "web", url: "http://web.apps.svc:80" });
+});
+
+test("a Service of defaults has the name and the port of what it leads to", async () => {
+    const { resources } = await workload("Pod", { ports, service: {} });
+    const { metadata, spec } = resources["w-service"].inputs as { metadata: { name: string }; spec: object };
+    assert.equal(metadata.name, "w");
+    assert.deepEqual(spec, {
+        type: "ClusterIP",
+        selector: { app: "w" },
+        ports: [{ port: 8080, targetPort: 8080, protocol: "TCP" }],
+    });
+});
+
+test("there is no Service where none is asked for, and nothing is told of one", async () => {
+    const { resources, result } = await record({ steps }, () => {
+        const { serviceName, url } = new WasmDeployment("w", { image, kubeconfigFile, ports }, inCluster());
+        return { serviceName, url };
+    });
+    assert.deepEqual(Object.keys(resources).sort(), ["other-provider", "w", "w-deployment", "w-ready"]);
+    assert.deepEqual(result, { serviceName: undefined, url: undefined });
+});
+
+test("what takes another's port comes when that has gone, and requests under way have time to end", async () => {
+    for (const kind of ["Pod", "Deployment", "DaemonSet"] as const) {
+        const { resources } = await workload(kind, { ports });
+        const { inputs, options } = resources[`w-${kind.toLowerCase()}`];
+        assert.equal(options.deleteBeforeReplace, true, kind);
+        const { spec } = inputs as unknown as { spec: Template["spec"] & Spec };
+        const pod = kind === "Pod" ? spec : spec.template.spec;
+        assert.equal(pod.terminationGracePeriodSeconds, 30, kind);
+    }
+    const { resources } = await workload("Pod", { ports, terminationGracePeriodSeconds: 3 });
+    const { spec } = resources["w-pod"].inputs as unknown as { spec: Template["spec"] };
+    assert.equal(spec.terminationGracePeriodSeconds, 3);
+    const none = await workload("Deployment", { ports: [] });
+    assert.equal(none.resources["w-deployment"].options.deleteBeforeReplace, undefined);
+    assert.deepEqual((none.resources["w-deployment"].inputs.spec as Spec).template, template("Always"));
+});
+
+test("a deployment with a port rolls out with the old pod first, unless it is told otherwise", async () => {
+    const strategy = async (args: Record<string, unknown>) => {
+        const { resources } = await workload("Deployment", args);
+        return (resources["w-deployment"].inputs.spec as Spec).strategy;
+    };
+    const rolling = (rollingUpdate: object) => ({ type: "RollingUpdate", rollingUpdate });
+    assert.equal(await strategy({}), undefined);
+    assert.deepEqual(await strategy({ ports }), rolling({ maxSurge: 0, maxUnavailable: 1 }));
+    const surge = { maxSurge: pulumi.output(1), maxUnavailable: 0 };
+    const told = await strategy({ ports, rollingUpdate: surge });
+    assert.deepEqual(told, rolling({ maxSurge: 1, maxUnavailable: 0 }));
+    assert.deepEqual(
+        await strategy({ rollingUpdate: { maxUnavailable: 0 } }),
+        rolling({ maxUnavailable: 0 }),
+    );
+});
+
+test("a stack tells of its Services, and takes as many pods as its nodes have addresses", async () => {
+    const source = "workloads/hello-http";
+    const { result } = await record({ steps }, () => {
+        const nodes = ["a", "b"].map((name) => ({ name, runtime: "container" as const }));
+        const web = { name: "web", source, kind: "Deployment" as const, replicas: 2, ports };
+        const beside = { ...web, name: "beside", ports: [{ containerPort: 8081 }] };
+        const workloads = [{ ...web, service: { port: 80 } }, beside];
+        return new WasmStack("s", { nodes, workloads }).workloads;
+    });
+    const told = { kind: "Deployment", name: "auto-named", namespace: "default" };
+    const logsCommand = "kubectl logs --namespace default deployment/auto-named";
+    assert.deepEqual(result, {
+        web: { ...told, logsCommand, serviceName: "web", url: "http://web.default.svc:80" },
+        beside: { ...told, logsCommand },
+    });
+});

@@ -25,12 +25,21 @@ interface Listed {
 
 const hello = { source: "workloads/hello-world" };
 const clock = { source: "workloads/ticker" };
+/** Nobody else in the suites listens there. */
+const server = {
+    source: "workloads/hello-http",
+    kind: "Deployment",
+    ports: [{ containerPort: 18190, name: "http" }],
+    probes: { readiness: { httpGet: { path: "/" }, periodSeconds: 1 } },
+    service: { port: 80 },
+};
 const origins = "alpha.wasi.krustlet.dev/allowed-domains";
 
 void describe("workloads of every kind", { timeout: 900_000 }, () => {
     let stack: StackUnderTest;
     const workloads: Item[] = [
         { name: "each-node", kind: "DaemonSet", ...clock, limits: { memory: "64Mi", cpu: "100m" } },
+        { name: "greets", ...server },
         { name: "idle", kind: "Deployment", replicas: 0, ...hello },
         { name: "nightly", kind: "CronJob", schedule: "0 3 * * *", ...hello },
         { name: "once", kind: "Job", ...hello },
@@ -91,6 +100,7 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
         });
         assert.deepEqual(found.sort(), [
             `each-node ${NODE} Running`,
+            `greets ${NODE} Running`,
             `once ${NODE} Succeeded`,
             `pair ${NODE} Running`,
             `pair ${NODE} Running`,
@@ -127,6 +137,31 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
         }
         const back = await up(workloads);
         assert.equal(back.exitCode, 0, back.stdout + back.stderr);
+    });
+
+    void it("that answer requests are reached by their Service, and give their port to their successors", async () => {
+        const ask = () =>
+            stack.kubectl("get", "--raw", "/api/v1/namespaces/default/services/greets:80/proxy/you");
+        assert.equal(await ask(), "Hello, you!\n");
+        const { workloads: told } = (await stack.outputs()) as { workloads: Record<string, object> };
+        const { serviceName, url } = told.greets as Record<string, string>;
+        assert.deepEqual([serviceName, url], ["greets", "http://greets.default.svc:80"]);
+
+        const changed = { name: "greets", ...server, env: { GREETING: "Good day" } };
+        const { stdout, stderr, exitCode } = await up([...without("greets"), changed]);
+        assert.equal(exitCode, 0, stdout + stderr);
+        assert.match(stdout + stderr, /reach it at http:\/\/greets\.default\.svc:80/);
+        assert.equal(await ask(), "Good day, you!\n");
+        assert.equal((await podsOf("greets")).length, 1);
+        const back = await up(workloads);
+        assert.equal(back.exitCode, 0, back.stdout + back.stderr);
+        const taken = { ...changed, name: "same-port" };
+        const refused = await up([...workloads, taken]);
+        assert.notEqual(refused.exitCode, 0);
+        assert.match(
+            refused.stdout + refused.stderr,
+            /ports\[0\]\.containerPort: 18190 is workloads\[\d\]'s: /,
+        );
     });
 
     void it("that do not come up end the update with their events and log lines; the pod of before runs on", async () => {

@@ -12,6 +12,7 @@ import { APP_LABEL, podTemplate, together, WAIT_FOR, type Texts } from "./podTem
 import type { RestartPolicy, WasmProgramArgs, WasmWaitArgs } from "./programArgs";
 import { programProblems, rulesOf } from "./programRules";
 import { serves, type WasmServingArgs } from "./serving/servingArgs";
+import { crowdProblems } from "./serving/servingRules";
 
 /** Arguments of every workload that is a component of its own. */
 export interface WasmWorkloadArgs extends WasmProgramArgs {
@@ -96,7 +97,11 @@ export function workload<A extends WasmWorkloadArgs>(
         name,
         args,
         { ...own, ...(awaited && { kubeconfigFile: text }) } as Rules<A>,
-        [...programProblems(given), ...(blind ? [{ path: "kubeconfigFile", message }] : [])],
+        [
+            ...programProblems(given),
+            ...crowdProblems(given),
+            ...(blind ? [{ path: "kubeconfigFile", message }] : []),
+        ],
     );
     const labels = { [APP_LABEL]: checked.appName ?? name };
     const observed =

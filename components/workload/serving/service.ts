@@ -1,5 +1,7 @@
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import * as rules from "../../rules";
+import { laterCheck } from "../../validation";
 import { thereAtOnce, type Workload } from "../workload";
 import { containerPortOf } from "./servingParts";
 import type { WasmServingArgs } from "./servingArgs";
@@ -25,7 +27,10 @@ export function workloadService(
     const targetPort = containerPortOf(args);
     const port = pulumi.all([given, targetPort]).apply(([one, usual]) => one.port ?? usual);
     // A host name is known before anything is made, so it is not Pulumi's to choose.
-    const called = pulumi.all([given, args.appName ?? name]).apply(([one, usual]) => one.name ?? usual);
+    const fits = laterCheck<string>(`The Service of "${name}"`, "service.name", rules.serviceName);
+    const called = pulumi
+        .all([given, args.appName ?? name])
+        .apply(([one, usual]) => fits(one.name ?? usual));
     const { parent, deletedWith, dependsOn, transformations } = opts;
     const object = new kubernetes.core.v1.Service(
         `${name}-service`,

@@ -94,6 +94,16 @@ export function servingProblems(args: WasmAnyProgramArgs, at: (property: string)
     ];
 }
 
+/** What is wrong with a deployment that is to have several pods at one port of the one node that it names. */
+export function crowdProblems(args: WasmServingArgs & { replicas?: unknown; node?: unknown }): Problem[] {
+    const { replicas, node } = args;
+    if (!serves(args) || node === undefined || typeof replicas !== "number" || replicas < 2) return [];
+    const message =
+        `${replicas} pods that serve need as many nodes, and node names one: each has its node's address, where a port is one ` +
+        "pod's alone, and more of them would wait; lower it, or leave node out";
+    return [{ path: "replicas", message }];
+}
+
 function probesProblems({ probes }: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
     const given = Object(probes) as WasmProbesArgs;
     return (["startup", "readiness", "liveness"] as const).flatMap((name) => {

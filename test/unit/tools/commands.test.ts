@@ -191,6 +191,7 @@ describe("locks", () => {
 
 describe("outputs", () => {
     it("are read as the stack exports them", () => {
+        const web = { kind: "Deployment", name: "web-1", url: "http://web.default.svc:80" };
         const outputs = readOutputs({
             kubeconfigFile: "/k",
             clusterName: "krustlet",
@@ -204,7 +205,7 @@ describe("outputs", () => {
                     namespace: "default",
                     logsCommand: "kubectl logs hello",
                 },
-                web: { kind: "Deployment", name: "web-1", url: "http://web.default.svc:80" },
+                web,
             },
         });
         assert.deepEqual(outputs, {
@@ -220,14 +221,7 @@ describe("outputs", () => {
                     app: "hello",
                     artifact: "localhost:5001/hello@sha256:1",
                 },
-                {
-                    kind: "Deployment",
-                    name: "web-1",
-                    namespace: "default",
-                    app: "web",
-                    artifact: undefined,
-                    url: "http://web.default.svc:80",
-                },
+                { ...web, namespace: "default", app: "web", artifact: undefined },
             ],
         });
         assert.deepEqual(logArgs("/k", outputs.workloads[0], 5), [

@@ -208,6 +208,11 @@ const refused: [string, { kind?: WorkloadKind } & Record<string, unknown>, strin
         "rollingUpdate: lets no pod come before one has gone, and none go; give maxSurge (which with ports needs a node that is free) or maxUnavailable",
     ],
     [
+        "several pods at one port of one node",
+        { kind: "Deployment", ports: [{ containerPort: 8080 }], replicas: 2, node: "krustlet" },
+        "replicas: 2 pods that serve need as many nodes, and node names one: each has its node's address, where a port is one pod's alone, and more of them would wait; lower it, or leave node out",
+    ],
+    [
         "a roll-out of a pod",
         { rollingUpdate: { maxSurge: 1 } },
         "rollingUpdate: only a Deployment has it, not a Pod",

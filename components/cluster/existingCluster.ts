@@ -5,7 +5,7 @@ import { WorkloadKind } from "../../steps/workload/contract";
 import { defaultKubeconfigFile } from "../names";
 import * as rules from "../rules";
 import { stepInvoke, stepResource } from "../step";
-import { checkArgs, list, object, oneOf, required, text, type Rules } from "../validation";
+import { boolean, checkArgs, list, object, oneOf, required, text, type Rules } from "../validation";
 import { clusterChildren, clusterOutputs, standsBy, type Cluster, type InCluster } from "./cluster";
 
 export interface ExistingClusterArgs {
@@ -35,6 +35,8 @@ export interface WorkloadPlaceArgs {
     kind: pulumi.Input<WorkloadKind>;
     /** Its namespace. Required. Example: `default`. */
     namespace: pulumi.Input<string>;
+    /** Whether it has a Service. Default: false. */
+    service?: pulumi.Input<boolean>;
 }
 
 /** What each argument may be. */
@@ -47,6 +49,7 @@ export const existingClusterRules: Rules<ExistingClusterArgs> = {
         object({
             kind: required(oneOf(Object.values(WorkloadKind)), '"Pod"'),
             namespace: required(rules.dnsLabel, '"default"'),
+            service: boolean,
         } satisfies Rules<WorkloadPlaceArgs>),
     ),
     pullSecretNamespaces: list(rules.dnsLabel),

@@ -150,9 +150,10 @@ function local(
 
 /** What a stack's workloads and pull Secrets need to be allowed. */
 function rightsOf({ workloads = [], registry = {} }: WasmStackArgs) {
-    const places = workloads.map(({ kind = WorkloadKind.Pod, namespace = "default" }) => ({
+    const places = workloads.map(({ kind = WorkloadKind.Pod, namespace = "default", service }) => ({
         kind,
         namespace,
+        ...(service !== undefined && { service: true }),
     }));
     const pulls = registry.address !== undefined && registry.pullSecret !== false;
     return {

@@ -132,6 +132,8 @@ export interface WorkloadPlace {
     /** Pod, Deployment, Job, CronJob or DaemonSet. */
     kind: WorkloadKind;
     namespace: string;
+    /** Whether it has a Service. */
+    service?: boolean;
 }
 
 /** findCluster: only looks, so that each preview can run it. */

@@ -28,9 +28,7 @@ export function workloadService(
     const port = pulumi.all([given, targetPort]).apply(([one, usual]) => one.port ?? usual);
     // A host name is known before anything is made, so it is not Pulumi's to choose.
     const fits = laterCheck<string>(`The Service of "${name}"`, "service.name", rules.serviceName);
-    const called = pulumi
-        .all([given, args.appName ?? name])
-        .apply(([one, usual]) => fits(one.name ?? usual));
+    const called = pulumi.all([given, args.appName ?? name]).apply(([one, usual]) => fits(one.name ?? usual));
     const { parent, deletedWith, dependsOn, transformations } = opts;
     const object = new kubernetes.core.v1.Service(
         `${name}-service`,

@@ -1,13 +1,19 @@
 import type { CopyKubeconfigInput, FindClusterInput, FindClusterOutput, WorkloadPlace } from "../../contract";
 import { WorkloadKind } from "../../workload/contract";
-import { dnsLabel, ipv4, list, object, oneOf, optional, sha256Hex, text } from "../../lib/schema";
+import { boolean, dnsLabel, ipv4, list, object, oneOf, optional, sha256Hex, text } from "../../lib/schema";
 import type { AdminKubeconfig } from "../adminKubeconfig";
 
 export const findClusterFields = {
     kubeconfigFile: text,
     context: text,
     nodeAddress: optional(ipv4),
-    workloads: list(object<WorkloadPlace>({ kind: oneOf(Object.values(WorkloadKind)), namespace: dnsLabel })),
+    workloads: list(
+        object<WorkloadPlace>({
+            kind: oneOf(Object.values(WorkloadKind)),
+            namespace: dnsLabel,
+            service: optional(boolean),
+        }),
+    ),
     pullSecretNamespaces: list(dnsLabel),
 };
 

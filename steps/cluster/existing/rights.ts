@@ -66,11 +66,12 @@ export function rightsFor({
 }: Pick<FindClusterInput, "workloads" | "pullSecretNamespaces">): Right[] {
     const all = [
         ...nodeRights,
-        ...workloads.flatMap(({ kind, namespace }) => {
+        ...workloads.flatMap(({ kind, namespace, service }) => {
             const { group, resource, beside } = workloadResources[kind];
             return [
                 ...rightsTo(provided, group, resource, { namespace }),
                 ...(beside === undefined ? [] : rightsTo("get list watch", group, beside, { namespace })),
+                ...(service ? rightsTo(provided, "", "services", { namespace }) : []),
                 ...rightsTo("get list watch", "", "pods", { namespace }),
                 ...rightsTo("get", "", "pods/log", { namespace }),
                 ...rightsTo("get list watch", "", "events", { namespace }),

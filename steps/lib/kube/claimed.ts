@@ -37,6 +37,7 @@ const collections = [
     "/apis/apps/v1/daemonsets",
     "/apis/batch/v1/cronjobs",
     "/apis/batch/v1/jobs",
+    "/api/v1/services",
     "/api/v1/pods",
     "/api/v1/serviceaccounts",
     "/api/v1/configmaps",

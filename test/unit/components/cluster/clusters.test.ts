@@ -139,7 +139,11 @@ const stacks: [string, WasmStackArgs, object, string][] = [
         {
             existingCluster: { context: "admin@prod" },
             registry: { address: "ghcr.io/you" },
-            workloads: [hello, { ...hello, name: "two", kind: "Deployment", namespace: "apps" }],
+            workloads: [
+                hello,
+                { ...hello, name: "two", kind: "Deployment", namespace: "apps" },
+                { ...hello, name: "three", ports: [{ containerPort: 8080 }], service: {} },
+            ],
         },
         {
             existing: {
@@ -148,8 +152,9 @@ const stacks: [string, WasmStackArgs, object, string][] = [
                 workloads: [
                     { kind: "Pod", namespace: "default" },
                     { kind: "Deployment", namespace: "apps" },
+                    { kind: "Pod", namespace: "default", service: true },
                 ],
-                pullSecretNamespaces: ["default", "apps"],
+                pullSecretNamespaces: ["default", "apps", "default"],
             },
         },
         "ExistingCluster",

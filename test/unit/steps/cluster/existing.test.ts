@@ -193,7 +193,7 @@ void describe("the rights that a stack needs", () => {
     void it("are each there once, the node's always", () => {
         const both = [
             { kind: "Pod" as const, namespace: "a" },
-            { kind: "Deployment" as const, namespace: "a" },
+            { kind: "Deployment" as const, namespace: "a", service: true },
         ];
         const all = names({ workloads: both, pullSecretNamespaces: ["a"] });
         assert.equal(new Set(all).size, all.length);
@@ -201,12 +201,13 @@ void describe("the rights that a stack needs", () => {
         for (const one of [
             "create deployments.apps in a",
             "list replicasets.apps in a",
+            "create services in a",
             "update secrets in a",
         ])
             assert.ok(all.includes(one), one);
     });
     void it("are no more than the node's own where nothing runs", () => {
-        assert.ok(!node.some((one) => /pods|deployments|update secrets/.test(one)));
+        assert.ok(!node.some((one) => /pods|deployments|services|update secrets/.test(one)));
         assert.ok(node.includes("approve signers.certificates.k8s.io kubernetes.io/kubelet-serving"));
         assert.ok(node.includes("delete leases.coordination.k8s.io in kube-node-lease"));
     });

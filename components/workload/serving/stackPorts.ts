@@ -1,21 +1,21 @@
 // Which ports of a stack's nodes its workloads want, as far as that is known before anything is made.
+import type * as pulumi from "@pulumi/pulumi";
 import { NodeRuntime } from "../../../steps/contract";
 import { NODE_NAME, NODE_PORT } from "../../defaults";
+import type { NodeSettings } from "../../node/nodeSettings";
 import * as rules from "../../rules";
 import type { Problem } from "../../validation";
 import type { WasmAnyProgramArgs } from "../programArgs";
 
 /** What matters here of a node. */
-interface NodeItem {
-    name?: unknown;
-    runtime?: unknown;
-    ip?: unknown;
-    port?: unknown;
+interface NodeItem extends Pick<NodeSettings, "runtime" | "port"> {
+    name?: string;
+    ip?: pulumi.Input<string>;
 }
 
 type WorkloadItem = WasmAnyProgramArgs & { node?: string };
 
-const nameOf = ({ name = NODE_NAME }: NodeItem) => String(name);
+const nameOf = ({ name = NODE_NAME }: NodeItem) => name;
 
 /** Processes on one host share its address, unless they are told others; each container has its own. */
 function addressOf(node: NodeItem): string {
@@ -42,12 +42,11 @@ function podsOf({ kind = "Pod", replicas = 1 }: WorkloadItem, possible: number):
  * node. `closed`: the cluster has no other Wasm nodes than these.
  */
 export function stackPortProblems(workloads: WorkloadItem[], nodes: NodeItem[], closed: boolean): Problem[] {
-    const taken = new Map(
-        nodes.map((node) => [
-            `${addressOf(node)} ${String(node.port ?? NODE_PORT)}`,
-            `node ${JSON.stringify(nameOf(node))}'s own`,
-        ]),
-    );
+    const taken = new Map<string, string>();
+    for (const node of nodes) {
+        const { port = NODE_PORT } = node;
+        if (typeof port === "number") taken.set(`${addressOf(node)} ${port}`, `node "${nameOf(node)}"'s own`);
+    }
     return workloads.flatMap((workload, index) => {
         const port: unknown = rules.items(workload.ports).at(0)?.containerPort;
         if (typeof port !== "number") return [];

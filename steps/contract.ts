@@ -68,6 +68,7 @@ import type {
     DescribeModuleInput,
     DescribeModuleOutput,
     ObserveArtifactOutput,
+    ObserveServiceInput,
     PushArtifactInput,
     PushArtifactOutput,
     ResolveArtifactInput,
@@ -114,6 +115,7 @@ export interface Steps {
     observeArtifact: { input: ObserveInput; output: ObserveArtifactOutput };
     observeRegistry: { input: ObserveRegistryInput; output: ObserveLossOutput };
     observeWorkload: { input: ObserveInput; output: ObserveLossOutput };
+    observeService: { input: ObserveServiceInput; output: ObserveLossOutput };
     pushArtifact: { input: PushArtifactInput; output: PushArtifactOutput };
     awaitRegistry: { input: AwaitRegistryInput; output: AwaitRegistryOutput };
     resolveArtifact: { input: ResolveArtifactInput; output: ResolveArtifactOutput };
@@ -176,6 +178,7 @@ export const stepFolders = {
     awaitWorkload: "workload",
     observeArtifact: "workload",
     observeWorkload: "workload",
+    observeService: "workload/serving",
 } as const satisfies Record<keyof Steps, string>;
 
 /** The steps that only look: they run at each preview and each update, all that are asked for together in one process. */
@@ -189,6 +192,7 @@ export const lookingSteps = [
     "observeRegistry",
     "observeArtifact",
     "observeWorkload",
+    "observeService",
     "findCluster",
     "copyKubeconfig",
     "keepLocalKubeconfig",

@@ -16,6 +16,7 @@ import {
 import { K3dCluster, k3dClusterRules, type K3dClusterArgs } from "./k3dCluster";
 import { KindCluster, kindClusterProblems, kindClusterRules, type KindClusterArgs } from "./kindCluster";
 import { portMappingProblems } from "./kindRules";
+import { portMappingsOf } from "./localCluster";
 import {
     MICROK8S_CHANNEL,
     MicroK8sCluster,
@@ -160,6 +161,11 @@ function rightsOf({ workloads = [], registry = {} }: WasmStackArgs) {
         workloads: places,
         pullSecretNamespaces: pulls ? places.map(({ namespace }) => namespace) : [],
     };
+}
+
+/** Ports of the cluster's nodes that this host listens on too. */
+export function stackPortMappings({ cluster, minikubeCluster, k3dCluster }: WasmStackArgs) {
+    return portMappingsOf((k3dCluster ?? minikubeCluster ?? cluster)?.portMappings);
 }
 
 /** Makes the cluster of a stack. */

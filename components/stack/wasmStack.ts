@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { WorkloadKind } from "../../steps/workload/contract";
 import { Children } from "../children";
 import type { Cluster } from "../cluster/cluster";
-import { stackCluster } from "../cluster/stackCluster";
+import { stackCluster, stackPortMappings } from "../cluster/stackCluster";
 import type { KrustletNode } from "../node/krustletNode";
 import { stackNode, stackNodes } from "../node/stackNode";
 import type { LocalRegistry } from "../registry/localRegistry";
@@ -24,7 +24,7 @@ export interface WasmStackWorkload {
     logsCommand: string;
     /** Name of its Service, where it has one. */
     serviceName?: string;
-    /** Where pods of the cluster reach that. */
+    /** Where that is reached: on this host, if the cluster has it listen for the Service's `nodePort`, or else by pods of the cluster. */
     url?: string;
 }
 
@@ -96,12 +96,19 @@ export class WasmStack extends pulumi.ComponentResource {
         this.artifacts = pulumi.output(
             Object.fromEntries(workloads.map(({ args, image }) => [args.name, image])),
         );
+        const mappings = stackPortMappings(args);
         this.workloads = pulumi.output(
             Object.fromEntries(
                 workloads.map(({ args, component }) => {
                     const { name, namespace, logsCommand } = component;
                     const kind = args.kind ?? "Pod";
-                    const told = { kind, name, namespace, logsCommand, ...serviceOf(args, component) };
+                    const told = {
+                        kind,
+                        name,
+                        namespace,
+                        logsCommand,
+                        ...serviceOf(args, component, mappings),
+                    };
                     return [args.name, told];
                 }),
             ),

@@ -29,7 +29,7 @@ import {
     programProblems,
     rulesOf,
 } from "../workload/programRules";
-import { stackPortProblems } from "../workload/serving/stackPorts";
+import { stackServingProblems } from "../workload/serving/stackServing";
 
 export interface WasmStackArgs extends StackClusterArgs {
     /** The registry that modules are pushed to. Default: a local one. */
@@ -159,7 +159,7 @@ export function wasmStackProblems(args: WasmStackArgs): Problem[] {
         ...nodeProblems(nodes, Object(args.cluster) as KindClusterArgs),
         ...containerProblems(nodes, args),
         ...workloadsProblems(workloads, nodes),
-        ...stackPortProblems(workloads, nodes, args.existingCluster === undefined),
+        ...stackServingProblems(workloads, nodes, args.existingCluster === undefined),
     ];
 }
 

@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
+import { PortProtocol } from "../../steps/contract";
 import type { WorkloadKind } from "../../steps/workload/contract";
 import type { Cluster } from "../cluster/cluster";
+import type { portMappingsOf } from "../cluster/localCluster";
 import type { KrustletNode } from "../node/krustletNode";
 import type { RegistryPullSecret } from "../registry/registryPullSecret";
 import type { Checked, StackRegistry } from "../registry/stackRegistry";
@@ -92,13 +94,28 @@ export function stackWorkload(
     );
 }
 
-/** What is told of a workload's Service, where it has one. */
+/**
+ * What is told of a workload's Service, where it has one: its URL on this host, if the cluster has that listen for its port of the
+ * nodes, or else the one in the cluster.
+ */
 export function serviceOf(
     { service }: WasmStackWorkloadArgs,
     component: StackWorkload,
+    mappings: ReturnType<typeof portMappingsOf>,
 ): Partial<Pick<WasmPod, "serviceName" | "url">> {
-    if (service === undefined || !("url" in component)) return {};
-    return { serviceName: component.serviceName, url: component.url };
+    if (service === undefined || component instanceof WasmJob || component instanceof WasmCronJob) return {};
+    const { serviceName, url } = component;
+    const here = pulumi.all([service.nodePort, mappings]).apply(([nodePort, all]) => {
+        const mapped = all.find(
+            ({ containerPort, protocol }) => containerPort === nodePort && protocol === PortProtocol.TCP,
+        );
+        if (mapped === undefined) return undefined;
+        const address = /^(127\.|0\.0\.0\.0$)/.test(mapped.listenAddress)
+            ? "localhost"
+            : mapped.listenAddress;
+        return `http://${address}:${mapped.hostPort}`;
+    });
+    return { serviceName, url: pulumi.all([url, here]).apply(([inCluster, here]) => here ?? inCluster) };
 }
 
 /** Both lists in one; undefined where there is neither. */

@@ -50,8 +50,8 @@ export class WasmDaemonSet extends pulumi.ComponentResource {
 
         const made = { metadata, spec: { selector, template } };
         const object = new kubernetes.apps.v1.DaemonSet(`${name}-daemonset`, made, inCluster);
-        const ready = awaitReady(this, "DaemonSet", name, checked, object, made, observed);
         const service = workloadService(name, parts);
+        const ready = awaitReady(this, "DaemonSet", name, checked, object, made, observed, service.awaited);
         children.keep(this, { object, ready, service: service.object });
         const called = nameOf(metadata, object);
         this.name = called.name;

@@ -60,8 +60,8 @@ export class WasmDeployment extends pulumi.ComponentResource {
             },
         };
         const object = new kubernetes.apps.v1.Deployment(`${name}-deployment`, made, inCluster);
-        const ready = awaitReady(this, "Deployment", name, checked, object, made, observed);
         const service = workloadService(name, parts);
+        const ready = awaitReady(this, "Deployment", name, checked, object, made, observed, service.awaited);
         children.keep(this, { object, ready, service: service.object });
         const called = nameOf(metadata, object);
         this.name = called.name;

@@ -71,8 +71,8 @@ export class WasmPod extends pulumi.ComponentResource {
             // before the old one goes.
             pulumi.mergeOptions(inCluster, { replaceOnChanges: ["spec", ...programAnnotations] }),
         );
-        const ready = awaitReady(this, "Pod", name, checked, object, made, observed);
         const service = workloadService(name, parts);
+        const ready = awaitReady(this, "Pod", name, checked, object, made, observed, service.awaited);
         children.keep(this, { object, ready, service: service.object });
         const called = nameOf(metadata, object);
         this.name = called.name;

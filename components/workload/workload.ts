@@ -2,7 +2,7 @@ import type { types } from "@pulumi/kubernetes";
 import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "node:crypto";
-import type { ObserveLossOutput } from "../../steps/contract";
+import type { AwaitWorkloadInput, ObserveLossOutput } from "../../steps/contract";
 import type { WorkloadKind } from "../../steps/workload/contract";
 import { clusterObjectOptions } from "../options";
 import * as rules from "../rules";
@@ -133,7 +133,7 @@ export function workload<A extends WasmWorkloadArgs>(
 }
 
 /** The annotations by which an object is mended that the provider takes for unchanged: it does not look at the cluster. */
-function reasons({ because, lost }: ObserveLossOutput): Texts {
+export function reasons({ because, lost }: ObserveLossOutput): Texts {
     return {
         ...(lost !== undefined && { [LOST]: lost }),
         ...(because !== undefined && { [BECAUSE]: because, [FORCE]: "true" }),
@@ -152,6 +152,7 @@ export function awaitReady(
     { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
     made: object,
     observed: Workload<unknown>["observed"],
+    service?: pulumi.Input<AwaitWorkloadInput["service"]>,
 ): local.Command | undefined {
     if (observed === undefined || kubeconfigFile === undefined) return undefined;
     return stepResource(
@@ -171,6 +172,7 @@ export function awaitReady(
                 applied: pulumi
                     .jsonStringify(made)
                     .apply((text) => createHash("sha256").update(text).digest("hex")),
+                service,
                 because: observed.because,
                 lost: observed.lost,
             },

@@ -8,6 +8,7 @@ import { dnsLabel, integer, object, objectName, oneOf, optional, sha256Hex, text
 import { pause, progress, step } from "../lib/step";
 import { WorkloadKind } from "./contract";
 import { fieldsOf } from "./fields";
+import { anyReady, awaitEndpoints, settleService } from "./serving/service";
 import { judge, troublesOf, type Verdict, type WorkloadObject } from "./workload";
 import {
     collectionOf,
@@ -29,6 +30,14 @@ const input = object<AwaitWorkloadInput>({
     generation: integer(0, Number.MAX_SAFE_INTEGER),
     timeoutSeconds: integer(1, 86_400),
     applied: sha256Hex,
+    service: optional(
+        object<NonNullable<AwaitWorkloadInput["service"]>>({
+            name: dnsLabel,
+            uid: text,
+            because: optional(text),
+            lost: optional(text),
+        }),
+    ),
     because: optional(text),
     lost: optional(text),
 });
@@ -54,13 +63,14 @@ class WorkloadFailure extends Error {
 
 /** Waits until a workload is Ready or complete. Fails as soon as nothing will come of it, and says why with all that tells of it. */
 export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWorkloadOutput> {
-    const { namespace, timeoutSeconds } = given;
+    const { namespace, timeoutSeconds, service } = given;
+    const deadline = Date.now() + timeoutSeconds * 1000;
     const which: WorkloadName = { kind: given.kind, namespace, name: given.name };
     const title = `${which.kind} ${namespace}/${which.name}`;
     const kube = new Kube(await accessOf(given.kubeconfigFile));
     const wait = new Wait(kube, which, given.uid);
     try {
-        await wait.until(Date.now() + timeoutSeconds * 1000, timeoutSeconds);
+        await wait.until(deadline, timeoutSeconds);
     } catch (error) {
         if (!(error instanceof WorkloadFailure)) throw error;
         const { problem, advice } = error;
@@ -77,17 +87,18 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
     progress(
         `${title} is ${which.kind === "Job" ? "complete" : which.kind === "CronJob" ? "there" : "ready"}`,
     );
-    if (wait.object !== undefined) {
-        // What the run before this one waited for is in Pulumi's state.
-        const known = earlierRun()?.input as AwaitWorkloadInput | undefined;
-        await removeEarlier(kube, collectionOf(which), wait.object, known?.uid);
-    }
+    // What the run before this one waited for is in Pulumi's state.
+    const known = earlierRun()?.input as AwaitWorkloadInput | undefined;
+    if (wait.object !== undefined) await removeEarlier(kube, collectionOf(which), wait.object, known?.uid);
+    if (service !== undefined && anyReady((await wait.running()).pods))
+        await awaitEndpoints(kube, namespace, service.name, deadline);
     const passing = wait.object?.spec?.ttlSecondsAfterFinished !== undefined;
     return {
         kind: which.kind,
         namespace,
         name: which.name,
         fields: wait.object && fieldsOf(wait.object),
+        serviceFields: service && (await settleService(kube, namespace, service.name, known?.service?.uid)),
         ...(passing && { passing }),
     };
 }

@@ -1,5 +1,5 @@
 /** The part of the contract that is about modules, artifacts and workloads. */
-import type { ObserveOutput } from "../host/contract";
+import type { ObserveLossOutput, ObserveOutput } from "../host/contract";
 import type { RegistryAccess } from "../registry/contract";
 
 /** What runs a program. */
@@ -93,7 +93,7 @@ export interface ResolveArtifactOutput {
 
 /** awaitWorkload: changes nothing; waits until a workload is Ready or complete. */
 export interface AwaitWorkloadInput {
-    /** Path of a kubeconfig (mode 0600) that may read the workload, its pods, their events and their logs. */
+    /** Path of a kubeconfig (mode 0600) that may read the workload, its Service and that one's endpoints, its pods, their events and their logs. */
     kubeconfigFile: string;
     kind: WorkloadKind;
     namespace: string;
@@ -105,6 +105,8 @@ export interface AwaitWorkloadInput {
     generation: number;
     /** SHA-256 (hex) of what the object was made of: what is set in it by others is known by what was set by then. */
     applied: string;
+    /** The Service that leads to it, which is waited for too; unset: there is none. `because` and `lost` are its own. */
+    service?: { name: string; uid: string } & ObserveLossOutput;
     /** See ObserveLossOutput. */
     because?: string;
     lost?: string;
@@ -119,6 +121,19 @@ export interface AwaitWorkloadOutput {
     name: string;
     /** SHA-256 (hex) of the names of the fields that are Pulumi's; unset: the API server told none. */
     fields?: string;
+    /** As `fields`, of its Service. */
+    serviceFields?: string;
     /** Whether it goes by itself some time after it has ended. */
     passing?: true;
+}
+
+/** observeService: reads only, so that each preview can run it. */
+export interface ObserveServiceInput {
+    /** Name of the resource that waits for the workload and its Service. */
+    resource: string;
+    /** Path of a kubeconfig (mode 0600) that may read the Service. */
+    kubeconfigFile: string;
+    namespace: string;
+    /** Name of the Service. */
+    name: string;
 }

@@ -1,56 +1,78 @@
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { AwaitWorkloadInput } from "../../../steps/contract";
 import * as rules from "../../rules";
+import { stepInvoke } from "../../step";
 import { laterCheck } from "../../validation";
-import { thereAtOnce, type Workload } from "../workload";
+import { together } from "../podTemplate";
+import { reasons, thereAtOnce, type WasmAwaitArgs, type Workload } from "../workload";
 import { containerPortOf } from "./servingParts";
 import type { WasmServingArgs } from "./servingArgs";
 
 /** A workload's Service, and what its component tells of it: all undefined where there is none. */
 export interface WorkloadService {
-    object: kubernetes.core.v1.Service | undefined;
+    object?: kubernetes.core.v1.Service;
+    /** What is waited for. */
+    awaited?: pulumi.Output<NonNullable<AwaitWorkloadInput["service"]>>;
     serviceName: pulumi.Output<string | undefined>;
     url: pulumi.Output<string | undefined>;
 }
 
-/** The Service that leads to a workload's pods, by the label that they are found by. */
+type ServiceOwnerArgs = WasmServingArgs & WasmAwaitArgs & { appName?: pulumi.Input<string> };
+
+/**
+ * The Service that leads to a workload's pods, by the label that they are found by. Its name is a host name that others know before anything
+ * is made, so it is not Pulumi's to choose, and one of that name that is somebody else's is looked for first.
+ */
 export function workloadService(
     name: string,
-    { args, metadata, selector, opts }: Workload<WasmServingArgs & { appName?: pulumi.Input<string> }>,
+    { args, metadata, selector, opts }: Workload<ServiceOwnerArgs>,
 ): WorkloadService {
-    const { service } = args;
+    const { service, kubeconfigFile } = args;
     if (service === undefined) {
         const none = pulumi.output<string | undefined>(undefined);
-        return { object: undefined, serviceName: none, url: none };
+        return { serviceName: none, url: none };
     }
     const given = pulumi.output(service);
     const targetPort = containerPortOf(args);
     const port = pulumi.all([given, targetPort]).apply(([one, usual]) => one.port ?? usual);
-    // A host name is known before anything is made, so it is not Pulumi's to choose.
     const fits = laterCheck<string>(`The Service of "${name}"`, "service.name", rules.serviceName);
-    const called = pulumi.all([given, args.appName ?? name]).apply(([one, usual]) => fits(one.name ?? usual));
-    const { parent, deletedWith, dependsOn, transformations } = opts;
+    const serviceName = pulumi
+        .all([given, args.appName ?? name])
+        .apply(([one, usual]) => fits(one.name ?? usual));
+    const { namespace, labels } = metadata;
+    const look = { resource: `${name}-ready`, namespace, name: serviceName };
+    const observed =
+        kubeconfigFile === undefined
+            ? undefined
+            : stepInvoke("observeService", { ...look, kubeconfigFile }, { parent: opts.parent });
     const object = new kubernetes.core.v1.Service(
         `${name}-service`,
         {
             metadata: {
-                name: called,
-                namespace: metadata.namespace,
-                labels: metadata.labels,
-                // It has endpoints when the workload is Ready, which is waited for there.
-                annotations: thereAtOnce,
+                name: serviceName,
+                namespace,
+                labels,
+                // It leads somewhere when the workload is Ready, and is waited for together with that.
+                annotations: together(thereAtOnce, observed?.apply(reasons)),
             },
             spec: {
                 type: given.apply(({ type = "ClusterIP" }) => type),
                 selector: selector.matchLabels,
-                ports: pulumi.all([given, port, targetPort]).apply(([{ nodePort }, port, targetPort]) => [
-                    { port, targetPort, protocol: "TCP", ...(nodePort !== undefined && { nodePort }) },
-                ]),
+                ports: pulumi
+                    .all([given, port, targetPort])
+                    .apply(([{ nodePort }, port, targetPort]) => [
+                        { port, targetPort, protocol: "TCP", ...(nodePort !== undefined && { nodePort }) },
+                    ]),
             },
         },
-        { parent, deletedWith, dependsOn, transformations },
+        opts,
     );
-    const serviceName = pulumi.all([called, object.id]).apply(([known]) => known);
-    const url = pulumi.interpolate`http://${serviceName}.${metadata.namespace}.svc:${port}`;
-    return { object, serviceName, url };
+    const awaited = pulumi
+        .all([serviceName, object.metadata.uid, observed ?? {}])
+        .apply(([name, uid, { because, lost }]) => ({ name, uid, because, lost }));
+    // Whoever is told of it comes after it.
+    const made = pulumi.all([serviceName, object.id]).apply(([known]) => known);
+    const url = pulumi.interpolate`http://${made}.${namespace}.svc:${port}`;
+    return { object, awaited, serviceName: made, url };
 }

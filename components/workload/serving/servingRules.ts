@@ -94,14 +94,22 @@ export function servingProblems(args: WasmAnyProgramArgs, at: (property: string)
     ];
 }
 
+/** Says that more pods are to serve at a port than there are addresses of nodes. */
+export function crowded(path: string, pods: number, port: number, addresses: number): Problem {
+    const there = addresses === 1 ? "is 1" : `are ${addresses}`;
+    const message =
+        `${pods} pods that serve at port ${port} need as many addresses of nodes, and there ${there}: each has its node's own, and ` +
+        'more of them would wait; have fewer, or more nodes for them (those with runtime "container" have an address each)';
+    return { path, message };
+}
+
 /** What is wrong with a deployment that is to have several pods at one port of the one node that it names. */
 export function crowdProblems(args: WasmServingArgs & { replicas?: unknown; node?: unknown }): Problem[] {
     const { replicas, node } = args;
-    if (!serves(args) || node === undefined || typeof replicas !== "number" || replicas < 2) return [];
-    const message =
-        `${replicas} pods that serve need as many nodes, and node names one: each has its node's address, where a port is one ` +
-        "pod's alone, and more of them would wait; lower it, or leave node out";
-    return [{ path: "replicas", message }];
+    const port: unknown = rules.items(args.ports).at(0)?.containerPort;
+    if (node === undefined || typeof port !== "number" || typeof replicas !== "number" || replicas < 2)
+        return [];
+    return [crowded("replicas", replicas, port, 1)];
 }
 
 function probesProblems({ probes }: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {

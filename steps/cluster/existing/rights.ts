@@ -50,6 +50,12 @@ const nodeRights: Right[] = [
     ...rightsTo(provided, "node.k8s.io", "runtimeclasses"),
 ];
 
+/** What a workload's Service needs, the wait for what it leads to included. */
+const serviceRights = (namespace: string): Right[] => [
+    ...rightsTo(provided, "", "services", { namespace }),
+    ...rightsTo("list watch", "discovery.k8s.io", "endpointslices", { namespace }),
+];
+
 /** Groups and resources of a kind of workload and of what stands between it and its pods. */
 const workloadResources: Record<WorkloadKind, { group: string; resource: string; beside?: string }> = {
     Pod: { group: "", resource: "pods" },
@@ -71,7 +77,7 @@ export function rightsFor({
             return [
                 ...rightsTo(provided, group, resource, { namespace }),
                 ...(beside === undefined ? [] : rightsTo("get list watch", group, beside, { namespace })),
-                ...(service ? rightsTo(provided, "", "services", { namespace }) : []),
+                ...(service ? serviceRights(namespace) : []),
                 ...rightsTo("get list watch", "", "pods", { namespace }),
                 ...rightsTo("get", "", "pods/log", { namespace }),
                 ...rightsTo("get list watch", "", "events", { namespace }),

@@ -41,6 +41,7 @@ export const steps: Required<StepOutputs> = {
     observeRegistry: {},
     observeArtifact: {},
     observeWorkload: {},
+    observeService: {},
     forget: {},
     findCluster: {
         server: "https://192.0.2.1:6443",

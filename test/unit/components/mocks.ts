@@ -179,6 +179,7 @@ export async function record<T>(
         "observeApprover",
         "observeArtifact",
         "observeWorkload",
+        "observeService",
     ];
     const place = ({ command }: Invoked) => {
         const found = order.indexOf(path.basename(String(command)));

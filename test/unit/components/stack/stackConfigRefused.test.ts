@@ -16,7 +16,7 @@ const workload = (more: object) => ({ workloads: [{ ...hello, ...more }] });
 const serving = { ...hello, ports: [{ containerPort: 8080 }] };
 const alone = "pods that serve have their node's address, where a port is one's alone; give each its own";
 const tooMany = (pods: number, there: string) =>
-    `${pods} pods that serve at port 8080 need as many addresses of nodes, and there ${there}: each has its node's own, and more of them would wait; have fewer, or more nodes (those with runtime "container" have an address each)`;
+    `${pods} pods that serve at port 8080 need as many addresses of nodes, and there ${there}: each has its node's own, and more of them would wait; have fewer, or more nodes for them (those with runtime "container" have an address each)`;
 
 const refused: [Record<string, unknown>, string[]][] = [
     [{ verifyKubelets: "no" }, ['verifyKubelets: must be true or false, not "no"']],
@@ -201,6 +201,28 @@ const refused: [Record<string, unknown>, string[]][] = [
     [
         workload({ ports: [{ containerPort: 3000 }] }),
         [`workloads[0].ports[0].containerPort: 3000 is node "krustlet"'s own: ${alone}`],
+    ],
+    [
+        {
+            workloads: [
+                { ...serving, service: { name: "web", type: "NodePort", nodePort: 30080 } },
+                {
+                    ...{ ...serving, name: "web", ports: [{ containerPort: 8081 }] },
+                    service: { type: "NodePort", nodePort: 30080 },
+                },
+                {
+                    ...serving,
+                    name: "c",
+                    namespace: "b",
+                    ports: [{ containerPort: 8082 }],
+                    service: { name: "web" },
+                },
+            ],
+        },
+        [
+            'workloads[1].service.name: is "default/web" again, as workloads[0].service.name is; give each Service its own',
+            "workloads[1].service.nodePort: is 30080 again, as workloads[0].service.nodePort is; give each Service its own",
+        ],
     ],
     [workload({ args: "--once" }), ['workloads[0].args: must be a list, not "--once"']],
     [

@@ -2,12 +2,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { WasmDeployment, WasmStack, type WasmDeploymentArgs } from "../../../../components";
+import {
+    WasmDeployment,
+    WasmStack,
+    type WasmDeploymentArgs,
+    type WasmServiceArgs,
+} from "../../../../components";
 import { imageReference as image, inCluster, steps } from "../fixtures";
 import { record } from "../mocks";
 import {
     annotations,
     kubeconfigFile,
+    lostAnnotation,
     parentOf,
     plain,
     provider,
@@ -85,7 +91,8 @@ test("every argument reaches the pod and the Service", async () => {
                 ports: [{ port: 80, targetPort: 8080, protocol: "TCP", nodePort: 30080 }],
             },
         },
-        options: { provider },
+        // Its name is another's only when it has gone.
+        options: { provider, deleteBeforeReplace: true, replaceOnChanges: [lostAnnotation] },
     });
     assert.deepEqual(result, { serviceName: "web", url: "http://web.apps.svc:80" });
 });
@@ -108,6 +115,31 @@ test("there is no Service where none is asked for, and nothing is told of one", 
     });
     assert.deepEqual(Object.keys(resources).sort(), ["other-provider", "w", "w-deployment", "w-ready"]);
     assert.deepEqual(result, { serviceName: undefined, url: undefined });
+});
+
+test("what a look has found of a Service is in it alone, and in what waits for both", async () => {
+    const observeService = { lost: "it is gone", because: "it was changed" };
+    const { resources, invokes } = await record(
+        { steps: { ...steps, observeService } },
+        () => new WasmDeployment("w", { image, kubeconfigFile, ports, service: { port: 80 } }, inCluster()),
+    );
+    const { annotations: of } = resources["w-service"].inputs.metadata as { annotations: object };
+    const found = { "krustlet-stack/lost": "it is gone", "krustlet-stack/because": "it was changed" };
+    assert.deepEqual(of, { ...annotations, ...found, "pulumi.com/patchForce": "true" });
+    const { metadata } = resources["w-deployment"].inputs as { metadata: { annotations: object } };
+    assert.deepEqual(metadata.annotations, annotations);
+    const { service } = JSON.parse(String(resources["w-ready"].inputs.stdin)) as { service: object };
+    assert.deepEqual(service, { name: "w", uid: "object-uid", ...observeService });
+    const look = invokes.find(({ command }) => String(command).endsWith("observeService"));
+    assert.deepEqual(look?.input, { resource: "w-ready", kubeconfigFile, namespace: "default", name: "w" });
+});
+
+test("where nothing is known of the cluster's kubeconfig, nobody looks for a Service of that name", async () => {
+    const { invokes } = await record(
+        { steps },
+        () => new WasmDeployment("w", { image, wait: false, ports, service: {} }, inCluster()),
+    );
+    assert.deepEqual(invokes, []);
 });
 
 test("what takes another's port comes when that has gone, and requests under way have time to end", async () => {
@@ -160,4 +192,29 @@ test("a stack tells of its Services, and takes as many pods as its nodes have ad
         web: { ...told, logsCommand, serviceName: "web", url: "http://web.default.svc:80" },
         beside: { ...told, logsCommand },
     });
+});
+
+test("a stack's Service is at this host's port, where the cluster has that listen for its own", async () => {
+    const source = "workloads/hello-http";
+    const nodePort = (port: number) => ({ type: "NodePort" as const, nodePort: port });
+    const { result } = await record({ steps }, () => {
+        const at = (name: string, containerPort: number, service: WasmServiceArgs) => ({
+            ...{ name, source, ports: [{ containerPort }], service },
+        });
+        const portMappings = [
+            { containerPort: 30080, hostPort: 8080, protocol: "UDP" as const },
+            { containerPort: 30080, hostPort: 8081 },
+            { containerPort: 30082, hostPort: 8082, listenAddress: pulumi.output("192.0.2.1") },
+        ];
+        const workloads = [
+            at("here", 8080, nodePort(30080)),
+            at("there", 8081, nodePort(30082)),
+            at("elsewhere", 8082, nodePort(30083)),
+        ];
+        return new WasmStack("s", { cluster: { portMappings }, workloads }).workloads;
+    });
+    assert.deepEqual(
+        Object.values(result).map(({ url }) => url),
+        ["http://localhost:8081", "http://192.0.2.1:8082", "http://elsewhere.default.svc:8082"],
+    );
 });

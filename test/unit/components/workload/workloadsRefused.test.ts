@@ -210,7 +210,7 @@ const refused: [string, { kind?: WorkloadKind } & Record<string, unknown>, strin
     [
         "several pods at one port of one node",
         { kind: "Deployment", ports: [{ containerPort: 8080 }], replicas: 2, node: "krustlet" },
-        "replicas: 2 pods that serve need as many nodes, and node names one: each has its node's address, where a port is one pod's alone, and more of them would wait; lower it, or leave node out",
+        'replicas: 2 pods that serve at port 8080 need as many addresses of nodes, and there is 1: each has its node\'s own, and more of them would wait; have fewer, or more nodes for them (those with runtime "container" have an address each)',
     ],
     [
         "a roll-out of a pod",

@@ -202,6 +202,7 @@ void describe("the rights that a stack needs", () => {
             "create deployments.apps in a",
             "list replicasets.apps in a",
             "create services in a",
+            "watch endpointslices.discovery.k8s.io in a",
             "update secrets in a",
         ])
             assert.ok(all.includes(one), one);

@@ -1,4 +1,4 @@
-// Which ports of a stack's nodes its workloads want, as far as that is known before anything is made.
+// What a stack's workloads that answer requests want of its nodes and of each other, as far as that is known before anything is made.
 import type * as pulumi from "@pulumi/pulumi";
 import { NodeRuntime } from "../../../steps/contract";
 import { NODE_NAME, NODE_PORT } from "../../defaults";
@@ -6,6 +6,7 @@ import type { NodeSettings } from "../../node/nodeSettings";
 import * as rules from "../../rules";
 import type { Problem } from "../../validation";
 import type { WasmAnyProgramArgs } from "../programArgs";
+import { crowded } from "./servingRules";
 
 /** What matters here of a node. */
 interface NodeItem extends Pick<NodeSettings, "runtime" | "port"> {
@@ -38,10 +39,18 @@ function podsOf({ kind = "Pod", replicas = 1 }: WorkloadItem, possible: number):
 }
 
 /**
- * What would never come up: more pods that serve at a port than there are addresses for them, and two that want one port of one
- * node. `closed`: the cluster has no other Wasm nodes than these.
+ * What would never come up: more pods that serve at a port than there are addresses for them, two that want one port of one node, and two
+ * Services of one name. `closed`: the cluster has no other Wasm nodes than these.
  */
-export function stackPortProblems(workloads: WorkloadItem[], nodes: NodeItem[], closed: boolean): Problem[] {
+export function stackServingProblems(
+    workloads: WorkloadItem[],
+    nodes: NodeItem[],
+    closed: boolean,
+): Problem[] {
+    return [...portProblems(workloads, nodes, closed), ...serviceProblems(workloads)];
+}
+
+function portProblems(workloads: WorkloadItem[], nodes: NodeItem[], closed: boolean): Problem[] {
     const taken = new Map<string, string>();
     for (const node of nodes) {
         const { port = NODE_PORT } = node;
@@ -49,35 +58,40 @@ export function stackPortProblems(workloads: WorkloadItem[], nodes: NodeItem[], 
     }
     return workloads.flatMap((workload, index) => {
         const port: unknown = rules.items(workload.ports).at(0)?.containerPort;
-        if (typeof port !== "number") return [];
         const possible = nodesFor(workload, nodes);
         const addresses = [...new Set(possible.map(addressOf))];
         const pods = podsOf(workload, possible.length);
-        if (pods === undefined || addresses.length === 0) return [];
-        const own = closed || workload.node !== undefined || workload.kind !== "Deployment";
-        if (pods > addresses.length && own) {
+        if (typeof port !== "number" || pods === undefined || addresses.length === 0) return [];
+        const path = `workloads[${index}]`;
+        const elsewhere = !closed && workload.node === undefined && workload.kind === "Deployment";
+        if (pods > addresses.length && !elsewhere) {
             const property = workload.kind === "Deployment" ? "replicas" : "kind";
-            const there = addresses.length === 1 ? "is 1" : `are ${addresses.length}`;
-            return [
-                {
-                    path: `workloads[${index}].${property}`,
-                    message:
-                        `${pods} pods that serve at port ${port} need as many addresses of nodes, and there ${there}: each has its node's ` +
-                        'own, and more of them would wait; have fewer, or more nodes (those with runtime "container" have an address each)',
-                },
-            ];
+            return [crowded(`${path}.${property}`, pods, port, addresses.length)];
         }
+        // The scheduler has a choice, so it may come to another one than the others.
         if (pods < addresses.length) return [];
         const places = addresses.map((address) => `${address} ${port}`);
         const owner = places.map((place) => taken.get(place)).find((one) => one !== undefined);
-        for (const place of places) taken.set(place, taken.get(place) ?? `workloads[${index}]'s`);
-        return owner === undefined
-            ? []
-            : [
-                  {
-                      path: `workloads[${index}].ports[0].containerPort`,
-                      message: `${port} is ${owner}: pods that serve have their node's address, where a port is one's alone; give each its own`,
-                  },
-              ];
+        for (const place of places) taken.set(place, taken.get(place) ?? `${path}'s`);
+        if (owner === undefined) return [];
+        const message = `${port} is ${owner}: pods that serve have their node's address, where a port is one's alone; give each its own`;
+        return [{ path: `${path}.ports[0].containerPort`, message }];
     });
+}
+
+function serviceProblems(workloads: WorkloadItem[]): Problem[] {
+    const services = workloads.map((workload) => {
+        const { service, namespace = "default", name } = workload as WorkloadItem & { name?: string };
+        if (typeof service !== "object" || service === null) return {};
+        const { name: called = name, nodePort } = service;
+        const known = typeof called === "string" && typeof namespace === "string";
+        return { named: known ? `${namespace}/${called}` : undefined, nodePort };
+    });
+    const alike = (property: "named" | "nodePort", path: string) =>
+        rules.duplicates(
+            (index) => `workloads[${index}].${path}`,
+            services.map((one) => one[property]),
+            "give each Service its own",
+        );
+    return [...alike("named", "service.name"), ...alike("nodePort", "service.nodePort")];
 }

@@ -62,7 +62,7 @@ async function showWorkloads(files: StackFiles, { env }: Toolchain, report: Repo
         const [title, ...lines] = (await workloadLog(kubeconfigFile, workload, env)).split("\n");
         report.note(title);
         for (const line of lines) process.stdout.write(`${line}\n`);
-        if (workload.url !== undefined) report.note(`Pods of the cluster reach it at ${workload.url}`);
+        if (workload.url !== undefined) report.note(`It answers at ${workload.url}`);
     }
 }
 

@@ -139,9 +139,10 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
         assert.equal(back.exitCode, 0, back.stdout + back.stderr);
     });
 
+    const ask = () =>
+        stack.kubectl("get", "--raw", "/api/v1/namespaces/default/services/greets:80/proxy/you");
+
     void it("that answer requests are reached by their Service, and give their port to their successors", async () => {
-        const ask = () =>
-            stack.kubectl("get", "--raw", "/api/v1/namespaces/default/services/greets:80/proxy/you");
         assert.equal(await ask(), "Hello, you!\n");
         const { workloads: told } = (await stack.outputs()) as { workloads: Record<string, object> };
         const { serviceName, url } = told.greets as Record<string, string>;
@@ -150,7 +151,7 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
         const changed = { name: "greets", ...server, env: { GREETING: "Good day" } };
         const { stdout, stderr, exitCode } = await up([...without("greets"), changed]);
         assert.equal(exitCode, 0, stdout + stderr);
-        assert.match(stdout + stderr, /reach it at http:\/\/greets\.default\.svc:80/);
+        assert.match(stdout + stderr, /It answers at http:\/\/greets\.default\.svc:80/);
         assert.equal(await ask(), "Good day, you!\n");
         assert.equal((await podsOf("greets")).length, 1);
         const back = await up(workloads);
@@ -162,6 +163,35 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
             refused.stdout + refused.stderr,
             /ports\[0\]\.containerPort: 18190 is workloads\[\d\]'s: /,
         );
+    });
+
+    void it("get a Service back that is gone or was changed, and leave one of that name alone that is another's", async () => {
+        const mended = async (said: RegExp) => {
+            const { stdout, stderr, exitCode } = await up(workloads);
+            assert.equal(exitCode, 0, stdout + stderr);
+            assert.match(stdout + stderr, said);
+            assert.equal(await ask(), "Hello, you!\n");
+            const preview = await stack.pulumi(`preview --stack ${stack.name} --expect-no-changes`);
+            assert.equal(preview.exitCode, 0, preview.stdout + preview.stderr);
+        };
+        const [pod] = await podsOf("greets");
+        await stack.kubectl("delete", "service", "greets");
+        await mended(/Service default\/greets, made \S+Z, is gone: it is made anew/);
+        const nobody = JSON.stringify({ spec: { selector: { app: "nobody" } } });
+        await stack.kubectl("patch", "service", "greets", "--patch", nobody);
+        await mended(/Service default\/greets, made \S+Z, was changed by kubectl-patch/);
+        assert.equal((await podsOf("greets"))[0].metadata.uid, pod.metadata.uid);
+
+        await stack.kubectl("create", "service", "clusterip", "theirs", "--tcp=80");
+        const theirs = () => stack.kubectl("get", "service", "theirs", "--output", "json");
+        const before = await theirs();
+        const taken = { name: "greets", ...server, service: { name: "theirs" } };
+        const refused = await up([...without("greets"), taken]);
+        assert.notEqual(refused.exitCode, 0);
+        const why = /Service default\/theirs is there already, and is not this stack's: it is left as it is/;
+        assert.match(refused.stdout + refused.stderr, why);
+        assert.equal(await theirs(), before);
+        assert.equal(await ask(), "Hello, you!\n");
     });
 
     void it("that do not come up end the update with their events and log lines; the pod of before runs on", async () => {

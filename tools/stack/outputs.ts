@@ -8,7 +8,7 @@ export interface WorkloadOutput {
     app: string;
     /** The module that runs: `registry/repository@sha256:…` */
     artifact?: string;
-    /** Where pods of the cluster reach its Service. */
+    /** Where its Service is reached: on this host, or else by pods of the cluster. */
     url?: string;
 }
 

@@ -109,10 +109,14 @@ export const kindClusterRules: Rules<KindClusterArgs> = {
 };
 
 /** What the arguments may not be together. */
-export function kindClusterProblems({ nodes, portMappings }: KindClusterArgs, path = ""): Problem[] {
+export function kindClusterProblems(
+    { nodes, portMappings }: KindClusterArgs,
+    path = "",
+    registryPort?: unknown,
+): Problem[] {
     return [
         ...nodesProblems(nodes, `${path}nodes`),
-        ...portMappingProblems(portMappings, `${path}portMappings`),
+        ...portMappingProblems(portMappings, `${path}portMappings`, registryPort),
     ];
 }
 

@@ -32,8 +32,8 @@ function roleOf(node: unknown): unknown {
     return (node as Partial<KindNodeArgs> | null)?.role;
 }
 
-/** A port of this host is one mapping's. */
-export function portMappingProblems(mappings: unknown, path: string): Problem[] {
+/** A port of this host is one mapping's, or the local registry's, which listens at `registryPort`. */
+export function portMappingProblems(mappings: unknown, path: string, registryPort?: unknown): Problem[] {
     if (!Array.isArray(mappings)) return [];
     const sockets = (mappings as (Partial<KindPortMappingArgs> | null)[]).map((mapping) => {
         const { hostPort, listenAddress = "127.0.0.1", protocol = PortProtocol.TCP } = mapping ?? {};
@@ -41,11 +41,18 @@ export function portMappingProblems(mappings: unknown, path: string): Problem[] 
             typeof hostPort === "number" && [listenAddress, protocol].every((one) => typeof one === "string");
         return known ? { hostPort, listenAddress, protocol } : undefined;
     });
+    const registry = { hostPort: registryPort, listenAddress: "127.0.0.1", protocol: PortProtocol.TCP };
     return sockets.flatMap((socket, index) => {
-        const first = sockets.findIndex((other) => socket && other && overlap(socket, other));
-        if (socket === undefined || first === index) return [];
-        const message = `${socket.hostPort} is taken by ${path}[${first}]; give each port of the nodes its own`;
-        return [{ path: `${path}[${index}].hostPort`, message }];
+        if (socket === undefined) return [];
+        const first = sockets.findIndex((other) => other && overlap(socket, other));
+        const owners = [
+            ...(overlap(socket, registry) ? ["the local registry"] : []),
+            ...(first === index ? [] : [`${path}[${first}]`]),
+        ];
+        return owners.slice(0, 1).map((owner) => ({
+            path: `${path}[${index}].hostPort`,
+            message: `${socket.hostPort} is taken by ${owner}; give each port of the nodes its own`,
+        }));
     });
 }
 

@@ -2,10 +2,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { LocalClusterTool, type PreflightCluster } from "../../steps/contract";
 import { WorkloadKind } from "../../steps/workload/contract";
-import { CLUSTER_NAME, NODE_IMAGE } from "../defaults";
+import { CLUSTER_NAME, NODE_IMAGE, REGISTRY_PORT } from "../defaults";
 import type { Checked } from "../registry/stackRegistry";
 import { object, type Problem, type Rules } from "../validation";
-import type { WasmStackArgs } from "../stack/wasmStackArgs";
+import type { WasmStackArgs, WasmStackRegistryArgs } from "../stack/wasmStackArgs";
 import type { Cluster } from "./cluster";
 import {
     ExistingCluster,
@@ -60,12 +60,14 @@ export function stackClusterProblems(args: WasmStackArgs): Problem[] {
                   .map((path) => ({ path, message: `is given beside ${given[0]}; a stack has one cluster` }))
             : [];
     const container = args.registry?.address !== undefined && args.registry.containerName !== undefined;
+    const { address, port = REGISTRY_PORT } = Object(args.registry) as WasmStackRegistryArgs;
+    const registryPort = address === undefined ? port : undefined;
     const ports = (["minikubeCluster", "k3dCluster"] as const).flatMap((key) =>
-        portMappingProblems(args[key]?.portMappings, `${key}.portMappings`),
+        portMappingProblems(args[key]?.portMappings, `${key}.portMappings`, registryPort),
     );
     return [
         ...several,
-        ...kindClusterProblems(Object(args.cluster) as KindClusterArgs, "cluster."),
+        ...kindClusterProblems(Object(args.cluster) as KindClusterArgs, "cluster.", registryPort),
         ...ports,
         ...(container && given.length > 0 && given[0] !== "cluster"
             ? [
@@ -119,7 +121,13 @@ export function chooseCluster(args: WasmStackArgs): ChosenCluster {
 function kind(cluster: KindClusterArgs): ChosenCluster {
     const name = cluster.name ?? CLUSTER_NAME;
     return {
-        preflight: pulumi.output({ kind: { name, mergeKubeconfigFile: cluster.mergeKubeconfigFile } }),
+        preflight: pulumi.output({
+            kind: {
+                name,
+                mergeKubeconfigFile: cluster.mergeKubeconfigFile,
+                portMappings: portMappingsOf(cluster.portMappings),
+            },
+        }),
         make: (resource, _checked, parent) =>
             new KindCluster(
                 resource,

@@ -199,6 +199,7 @@ export interface PreflightCluster {
         name: string;
         /** See KindClusterInput. */
         mergeKubeconfigFile?: string;
+        portMappings?: KindClusterInput["portMappings"];
     };
     existing?: FindClusterInput;
     local?: Pick<LocalClusterInput, "tool" | "name">;

@@ -1,6 +1,6 @@
 // What the preflight learns of a stack's cluster before anything is made, by the kind of the cluster.
 import type { PreflightCluster } from "../contract";
-import { containers, gatewayOf, network } from "../lib/docker";
+import { containers, gatewayOf, network, type Container } from "../lib/docker";
 import { messageOf } from "../lib/errors";
 import { findCluster } from "./existing/findCluster";
 import * as kind from "./kind";
@@ -18,6 +18,8 @@ export interface ClusterLook {
 export interface ClusterFacts {
     /** Why the stack could not be made. */
     faults: string[];
+    /** Containers of its own that are there already. */
+    own?: Container[];
     /** Where its nodes will listen, as far as that is known. */
     nodeAddress?: string;
 }
@@ -46,6 +48,7 @@ function lookAtKind({ name }: NonNullable<PreflightCluster["kind"]>, owner: stri
             const place = await network(kind.networkOf(cluster));
             return {
                 faults: kind.isOurs(cluster, owner) ? [] : [kind.notOurs(name, cluster, owner)],
+                own: cluster,
                 nodeAddress: place && gatewayOf(place),
             };
         },

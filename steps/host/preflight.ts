@@ -66,6 +66,9 @@ async function clusterAndDocker(
         faults: [
             ...(localRegistry && host ? preflightLib.daemonFaults(await daemons(host.id)) : []),
             ...look.faults,
+            ...(input.cluster.kind
+                ? preflightLib.portMappingFaults(input.cluster.kind, look.own ?? [], listening)
+                : []),
             ...(localRegistry
                 ? preflightLib.registryFaults(localRegistry, input.owner, registry, listening)
                 : []),

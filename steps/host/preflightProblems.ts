@@ -1,7 +1,8 @@
 import { describeOwner, isOf, nameOf } from "../lib/claim";
-import { LocalClusterTool, NodeRuntime, type PreflightInput } from "../contract";
+import { LocalClusterTool, NodeRuntime, PortProtocol, type PreflightInput } from "../contract";
 import { nameTaken } from "../node/daemon/container";
 import { findClusterInput } from "../cluster/existing/existing";
+import { portMappings } from "../cluster/kind";
 import { describeModuleInput } from "../workload/modules";
 import { ownerLabel, type Container, type Volume } from "../lib/docker";
 import { expandHome } from "../lib/files";
@@ -30,6 +31,7 @@ export const preflightInput = object<PreflightInput>({
             object<NonNullable<PreflightInput["cluster"]["kind"]>>({
                 name: clusterName,
                 mergeKubeconfigFile: optional(text),
+                portMappings: optional(portMappings),
             }),
         ),
         existing: optional(findClusterInput),
@@ -132,15 +134,40 @@ export function registryFaults(
                 `choose another name, or remove it with \`docker rm --force ${containerName}\` if nobody needs it`,
         ];
     }
-    const published = Object.values(named?.NetworkSettings.Ports ?? {}).some((bindings) =>
-        (bindings ?? []).some(({ HostPort }) => HostPort === String(port)),
-    );
-    const other = published ? undefined : blocking(listening, "127.0.0.1", port);
+    const other = publishes(named, port) ? undefined : blocking(listening, "127.0.0.1", port);
     if (!other) return [];
     return [
         `LocalRegistry.port: ${port} is in use: something other than container "${containerName}" listens on ` +
             `${other.address}:${other.port}; end it (\`ss -ltnp\` names it) or choose another port`,
     ];
+}
+
+/** Whether a container has this host listen on a port. */
+function publishes(container: Container | undefined, port: number): boolean {
+    return Object.values(container?.NetworkSettings.Ports ?? {}).some((bindings) =>
+        (bindings ?? []).some(({ HostPort }) => HostPort === String(port)),
+    );
+}
+
+/** What keeps kind's nodes from ports of this host: anything but the cluster's own nodes, which give theirs up to those that follow. */
+export function portMappingFaults(
+    { portMappings = [] }: NonNullable<PreflightInput["cluster"]["kind"]>,
+    own: Container[],
+    listening: Listener[],
+): string[] {
+    return portMappings.flatMap(({ hostPort, listenAddress, protocol }, index) => {
+        if (protocol !== PortProtocol.TCP || own.some((node) => publishes(node, hostPort))) return [];
+        // Who listens at all addresses wants that of everybody.
+        const other =
+            listenAddress === "0.0.0.0"
+                ? listening.find(({ port }) => port === hostPort)
+                : blocking(listening, listenAddress, hostPort);
+        if (!other) return [];
+        return [
+            `KindCluster.portMappings[${index}].hostPort: ${hostPort} is in use: something listens on ${other.address}:${other.port}; end it ` +
+                "(`ss -ltnp` names it) or choose another port",
+        ];
+    });
 }
 
 /** What keeps the local registry from the volume of its data: whoever else made it. Docker would hand it over unasked. */

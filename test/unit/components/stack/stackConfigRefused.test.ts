@@ -224,6 +224,12 @@ const refused: [Record<string, unknown>, string[]][] = [
             "workloads[1].service.nodePort: is 30080 again, as workloads[0].service.nodePort is; give each Service its own",
         ],
     ],
+    [
+        { clusterPortMappings: [{ containerPort: 30080, hostPort: 5001, listenAddress: "0.0.0.0" }] },
+        [
+            "clusterPortMappings[0].hostPort: 5001 is taken by the local registry; give each port of the nodes its own",
+        ],
+    ],
     [workload({ args: "--once" }), ['workloads[0].args: must be a list, not "--once"']],
     [
         workload({ node: "krustled" }),

@@ -84,7 +84,7 @@ test("the walk-through: every part, and what it tells", async () => {
                 "host/preflight",
                 {
                     owner: "project/stack/0123456789abcdef",
-                    cluster: { kind: { name: "krustlet" } },
+                    cluster: { kind: { name: "krustlet", portMappings: [] } },
                     localRegistry: { containerName: "project-stack-registry", port: 5001 },
                     nodes: [
                         {

@@ -12,6 +12,7 @@ import {
     neededTools,
     folderFaults,
     nodePortFaults,
+    portMappingFaults,
     registryFaults,
 } from "../../../../steps/host/preflightProblems";
 import { missingTools } from "../../../../steps/lib/programs/programs";
@@ -170,6 +171,41 @@ describe("the kubeconfig file that a cluster is merged into", () => {
             chmodSync(file, 0o400);
             assert.match((await mergeFileFaults(file))[0], /may not be written; run `chmod u\+w` on it/);
         });
+});
+
+describe("ports of this host that kind's nodes are to have", () => {
+    const mapping = {
+        containerPort: 30080,
+        hostPort: 8080,
+        listenAddress: "127.0.0.1",
+        protocol: "TCP" as const,
+    };
+    const faults = (
+        more: Partial<typeof mapping> | { protocol: "UDP" },
+        addresses: string[],
+        own: Container[] = [],
+    ) =>
+        portMappingFaults(
+            { name: "k", portMappings: [{ ...mapping, ...more }] },
+            own,
+            addresses.map((address) => ({ address, port: 8080 })),
+        );
+    it("are free", () => {
+        assert.deepEqual(faults({}, ["192.0.2.1"]), []);
+        assert.deepEqual(faults({ hostPort: 8081 }, ["127.0.0.1"]), []);
+        assert.deepEqual(faults({ protocol: "UDP" }, ["127.0.0.1"]), []);
+    });
+    it("are taken by something else", () => {
+        assert.deepEqual(faults({}, ["127.0.0.1"]), [
+            "KindCluster.portMappings[0].hostPort: 8080 is in use: something listens on 127.0.0.1:8080; end it (`ss -ltnp` names it) or choose another port",
+        ]);
+        assert.match(faults({}, ["::"])[0], /listens on :::8080/);
+        assert.match(faults({ listenAddress: "0.0.0.0" }, ["192.0.2.1"])[0], /listens on 192\.0\.2\.1:8080/);
+    });
+    it("are the cluster's already", () => {
+        const node = { NetworkSettings: { Ports: { "30080/tcp": [{ HostPort: "8080" }] } } };
+        assert.deepEqual(faults({}, ["127.0.0.1"], [node as unknown as Container]), []);
+    });
 });
 
 describe("the nodes' ports", () => {

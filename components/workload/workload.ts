@@ -148,7 +148,7 @@ export function awaitReady(
     component: pulumi.ComponentResource,
     kind: WorkloadKind,
     name: string,
-    { waitTimeoutSeconds, kubeconfigFile }: WasmAwaitArgs,
+    { waitTimeoutSeconds, kubeconfigFile, ports }: WasmAwaitArgs & WasmServingArgs,
     { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
     made: object,
     observed: Workload<unknown>["observed"],
@@ -172,6 +172,7 @@ export function awaitReady(
                 applied: pulumi
                     .jsonStringify(made)
                     .apply((text) => createHash("sha256").update(text).digest("hex")),
+                ...(serves({ ports }) && { alone: true }),
                 service,
                 because: observed.because,
                 lost: observed.lost,

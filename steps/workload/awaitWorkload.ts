@@ -4,7 +4,17 @@ import { earlierRun } from "../lib/journal";
 import { removeEarlier } from "../lib/kube/claimed";
 import { Kube, KubeError } from "../lib/kube/kube";
 import { accessOf } from "../lib/kube/access";
-import { dnsLabel, integer, object, objectName, oneOf, optional, sha256Hex, text } from "../lib/schema";
+import {
+    boolean,
+    dnsLabel,
+    integer,
+    object,
+    objectName,
+    oneOf,
+    optional,
+    sha256Hex,
+    text,
+} from "../lib/schema";
 import { pause, progress, step } from "../lib/step";
 import { WorkloadKind } from "./contract";
 import { fieldsOf } from "./fields";
@@ -30,6 +40,7 @@ const input = object<AwaitWorkloadInput>({
     generation: integer(0, Number.MAX_SAFE_INTEGER),
     timeoutSeconds: integer(1, 86_400),
     applied: sha256Hex,
+    alone: optional(boolean),
     service: optional(
         object<NonNullable<AwaitWorkloadInput["service"]>>({
             name: dnsLabel,
@@ -63,12 +74,18 @@ class WorkloadFailure extends Error {
 
 /** Waits until a workload is Ready or complete. Fails as soon as nothing will come of it, and says why with all that tells of it. */
 export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWorkloadOutput> {
-    const { namespace, timeoutSeconds, service } = given;
+    const { namespace, timeoutSeconds, service, alone } = given;
     const deadline = Date.now() + timeoutSeconds * 1000;
     const which: WorkloadName = { kind: given.kind, namespace, name: given.name };
     const title = `${which.kind} ${namespace}/${which.name}`;
     const kube = new Kube(await accessOf(given.kubeconfigFile));
     const wait = new Wait(kube, which, given.uid);
+    // What the run before this one waited for is in Pulumi's state.
+    const known = earlierRun()?.input as AwaitWorkloadInput | undefined;
+    const endEarlier = async (object: WorkloadObject | undefined) => {
+        if (object !== undefined) await removeEarlier(kube, collectionOf(which), object, known?.uid);
+    };
+    if (alone) await endEarlier(await kube.find(`${collectionOf(which)}/${which.name}`));
     try {
         await wait.until(deadline, timeoutSeconds);
     } catch (error) {
@@ -87,9 +104,7 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
     progress(
         `${title} is ${which.kind === "Job" ? "complete" : which.kind === "CronJob" ? "there" : "ready"}`,
     );
-    // What the run before this one waited for is in Pulumi's state.
-    const known = earlierRun()?.input as AwaitWorkloadInput | undefined;
-    if (wait.object !== undefined) await removeEarlier(kube, collectionOf(which), wait.object, known?.uid);
+    await endEarlier(wait.object);
     if (service !== undefined && anyReady((await wait.running()).pods))
         await awaitEndpoints(kube, namespace, service.name, deadline);
     const passing = wait.object?.spec?.ttlSecondsAfterFinished !== undefined;

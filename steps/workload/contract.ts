@@ -105,6 +105,8 @@ export interface AwaitWorkloadInput {
     generation: number;
     /** SHA-256 (hex) of what the object was made of: what is set in it by others is known by what was set by then. */
     applied: string;
+    /** Set where its pods wait for those of an earlier one to end: a port of the node is one pod's alone. */
+    alone?: boolean;
     /** The Service that leads to it, which is waited for too; unset: there is none. `because` and `lost` are its own. */
     service?: { name: string; uid: string } & ObserveLossOutput;
     /** See ObserveLossOutput. */

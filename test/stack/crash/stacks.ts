@@ -20,6 +20,10 @@ const workloads = [
     { name: "job", kind: "Job", source },
     { name: "clock", kind: "Deployment", source: "workloads/ticker" },
     { name: "each", kind: "DaemonSet", source: "workloads/ticker" },
+    {
+        ...{ name: "web", kind: "Deployment", source: "workloads/hello-http" },
+        ...{ ports: [{ containerPort: 18192 }], service: {} },
+    },
     { name: "later", kind: "CronJob", source, schedule: "0 0 1 1 *" },
 ];
 
@@ -70,7 +74,7 @@ async function prepare(name: string, port: number): Promise<{ stack: StackUnderT
 /** What a stack makes objects of, and what its steps leave. */
 const KINDS = [
     "nodes,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,configmaps,runtimeclasses",
-    "pods,deployments,daemonsets,jobs,cronjobs,leases.coordination.k8s.io",
+    "services,pods,deployments,daemonsets,jobs,cronjobs,leases.coordination.k8s.io",
 ].join();
 
 interface Listed {

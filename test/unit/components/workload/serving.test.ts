@@ -147,6 +147,8 @@ test("what takes another's port comes when that has gone, and requests under way
         const { resources } = await workload(kind, { ports });
         const { inputs, options } = resources[`w-${kind.toLowerCase()}`];
         assert.equal(options.deleteBeforeReplace, true, kind);
+        const { alone } = JSON.parse(String(resources["w-ready"].inputs.stdin)) as { alone: unknown };
+        assert.equal(alone, true, kind);
         const { spec } = inputs as unknown as { spec: Template["spec"] & Spec };
         const pod = kind === "Pod" ? spec : spec.template.spec;
         assert.equal(pod.terminationGracePeriodSeconds, 30, kind);
@@ -156,6 +158,7 @@ test("what takes another's port comes when that has gone, and requests under way
     assert.equal(spec.terminationGracePeriodSeconds, 3);
     const none = await workload("Deployment", { ports: [] });
     assert.equal(none.resources["w-deployment"].options.deleteBeforeReplace, undefined);
+    assert.doesNotMatch(String(none.resources["w-ready"].inputs.stdin), /alone/);
     assert.deepEqual((none.resources["w-deployment"].inputs.spec as Spec).template, template("Always"));
 });
 

@@ -19,7 +19,7 @@ fn who_has_the_most_of_a_full_disk_goes_and_the_disk_has_it_back() {
     let world = World::new();
     let available = || readings::file_system(world.data_dir()).unwrap().available_bytes;
     // What others write meanwhile is less than the differences.
-    let thresholds = format!("nodefs.available<{},nodefs.inodesFree<0", available() - 300 * MI);
+    let thresholds = format!("nodefs.available<{},nodefs.inodesFree<0", available() - 3000 * MI);
     let agent = world.agent_with(Options { thresholds: Thresholds::parse(&thresholds).unwrap(), ..Options::default() });
     let spec = json!({
         "volumes": [{ "name": "e", "emptyDir": {} }],
@@ -38,7 +38,7 @@ fn who_has_the_most_of_a_full_disk_goes_and_the_disk_has_it_back() {
         fallocate(&file, FallocateFlags::empty(), 0, mebibytes * MI).unwrap();
     };
     fill("small", 60);
-    fill("large", 500);
+    fill("large", 5000);
     let large = world.until_phase("large", "Failed");
     assert_eq!(large["status"]["reason"], "Evicted");
     let message = large["status"]["message"].as_str().unwrap();

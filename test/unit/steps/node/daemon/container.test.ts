@@ -167,7 +167,10 @@ void describe("a program in a container", () => {
             await container.endContainers(whose, false, assert.fail);
             assert.match(asked()[0], /^info /);
             // One that another daemon does not have is not gone.
-            tools.script("docker", `print(argv[0] === "info" ? '{"ID": "other", "ServerVersion": "1"}' : "");`);
+            tools.script(
+                "docker",
+                `print(argv[0] === "info" ? '{"ID": "other", "ServerVersion": "1"}' : "");`,
+            );
             await assert.rejects(
                 container.endContainers(whose, true, assert.fail),
                 /\(p\/s\/0123456789abcdef\) is in the daemon with the id id, and the one with the id other answers/,

@@ -49,8 +49,8 @@ pub struct EngineConfig {
     pub memory_budget_bytes: u64,
     /// How many instances of servers there may be at once, of all servers together, see [`Engine::serve`]. They are made in a pool,
     /// which takes 4 GiB of address space for each when the first server is compiled, and their memory when they run. A request past it
-    /// is answered with 503. Half of them are for whichever server has requests; the others are for the first four of each server, so that
-    /// one whose clients take what they can get is not all that is answered. 0 means that there is no pool, and no such limit. Default: 1000.
+    /// is answered with 503. Four are set aside for each server, so that one whose clients take all that they can get leaves the others
+    /// something. 0 means that there is no pool, and no such limit. Default: 1000.
     pub pooled_instances: u32,
     /// How many connections all servers together have open at once, each of which is a file that the process has open. One more is
     /// closed as soon as it is accepted. They are shared as instances are. Default: no limit but that of each, see
@@ -157,8 +157,8 @@ impl Engine {
             code_cache,
             default_memory_limit_bytes: config.default_memory_limit_bytes,
             memory: MemoryBudget::new(config.memory_budget_bytes),
-            connections: serve::shared(config.max_server_connections),
-            instances: serve::shared(match config.pooled_instances {
+            connections: serve::semaphore(config.max_server_connections),
+            instances: serve::semaphore(match config.pooled_instances {
                 0 => usize::MAX,
                 instances => usize::try_from(instances).unwrap_or(usize::MAX),
             }),

@@ -197,7 +197,7 @@ impl CodeCache {
     pub(crate) fn reclaim(&self, is_used: impl Fn(&str) -> bool) {
         let used = |name: &str| name.strip_suffix(&format!("-{}", self.engine)).is_some_and(&is_used);
         if let Err(error) = self.folder.reclaim(IN_DEMAND, used) {
-            self.warn_once(&error);
+            tracing::warn!(folder = %self.folder.path().display(), %error, "unused machine code cannot be removed");
         }
     }
 

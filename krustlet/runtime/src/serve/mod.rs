@@ -36,7 +36,7 @@ pub use self::stats::{Durations, ServerStats};
 
 use self::id::RequestIds;
 use self::room::Room;
-pub(crate) use self::room::shared;
+pub(crate) use self::room::semaphore;
 use self::stats::Metrics;
 use self::streams::Streams;
 use crate::http::{GuestHttp, Side};
@@ -211,7 +211,7 @@ pub(crate) fn spawn(
         instances: Room::new(limits.max_concurrent_requests, guests.instances.clone()),
         guests,
         http: http(&limits),
-        places: room::semaphore(limits.max_concurrent_requests.saturating_mul(PLACES)),
+        places: semaphore(limits.max_concurrent_requests.saturating_mul(PLACES)),
         limits,
         ids: RequestIds::default(),
         metrics: metrics.clone(),

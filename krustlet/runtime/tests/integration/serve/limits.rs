@@ -48,12 +48,12 @@ async fn instances_past_the_pools_room_are_told_to_come_back() {
 
 #[tokio::test]
 async fn all_servers_share_what_the_process_may_have_open_but_for_four_of_each() {
-    let config = EngineConfig { max_server_connections: 4, ..EngineConfig::default() };
+    let config = EngineConfig { max_server_connections: 12, ..EngineConfig::default() };
     let one = Served::with(config, |_| {}, ServerLimits::default());
     let module = one.engine.compile(&SERVER).unwrap();
     let two = Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default());
     let mut taken = Vec::new();
-    for place in 0..6 {
+    for place in 0..8 {
         let mut client = one.http1().await;
         assert_eq!(told(ask(&mut client, request("GET", "/", "")).await).await.0, 200, "{place}");
         taken.push(client);
@@ -68,9 +68,11 @@ async fn all_servers_share_what_the_process_may_have_open_but_for_four_of_each()
     }
     assert_eq!(two.raw(b"").await, "");
     two.until("it is counted", |two| two.server.stats().refused_connections == 1).await;
-    drop(taken);
+    let three = Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default());
+    assert_eq!(three.raw(b"").await, "", "it has come too late");
+    drop((taken, own));
     one.until("there is room again", |one| one.server.stats().connections == 0).await;
-    assert_eq!(two.get("/").await.0, 200);
+    assert_eq!(three.get("/").await.0, 200);
 }
 
 #[tokio::test]
@@ -79,9 +81,9 @@ async fn a_server_whose_clients_take_all_instances_leaves_some_to_the_others() {
     let one = Served::with(config, |_| {}, ServerLimits::default());
     let module = one.engine.compile(&SERVER).unwrap();
     let two = Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default());
-    let slow = async { join_all((0..10).map(|_| one.get("/sleep/5000"))).await };
+    let slow = async { join_all((0..8).map(|_| one.get("/sleep/5000"))).await };
     let others = async {
-        one.wrote("sleeps", 10).await;
+        one.wrote("sleeps", 8).await;
         (one.get("/").await.0, join_all((0..2).map(|_| two.get("/"))).await)
     };
     let (slow, (past, others)) = tokio::join!(slow, others);

@@ -4,7 +4,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
-import { until } from "../steps/approvalUnderTest";
+import { until } from "../until";
 import { docker, FaultyStack } from "./faults/faultsUnderTest";
 import type { StackConfig } from "./stackUnderTest";
 

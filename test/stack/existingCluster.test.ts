@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
 import { createPlainCluster } from "../plainCluster";
-import { until } from "../steps/approvalUnderTest";
+import { until } from "../until";
 import { fail, pass } from "../steps/runStep";
 import { leftovers, nothing, root, StackUnderTest } from "./stackUnderTest";
 

@@ -8,6 +8,7 @@ import { approverFiles, runningApprovers } from "../../steps/node/certificates/a
 import { isAlive } from "../../steps/lib/processes";
 import { run } from "../../steps/lib/run";
 import { newKey } from "../unit/steps/node/makeCsr";
+import { until } from "../until";
 import * as under from "./approvalUnderTest";
 import { forgeries } from "./forgeries";
 import { fail, pass, passTwice, start } from "./runStep";
@@ -142,7 +143,7 @@ describe("approval against a real API server", () => {
         assert.equal(await under.tokens(), 0);
         assert.equal(existsSync(bootstrapFile), false);
         // The API server remembers for ten seconds whose token it was.
-        await under.until("401", async () => {
+        await until("401", async () => {
             const args = ["get", "--raw", `${under.requestsPath}/x`];
             const { stderr } = await kubectl(args, undefined, ended);
             return /Unauthorized|logged in/.test(stderr) ? true : undefined;
@@ -246,15 +247,15 @@ describe("approval against a real API server", () => {
         const offset = statSync(own.logFile).size;
         const controlPlane = `${under.clusterInput.name}-control-plane`;
         await run(["docker", "exec", controlPlane, "pkill", "-KILL", "kube-apiserver"]);
-        await under.until("the end of the API server", async () =>
+        await until("the end of the API server", async () =>
             (await kubectl(["get", "--raw", "/readyz"])).exitCode === 0 ? undefined : true,
         );
-        await under.until(
+        await until(
             "the API server",
             async () => ((await kubectl(["get", "--raw", "/readyz"])).exitCode === 0 ? true : undefined),
             240,
         );
-        const { name } = await under.until("an API server that lets nodes in", () =>
+        const { name } = await until("an API server that lets nodes in", () =>
             under.ask("serving", nodeIp, files.kubeconfigFile).catch(() => undefined),
         );
         await under.issued(name, files.kubeconfigFile);
@@ -309,7 +310,7 @@ describe("approval against a real API server", () => {
 
         assert.equal((await kubectl(["delete", "node", nodeName])).exitCode, 0);
         const deciding = start("approveCertificates", JSON.stringify(approval));
-        await under.until("another token", () =>
+        await until("another token", () =>
             Promise.resolve(
                 existsSync(bootstrapFile) && runningAgents(files).length === 2 ? true : undefined,
             ),

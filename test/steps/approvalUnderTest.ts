@@ -13,6 +13,7 @@ import { clusterOf } from "../../steps/lib/kube/kube";
 import type { ProcessId } from "../../steps/lib/processes";
 import { run, type RunResult } from "../../steps/lib/run";
 import { NODE_IMAGE } from "../../common/versions";
+import { until } from "../until";
 import { steps } from "../unit/components/fixtures";
 import { record } from "../unit/components/mocks";
 import { CN, makeCsr, newKey, O, type CsrParts, type KeyPair } from "../unit/steps/node/makeCsr";
@@ -53,17 +54,6 @@ export async function get<T>(pathName: string): Promise<T> {
 
 export function csr(name: string): Promise<CertificateSigningRequest> {
     return get<CertificateSigningRequest>(`${requestsPath}/${name}`);
-}
-
-/** Waits for what is there sooner or later. */
-export async function until<T>(what: string, look: () => Promise<T | undefined>, seconds = 60): Promise<T> {
-    const end = Date.now() + seconds * 1000;
-    for (;;) {
-        const found = await look();
-        if (found !== undefined) return found;
-        assert.ok(Date.now() < end, `${what} did not come within ${seconds} s`);
-        await new Promise((resolve) => setTimeout(resolve, 200));
-    }
 }
 
 /** Ids of those processes that a step has started, of all of a program's: each has the program itself as its child. */

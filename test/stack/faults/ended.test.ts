@@ -6,7 +6,7 @@ import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive, processesThat } from "../../../steps/lib/processes";
-import { until } from "../../steps/approvalUnderTest";
+import { until } from "../../until";
 import { root, type StackConfig } from "../stackUnderTest";
 import { FaultyStack } from "./faultsUnderTest";
 

@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { presentProgram } from "../../../steps/lib/programs/programs";
 import { processesThat, processesWith } from "../../../steps/lib/processes";
 import { run } from "../../../steps/lib/run";
-import { until } from "../../steps/approvalUnderTest";
+import { until } from "../../until";
 import { leftovers, nothing, StackUnderTest, type StackConfig } from "../stackUnderTest";
 
 export async function docker(...args: string[]): Promise<string> {

@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { presentProgram } from "../../../steps/lib/programs/programs";
-import { until } from "../../steps/approvalUnderTest";
+import { until } from "../../until";
 import type { StackConfig } from "../stackUnderTest";
 import { docker, FaultyStack, type Fault, type Round } from "./faultsUnderTest";
 

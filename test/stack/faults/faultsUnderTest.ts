@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { before, describe, it } from "node:test";
 import { presentProgram } from "../../../steps/lib/programs/programs";
 import { processesThat, processesWith } from "../../../steps/lib/processes";
 import { run } from "../../../steps/lib/run";
@@ -27,7 +28,7 @@ export interface Fault {
 }
 
 /** What an update and the previews around it printed. */
-export interface Round {
+interface Round {
     plan: string;
     up: string;
 }
@@ -196,3 +197,39 @@ export class FaultyStack {
         return { plan, up: await this.up() };
     }
 }
+
+/** Faults that happen to a stack together, and what is asked of each. `registry` is where it keeps what is the user's. */
+export function happenTogether(
+    title: string,
+    faults: Fault[],
+    registry: string,
+    stack: () => FaultyStack,
+): void {
+    void describe(title, () => {
+        let seen: Round;
+        before(async () => {
+            seen = await stack().round(faults);
+        });
+        void it("what the preview replaces is what the update replaces", () => {
+            const { plan, up } = seen;
+            const unsure = faults.some((fault) => fault.unsure);
+            const planned = replaced(plan).filter((name) => !unsure || replaced(up).includes(name));
+            assert.deepEqual(planned, replaced(up));
+        });
+        for (const { what, says, mends, after: then } of faults) {
+            void it(what, async () => {
+                if (says) assert.match(seen.plan, says);
+                for (const words of mends) assert.match(seen.up, words);
+                await then?.();
+            });
+        }
+        void it("nothing of the user's is lost, the workload's log is there, and nothing is left to do", async () => {
+            await stack().nothingLost(registry);
+            assert.match(seen.up, /^Hello, World!$/m);
+            await stack().preview("--expect-no-changes");
+        });
+    });
+}
+
+const replaced = (printed: string) =>
+    [...new Set([...printed.matchAll(/\+- +\S+ (\S+) replac/g)].map(([, name]) => name))].sort();

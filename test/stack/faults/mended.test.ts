@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { presentProgram } from "../../../steps/lib/programs/programs";
 import { until } from "../../until";
 import type { StackConfig } from "../stackUnderTest";
-import { docker, FaultyStack, type Fault, type Round } from "./faultsUnderTest";
+import { docker, FaultyStack, happenTogether, type Fault } from "./faultsUnderTest";
 
 const CLUSTER = "krustlet-faults";
 /** Named as kind names its own. */
@@ -54,35 +54,9 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
         await docker("volume", "rm", "--force", `${REGISTRY_CONTAINER}-data`);
     });
 
-    /** Faults that happen together, and what is asked of each. */
-    function round(title: string, faults: Fault[]): void {
-        void describe(title, () => {
-            let seen: Round;
-            before(async () => {
-                seen = await faulty.round(faults);
-            });
-            void it("what the preview replaces is what the update replaces", () => {
-                const { plan, up } = seen;
-                const unsure = faults.some((fault) => fault.unsure);
-                const planned = replaced(plan).filter((name) => !unsure || replaced(up).includes(name));
-                assert.deepEqual(planned, replaced(up));
-            });
-            for (const { what, says, mends, after: then } of faults) {
-                void it(what, async () => {
-                    if (says) assert.match(seen.plan, says);
-                    for (const words of mends) assert.match(seen.up, words);
-                    await then?.();
-                });
-            }
-            void it("nothing of the user's is lost, the workload's log is there, and nothing is left to do", async () => {
-                await faulty.nothingLost(REGISTRY);
-                assert.match(seen.up, /^Hello, World!$/m);
-                await faulty.preview("--expect-no-changes");
-            });
-        });
-    }
-    const replaced = (printed: string) =>
-        [...new Set([...printed.matchAll(/\+- +\S+ (\S+) replac/g)].map(([, name]) => name))].sort();
+    const round = (title: string, faults: Fault[]) => {
+        happenTogether(title, faults, REGISTRY, () => faulty);
+    };
     const updated = (name: string) => new RegExp(`~ +command:local:Command ${name} updated`);
     const kubectl = (...args: string[]) => faulty.stack.kubectl(...args);
     const byLabel = async (kind: string, app: string) =>

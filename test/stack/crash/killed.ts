@@ -1,30 +1,38 @@
-// Runs of the stack's commands whose engine is killed (SIGKILL) while it is at a resource.
+// Runs of the stack's commands in which somebody is killed (SIGKILL) while it is at a resource.
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { processesThat } from "../../../steps/lib/processes";
+import { processesThat, type ProcessId } from "../../../steps/lib/processes";
 import { root, type StackUnderTest } from "../stackUnderTest";
+
+/** Who is killed: Pulumi itself; or whoever is at the resource: its step, and the plugin of one that has none. */
+export const victims = ["engine", "maker"] as const;
+export type Victim = (typeof victims)[number];
 
 /** How a run ended. */
 export interface Killed {
-    /** What the engine was at and never recorded, by its own note in the state; undefined where it came to its end before it was killed. */
+    /** What was begun and never came to its end; undefined where the run came to its own before anybody was killed. */
     at: string[] | undefined;
     exitCode: number;
     said: string;
 }
 
 /** What the engine prints when it begins with a resource: ` +  command:local:Command wasm-registry-ready creating (0s)`. */
-const begun = /^ *[-+]+ +(?!krustlet-stack:|pulumi:pulumi:)\S+ (\S+) (?:creating|deleting)\b/gm;
+const begun = /^ *[-+]+ +(?!krustlet-stack:|pulumi:pulumi:)(\S+) (\S+) (?:creating|deleting)\b/gm;
+/** And when that has failed. */
+const failed = /^ *[-+]+ +\S+ (\S+) \*\*(?:creating|deleting) failed\*\*/gm;
 
 /**
- * Runs a command and kills its engine when that begins with a resource that is wanted, `milliseconds` later. What the engine had begun by
- * then, plugins and steps, is left to go on.
+ * Runs a command and kills somebody when it begins with a resource that is wanted, `milliseconds` later. What had been begun by then, and is
+ * not killed with it, is left to go on.
  */
 export async function killedAt(
     stack: StackUnderTest,
     command: "up" | "down",
     isWanted: (resource: string) => boolean,
+    who: Victim,
     milliseconds = 0,
 ): Promise<Killed> {
     const child = spawn(process.execPath, ["tools/run.js", command, "--stack", stack.name], {
@@ -35,25 +43,55 @@ export async function killedAt(
         stdio: ["ignore", "pipe", "pipe"],
     });
     let said = "";
+    let over = false;
     let killing: Promise<void> | undefined;
+    const kill = async (type: string) => {
+        let found = processesOf(stack, who, type);
+        // A step starts a moment after its resource.
+        for (; found.length === 0 && !over; found = processesOf(stack, who, type)) await sleep(5);
+        await sleep(milliseconds);
+        for (const { pid } of found) killNow(pid);
+    };
     const heard = (text: Buffer) => {
         said += text.toString();
-        const wanted = [...said.matchAll(begun)].some(([, resource]) => isWanted(resource));
-        if (wanted) killing ??= sleep(milliseconds).then(() => killEngine(stack));
+        const wanted = [...said.matchAll(begun)].find(([, , resource]) => isWanted(resource));
+        if (wanted) killing ??= kill(wanted[1]);
     };
     child.stdout.on("data", heard);
     child.stderr.on("data", heard);
     const exitCode = await new Promise<number>((resolve) => child.on("close", (code) => resolve(code ?? 1)));
+    over = true;
     await killing;
-    return { at: killing && exitCode !== 0 ? await pending(stack) : undefined, exitCode, said };
+    const killed = killing !== undefined && exitCode !== 0;
+    const names = () => [...new Set([...said.matchAll(failed)].map(([, name]) => name))];
+    return { at: killed ? (who === "engine" ? await pending(stack) : names()) : undefined, exitCode, said };
 }
 
-function killEngine(stack: StackUnderTest): void {
-    const engines = processesThat(
-        (argv) => path.basename(argv[0] ?? "") === "pulumi" && argv.includes(stack.name),
-    );
-    for (const { pid } of engines) process.kill(pid, "SIGKILL");
+function killNow(pid: number): void {
+    try {
+        process.kill(pid, "SIGKILL");
+    } catch {
+        // It had come to its end.
+    }
 }
+
+function processesOf(stack: StackUnderTest, who: Victim, type: string): ProcessId[] {
+    if (who === "engine")
+        return processesThat(
+            (argv) => path.basename(argv[0] ?? "") === "pulumi" && argv.includes(stack.name),
+        );
+    const plugin = /^(?:pulumi:providers:)?(\w+)/.exec(type)?.[1];
+    const plugins = processesThat(
+        ([program]) =>
+            program.startsWith(stack.home) && path.basename(program) === `pulumi-resource-${plugin}`,
+    );
+    if (type !== "command:local:Command") return plugins;
+    const parents = plugins.map(({ pid }) => pid);
+    return processesThat((_, pid) => parents.includes(parentOf(pid)));
+}
+
+const parentOf = (pid: number) =>
+    Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 
 interface State {
     checkpoint: {

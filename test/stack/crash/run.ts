@@ -1,17 +1,19 @@
 /**
- * `npm run crash-table`: kills the engine at each of the stack's resources, and prints what becomes of each. Takes about half an hour; a part of
- * it by words: `npm run crash-table -- existing "create, up" --only='-pod$'`.
+ * `npm run crash-table`: kills the engine at each of the stack's resources, then whoever makes it, and prints what becomes of each. A part of it
+ * by words: `npm run crash-table -- existing maker "create, up" --only='-pod$'`.
  */
 import { parseArgs } from "node:util";
 import { consoleReporter } from "../../../common/report";
 import { table } from "../../../tools/lib/table";
 import { prepareTools } from "../../../tools/toolchain/prepare";
-import { onExisting, onKind, type Prepared } from "./stacks";
-import { columns, CrashTable } from "./table";
+import { victims } from "./killed";
+import { ofOtherKinds, onExisting, onKind, type Prepared } from "./stacks";
+import { columns, CrashTable, moments } from "./table";
 
-/** What each stack is killed at; of the one on kind, what the other one has not. */
+/** What each stack is killed at: of each after the first, what that has not. */
 const stacks: Record<string, (only?: RegExp) => Promise<Prepared>> = {
     existing: onExisting,
+    kinds: ofOtherKinds,
     kind: (only = /cluster-kind|cluster-kubelets|cluster-provider|registry-hosting/) => onKind(only),
 };
 
@@ -30,7 +32,10 @@ async function main(): Promise<void> {
         const named = all.filter((one) => given.includes(one));
         return named.length > 0 ? named : all;
     };
-    const wanted = some(columns);
+    const [who, when] = [some(victims), some(moments)];
+    const wanted = columns.filter(
+        (one) => who.some((it) => one.startsWith(it)) && when.some((it) => one.endsWith(it)),
+    );
     const lines: string[][] = [];
     for (const name of some(Object.keys(stacks))) {
         const { crashing, remove } = await stacks[name](only);

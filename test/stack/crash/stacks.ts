@@ -1,6 +1,9 @@
 // What is killed: a stack on a cluster that stays, which is all of a stack but the cluster itself, and one on a kind cluster of its own.
+import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ownerLabel } from "../../../steps/lib/docker";
+import { processesThat } from "../../../steps/lib/processes";
 import { run } from "../../../steps/lib/run";
 import { createPlainCluster } from "../../plainCluster";
 import { leftovers, StackUnderTest, type StackConfig } from "../stackUnderTest";
@@ -14,9 +17,12 @@ export interface Prepared {
 
 const source = "workloads/hello-world";
 
-/** One of each kind. */
-const workloads = [
-    { name: "pod", source },
+/** The program whose line `up` ends with. */
+const pod = { name: "pod", source };
+/** One that runs nothing. */
+export const later = { name: "later", kind: "CronJob", source, schedule: "0 0 1 1 *" };
+/** One of each other kind. */
+const otherKinds = [
     { name: "job", kind: "Job", source },
     { name: "clock", kind: "Deployment", source: "workloads/ticker" },
     { name: "each", kind: "DaemonSet", source: "workloads/ticker" },
@@ -24,23 +30,32 @@ const workloads = [
         ...{ name: "web", kind: "Deployment", source: "workloads/hello-http" },
         ...{ ports: [{ containerPort: 18192 }], service: {} },
     },
-    { name: "later", kind: "CronJob", source, schedule: "0 0 1 1 *" },
+    later,
 ];
 
-/** On a plain kind cluster that is there before and after. */
-export async function onExisting(only?: RegExp): Promise<Prepared> {
+/** All of a stack but the cluster, on a plain kind cluster that is there before and after. */
+export function onExisting(only?: RegExp, more: object[] = []): Promise<Prepared> {
+    return onPlainCluster([pod, ...more], only);
+}
+
+/** Workloads of the other kinds, there too. */
+export function ofOtherKinds(only = /^wasm-(?:job|clock|each|web|later)-/): Promise<Prepared> {
+    return onPlainCluster([pod, ...otherKinds], only);
+}
+
+async function onPlainCluster(workloads: object[], only?: RegExp): Promise<Prepared> {
     const cluster = "krustlet-crash";
     const { stack, config } = await prepare("acceptance-crash", 131);
     const kubeconfig = `${stack.home}.kubeconfig`;
     const removeCluster = await createPlainCluster(cluster, kubeconfig);
     const of = { clusterContext: `kind-${cluster}`, clusterKubeconfigFile: kubeconfig };
-    await stack.configure({ ...config, cluster: "existing", ...of });
+    await stack.configure({ ...config, workloads, cluster: "existing", ...of });
     const own = await settled(() => objects(kubeconfig));
     const stands = async () => (await objects(kubeconfig)).filter((one) => !own.includes(one));
     const crashing: Crashing = {
         stack,
         only,
-        stands,
+        stands: async () => (await stands()).filter(isNamed),
         left: async () => [...(await leftOf(stack)), ...(await stands())],
     };
     const remove = async () => {
@@ -55,11 +70,11 @@ export async function onExisting(only?: RegExp): Promise<Prepared> {
 export async function onKind(only?: RegExp): Promise<Prepared> {
     const clusterName = "krustlet-crash-own";
     const { stack, config } = await prepare("acceptance-crash-own", 132);
-    await stack.configure({ ...config, clusterName, workloads: workloads.slice(0, 1) });
+    await stack.configure({ ...config, clusterName, workloads: [pod] });
     const crashing: Crashing = {
         stack,
         only,
-        stands: () => objects(stack.kubeconfig),
+        stands: async () => (await objects(stack.kubeconfig)).filter(isNamed),
         left: () => leftOf(stack, clusterName),
     };
     return { crashing, remove: () => stack.remove() };
@@ -68,18 +83,18 @@ export async function onKind(only?: RegExp): Promise<Prepared> {
 async function prepare(name: string, port: number): Promise<{ stack: StackUnderTest; config: StackConfig }> {
     const stack = await StackUnderTest.create(name);
     const nodes = [{ name: `${name}-wasm`, port: 3000 + port }];
-    return { stack, config: { registryPort: 5000 + port, nodes, workloads } };
+    return { stack, config: { registryPort: 5000 + port, nodes } };
 }
 
 /** What a stack makes objects of, and what its steps leave. */
 const KINDS = [
-    "nodes,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,configmaps,runtimeclasses",
+    "nodes,csr,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,configmaps,runtimeclasses",
     "services,pods,deployments,daemonsets,jobs,cronjobs,leases.coordination.k8s.io",
 ].join();
 
 interface Listed {
     kind: string;
-    metadata: { name: string; namespace?: string; ownerReferences?: unknown[]; deletionTimestamp?: string };
+    metadata: { name: string; namespace?: string; ownerReferences?: unknown[] };
 }
 
 /** Every object but those that the cluster's own controllers make of others, now and then. */
@@ -87,11 +102,14 @@ async function objects(kubeconfig: string): Promise<string[]> {
     const argv = ["kubectl", `--kubeconfig=${kubeconfig}`, "get", KINDS, "--all-namespaces"];
     const { stdout } = await run([...argv, "--output=json"]);
     return (JSON.parse(stdout) as { items: Listed[] }).items
-        .filter(({ metadata }) => !metadata.ownerReferences && !metadata.deletionTimestamp)
+        .filter(({ metadata }) => !metadata.ownerReferences)
         .map(({ kind, metadata: { namespace = "", name } }) => `${kind}:${namespace}/${name}`)
         .filter((one) => !/^Lease:kube-system|kube-root-ca|^ConfigMap:kube-system.kube-apiserver/.test(one))
         .sort();
 }
+
+/** Whether an object has the same name the next time: a request has another one. */
+const isNamed = (one: string) => !one.startsWith("CertificateSigningRequest:");
 
 /** A list that has been the same for ten seconds: a cluster's controllers go on for a while when it is Ready. */
 async function settled(look: () => Promise<string[]>): Promise<string[]> {
@@ -104,8 +122,22 @@ async function settled(look: () => Promise<string[]>): Promise<string[]> {
     }
 }
 
-/** What there is of a stack on this host. */
+/** What there is of a stack on this host: by its names, its folder, and whoever's claim of it. */
 async function leftOf(stack: StackUnderTest, ...names: string[]): Promise<string[]> {
-    const { containers, volumes, agents } = await leftovers(`-${stack.name}-`, stack.home, ...names);
-    return [...containers, ...volumes, ...agents, ...(await stack.files())];
+    const { containers, volumes } = await leftovers(`-${stack.name}-`, ...names);
+    const claimed = [
+        "ps",
+        "--all",
+        `--filter=label=${ownerLabel}`,
+        `--format={{.Names}} {{.Label "${ownerLabel}"}}`,
+    ];
+    const { stdout } = await run(["docker", ...claimed]);
+    const owned = stdout.split("\n").filter((line) => line.includes(` krustlet-stack/${stack.name}/`));
+    // Pulumi's plugins end a moment after it.
+    const running = () => processesThat((argv) => argv.some((one) => one.includes(stack.home)));
+    for (let turn = 0; turn < 50 && running().length > 0; turn++) await sleep(200);
+    const processes = running().map(({ pid }) =>
+        readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "),
+    );
+    return [...containers, ...owned, ...volumes, ...processes, ...(await stack.files())];
 }

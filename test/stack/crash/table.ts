@@ -1,7 +1,7 @@
-// The crash table: the engine is killed at each of a stack's resources, when it makes it and when it deletes it; then the next update has to
-// end as one that nothing happened to, and the next `down` to leave nothing.
+// The crash table: somebody is killed at each of a stack's resources, when it is made and when it is deleted; then the next update has to end
+// as one that nothing happened to, with nothing left to do, and the next `down` to leave nothing.
 import assert from "node:assert/strict";
-import { killedAt, madeByPlugins, type Killed } from "./killed";
+import { killedAt, madeByPlugins, victims, type Killed, type Victim } from "./killed";
 import type { StackUnderTest } from "../stackUnderTest";
 
 /** A stack to be killed. */
@@ -15,9 +15,17 @@ export interface Crashing {
     only?: RegExp;
 }
 
-/** What each resource is killed at, and what comes then. */
-export const columns = ["create, up", "delete, up", "delete, down", "create, down"] as const;
-export type Column = (typeof columns)[number];
+/** When somebody is killed, and what is run then; each begins where the one before it ends, and the first where the last one does. */
+export const moments = ["delete, up", "delete, down", "create, down", "create, up"] as const;
+export type Moment = (typeof moments)[number];
+export type Column = `${Victim}: ${Moment}`;
+
+/** Who is killed at each resource and when. */
+export const columns: readonly Column[] = victims.flatMap((who) =>
+    moments.map((moment) => `${who}: ${moment}` as const),
+);
+
+type Command = "up" | "down";
 
 /** What became of a kill: `yes`, or what is wrong. */
 export type Table = Map<string, Partial<Record<Column, string>>>;
@@ -27,6 +35,9 @@ const TRIES = 3;
 
 /** How long after its beginning a resource is killed, in milliseconds, one after the other. */
 const DELAYS = [0, 30, 120];
+
+/** What the stack's program prints. */
+const LOG_LINE = /^Hello, World!$/m;
 
 export class CrashTable {
     readonly rows: Table = new Map();
@@ -40,35 +51,37 @@ export class CrashTable {
         private readonly say: (line: string) => void = () => undefined,
     ) {}
 
-    /** Runs some of the columns, each from where the one before it ended; the first from nothing. */
+    /** Runs some of the columns. */
     async run(wanted: readonly Column[] = columns): Promise<Table> {
         const { stack, only = /^/ } = this.crashing;
         assert.equal(await this.ends("up"), "yes");
         this.standing = (await this.crashing.stands()).map(unnumbered);
         for (const name of await madeByPlugins(stack)) if (only.test(name)) this.rows.set(name, {});
         this.say(`${this.rows.size} resources`);
-        // They stand.
-        if (wanted.includes("delete, up")) await this.each("delete, up", "down", () => this.converges());
-        if (wanted.includes("delete, down")) await this.inOneGo("delete, down", "down");
-        await this.vanishes();
-        // Nothing does.
-        if (wanted.includes("create, down")) await this.each("create, down", "up", () => this.vanishes());
-        if (wanted.includes("create, up")) await this.inOneGo("create, up", "up");
+        let stands = true;
+        for (const column of wanted) {
+            const deletes = column.includes("delete");
+            if (deletes !== stands) await (deletes ? this.ends("up") : this.vanishes());
+            const [command, other] = deletes ? (["down", "up"] as const) : (["up", "down"] as const);
+            stands = column.endsWith("up");
+            if (column.endsWith(other)) await this.each(column, command);
+            else await this.inOneGo(column, command);
+        }
         await this.vanishes();
         return this.rows;
     }
 
     /** Kills at one resource (or those that are begun together with it), has that mended, and goes on with the next. */
-    private async each(column: Column, command: "up" | "down", mended: () => Promise<string>): Promise<void> {
+    private async each(column: Column, command: Command): Promise<void> {
         await this.kill(column, command, async (at) => {
-            const became = await mended();
+            const became = await (command === "up" ? this.vanishes() : this.converges());
             for (const name of at) this.note(name, column, became);
             if (became !== "yes") this.say(became);
         });
     }
 
     /** Kills each run at the next resource, where the one before was killed at the last; at the end nothing is to be seen of it. */
-    private async inOneGo(column: Column, command: "up" | "down"): Promise<void> {
+    private async inOneGo(column: Column, command: Command): Promise<void> {
         const at: string[] = [];
         const ended = () => (command === "up" ? this.converges() : this.vanishes());
         await this.kill(
@@ -94,7 +107,7 @@ export class CrashTable {
 
     private async kill(
         column: Column,
-        command: "up" | "down",
+        command: Command,
         killed: (at: string[]) => Promise<void>,
         passed: () => Promise<void> = () => Promise.resolve(),
     ): Promise<void> {
@@ -111,17 +124,22 @@ export class CrashTable {
                 return name === wanted;
             };
             const delay = DELAYS[this.kills++ % DELAYS.length];
-            const ended = await killedAt(this.crashing.stack, command, first, delay);
+            const begun = Date.now();
+            const who = column.startsWith("engine") ? "engine" : "maker";
+            const ended = await killedAt(this.crashing.stack, command, first, who, delay);
             if (wanted !== undefined) tries.set(wanted, (tries.get(wanted) ?? 0) + 1);
             // Its note holds what runs before were killed at, too.
             const at = ended.at?.filter(
                 (name) => this.rows.get(name)?.[column] === undefined && this.rows.has(name),
             );
-            this.say(
-                `${column}: ${at ? at.join(", ") || `just after ${wanted}` : `ended (${ended.exitCode})`}`,
-            );
+            // One that is always over before: killed just after it is as near as it gets.
+            if (at?.length === 0 && wanted !== undefined && tries.get(wanted) === TRIES) at.push(wanted);
+            const seconds = () => `${((Date.now() - begun) / 1000).toFixed(0)} s`;
+            const what = at ? at.join(", ") || `just after ${wanted}` : `ended (${ended.exitCode})`;
+            this.say(`${column}: ${what} (${seconds()})`);
             if (at) {
                 await killed(at);
+                this.say(`${column}: went on from there (${seconds()} in all)`);
                 continue;
             }
             if (ended.exitCode !== 0) {
@@ -143,20 +161,25 @@ export class CrashTable {
         if (row) row[column] = became;
     }
 
-    private async ends(command: "up" | "down"): Promise<string> {
+    private async ends(command: Command): Promise<string> {
         const { exitCode, stdout, stderr } = await this.crashing.stack.npmRun(command);
         if (exitCode !== 0) this.say(`${command} fails: ${shortly({ said: stdout + stderr })}`);
-        return exitCode === 0 ? "yes" : `${command} fails`;
+        if (exitCode !== 0) return `${command} fails`;
+        return command === "up" && !LOG_LINE.test(stdout) ? "no log line" : "yes";
     }
 
     private async converges(): Promise<string> {
+        const { stack } = this.crashing;
         const ended = await this.ends("up");
         if (ended !== "yes") return ended;
         const now = (await this.crashing.stands()).filter((one) => !this.lost.has(one));
         const differ = differences(this.standing, now.map(unnumbered));
         if (differ !== undefined)
             for (const one of now) if (differ.includes(unnumbered(one))) this.lost.add(one);
-        return differ ?? "yes";
+        const next = await stack.pulumi(`preview --stack ${stack.name} --expect-no-changes`);
+        if (next.exitCode !== 0)
+            this.say(`a change is left: ${shortly({ said: next.stdout + next.stderr })}`);
+        return differ ?? (next.exitCode === 0 ? "yes" : "a change is left");
     }
 
     private async vanishes(): Promise<string> {

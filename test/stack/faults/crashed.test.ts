@@ -4,16 +4,16 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { onExisting, type Prepared } from "../crash/stacks";
+import { later, onExisting, type Prepared } from "../crash/stacks";
 import { columns, CrashTable, type Column } from "../crash/table";
 
-const wanted: readonly Column[] = columns.filter((column) => column.startsWith("create"));
+const wanted: readonly Column[] = columns.filter((column) => column.startsWith("engine: create"));
 
 void describe("Pulumi killed at what it makes", { timeout: 1_200_000 }, () => {
     let prepared: Prepared;
     const said: string[] = [];
     before(async () => {
-        prepared = await onExisting(/-(pod|cronjob|bootstrap-role)$/);
+        prepared = await onExisting(/-(pod|cronjob|bootstrap-role)$/, [later]);
     });
     after(() => prepared.remove());
 

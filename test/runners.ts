@@ -33,12 +33,18 @@ interface Finished {
     exitCode: number;
 }
 
+export interface StreamOptions {
+    cwd: string;
+    env: Record<string, string>;
+    timeoutMinutes: number;
+    /** What of its output is on the screen, once it has ended: others run beside it. Default: all, as it comes. */
+    shown?: (output: string) => string;
+}
+
 /** Runs a program with its output on the screen, and returns that output. Ends it, and all that it started, in time. */
-export function stream(
-    argv: readonly string[],
-    options: { cwd: string; env: Record<string, string>; timeoutMinutes: number },
-): Promise<Finished> {
+export function stream(argv: readonly string[], options: StreamOptions): Promise<Finished> {
     const [program, ...args] = argv;
+    const { shown } = options;
     return new Promise((resolve) => {
         // Its own process group, so that a time-out ends its children too.
         const child = spawn(program, args, {
@@ -48,24 +54,27 @@ export function stream(
             detached: true,
         });
         let output = "";
-        const take = (text: Buffer) => {
+        const take = (text: Buffer | string) => {
             output += text.toString();
-            process.stdout.write(text);
+            if (shown === undefined) process.stdout.write(text);
         };
         child.stdout.on("data", take);
         child.stderr.on("data", take);
         const timer = setTimeout(() => {
-            console.log(`${argv.join(" ")}: still running after ${options.timeoutMinutes} minutes; ended`);
+            take(`${argv.join(" ")}: still running after ${options.timeoutMinutes} minutes; ended\n`);
             if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
         }, options.timeoutMinutes * 60_000);
-        child.on("error", (error) => {
+        const end = (exitCode: number) => {
             clearTimeout(timer);
-            console.log(error.message);
-            resolve({ output, exitCode: 127 });
+            if (shown !== undefined) process.stdout.write(shown(output));
+            resolve({ output, exitCode });
+        };
+        child.on("error", (error) => {
+            take(`${error.message}\n`);
+            end(127);
         });
         child.on("close", (code) => {
-            clearTimeout(timer);
-            resolve({ output, exitCode: code ?? 1 });
+            end(code ?? 1);
         });
     });
 }
@@ -102,14 +111,35 @@ export function goCounts(output: string, exitCode: number): Counts {
     return atLeastOneFailure({ passed: count("PASS"), failed: count("FAIL") + count("SKIP") }, exitCode);
 }
 
-/** Runs TypeScript test files with Node's own runner, one after another (they share real things and two cores). */
+/** Runs TypeScript test files with Node's own runner, so many at once, begun in their order. */
 export async function nodeTests(
     files: string[],
-    options: { cwd: string; env: Record<string, string>; timeoutMinutes: number; concurrency?: number },
+    { atOnce = 1, ...options }: Omit<StreamOptions, "shown"> & { atOnce?: number },
 ): Promise<Counts> {
     if (files.length === 0) throw new Error("no test file was found");
-    const argv = [process.execPath, "--require", "./typescript.cjs", "--test", "--test-reporter=spec"];
-    argv.push(`--test-concurrency=${options.concurrency ?? 1}`, ...files);
-    const { output, exitCode } = await stream(argv, options);
-    return nodeCounts(output, exitCode);
+    const all = await inTurn(atOnce, files, async (file) => {
+        const begun = Date.now();
+        const argv = [process.execPath, "--require", "./typescript.cjs", "--test-reporter=spec", file];
+        const shown = (output: string) => {
+            const seconds = ((Date.now() - begun) / 1000).toFixed(1);
+            return `--- ${path.relative(options.cwd, file)} (${seconds} s)\n${output.replace(/^ℹ .*\n/gm, "")}`;
+        };
+        const { output, exitCode } = await stream(argv, { ...options, shown });
+        return nodeCounts(output, exitCode);
+    });
+    return add(...all);
+}
+
+/** Does something with each of a list, with so many at once, begun in their order. */
+async function inTurn<T, R>(atOnce: number, list: readonly T[], act: (one: T) => Promise<R>): Promise<R[]> {
+    const results: R[] = [];
+    let next = 0;
+    const worker = async () => {
+        while (next < list.length) {
+            const index = next++;
+            results[index] = await act(list[index]);
+        }
+    };
+    await Promise.all(Array.from({ length: atOnce }, worker));
+    return results;
 }

@@ -7,12 +7,13 @@
 import * as path from "node:path";
 import { consoleReporter } from "../common/report";
 import type { Counts } from "./runners";
-import { suites, type SuiteContext } from "./suites";
+import { stages, type Suite, type SuiteContext } from "./suites";
 
 const root = path.dirname(__dirname);
 
 async function main(): Promise<number> {
     const report = consoleReporter();
+    const suites = stages.flat();
     const wanted = process.argv.slice(2);
     const unknown = wanted.filter((name) => !suites.some((suite) => suite.name === name));
     if (unknown.length > 0) {
@@ -24,29 +25,41 @@ async function main(): Promise<number> {
     const total: Counts = { passed: 0, failed: 0 };
     const failures: string[] = [];
     const context: SuiteContext = { root, report, env: {}, airgap: false };
-    for (const suite of suites) {
-        if (wanted.length > 0 && !wanted.includes(suite.name) && suite.name !== "set-up") continue;
-        if (suite.airgapOnly && !context.airgap) continue;
-        const begun = Date.now();
-        console.log(`\n=== ${suite.name}: ${suite.title}`);
-        let counts: Counts;
-        try {
-            counts = await suite.run(context);
-        } catch (error) {
-            console.log(error instanceof Error ? error.message : String(error));
-            counts = { passed: 0, failed: 1 };
-        }
-        total.passed += counts.passed;
-        total.failed += counts.failed;
-        if (counts.failed > 0) failures.push(suite.name);
-        const seconds = ((Date.now() - begun) / 1000).toFixed(1);
-        console.log(`=== ${suite.name}: ${counts.passed} passed, ${counts.failed} failed (${seconds} s)`);
+    for (const stage of stages) {
+        const chosen = stage.filter(
+            ({ name, airgapOnly }) =>
+                (wanted.length === 0 || wanted.includes(name) || name === "set-up") &&
+                (!airgapOnly || context.airgap),
+        );
+        await Promise.all(
+            chosen.map(async (suite) => {
+                const counts = await result(suite, context);
+                total.passed += counts.passed;
+                total.failed += counts.failed;
+                if (counts.failed > 0) failures.push(suite.name);
+            }),
+        );
         // Nothing after the set-up means anything without it.
-        if (suite.name === "set-up" && counts.failed > 0) break;
+        if (failures.includes("set-up")) break;
     }
     console.log(failures.length > 0 ? `\nFailed: ${failures.join(", ")}\n` : "");
     console.log(`${total.passed} passed, ${total.failed} failed`);
     return total.failed === 0 && total.passed > 0 ? 0 : 1;
+}
+
+async function result(suite: Suite, context: SuiteContext): Promise<Counts> {
+    const begun = Date.now();
+    console.log(`\n=== ${suite.name}: ${suite.title}`);
+    let counts: Counts;
+    try {
+        counts = await suite.run(context);
+    } catch (error) {
+        console.log(error instanceof Error ? error.message : String(error));
+        counts = { passed: 0, failed: 1 };
+    }
+    const seconds = ((Date.now() - begun) / 1000).toFixed(1);
+    console.log(`=== ${suite.name}: ${counts.passed} passed, ${counts.failed} failed (${seconds} s)`);
+    return counts;
 }
 
 void main().then(

@@ -38,7 +38,7 @@ async function checks(context: SuiteContext, commands: { argv: string[]; cwd?: s
         const shown = argv.map((word) => path.basename(word)).join(" ");
         const begun = Date.now();
         const options = { cwd: path.join(context.root, cwd ?? ""), env: context.env, timeoutMinutes: 30 };
-        const { exitCode } = await stream(argv, options);
+        const { exitCode } = await stream(argv, { ...options, shown: (output) => output });
         const ok = exitCode === 0;
         counts[ok ? "passed" : "failed"] += 1;
         console.log(`${ok ? "✔" : "✖"} ${shown} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
@@ -246,18 +246,14 @@ const packageSuite: Suite = {
         withPackages(context, (env) => testsIn(context, ["test/package"], { env, timeoutMinutes: 15 })),
 };
 
-/** In the order in which they run: what is quick to fail first. */
-export const suites: readonly Suite[] = [
-    setUp,
-    lint,
-    unit,
-    supply,
-    rust,
-    plugins,
-    steps,
-    registries,
-    node,
-    security,
-    packageSuite,
-    stack,
+/** In the order in which they run, those of a stage beside each other: what is quick to fail first. */
+export const stages: readonly (readonly Suite[])[] = [
+    [setUp],
+    [lint, unit, supply],
+    [rust, plugins, steps, registries],
+    [node],
+    [security],
+    // It looks at all there is on this host: nothing comes or goes beside it.
+    [packageSuite],
+    [stack],
 ];

@@ -1,6 +1,7 @@
 // A stack of the real program, beside whatever else runs on this machine: its own name, cluster, ports and home folder.
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { readOptional } from "../../steps/lib/files";
 import { run, type RunResult } from "../../steps/lib/run";
 import { homesOf, removeTestCluster, removeTestStack } from "../killedRun";
 
@@ -10,10 +11,17 @@ export const root = path.resolve(__dirname, "../..");
 export interface StateResource {
     urn: string;
     type: string;
+    custom?: boolean;
     id?: string;
     created?: string;
     modified?: string;
     outputs?: Record<string, unknown>;
+}
+
+export interface State {
+    resources?: StateResource[];
+    /** What a run that was killed was at. */
+    pending_operations?: { resource: StateResource }[];
 }
 
 /** Configuration by key, as in Pulumi.<stack>.yaml; written as JSON, which is YAML too. */
@@ -108,21 +116,27 @@ export class StackUnderTest {
         });
     }
 
+    /** What `npm run env` prints: it is the same for as long as the tools are. */
+    private exports: string | undefined;
+
     /** Plain `pulumi` in the environment that `npm run env` gives. */
     async pulumi(args: string, env: Record<string, string> = {}): Promise<RunResult> {
-        const script = `eval "$(node tools/run.js env --stack ${this.name})" && exec pulumi ${args}`;
-        return run(["/bin/sh", "-ec", script], {
-            cwd: root,
-            env: { ...this.env, ...env },
-            allowFailure: true,
-            timeoutSeconds: 900,
-        });
+        const options = { cwd: root, env: { ...this.env, ...env } };
+        const argv = [process.execPath, "tools/run.js", "env", "--stack", this.name];
+        this.exports ??= (await run(argv, options)).stdout;
+        const script = `${this.exports}\nexec pulumi ${args}`;
+        return run(["/bin/sh", "-ec", script], { ...options, allowFailure: true, timeoutSeconds: 900 });
+    }
+
+    /** What Pulumi has written down, in its own file; undefined: nothing, or no more. */
+    async state(): Promise<State | undefined> {
+        const file = path.join(this.home, "backend/.pulumi/stacks/krustlet-stack", `${this.name}.json`);
+        const text = await readOptional(file);
+        return text ? (JSON.parse(text) as { checkpoint: { latest: State } }).checkpoint.latest : undefined;
     }
 
     async resources(): Promise<StateResource[]> {
-        const { stdout } = await this.pulumi(`stack export --stack ${this.name}`);
-        const { deployment } = JSON.parse(stdout) as { deployment: { resources?: StateResource[] } };
-        return deployment.resources ?? [];
+        return (await this.state())?.resources ?? [];
     }
 
     async outputs(): Promise<Record<string, unknown>> {
@@ -147,7 +161,8 @@ export class StackUnderTest {
     }
 
     async remove(): Promise<void> {
-        await this.npmRun("down");
+        // One that is down has none.
+        if ((await this.state()) !== undefined) await this.npmRun("down");
         await fs.rm(this.configFile, { force: true });
         await fs.rm(this.home, { recursive: true, force: true });
     }

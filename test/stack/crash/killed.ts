@@ -1,7 +1,6 @@
 // Runs of the stack's commands in which somebody is killed (SIGKILL) while it is at a resource.
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { processesThat, type ProcessId } from "../../../steps/lib/processes";
@@ -93,33 +92,17 @@ function processesOf(stack: StackUnderTest, who: Victim, type: string): ProcessI
 const parentOf = (pid: number) =>
     Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 
-interface State {
-    checkpoint: {
-        latest: { resources?: { urn: string; custom?: boolean }[]; pending_operations?: Pending[] };
-    };
-}
-interface Pending {
-    resource: { urn: string };
-    type: string;
-}
-
-async function state(stack: StackUnderTest): Promise<State["checkpoint"]["latest"]> {
-    const file = path.join(stack.home, "backend/.pulumi/stacks/krustlet-stack", `${stack.name}.json`);
-    return (JSON.parse(await fs.readFile(file, "utf8")) as State).checkpoint.latest;
-}
-
 const nameOf = (urn: string) => urn.slice(urn.lastIndexOf("::") + 2);
 
 /** What the engine was at when it was killed. */
 async function pending(stack: StackUnderTest): Promise<string[]> {
-    const { pending_operations = [] } = await state(stack);
-    return pending_operations.map(({ resource }) => nameOf(resource.urn));
+    const operations = (await stack.state())?.pending_operations ?? [];
+    return operations.map(({ resource }) => nameOf(resource.urn));
 }
 
 /** Each resource of a stack that is made by a plugin. */
 export async function madeByPlugins(stack: StackUnderTest): Promise<string[]> {
-    const { resources = [] } = await state(stack);
-    return resources
+    return (await stack.resources())
         .filter(({ urn, custom }) => custom === true && !urn.includes("::default_"))
         .map(({ urn }) => nameOf(urn));
 }

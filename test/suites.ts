@@ -54,6 +54,8 @@ interface TestOptions {
     atOnce?: number;
     /** Files that take longest, by the ends of their names: they begin first. Default: none. */
     longest?: string[];
+    /** Files that others would disturb, or that would disturb others: they come last, one by one. Default: none. */
+    alone?: string[];
     /** Variables beside the suite's own. Default: none. */
     env?: Record<string, string>;
 }
@@ -62,13 +64,20 @@ interface TestOptions {
 async function testsIn(
     context: SuiteContext,
     folders: string[],
-    { longest = [], ...options }: TestOptions,
+    { longest = [], alone = [], atOnce, ...options }: TestOptions,
 ): Promise<Counts> {
     const files = await testFiles(...folders.map((folder) => path.join(context.root, folder)));
-    const first = longest.flatMap((name) => files.filter((file) => file.endsWith(`/${name}.test.ts`)));
-    for (const file of files) if (!first.includes(file)) first.push(file);
-    const env = { ...context.env, ...options.env };
-    return nodeTests(first, { ...options, cwd: context.root, env });
+    const named = (names: string[]) =>
+        names.map((name) => {
+            const found = files.find((file) => file.endsWith(`/${name}.test.ts`));
+            if (found === undefined) throw new Error(`no test file is called ${name}`);
+            return found;
+        });
+    const [first, last] = [named(longest), named(alone)];
+    const others = files.filter((file) => !first.includes(file) && !last.includes(file));
+    const run = { ...options, cwd: context.root, env: { ...context.env, ...options.env } };
+    const beside = await nodeTests([...first, ...others], { ...run, atOnce });
+    return last.length === 0 ? beside : add(beside, await nodeTests(last, run));
 }
 
 const setUp: Suite = {
@@ -214,22 +223,21 @@ const registries: Suite = {
     run: (context) => testsIn(context, ["test/registries"], { timeoutMinutes: 20 }),
 };
 
-/** Runs a folder's tests against a cluster with a node, made for them. */
-const onTestNode = (context: SuiteContext, folder: string): Promise<Counts> =>
-    withTestNode(context, (file) =>
-        testsIn(context, [folder], { env: { [UNDER_TEST]: file }, timeoutMinutes: 20 }),
-    );
-
 const node: Suite = {
     name: "node",
-    title: "the node agent against a real API server",
-    run: (context) => onTestNode(context, "test/node"),
-};
-
-const security: Suite = {
-    name: "security",
-    title: "who gets in: certificates, tokens, the log port",
-    run: (context) => onTestNode(context, "test/security"),
+    title: "the node agent against a real API server, and who gets in: certificates, tokens, the log port",
+    run: (context) =>
+        withTestNode(context, (file) =>
+            testsIn(context, ["test/node", "test/security"], {
+                env: { [UNDER_TEST]: file },
+                timeoutMinutes: 20,
+                // Each file has a namespace of its own, and these two wait most of the time.
+                atOnce: 3,
+                longest: ["node/workloads", "security/renewal"],
+                // They end the agent or the API server, or measure the agent.
+                alone: ["security/servingCertificates", "node/api", "node/resilience", "node/figures"],
+            }),
+        ),
 };
 
 const stack: Suite = {
@@ -252,7 +260,6 @@ export const stages: readonly (readonly Suite[])[] = [
     [lint, unit, supply],
     [rust, plugins, steps, registries],
     [node],
-    [security],
     // It looks at all there is on this host: nothing comes or goes beside it.
     [packageSuite],
     [stack],

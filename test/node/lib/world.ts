@@ -44,7 +44,7 @@ export class World {
         });
     }
 
-    /** Deletes the namespace, and waits until its pods are gone from the API server: the next test file has the node alone. */
+    /** Deletes the namespace, and waits until its pods are gone from the API server: what comes next finds the node free of them. */
     async close(): Promise<void> {
         await this.removePods(this.namespace);
         await this.api.delete(pathOf("Namespace", undefined, this.namespace));

@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { filesOf, main, readOptions } from "./cli";
 import type { StackFiles } from "./stack/home";
 import { consoleReporter, type Reporter } from "../common/report";
+import { lookForDeleted } from "./stack/deletions";
 import { workloadLog } from "./stack/logs";
 import { endOrphans } from "./stack/orphans";
 import { readOutputs } from "./stack/outputs";
@@ -20,6 +21,7 @@ async function up(): Promise<number> {
     const files = await filesOf(toolchain.home, options);
     if (await clearStaleLocks(files, report)) await endOrphans(toolchain.home, report);
     await ensureStack(files, toolchain.env);
+    await lookForDeleted(files, toolchain.env, report);
     const logFile = path.join(toolchain.home.logs, `${files.project}-${files.stack}-up.log`);
     const args = [
         "up",

@@ -53,6 +53,8 @@ export interface StackFiles {
     configCopy: string;
     /** The state file, written by Pulumi. */
     state: string;
+    /** Folder in which that backend tells of each run. */
+    history: string;
     /** Folder of Pulumi's locks of the stack. */
     locks: string;
     /** Folder of a node of the stack, where the program puts it unless its configuration says otherwise. */
@@ -69,6 +71,7 @@ export function stackFiles(home: Home, project: string, stack: string, cwd: stri
         configDir,
         configCopy: path.join(configDir, `Pulumi.${stack}.yaml`),
         state: path.join(home.backend, ".pulumi", "stacks", project, `${stack}.json`),
+        history: path.join(home.backend, ".pulumi", "history", project, stack),
         locks: path.join(home.backend, ".pulumi", "locks", "organization", project, stack),
         nodeDir: (node) => path.join(home.dir, "nodes", `${project}-${stack}-${node}`),
     };

@@ -203,6 +203,8 @@ function differences(wanted: string[], now: string[]): string | undefined {
     return words.length > 0 ? words.join("; ") : undefined;
 }
 
+/** What Pulumi says is wrong, and its end. */
 function shortly({ said }: Pick<Killed, "said">): string {
-    return said.split("\n").slice(-40).join("\n");
+    const why = /^Diagnostics:\n[^]*?(?=^(?:Outputs|Resources):)/m.exec(said)?.[0] ?? "";
+    return `${why}${said.split("\n").slice(-10).join("\n")}`;
 }

@@ -17,6 +17,11 @@ export const REGISTRY_ENVIRONMENT = [
     "REGISTRY_STORAGE_DELETE_ENABLED=true",
 ];
 
+/** Name of the volume that keeps a local registry's data. */
+export function dataVolumeName(containerName: string): string {
+    return `${containerName}-data`;
+}
+
 /** Port of the local registry on this host. Not 5000: macOS' AirPlay receiver listens there. */
 export const REGISTRY_PORT = 5001;
 

@@ -2,7 +2,7 @@
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
-import { dataVolumeName } from "../components/registry/localRegistry";
+import { dataVolumeName } from "../components/defaults";
 import { endProcess, processesThat } from "../steps/lib/processes";
 import { run } from "../steps/lib/run";
 

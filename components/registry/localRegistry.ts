@@ -2,7 +2,7 @@ import type { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
-import { REGISTRY_ENVIRONMENT, REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults";
+import { dataVolumeName, REGISTRY_ENVIRONMENT, REGISTRY_IMAGE, REGISTRY_PORT } from "../defaults";
 import { owner, ownerName } from "../claim";
 import { ownName } from "../names";
 import * as rules from "../rules";
@@ -33,11 +33,6 @@ export function localRegistryAddress(port: number): string {
 /** Name of a local registry's container unless it is told another one. */
 export function defaultContainerName(): string {
     return ownName("registry");
-}
-
-/** Name of the volume that keeps a local registry's data. */
-export function dataVolumeName(containerName: string): string {
-    return `${containerName}-data`;
 }
 
 /** Port that the registry listens on in its container. */

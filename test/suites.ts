@@ -244,7 +244,19 @@ const stack: Suite = {
     name: "stack",
     title: "the whole stack: up, up again, change, destroy",
     // Each file has names and ports of its own, and looks for what it left by those.
-    run: (context) => testsIn(context, ["test/stack"], { timeoutMinutes: 40, atOnce: 2 }),
+    run: (context) =>
+        testsIn(context, ["test/stack"], {
+            timeoutMinutes: 40,
+            // A stack in the making takes a processor nearly all of the time: more at once would only wait for one.
+            atOnce: 2,
+            longest: [
+                "faults/mended",
+                "faults/changed",
+                "stack/upgrade",
+                "faults/ended",
+                "stack/containerNode",
+            ],
+        }),
 };
 
 const packageSuite: Suite = {

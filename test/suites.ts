@@ -231,11 +231,17 @@ const node: Suite = {
             testsIn(context, ["test/node", "test/security"], {
                 env: { [UNDER_TEST]: file },
                 timeoutMinutes: 20,
-                // Each file has a namespace of its own, and these two wait most of the time.
-                atOnce: 3,
-                longest: ["node/workloads", "security/renewal"],
-                // They end the agent or the API server, or measure the agent.
-                alone: ["security/servingCertificates", "node/api", "node/resilience", "node/figures"],
+                // Each has a namespace of its own, and this one waits most of the time.
+                atOnce: 2,
+                longest: ["node/workloads"],
+                // They end the agent or the API server, measure the agent, or bring another node.
+                alone: [
+                    "security/servingCertificates",
+                    "node/api",
+                    "node/resilience",
+                    "node/figures",
+                    "security/renewal",
+                ],
             }),
         ),
 };

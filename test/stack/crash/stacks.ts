@@ -1,6 +1,8 @@
 // What is killed: a stack on a cluster that stays, which is all of a stack but the cluster itself, and one on a kind cluster of its own.
 import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
+import * as os from "node:os";
+import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ownerLabel } from "../../../steps/lib/docker";
 import { processesThat } from "../../../steps/lib/processes";
@@ -46,7 +48,8 @@ export function ofOtherKinds(only = /^wasm-(?:job|clock|each|web|later)-/): Prom
 async function onPlainCluster(workloads: object[], only?: RegExp): Promise<Prepared> {
     const cluster = "krustlet-crash";
     const { stack, config } = await prepare("acceptance-crash", 131);
-    const kubeconfig = `${stack.home}.kubeconfig`;
+    // One name, so that the next run's takes the place of what a killed one left.
+    const kubeconfig = path.join(os.tmpdir(), `${cluster}.kubeconfig`);
     const removeCluster = await createPlainCluster(cluster, kubeconfig);
     const of = { clusterContext: `kind-${cluster}`, clusterKubeconfigFile: kubeconfig };
     await stack.configure({ ...config, workloads, cluster: "existing", ...of });

@@ -234,8 +234,9 @@ const node: Suite = {
                 // Each has a namespace of its own, and this one waits most of the time.
                 atOnce: 2,
                 longest: ["node/workloads"],
-                // They end the agent or the API server, measure the agent, or bring another node.
+                // They end the agent or the API server, look at all of its files, measure it, or bring another node.
                 alone: [
+                    "security/files",
                     "security/servingCertificates",
                     "node/api",
                     "node/resilience",

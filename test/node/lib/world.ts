@@ -46,10 +46,14 @@ export class World {
 
     /** Deletes the namespace, and waits until its pods are gone from the API server: what comes next finds the node free of them. */
     async close(): Promise<void> {
-        await this.removePods(this.namespace);
-        await this.api.delete(pathOf("Namespace", undefined, this.namespace));
-        await Promise.all([this.pods.stop(), this.events.stop()]);
-        this.api.close();
+        try {
+            await this.removePods(this.namespace);
+            await this.api.delete(pathOf("Namespace", undefined, this.namespace));
+        } finally {
+            // An open watch would keep this process for ever.
+            await Promise.all([this.pods.stop(), this.events.stop()]);
+            this.api.close();
+        }
     }
 
     /** Deletes every pod of a namespace at once, and waits until they are gone. */

@@ -192,7 +192,10 @@ const deletions: Story[] = [
             within("gone", await world.untilGone(pod, begun), 3, 5 + SLACK);
             const states = world.history(pod, (now) => stateOf(statusOf(now)?.state));
             assert.match(states.at(-1) ?? "", /^terminated \w+ 137$/, states.join("\n"));
-            assert.ok(world.eventsOf(pod).some(({ reason }) => reason === "Killing"));
+            // The agent does not keep the pod for its sake.
+            await world.until("the event of its end", () =>
+                world.eventsOf(pod).some(({ reason }) => reason === "Killing") ? true : undefined,
+            );
             await leavesNothing(world, pod);
         },
     },

@@ -89,7 +89,10 @@ export const refusalStories: readonly Story[] = [
                     },
                 },
             } as KubeObject);
-            const ours = () => world.pods.all().filter((pod) => pod.metadata.labels?.app === "replaced");
+            const ours = () =>
+                world.pods.all().filter(({ metadata: { namespace, labels: its } }) => {
+                    return namespace === world.namespace && its?.app === "replaced";
+                });
             const pod = await world.until<Pod>("the ReplicaSet's pod", () => ours()[0]);
             await becomes(world, pod, {
                 phase: "Pending",

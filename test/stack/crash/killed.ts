@@ -80,9 +80,11 @@ function processesOf(stack: StackUnderTest, who: Victim, type: string): ProcessI
             (argv) => path.basename(argv[0] ?? "") === "pulumi" && argv.includes(stack.name),
         );
     const plugin = /^(?:pulumi:providers:)?(\w+)/.exec(type)?.[1];
-    const plugins = processesThat(
-        ([program]) =>
-            program.startsWith(stack.home) && path.basename(program) === `pulumi-resource-${plugin}`,
+    // A script stands behind its interpreter.
+    const plugins = processesThat((argv) =>
+        argv
+            .slice(0, 2)
+            .some((one) => one.startsWith(stack.home) && path.basename(one) === `pulumi-resource-${plugin}`),
     );
     if (type !== "command:local:Command") return plugins;
     const parents = plugins.map(({ pid }) => pid);

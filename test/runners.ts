@@ -111,22 +111,36 @@ export function goCounts(output: string, exitCode: number): Counts {
     return atLeastOneFailure({ passed: count("PASS"), failed: count("FAIL") + count("SKIP") }, exitCode);
 }
 
+const PROGRESS_MILLISECONDS = 15_000;
+
 /** Runs TypeScript test files with Node's own runner, so many at once, begun in their order. */
 export async function nodeTests(
     files: string[],
     { atOnce = 1, ...options }: Omit<StreamOptions, "shown"> & { atOnce?: number },
 ): Promise<Counts> {
     if (files.length === 0) throw new Error("no test file was found");
+    const running = new Map<string, number>();
+    // What a file prints comes when it is through.
+    const progress = setInterval(() => {
+        const shown = [...running].map(
+            ([file, begun]) =>
+                `${path.relative(options.cwd, file)} (${Math.round((Date.now() - begun) / 1000)} s)`,
+        );
+        console.log(`  ${shown.join(", ")}`);
+    }, PROGRESS_MILLISECONDS);
     const all = await inTurn(atOnce, files, async (file) => {
         const begun = Date.now();
+        running.set(file, begun);
         const argv = [process.execPath, "--require", "./typescript.cjs", "--test-reporter=spec", file];
         const shown = (output: string) => {
             const seconds = ((Date.now() - begun) / 1000).toFixed(1);
             return `--- ${path.relative(options.cwd, file)} (${seconds} s)\n${output.replace(/^ℹ .*\n/gm, "")}`;
         };
         const { output, exitCode } = await stream(argv, { ...options, shown });
+        running.delete(file);
         return nodeCounts(output, exitCode);
     });
+    clearInterval(progress);
     return add(...all);
 }
 

@@ -277,7 +277,11 @@ const packageSuite: Suite = {
 export const stages: readonly (readonly Suite[])[] = [
     [setUp],
     [lint, unit, supply],
-    [rust, plugins, steps, registries],
+    // What is compiled takes all processors; what has a cluster of its own takes nearly one.
+    [rust],
+    [plugins],
+    [steps],
+    [registries],
     [node],
     // It looks at all there is on this host: nothing comes or goes beside it.
     [packageSuite],

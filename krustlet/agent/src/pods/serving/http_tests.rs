@@ -75,7 +75,7 @@ async fn redirects_are_followed_at_the_same_server_only() {
         assert_eq!(answers(&[&to(elsewhere)]).await.map_err(|_| elsewhere), Ok(()), "an answer as good as any");
     }
     let around = to("/");
-    let fault = answers(&vec![around.as_str(); 11]).await.unwrap_err();
+    let fault = answers(&[around.as_str(); 11]).await.unwrap_err();
     assert_eq!(fault, "Get \"http://HERE/\": stopped after 10 redirects");
 }
 

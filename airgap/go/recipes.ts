@@ -97,7 +97,8 @@ export const RECIPES = {
     kubectl: kubernetes("kubectl", ["kubectl"]),
     /** The programs of the node image; one build, for they share most of what they are compiled from. */
     kubernetes: kubernetes("kubernetes", [
-        ...["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubeadm"],
+        ...["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"],
+        "kubeadm",
     ]),
     etcd: {
         name: "etcd",

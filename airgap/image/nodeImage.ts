@@ -10,31 +10,26 @@ import { built, RECIPES } from "../go/recipes";
 import { GO_ENVIRONMENT } from "../../common/go";
 import { writeImageArchive, type ImageSpec } from "./archive";
 import { KEY_LABEL } from "./key";
-import { debianRootfs } from "./rootfs";
+import { debianRootfs, netfilterArguments } from "./rootfs";
 
 /** The sandbox image that the containerd configuration of kind's base image names. */
 const SANDBOX_IMAGE = /^\s*sandbox_image\s*=\s*"([^"]+)"/m;
 
-/** Which of the images that kubeadm wants are in the node image, and the program in each. */
-const IMAGE_PROGRAMS: Readonly<Record<string, string>> = {
-    "kube-apiserver": "kube-apiserver",
-    "kube-controller-manager": "kube-controller-manager",
-    "kube-scheduler": "kube-scheduler",
-    etcd: "etcd",
-    pause: "pause",
-};
+/** Which of the images that kubeadm wants are in the node image; each is called as the program in it. */
+const PROGRAMS = [
+    ...["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd", "pause"],
+];
 
-/** Tags by program, from what `kubeadm config images list` printed (CoreDNS and kube-proxy are not in the node image). */
+/** Tags by program, from what `kubeadm config images list` printed (CoreDNS is not in the node image). */
 export function controlPlaneTags(list: string, sandboxImage: string): Map<string, string[]> {
     const tags = new Map<string, string[]>();
     for (const image of [...list.trim().split(/\s+/), sandboxImage]) {
-        const name = /([^/:]+):[^/]+$/.exec(image)?.[1] ?? "";
-        const program = IMAGE_PROGRAMS[name];
-        if (program === undefined) continue;
+        const program = /([^/:]+):[^/]+$/.exec(image)?.[1] ?? "";
+        if (!PROGRAMS.includes(program)) continue;
         const known = tags.get(program) ?? [];
         tags.set(program, known.includes(image) ? known : [...known, image]);
     }
-    for (const program of Object.values(IMAGE_PROGRAMS)) {
+    for (const program of PROGRAMS) {
         if (!tags.has(program)) throw new Error(`kubeadm names no image of ${program}: ${list}`);
     }
     return tags;
@@ -86,6 +81,7 @@ async function controlPlaneImages(
             program === "etcd" ? folders.etcd : program === "pause" ? folders.pause : folders.kubernetes;
         await fs.mkdir(path.join(root, "usr/local/bin"), { recursive: true });
         await fs.link(path.join(from, program), path.join(root, "usr/local/bin", program));
+        if (program === "kube-proxy") await build.run(netfilterArguments(folders.rootfs, root));
         const config = {
             Entrypoint: [`/usr/local/bin/${program}`],
             Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],

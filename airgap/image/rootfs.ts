@@ -81,3 +81,18 @@ export async function debianRootfs(ctx: MakeContext): Promise<string> {
     });
     return path.join(dir, name);
 }
+
+/** Arguments of tar that take from that archive what kube-proxy runs, iptables and nft, with the libraries that these need. */
+export function netfilterArguments(archive: string, root: string): string[] {
+    const libraries = [
+        ...["bsd", "c", "edit", "gmp", "jansson", "m", "md", "mnl", "netfilter_conntrack", "nfnetlink"],
+        ...["nftables", "nftnl", "tinfo", "xtables"],
+    ];
+    return [
+        ...["tar", "-xf", archive, "-C", root, "--wildcards"],
+        // Of a merged /usr: links, but for the loader at the end.
+        ...["./sbin", "./lib*", "./usr/lib*/ld-linux-*"],
+        ...["./usr/sbin/*tables*", "./usr/sbin/nft", "./etc/alternatives/*tables*"],
+        ...["./usr/lib/*/xtables/*", ...libraries.map((name) => `./usr/lib/*/lib${name}.so.*`)],
+    ];
+}

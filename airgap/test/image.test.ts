@@ -67,6 +67,7 @@ describe("the control plane's images", () => {
                 "kube-apiserver": ["registry.k8s.io/kube-apiserver:v1.2.3"],
                 "kube-controller-manager": ["registry.k8s.io/kube-controller-manager:v1.2.3"],
                 "kube-scheduler": ["registry.k8s.io/kube-scheduler:v1.2.3"],
+                "kube-proxy": ["registry.k8s.io/kube-proxy:v1.2.3"],
                 pause: ["registry.k8s.io/pause:3.10.1", "registry.k8s.io/pause:3.10"],
                 etcd: ["registry.k8s.io/etcd:3.6.8-0"],
             },

@@ -41,7 +41,9 @@ install -m 0755 /run/in/node/kubeadm.sh /usr/bin/kubeadm
 mkdir -p /etc/kubernetes/manifests /kind/manifests /etc/cni/net.d
 echo -n "$version" >/kind/version
 install -m 0644 /run/in/node/default-cni.yaml /run/in/node/default-storage.yaml /kind/manifests/
-install -m 0644 /run/in/node/bridge.conflist /etc/cni/net.d/10-bridge.conflist
+install -m 0755 /run/in/node/pod-network.sh /usr/libexec/pod-network
+sandbox=$(sed -n 's/^ *sandbox_image = "\(.*\)"/\1/p' /etc/containerd/config.toml)
+sed -i "s|SANDBOX_IMAGE|$sandbox|" /kind/manifests/default-cni.yaml
 
 # The control plane's images, unpacked, so that the first boot does not have to; the archives themselves are not kept.
 containerd --root /run/preload --state /run/containerd-preload --address /run/preload.sock --log-level fatal &

@@ -105,7 +105,7 @@ export async function toolState(
 
 function keyOf(image: AirgapImage, tag: string): Promise<string> {
     return image === "node"
-        ? imageKey(["node", tag], ["kubernetes", "kubectl", "etcd", "pause", "kind"])
+        ? imageKey(["node", tag], ["kubernetes", "kubectl", "etcd", "coredns", "pause", "kind"])
         : imageKey(["registry", tag], ["registry"]);
 }
 

@@ -73,6 +73,8 @@ export const REGISTRY_IMAGE: PinnedImage = {
 
 /** etcd of the air-gapped node image; the official node image brings its own. */
 export const ETCD_VERSION = "v3.6.16";
+/** CoreDNS of the air-gapped node image, by whatever version kubeadm names its image. */
+export const COREDNS_VERSION = "v1.15.0";
 
 /** Oldest Rust that the workspace in krustlet/ compiles with. */
 export const RUST_MINIMUM = "1.95.0";

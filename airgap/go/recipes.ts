@@ -7,6 +7,7 @@ import * as path from "node:path";
 import { cached, cacheKey, sha256File } from "../../common/cache";
 import { ROOT } from "../../common/root";
 import {
+    COREDNS_VERSION,
     DISTRIBUTION_VERSION,
     ETCD_VERSION,
     KIND_VERSION,
@@ -105,6 +106,12 @@ export const RECIPES = {
         version: ETCD_VERSION,
         build: pinned(["go.etcd.io/etcd/server/v3"]),
         rename: { server: "etcd" },
+    },
+    /** Of a module of its own: as a part of the one here it would raise etcd's client above etcd. */
+    coredns: {
+        name: "coredns",
+        version: COREDNS_VERSION,
+        build: { ...pinned(["."]), moduleDir: path.join(ROOT, "airgap", "image", "coredns") },
     },
     registry: {
         name: "registry",

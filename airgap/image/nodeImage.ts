@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { run } from "../../steps/lib/run";
 import { cacheRoot } from "../../common/cache";
 import { ROOT } from "../../common/root";
-import { ETCD_VERSION, KUBERNETES_VERSION } from "../../common/versions";
+import { COREDNS_VERSION, ETCD_VERSION, KUBERNETES_VERSION } from "../../common/versions";
 import { building, type Build, type MakeContext } from "../../common/building";
 import { built, RECIPES } from "../go/recipes";
 import { GO_ENVIRONMENT } from "../../common/go";
@@ -15,12 +15,20 @@ import { debianRootfs, netfilterArguments } from "./rootfs";
 /** The sandbox image that the containerd configuration of kind's base image names. */
 const SANDBOX_IMAGE = /^\s*sandbox_image\s*=\s*"([^"]+)"/m;
 
-/** Which of the images that kubeadm wants are in the node image; each is called as the program in it. */
+/** The images that kubeadm wants; each is called as the program in it. */
 const PROGRAMS = [
-    ...["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd", "pause"],
+    ...[
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+        "etcd",
+        "coredns",
+        "pause",
+    ],
 ];
 
-/** Tags by program, from what `kubeadm config images list` printed (CoreDNS is not in the node image). */
+/** Tags by program, from what `kubeadm config images list` printed. */
 export function controlPlaneTags(list: string, sandboxImage: string): Map<string, string[]> {
     const tags = new Map<string, string[]>();
     for (const image of [...list.trim().split(/\s+/), sandboxImage]) {
@@ -45,6 +53,7 @@ export function commitChanges(key: string): string[] {
         "LABEL org.opencontainers.image.title=kind-node-from-packages",
         `LABEL org.opencontainers.image.version=${KUBERNETES_VERSION}`,
         `LABEL krustlet-stack.etcd=${ETCD_VERSION}`,
+        `LABEL krustlet-stack.coredns=${COREDNS_VERSION}`,
     ];
 }
 
@@ -77,8 +86,8 @@ async function controlPlaneImages(
     const specs: ImageSpec[] = [];
     for (const [program, tags] of controlPlaneTags(list.stdout, sandbox)) {
         const root = path.join(work, program);
-        const from =
-            program === "etcd" ? folders.etcd : program === "pause" ? folders.pause : folders.kubernetes;
+        const { etcd, coredns, pause, kubernetes } = folders;
+        const from = new Map(Object.entries({ etcd, coredns, pause })).get(program) ?? kubernetes;
         await fs.mkdir(path.join(root, "usr/local/bin"), { recursive: true });
         await fs.link(path.join(from, program), path.join(root, "usr/local/bin", program));
         if (program === "kube-proxy") await build.run(netfilterArguments(folders.rootfs, root));
@@ -101,6 +110,7 @@ interface Folders {
     kubernetes: string;
     kubectl: string;
     etcd: string;
+    coredns: string;
     pause: string;
 }
 
@@ -117,6 +127,7 @@ export async function makeNodeImage(tag: string, key: string, ctx: MakeContext):
             kubernetes,
             kubectl: await built("kubectl", ctx),
             etcd: await built("etcd", ctx),
+            coredns: await built("coredns", ctx),
             pause: await built("pause", ctx),
         };
     };

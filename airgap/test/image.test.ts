@@ -70,6 +70,7 @@ describe("the control plane's images", () => {
                 "kube-proxy": ["registry.k8s.io/kube-proxy:v1.2.3"],
                 pause: ["registry.k8s.io/pause:3.10.1", "registry.k8s.io/pause:3.10"],
                 etcd: ["registry.k8s.io/etcd:3.6.8-0"],
+                coredns: ["registry.k8s.io/coredns/coredns:v1.1.1"],
             },
         );
         assert.deepEqual(controlPlaneTags(list.join("\n"), "registry.k8s.io/pause:3.10.1").get("pause"), [

@@ -3,6 +3,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { describe, it } from "node:test";
 import {
+    COREDNS_VERSION,
     DISTRIBUTION_VERSION,
     ETCD_VERSION,
     KIND_VERSION,
@@ -49,8 +50,8 @@ describe("go build", () => {
 });
 
 describe("the Go module", () => {
-    const required = async () => {
-        const text = await fs.readFile(path.join(GO_MODULE, "go.mod"), "utf8");
+    const required = async (folder = GO_MODULE) => {
+        const text = await fs.readFile(path.join(folder, "go.mod"), "utf8");
         return new Map(
             [...text.matchAll(/^\t?(?:require )?(\S+) (v\S+)/gm)].map((match) => [match[1], match[2]]),
         );
@@ -66,9 +67,11 @@ describe("the Go module", () => {
         ];
         const found = await required();
         for (const [name, version] of pinned) assert.equal(found.get(name), version, name);
+        const own = await required(RECIPES.coredns.build.moduleDir);
+        assert.equal(own.get("github.com/coredns/coredns"), COREDNS_VERSION);
     });
 
-    it("is one for all programs, so that what they have in common is compiled once", () => {
+    it("is one for all other programs, so that what they have in common is compiled once", () => {
         const from = recipes.filter(({ build }) => build.packages[0] !== ".");
         assert.equal(from.length, 8);
         for (const { name, build } of from) {

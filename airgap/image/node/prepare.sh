@@ -35,9 +35,7 @@ ctr oci spec | perl -0pe 's/,\s*"rlimits": \[.*?\]//s' >/etc/containerd/cri-base
 ! grep rlimits /etc/containerd/cri-base.json
 
 # Kubernetes.
-install -m 0755 /run/in/kubernetes/kubelet /run/in/kubectl/kubectl /usr/bin/
-install -D -m 0755 /run/in/kubernetes/kubeadm /usr/libexec/kubeadm
-install -m 0755 /run/in/node/kubeadm.sh /usr/bin/kubeadm
+install -m 0755 /run/in/kubernetes/{kubelet,kubeadm} /run/in/kubectl/kubectl /usr/bin/
 mkdir -p /etc/kubernetes/manifests /kind/manifests /etc/cni/net.d
 echo -n "$version" >/kind/version
 install -m 0644 /run/in/node/default-cni.yaml /run/in/node/default-storage.yaml /kind/manifests/

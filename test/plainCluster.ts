@@ -2,13 +2,18 @@
 import * as fs from "node:fs/promises";
 import { hostname, release } from "node:os";
 import { NODE_IMAGE } from "../common/versions";
+import { KindNodeRole } from "../steps/contract";
 import { hostFacts, kindConfig } from "../steps/cluster/kind";
 import { dockerHost } from "../steps/lib/docker";
 import { run } from "../steps/lib/run";
 import { removeTestCluster } from "./killedRun";
 
-/** Makes it, with context `kind-<name>` in a kubeconfig file. Returns what removes it. */
-export async function createPlainCluster(name: string, kubeconfig: string): Promise<() => Promise<void>> {
+/** Makes it, of a control plane and so many workers, with context `kind-<name>` in a kubeconfig file. Returns what removes it. */
+export async function createPlainCluster(
+    name: string,
+    kubeconfig: string,
+    workers = 0,
+): Promise<() => Promise<void>> {
     await removeTestCluster(name);
     const listed = await run(["docker", "network", "ls", "--format={{.Name}}"]);
     const hadNetwork = listed.stdout.split("\n").includes("kind");
@@ -20,7 +25,8 @@ export async function createPlainCluster(name: string, kubeconfig: string): Prom
         kindConfig({ ...input, ...patches, verifyKubelets: false }, facts),
     ) as { nodes: { role: string }[] };
     // What the host needs, and nothing by which a stack knows its own.
-    const plain = { ...config, nodes: nodes.map(({ role }) => ({ role })) };
+    const added = Array.from({ length: workers }, () => ({ role: KindNodeRole.Worker }));
+    const plain = { ...config, nodes: [...nodes.map(({ role }) => ({ role })), ...added] };
     await run(
         [
             ...["kind", "create", "cluster", `--name=${name}`, "--config=-", "--wait=120s"],

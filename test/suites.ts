@@ -195,13 +195,13 @@ async function goTests(context: SuiteContext, folder: string, build?: GoBuild): 
 
 const plugins: Suite = {
     name: "plugins",
-    title: "the air-gapped stand-ins and plugins against a real cluster and a real Docker",
+    title: "the air-gapped stand-ins, plugins and node image against a real cluster and a real Docker",
     airgapOnly: true,
     run: (context) =>
         withTestCluster(context, "krustlet-plugins-test", async ({ kubeconfigFile }) => {
             const runtime = await goTests(context, "airgap/docker/oci-runtime");
             const docker = await goTests(context, "airgap/go", RECIPES["pulumi-resource-docker"].build);
-            const node = await testsIn(context, ["airgap/standins", "airgap/go"], {
+            const node = await testsIn(context, ["airgap/standins", "airgap/go", "test/nodeImage"], {
                 env: { KRUSTLET_TEST_KUBECONFIG: kubeconfigFile },
                 timeoutMinutes: 15,
                 // They have namespaces and names of their own, and wait half of the time.

@@ -1,0 +1,3 @@
+module krustlet-stack/test/probe
+
+go 1.26.0

@@ -10,7 +10,7 @@ import { ROOT } from "../../common/root";
 import { NODE_IMAGE } from "../../common/versions";
 import { run } from "../../steps/lib/run";
 import { createPlainCluster } from "../plainCluster";
-import { until } from "../steps/approvalUnderTest";
+import { until } from "../until";
 
 const CLUSTER = "krustlet-network-test";
 const CONTROL_PLANE = `${CLUSTER}-control-plane`;

@@ -45,6 +45,9 @@ const BECAUSE = "krustlet-stack/because";
 /** Has the provider apply what is ours over what somebody else set: https://www.pulumi.com/registry/packages/kubernetes/ */
 const FORCE = "pulumi.com/patchForce";
 
+/** Names whom the provider applies an object as: it would be known by another name each time it is made. Same page. */
+export const FIELD_MANAGER = "pulumi.com/patchFieldManager";
+
 /** What the provider waits for: nothing but that the object is there. awaitWorkload does the rest. */
 export const thereAtOnce = { [WAIT_FOR]: "jsonpath={.metadata.uid}" };
 

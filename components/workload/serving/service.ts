@@ -5,7 +5,7 @@ import * as rules from "../../rules";
 import { stepInvoke } from "../../step";
 import { laterCheck } from "../../validation";
 import { together } from "../podTemplate";
-import { reasons, thereAtOnce, type WasmAwaitArgs, type Workload } from "../workload";
+import { FIELD_MANAGER, reasons, thereAtOnce, type WasmAwaitArgs, type Workload } from "../workload";
 import { containerPortOf } from "./servingParts";
 import type { WasmServingArgs } from "./servingArgs";
 
@@ -17,6 +17,12 @@ export interface WorkloadService {
     serviceName: pulumi.Output<string | undefined>;
     url: pulumi.Output<string | undefined>;
 }
+
+/**
+ * A Service that a killed run had made, and never recorded, is applied again by the next one: as somebody else it would share all fields
+ * with who is no more, and each change of one would be a conflict.
+ */
+const ofOneManager = { [FIELD_MANAGER]: "pulumi-krustlet-stack" };
 
 type ServiceOwnerArgs = WasmServingArgs & WasmAwaitArgs & { appName?: pulumi.Input<string> };
 
@@ -54,7 +60,7 @@ export function workloadService(
                 namespace,
                 labels,
                 // It leads somewhere when the workload is Ready, and is waited for together with that.
-                annotations: together(thereAtOnce, observed?.apply(reasons)),
+                annotations: together(thereAtOnce, ofOneManager, observed?.apply(reasons)),
             },
             spec: {
                 type: given.apply(({ type = "ClusterIP" }) => type),

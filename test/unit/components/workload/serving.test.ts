@@ -17,6 +17,7 @@ import {
     parentOf,
     plain,
     provider,
+    serviceAnnotations,
     template,
     workload,
 } from "./workloadUnderTest";
@@ -83,7 +84,7 @@ test("every argument reaches the pod and the Service", async () => {
                 name: "web",
                 namespace: "apps",
                 labels: { app: "hello", tier: "front" },
-                annotations,
+                annotations: serviceAnnotations,
             },
             spec: {
                 type: "NodePort",
@@ -125,7 +126,7 @@ test("what a look has found of a Service is in it alone, and in what waits for b
     );
     const { annotations: of } = resources["w-service"].inputs.metadata as { annotations: object };
     const found = { "krustlet-stack/lost": "it is gone", "krustlet-stack/because": "it was changed" };
-    assert.deepEqual(of, { ...annotations, ...found, "pulumi.com/patchForce": "true" });
+    assert.deepEqual(of, { ...serviceAnnotations, ...found, "pulumi.com/patchForce": "true" });
     const { metadata } = resources["w-deployment"].inputs as { metadata: { annotations: object } };
     assert.deepEqual(metadata.annotations, annotations);
     const { service } = JSON.parse(String(resources["w-ready"].inputs.stdin)) as { service: object };

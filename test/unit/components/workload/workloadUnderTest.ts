@@ -12,6 +12,8 @@ export const tolerations = [
     { key: "kubernetes.io/arch", operator: "Equal", value: "wasm32-wasi", effect: "NoSchedule" },
 ];
 export const annotations = { "pulumi.com/waitFor": "jsonpath={.metadata.uid}" };
+/** Of a Service. */
+export const serviceAnnotations = { ...annotations, "pulumi.com/patchFieldManager": "pulumi-krustlet-stack" };
 export const metadata = { namespace: "default", labels: { app: "w" }, annotations };
 export const kubeconfigFile = "/k";
 export const types: Record<string, string> = {

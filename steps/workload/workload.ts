@@ -61,7 +61,7 @@ export interface WorkloadObject {
 
 /** A pod, as far as it is looked at. */
 export interface WorkloadPod extends WorkloadObject {
-    spec?: WorkloadObject["spec"] & { nodeName?: string };
+    spec?: WorkloadObject["spec"] & { nodeName?: string; terminationGracePeriodSeconds?: number };
     status?: WorkloadObject["status"] & {
         phase?: string;
         reason?: string;
@@ -97,6 +97,16 @@ const unsupported = /^this WebAssembly node does not support/;
 /** Stands for the reason of a container that waits for a port of the node's, which is another's. */
 const PORT_TAKEN = "PortTaken";
 const portTaken = /\bport \d+ (is \S+'s: |of the node's own address )/;
+
+/** Stands for the reason of a container that has what only a server has, and is none. */
+const NO_SERVER = "NoServer";
+const noServer = /\bits program answers no requests\b/;
+
+/** What the scheduler says of a pod whose hostPort is another one's on each node that would have it. */
+const noFreePorts = /\bdidn't have free ports\b/;
+
+/** Patience with what may be about to be made, or to end, in seconds. */
+const SOON_SECONDS = 30;
 
 /** How often a container may have failed before it is given up where it is restarted for ever. */
 const RESTARTS = 3;
@@ -212,7 +222,7 @@ export function troublesOf(
                       key: "controller",
                       what: said(failure),
                       advice: adviceFor(failure.reason),
-                      patienceSeconds: 30,
+                      patienceSeconds: SOON_SECONDS,
                   },
               ]
             : [];
@@ -228,26 +238,37 @@ function podTroubles(kind: WorkloadKind, pod: WorkloadPod): Trouble[] {
         return [{ key: `${uid}/pod`, what, advice: adviceFor(reason), patienceSeconds: 0 }];
     }
     if (phase === "Succeeded" || phase === "Failed") return [];
+    const { status, message = "" } = conditionOf(pod, "PodScheduled") ?? {};
+    if (status === "False" && noFreePorts.test(message)) {
+        // One of before that is ending has its port until its requests have ended.
+        const { terminationGracePeriodSeconds: ending = 30 } = pod.spec ?? {};
+        const what = `pod ${name} waits for a port of a node: ${message}`;
+        const patienceSeconds = SOON_SECONDS + ending;
+        return [{ key: `${uid}/port`, what, advice: adviceFor(PORT_TAKEN), patienceSeconds }];
+    }
     return containersOf(pod).flatMap((container) => {
         const patience = patienceFor(kind, container);
         const { waiting: held } = container.state ?? {};
         if (patience === undefined || held === undefined) return [];
         const last = exitOf({ ...container, state: container.lastState });
         const cause = held.reason === "CrashLoopBackOff" && last ? `${last}; ` : "";
-        const refused = unsupported.test(held.message ?? "");
-        const kept = portTaken.test(held.message ?? "");
+        const own = nodesReason(held.message ?? "");
         return [
             {
                 key: `${uid}/${container.name}/${patience.sort}`,
                 what: `${cause}container "${container.name}" of pod ${name} waits: ${said(held)}`,
-                advice: adviceFor(
-                    refused ? UNSUPPORTED : kept ? PORT_TAKEN : held.reason,
-                    container.lastState?.terminated?.exitCode,
-                ),
-                patienceSeconds: refused ? 0 : patience.seconds,
+                advice: adviceFor(own ?? held.reason, container.lastState?.terminated?.exitCode),
+                patienceSeconds: own === UNSUPPORTED || own === NO_SERVER ? 0 : patience.seconds,
             },
         ];
     });
+}
+
+/** What the node says in a message, for which Kubernetes has no reason. */
+function nodesReason(message: string): string | undefined {
+    if (unsupported.test(message)) return UNSUPPORTED;
+    if (noServer.test(message)) return NO_SERVER;
+    return portTaken.test(message) ? PORT_TAKEN : undefined;
 }
 
 /** How long a container may wait for its reason; undefined: as long as it likes. */
@@ -267,7 +288,7 @@ function patienceFor(
         case "CreateContainerError":
         case "RunContainerError":
             // What it needs may be about to be made.
-            return { sort: "start", seconds: 30 };
+            return { sort: "start", seconds: SOON_SECONDS };
         case "CrashLoopBackOff":
             // A Job counts its failures itself.
             return kind !== "Job" && (container.restartCount ?? 0) >= RESTARTS
@@ -295,7 +316,12 @@ function adviceFor(reason: string | undefined, lastExitCode?: number): string {
                 ? "the program comes to its end, and is started again each time: run it as a Pod with restartPolicy OnFailure, as a Job or a CronJob"
                 : "read the program's last lines above, and mend it or its args, env and volumes";
         case PORT_TAKEN:
-            return "give each program that answers requests a port of its own on the node (containerPort), or have no more of them than nodes";
+            return (
+                "give each program that answers requests a port of its own on the node (containerPort), or have no more of them than nodes; where " +
+                "another one is this one under an earlier name or kind, take that out in an update of its own"
+            );
+        case NO_SERVER:
+            return "leave out ports, probes and service, or give a program that serves (docs/serving.md)";
         case UNSUPPORTED:
             return "take out what a WebAssembly node does not provide (docs/node.md)";
         case "FailedCreate":

@@ -10,6 +10,11 @@ const held = (reason: string, more: Partial<ContainerStatus> = {}, message?: str
         containerStatuses: [{ name: "main", state: { waiting: { reason, message } }, ...more }],
     });
 
+const unscheduled = (why: string, spec?: WorkloadPod["spec"]): WorkloadPod => {
+    const message = `0/2 nodes are available: 1 node(s) ${why} for the requested pod ports.`;
+    return pod({ phase: "Pending", conditions: [is("PodScheduled", { status: "False", message })] }, spec);
+};
+
 /** How long it is borne, in seconds, and a word of the advice; undefined: it is no trouble. */
 const troubles: [what: string, kind: WorkloadKind, pod: WorkloadPod, found: [number, RegExp] | undefined][] =
     [
@@ -30,6 +35,34 @@ const troubles: [what: string, kind: WorkloadKind, pod: WorkloadPod, found: [num
             "Pod",
             held("CreateContainerConfigError", {}, "port 80 is default/a/main's: it is waited for"),
             [30, /a port of its own/],
+        ],
+        [
+            "ports of a program that does not serve",
+            "Deployment",
+            held(
+                "CreateContainerConfigError",
+                {},
+                "it has a hostPort, and its program answers no requests: leave",
+            ),
+            [0, /leave out ports, probes and service/],
+        ],
+        [
+            "a port that no node has free",
+            "Deployment",
+            unscheduled("didn't have free ports"),
+            [60, /of its own/],
+        ],
+        [
+            "the same with another's grace period",
+            "Pod",
+            unscheduled("didn't have free ports", { terminationGracePeriodSeconds: 5 }),
+            [35, /update of its own/],
+        ],
+        [
+            "a node that is still to come",
+            "Pod",
+            unscheduled("didn't match Pod's node affinity/selector"),
+            undefined,
         ],
         [
             "what no Wasm node has",

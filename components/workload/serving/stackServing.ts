@@ -69,7 +69,7 @@ function portProblems(workloads: WorkloadItem[], nodes: NodeItem[], closed: bool
             return [crowded(`${path}.${property}`, pods, port, addresses.length)];
         }
         // The scheduler has a choice, so it may come to another one than the others.
-        if (pods < addresses.length) return [];
+        if (elsewhere || pods < addresses.length) return [];
         const places = addresses.map((address) => `${address} ${port}`);
         const owner = places.map((place) => taken.get(place)).find((one) => one !== undefined);
         for (const place of places) taken.set(place, taken.get(place) ?? `${path}'s`);

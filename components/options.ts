@@ -32,6 +32,11 @@ export function clusterObjectOptions(
     return { parent, deletedWith: opts?.deletedWith, transformations: [labelled] };
 }
 
+/** What an object in a cluster is labelled as: this very resource. */
+export function labelOf(type: string, name: string): string {
+    return createHash("sha256").update(`${type}\0${name}`).digest("hex").slice(0, 32);
+}
+
 interface Labelled {
     metadata?: { labels?: pulumi.Input<Record<string, pulumi.Input<string>>> };
 }
@@ -42,9 +47,8 @@ interface Labelled {
  */
 function labelled({ type, name, props, opts }: pulumi.ResourceTransformationArgs) {
     const { metadata = {} } = props as Labelled;
-    const resource = createHash("sha256").update(`${type}\0${name}`).digest("hex").slice(0, 32);
     const labels = pulumi
         .all([metadata.labels ?? {}, claim()])
-        .apply(([given, { id }]) => ({ ...given, [CLAIM_LABEL]: id, [RESOURCE_LABEL]: resource }));
+        .apply(([given, { id }]) => ({ ...given, [CLAIM_LABEL]: id, [RESOURCE_LABEL]: labelOf(type, name) }));
     return { props: { ...props, metadata: { ...metadata, labels } } as pulumi.Inputs, opts };
 }

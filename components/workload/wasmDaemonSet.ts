@@ -50,7 +50,7 @@ export class WasmDaemonSet extends pulumi.ComponentResource {
 
         const made = { metadata, spec: { selector, template } };
         const object = new kubernetes.apps.v1.DaemonSet(`${name}-daemonset`, made, inCluster);
-        const service = workloadService(name, parts);
+        const service = workloadService(this, name, parts);
         const ready = awaitReady(this, "DaemonSet", name, checked, object, made, observed, service.awaited);
         children.keep(this, { object, ready, service: service.object });
         const called = nameOf(metadata, object);

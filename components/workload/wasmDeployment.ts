@@ -60,7 +60,7 @@ export class WasmDeployment extends pulumi.ComponentResource {
             },
         };
         const object = new kubernetes.apps.v1.Deployment(`${name}-deployment`, made, inCluster);
-        const service = workloadService(name, parts);
+        const service = workloadService(this, name, parts);
         const ready = awaitReady(this, "Deployment", name, checked, object, made, observed, service.awaited);
         children.keep(this, { object, ready, service: service.object });
         const called = nameOf(metadata, object);

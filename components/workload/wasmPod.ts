@@ -71,7 +71,7 @@ export class WasmPod extends pulumi.ComponentResource {
             // before the old one goes.
             pulumi.mergeOptions(inCluster, { replaceOnChanges: ["spec", ...programAnnotations] }),
         );
-        const service = workloadService(name, parts);
+        const service = workloadService(this, name, parts);
         const ready = awaitReady(this, "Pod", name, checked, object, made, observed, service.awaited);
         children.keep(this, { object, ready, service: service.object });
         const called = nameOf(metadata, object);

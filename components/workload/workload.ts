@@ -56,6 +56,7 @@ type CheckedArgs = WasmWorkloadArgs & WasmAwaitArgs & WasmServingArgs & { restar
 
 /** What the component of any kind makes its object of. */
 export interface Workload<A> {
+    kind: WorkloadKind;
     /** The arguments, checked. */
     args: A;
     metadata: {
@@ -112,6 +113,7 @@ export function workload<A extends WasmWorkloadArgs>(
             ? stepInvoke("observeWorkload", { resource: `${name}-ready` }, { parent: component })
             : undefined;
     return {
+        kind,
         args: checked as A & CheckedArgs,
         metadata: {
             namespace: checked.namespace ?? "default",
@@ -172,9 +174,7 @@ export function awaitReady(
                 // Pods of older clusters have none.
                 generation: pulumi.output(metadata.generation).apply((known?: number) => known ?? 0),
                 timeoutSeconds: waitTimeoutSeconds ?? WAIT_SECONDS,
-                applied: pulumi
-                    .jsonStringify(made)
-                    .apply((text) => createHash("sha256").update(text).digest("hex")),
+                applied: digestOf(made),
                 ...(serves({ ports }) && { alone: true }),
                 service,
                 because: observed.because,
@@ -183,6 +183,11 @@ export function awaitReady(
         },
         { parent: component },
     ).command;
+}
+
+/** SHA-256 (hex) of what an object is made of. */
+export function digestOf(made: object): pulumi.Output<string> {
+    return pulumi.jsonStringify(made).apply((text) => createHash("sha256").update(text).digest("hex"));
 }
 
 /** What a workload is called, known when it is there. */

@@ -1,4 +1,4 @@
-import type { AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
+import type { AwaitedService, AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
 import { StepError } from "../lib/errors";
 import { earlierRun } from "../lib/journal";
 import { removeEarlier } from "../lib/kube/claimed";
@@ -42,9 +42,11 @@ const input = object<AwaitWorkloadInput>({
     applied: sha256Hex,
     alone: optional(boolean),
     service: optional(
-        object<NonNullable<AwaitWorkloadInput["service"]>>({
+        object<AwaitedService>({
             name: dnsLabel,
             uid: text,
+            urn: text,
+            applied: sha256Hex,
             because: optional(text),
             lost: optional(text),
         }),
@@ -85,9 +87,10 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
     const endEarlier = async (object: WorkloadObject | undefined) => {
         if (object !== undefined) await removeEarlier(kube, collectionOf(which), object, known?.uid);
     };
-    if (alone) await endEarlier(await kube.find(`${collectionOf(which)}/${which.name}`));
     try {
-        await wait.until(deadline, timeoutSeconds);
+        await wait.until(deadline, timeoutSeconds, async () => {
+            if (alone) await endEarlier(await kube.find(`${collectionOf(which)}/${which.name}`));
+        });
     } catch (error) {
         if (!(error instanceof WorkloadFailure)) throw error;
         const { problem, advice } = error;
@@ -113,7 +116,10 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
         namespace,
         name: which.name,
         fields: wait.object && fieldsOf(wait.object),
-        serviceFields: service && (await settleService(kube, namespace, service.name, known?.service?.uid)),
+        ...(service && {
+            serviceFields: await settleService(kube, namespace, service.name, known?.service?.uid),
+            serviceApplied: service.applied,
+        }),
         ...(passing && { passing }),
     };
 }
@@ -132,11 +138,14 @@ class Wait {
         private readonly uid: string,
     ) {}
 
-    /** Returns when the workload is as it should be. */
-    async until(deadline: number, timeoutSeconds: number): Promise<void> {
+    /** Returns when the workload is as it should be. `first` comes before the first look at it. */
+    async until(deadline: number, timeoutSeconds: number, first: () => Promise<void>): Promise<void> {
         let awaySince: number | undefined;
+        let begun = false;
         for (;;) {
             try {
+                if (!begun) await first();
+                begun = true;
                 if (await this.round(deadline)) return;
                 awaySince = undefined;
             } catch (error) {

@@ -107,13 +107,23 @@ export interface AwaitWorkloadInput {
     applied: string;
     /** Set where its pods wait for those of an earlier one to end: a port of the node is one pod's alone. */
     alone?: boolean;
-    /** The Service that leads to it, which is waited for too; unset: there is none. `because` and `lost` are its own. */
-    service?: { name: string; uid: string } & ObserveLossOutput;
+    /** The Service that leads to it, which is waited for too; unset: there is none. */
+    service?: AwaitedService;
     /** See ObserveLossOutput. */
     because?: string;
     lost?: string;
     /** How long it may take, in seconds. */
     timeoutSeconds: number;
+}
+
+/** What is waited for of a Service. `because` and `lost` are its own. */
+export interface AwaitedService extends ObserveLossOutput {
+    name: string;
+    uid: string;
+    /** Of its resource: by it Pulumi can be told to forget it. */
+    urn: string;
+    /** SHA-256 (hex) of what it was made of. */
+    applied: string;
 }
 
 /** awaitWorkload */
@@ -125,6 +135,8 @@ export interface AwaitWorkloadOutput {
     fields?: string;
     /** As `fields`, of its Service. */
     serviceFields?: string;
+    /** What its Service was made of when they were seen: AwaitedService.applied. */
+    serviceApplied?: string;
     /** Whether it goes by itself some time after it has ended. */
     passing?: true;
 }
@@ -138,4 +150,7 @@ export interface ObserveServiceInput {
     namespace: string;
     /** Name of the Service. */
     name: string;
+    /** Its labels `krustlet-stack/resource` and `app`: by them it is told from those of the stack's other workloads. */
+    label: string;
+    app: string;
 }

@@ -194,6 +194,52 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
         assert.equal(await ask(), "Hello, you!\n");
     });
 
+    void it("change their Service, hand it on in two updates, and give up one that is another's by now", async () => {
+        const greets = (service: object) => [...without("greets"), { name: "greets", ...server, service }];
+        const must = async (items: Item[]) => {
+            const { stdout, stderr, exitCode } = await up(items);
+            assert.equal(exitCode, 0, stdout + stderr);
+            const preview = await stack.pulumi(`preview --stack ${stack.name} --expect-no-changes`);
+            assert.equal(preview.exitCode, 0, preview.stdout + preview.stderr);
+        };
+        const refused = async (items: Item[], why: RegExp) => {
+            const { stdout, stderr, exitCode } = await up(items);
+            assert.notEqual(exitCode, 0);
+            assert.match(stdout + stderr, why);
+            return stdout + stderr;
+        };
+        await must(greets({ port: 81 }));
+        const heir = {
+            name: "heir",
+            ...server,
+            ports: [{ containerPort: 18191 }],
+            service: { name: "greets" },
+        };
+        await refused(
+            [...greets({ name: "greets-2" }), heir],
+            /Service default\/greets is that of this stack's workload "greets", .*: remove it there first/,
+        );
+
+        await stack.kubectl("delete", "service", "greets");
+        await stack.kubectl("create", "service", "clusterip", "greets", "--tcp=80");
+        const theirs = () => stack.kubectl("get", "service", "greets", "--output", "json");
+        const before = await theirs();
+        const why = /Service default\/greets is not this stack's any more/;
+        await refused(workloads, why);
+        const said = await refused(greets({ name: "greets-2" }), why);
+        const [, urn, note] = /--target-dependents '(\S+)' && rm '(\S+)'/.exec(said) ?? assert.fail(said);
+        const forgotten = await stack.pulumi(
+            `state delete --yes --target-dependents --stack ${stack.name} '${urn}'`,
+        );
+        assert.equal(forgotten.exitCode, 0, forgotten.stdout + forgotten.stderr);
+        await fs.rm(note);
+        await must(greets({ name: "greets-2" }));
+        assert.equal(await theirs(), before);
+        await stack.kubectl("delete", "service", "greets");
+        await must(workloads);
+        assert.equal(await ask(), "Hello, you!\n");
+    });
+
     void it("that do not come up end the update with their events and log lines; the pod of before runs on", async () => {
         const [before] = await podsOf("plain");
         const broken = [

@@ -1,11 +1,20 @@
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { AwaitWorkloadInput } from "../../../steps/contract";
+import type { WorkloadKind } from "../../../steps/workload/contract";
+import { labelOf } from "../../options";
 import * as rules from "../../rules";
 import { stepInvoke } from "../../step";
 import { laterCheck } from "../../validation";
 import { together } from "../podTemplate";
-import { FIELD_MANAGER, reasons, thereAtOnce, type WasmAwaitArgs, type Workload } from "../workload";
+import {
+    digestOf,
+    FIELD_MANAGER,
+    reasons,
+    thereAtOnce,
+    type WasmAwaitArgs,
+    type Workload,
+} from "../workload";
 import { containerPortOf } from "./servingParts";
 import type { WasmServingArgs } from "./servingArgs";
 
@@ -24,6 +33,19 @@ export interface WorkloadService {
  */
 const ofOneManager = { [FIELD_MANAGER]: "pulumi-krustlet-stack" };
 
+/** The kinds of workloads that a Service may lead to. */
+const kinds = ["Pod", "Deployment", "DaemonSet"] as const;
+
+/**
+ * A workload that becomes one of another kind keeps its Service: as the child of another component it would be made anew under the name that
+ * it has, and then be deleted as the old one.
+ */
+function ofOtherKinds({ urn }: pulumi.ComponentResource, kind: WorkloadKind): pulumi.Alias[] {
+    return kinds
+        .filter((other) => other !== kind)
+        .map((other) => ({ parent: urn.apply((own) => own.replace(`:Wasm${kind}::`, `:Wasm${other}::`)) }));
+}
+
 type ServiceOwnerArgs = WasmServingArgs & WasmAwaitArgs & { appName?: pulumi.Input<string> };
 
 /**
@@ -31,8 +53,9 @@ type ServiceOwnerArgs = WasmServingArgs & WasmAwaitArgs & { appName?: pulumi.Inp
  * is made, so it is not Pulumi's to choose, and one of that name that is somebody else's is looked for first.
  */
 export function workloadService(
+    component: pulumi.ComponentResource,
     name: string,
-    { args, metadata, selector, opts }: Workload<ServiceOwnerArgs>,
+    { kind, args, metadata, selector, opts }: Workload<ServiceOwnerArgs>,
 ): WorkloadService {
     const { service, kubeconfigFile } = args;
     if (service === undefined) {
@@ -43,42 +66,46 @@ export function workloadService(
     const targetPort = containerPortOf(args);
     const port = pulumi.all([given, targetPort]).apply(([one, usual]) => one.port ?? usual);
     const fits = laterCheck<string>(`The Service of "${name}"`, "service.name", rules.serviceName);
-    const serviceName = pulumi
-        .all([given, args.appName ?? name])
-        .apply(([one, usual]) => fits(one.name ?? usual));
+    const app = args.appName ?? name;
+    const serviceName = pulumi.all([given, app]).apply(([one, usual]) => fits(one.name ?? usual));
     const { namespace, labels } = metadata;
-    const look = { resource: `${name}-ready`, namespace, name: serviceName };
+    const label = labelOf("kubernetes:core/v1:Service", `${name}-service`);
+    const look = { resource: `${name}-ready`, namespace, name: serviceName, label, app };
     const observed =
         kubeconfigFile === undefined
             ? undefined
-            : stepInvoke("observeService", { ...look, kubeconfigFile }, { parent: opts.parent });
+            : stepInvoke("observeService", { ...look, kubeconfigFile }, { parent: component });
+    const made = {
+        metadata: { name: serviceName, namespace, labels },
+        spec: {
+            type: given.apply(({ type = "ClusterIP" }) => type),
+            selector: selector.matchLabels,
+            ports: pulumi
+                .all([given, port, targetPort])
+                .apply(([{ nodePort }, port, targetPort]) => [
+                    { port, targetPort, protocol: "TCP", ...(nodePort !== undefined && { nodePort }) },
+                ]),
+        },
+    };
+    // It leads somewhere when the workload is Ready, and is waited for together with that.
+    const annotations = together(thereAtOnce, ofOneManager, observed?.apply(reasons));
     const object = new kubernetes.core.v1.Service(
         `${name}-service`,
-        {
-            metadata: {
-                name: serviceName,
-                namespace,
-                labels,
-                // It leads somewhere when the workload is Ready, and is waited for together with that.
-                annotations: together(thereAtOnce, ofOneManager, observed?.apply(reasons)),
-            },
-            spec: {
-                type: given.apply(({ type = "ClusterIP" }) => type),
-                selector: selector.matchLabels,
-                ports: pulumi
-                    .all([given, port, targetPort])
-                    .apply(([{ nodePort }, port, targetPort]) => [
-                        { port, targetPort, protocol: "TCP", ...(nodePort !== undefined && { nodePort }) },
-                    ]),
-            },
-        },
-        opts,
+        { ...made, metadata: { ...made.metadata, annotations } },
+        pulumi.mergeOptions(opts, { aliases: ofOtherKinds(component, kind) }),
     );
     const awaited = pulumi
-        .all([serviceName, object.metadata.uid, observed ?? {}])
-        .apply(([name, uid, { because, lost }]) => ({ name, uid, because, lost }));
+        .all([serviceName, object.metadata.uid, object.urn, digestOf(made), observed ?? {}])
+        .apply(([name, uid, urn, applied, { because, lost }]) => ({
+            name,
+            uid,
+            urn,
+            applied,
+            because,
+            lost,
+        }));
     // Whoever is told of it comes after it.
-    const made = pulumi.all([serviceName, object.id]).apply(([known]) => known);
-    const url = pulumi.interpolate`http://${made}.${namespace}.svc:${port}`;
-    return { object, awaited, serviceName: made, url };
+    const known = pulumi.all([serviceName, object.id]).apply(([name]) => name);
+    const url = pulumi.interpolate`http://${known}.${namespace}.svc:${port}`;
+    return { object, awaited, serviceName: known, url };
 }

@@ -4,8 +4,7 @@ import type {
     ObserveLossOutput,
     ObserveServiceInput,
 } from "../../contract";
-import { CLAIM_LABEL } from "../../host/contract";
-import { currentClaim } from "../../lib/claim";
+import { RESOURCE_LABEL } from "../../host/contract";
 import { StepError } from "../../lib/errors";
 import { entryOf, madeAt } from "../../lib/journal";
 import { lookInto } from "../../lib/kube/kube";
@@ -13,13 +12,15 @@ import { progress } from "../../lib/progress";
 import { dnsLabel, object, text } from "../../lib/schema";
 import { step } from "../../lib/step";
 import { fieldsOf, othersOf } from "../fields";
-import { findService } from "./service";
+import { findService, isOurs, refuseStolen } from "./service";
 
 const input = object<ObserveServiceInput>({
     resource: text,
     kubeconfigFile: text,
     namespace: dnsLabel,
     name: dnsLabel,
+    label: text,
+    app: text,
 });
 
 /**
@@ -27,24 +28,34 @@ const input = object<ObserveServiceInput>({
  * else's: its name is given, and by server-side apply Pulumi would take it over, and delete it in the end.
  */
 export async function observeService(given: ObserveServiceInput): Promise<ObserveLossOutput> {
-    const { resource, kubeconfigFile, namespace, name } = given;
+    const { resource, kubeconfigFile, namespace, name, label, app } = given;
     const entry = await entryOf(resource);
     const made = (entry?.input as AwaitWorkloadInput | undefined)?.service;
     const stays: ObserveLossOutput = { because: made?.because, lost: made?.lost };
     const answer = await lookInto(kubeconfigFile, (kube) => findService(kube, namespace, name));
     if (answer === undefined) return stays;
     const now = answer.seen;
-    if (now !== undefined && now.metadata.labels?.[CLAIM_LABEL] !== (currentClaim()?.id ?? "")) {
+    if (now !== undefined && !isOurs(now)) {
+        await refuseStolen(resource);
         throw new StepError(
             `Service ${namespace}/${name} is there already, and is not this stack's: it is left as it is; give the workload's another name ` +
                 "(service.name), or delete that one",
         );
     }
+    const { [RESOURCE_LABEL]: itsLabel, app: itsApp } = now?.metadata.labels ?? {};
+    // One whose component has another name by now (an alias) has its workload's label still.
+    if (now !== undefined && itsLabel !== label && itsApp !== app) {
+        throw new StepError(
+            `Service ${namespace}/${name} is that of this stack's workload "${itsApp}", which would take it along when it loses it: remove it ` +
+                "there first, in an update of its own, or give this one another name (service.name)",
+        );
+    }
     if (entry === undefined || made?.name !== name) return stays;
     const what = `Service ${namespace}/${name}, made ${madeAt(entry)},`;
-    const { serviceFields } = (entry.output ?? {}) as Partial<AwaitWorkloadOutput>;
+    const { serviceFields, serviceApplied } = (entry.output ?? {}) as Partial<AwaitWorkloadOutput>;
     if (now === undefined) return { ...stays, lost: said(`${what} is gone: it is made anew`) };
-    return serviceFields === undefined || fieldsOf(now) === serviceFields
+    // What was seen last may have been made otherwise: whatever came after it was not waited for to the end.
+    return serviceApplied !== made.applied || fieldsOf(now) === serviceFields
         ? stays
         : { ...stays, because: said(`${what} was changed by ${othersOf(now)}: it is applied again`) };
 }

@@ -1,7 +1,11 @@
 // The Service that leads to a workload's pods, as the cluster has it.
+import type { AwaitWorkloadInput } from "../../contract";
+import { CLAIM_LABEL } from "../../host/contract";
+import { currentClaim } from "../../lib/claim";
 import { StepError } from "../../lib/errors";
+import { entryOf, noteOf } from "../../lib/journal";
 import { removeEarlier } from "../../lib/kube/claimed";
-import type { Kube } from "../../lib/kube/kube";
+import { lookInto, type Kube } from "../../lib/kube/kube";
 import { fieldsOf, type ManagedFields } from "../fields";
 import type { WorkloadPod } from "../workload";
 
@@ -26,6 +30,29 @@ const servicesIn = (namespace: string) => `/api/v1/namespaces/${namespace}/servi
 /** The Service of a name; undefined: there is none. */
 export function findService(kube: Kube, namespace: string, name: string): Promise<ServiceObject | undefined> {
     return kube.find(`${servicesIn(namespace)}/${name}`);
+}
+
+/** Whether this stack has made it. */
+export function isOurs({ metadata }: ServiceObject): boolean {
+    return metadata.labels?.[CLAIM_LABEL] === (currentClaim()?.id ?? "");
+}
+
+/**
+ * Fails where what was made for a workload before is somebody else's by now: deleted, and another one of that name made. The provider
+ * deletes by the name alone, so that whatever ends ours here, a new name too, would end that one.
+ */
+export async function refuseStolen(resource: string): Promise<void> {
+    const made = (await entryOf(resource))?.input as AwaitWorkloadInput | undefined;
+    const { service, namespace, kubeconfigFile } = made ?? {};
+    if (service === undefined || namespace === undefined || kubeconfigFile === undefined) return;
+    const answer = await lookInto(kubeconfigFile, (kube) => findService(kube, namespace, service.name));
+    if (answer?.seen === undefined || isOurs(answer.seen)) return;
+    throw new StepError(
+        `Service ${namespace}/${service.name} is not this stack's any more: ours is gone, and another one has its name, which Pulumi would take ` +
+            `over or delete. Either delete or rename that one, or have ours forgotten, and give the workload's another name (service.name):
+` +
+            `pulumi state delete --target-dependents '${service.urn}' && rm '${noteOf(resource)}'`,
+    );
 }
 
 /** Whether a Service is to lead to any of these. */

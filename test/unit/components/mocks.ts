@@ -21,6 +21,8 @@ export interface Registered {
         deleteBeforeReplace?: true;
         replaceOnChanges?: string[];
         additionalSecretOutputs?: string[];
+        /** What else it may have been the child of. */
+        formerParents?: string[];
         retainOnDelete?: true;
     };
 }
@@ -240,6 +242,13 @@ function registered(request: RegisterResourceRequest): Registered {
         deleteBeforeReplace: request.getDeletebeforereplace() ? true : undefined,
         replaceOnChanges: list(request.getReplaceonchangesList()),
         retainOnDelete: request.getRetainondelete() ? true : undefined,
+        formerParents: list(
+            request
+                .getAliasesList()
+                .map((alias) => alias.getSpec()?.getParenturn() ?? "")
+                .filter((parent) => parent !== "" && parent !== request.getParent())
+                .map(shortUrn),
+        ),
         additionalSecretOutputs: list(request.getAdditionalsecretoutputsList()),
     };
     return {

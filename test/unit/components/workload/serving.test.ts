@@ -1,6 +1,7 @@
 /** Workloads that answer requests: their port, their probes and their Service. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import {
     WasmDeployment,
@@ -8,8 +9,9 @@ import {
     type WasmDeploymentArgs,
     type WasmServiceArgs,
 } from "../../../../components";
+import type { AwaitedService } from "../../../../steps/contract";
 import { imageReference as image, inCluster, steps } from "../fixtures";
-import { record } from "../mocks";
+import { record, type Recording } from "../mocks";
 import {
     annotations,
     kubeconfigFile,
@@ -23,6 +25,11 @@ import {
 } from "./workloadUnderTest";
 
 const ports = [{ containerPort: 8080 }];
+
+/** What is waited for of its Service. */
+function awaited(resources: Recording["resources"]): { service: AwaitedService } {
+    return JSON.parse(String(resources["w-ready"].inputs.stdin)) as { service: AwaitedService };
+}
 
 interface Template {
     spec: { containers: Record<string, unknown>[]; terminationGracePeriodSeconds: number };
@@ -93,7 +100,13 @@ test("every argument reaches the pod and the Service", async () => {
             },
         },
         // Its name is another's only when it has gone.
-        options: { provider, deleteBeforeReplace: true, replaceOnChanges: [lostAnnotation] },
+        options: {
+            provider,
+            deleteBeforeReplace: true,
+            replaceOnChanges: [lostAnnotation],
+            // It is the same one when what it leads to becomes one of another kind.
+            formerParents: ["Pod", "DaemonSet"].map(parentOf),
+        },
     });
     assert.deepEqual(result, { serviceName: "web", url: "http://web.apps.svc:80" });
 });
@@ -129,10 +142,35 @@ test("what a look has found of a Service is in it alone, and in what waits for b
     assert.deepEqual(of, { ...serviceAnnotations, ...found, "pulumi.com/patchForce": "true" });
     const { metadata } = resources["w-deployment"].inputs as { metadata: { annotations: object } };
     assert.deepEqual(metadata.annotations, annotations);
-    const { service } = JSON.parse(String(resources["w-ready"].inputs.stdin)) as { service: object };
-    assert.deepEqual(service, { name: "w", uid: "object-uid", ...observeService });
+    const { service } = awaited(resources);
+    const urn =
+        /^urn:pulumi:\S+::krustlet-stack:index:WasmDeployment\$kubernetes:core\/v1:Service::w-service$/;
+    assert.match(service.urn, urn);
+    assert.deepEqual(service, {
+        ...{ name: "w", uid: "object-uid", urn: service.urn, applied: service.applied },
+        ...observeService,
+    });
     const look = invokes.find(({ command }) => String(command).endsWith("observeService"));
-    assert.deepEqual(look?.input, { resource: "w-ready", kubeconfigFile, namespace: "default", name: "w" });
+    const label = createHash("sha256").update("kubernetes:core/v1:Service\0w-service").digest("hex");
+    assert.deepEqual(look?.input, {
+        ...{ resource: "w-ready", kubeconfigFile, namespace: "default", name: "w" },
+        ...{ label: label.slice(0, 32), app: "w" },
+    });
+});
+
+test("any change of a Service is waited for", async () => {
+    const applied = async (service: WasmServiceArgs, labels?: Record<string, string>) =>
+        awaited((await workload("Pod", { ports, service, labels })).resources).service.applied;
+    const all = [
+        await applied({}),
+        await applied({ name: "x" }),
+        await applied({ port: 80 }),
+        await applied({ type: "NodePort" }),
+        await applied({ type: "NodePort", nodePort: 30080 }),
+        await applied({}, { tier: "front" }),
+    ];
+    assert.equal(new Set(all).size, all.length);
+    assert.equal(await applied({ port: pulumi.output(8080) }), all[0]);
 });
 
 test("where nothing is known of the cluster's kubeconfig, nobody looks for a Service of that name", async () => {

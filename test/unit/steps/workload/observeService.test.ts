@@ -1,0 +1,132 @@
+/** What a look sees of a workload's Service: what is to be mended, and what is somebody else's. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import type { AwaitedService, AwaitWorkloadInput, StepClaim } from "../../../../steps/contract";
+import { enterClaim, thisHost } from "../../../../steps/lib/claim";
+import { writeEntry } from "../../../../steps/lib/journal";
+import { Kube } from "../../../../steps/lib/kube/kube";
+import { fieldsOf } from "../../../../steps/workload/fields";
+import { observeService } from "../../../../steps/workload/serving/observeService";
+import { refuseStolen, settleService, type ServiceObject } from "../../../../steps/workload/serving/service";
+import { ApiServer, authority } from "../lib/apiServer";
+
+const services = "/api/v1/namespaces/apps/services";
+const ours = { "krustlet-stack/claim": "0123456789abcdef", "krustlet-stack/resource": "r", app: "web" };
+const urn = "urn:pulumi:dev::shop::krustlet-stack:index:WasmPod$kubernetes:core/v1:Service::w-service";
+const managed = (fields: object) => [
+    { manager: "pulumi-krustlet-stack", operation: "Apply", fieldsV1: fields },
+    { manager: "kubectl-patch", operation: "Update", time: "2026-11-28T12:00:00Z", fieldsV1: {} },
+];
+const service = (name: string, labels: Record<string, string> = ours, fields = {}): ServiceObject => ({
+    metadata: { name, namespace: "apps", uid: `uid-${name}`, labels, managedFields: managed(fields) },
+});
+
+void describe("a workload's Service", () => {
+    let api: ApiServer;
+    let folder: string;
+    let claim: StepClaim;
+    let kubeconfigFile: string;
+
+    beforeEach(async () => {
+        folder = mkdtempSync(join(tmpdir(), "krustlet-stack-"));
+        kubeconfigFile = join(folder, "kubeconfig");
+        api = new ApiServer();
+        await api.start();
+        writeFileSync(kubeconfigFile, api.kubeconfig, { mode: 0o600 });
+        const owner = "shop/dev/0123456789abcdef";
+        claim = { id: "0123456789abcdef", owner, folder: join(folder, "claim"), host: await thisHost() };
+        await enterClaim(claim);
+    });
+    afterEach(async () => {
+        await enterClaim(undefined);
+        await api.stop();
+        rmSync(folder, { recursive: true });
+    });
+
+    /** What the cluster has. */
+    const there = (...all: ServiceObject[]) => {
+        api.answer = ({ method, url = "" }, response) => {
+            const path = url.split("?")[0];
+            const found = all.find(({ metadata }) => path === `${services}/${metadata.name}`);
+            if (path === services || method === "DELETE") response.end(JSON.stringify({ items: all }));
+            else if (found) response.end(JSON.stringify(found));
+            else response.writeHead(404).end('{"reason":"NotFound","message":"no such service"}');
+        };
+    };
+    /** What was waited for last. */
+    const known = (name: string, output?: object) => {
+        const made: AwaitedService = { name, uid: `uid-${name}`, urn, applied: "a", because: "of old" };
+        const input = { kubeconfigFile, namespace: "apps", service: made } as AwaitWorkloadInput;
+        const entry = { undo: "forget" as const, done: true, at: Date.UTC(2026, 10, 28) };
+        return writeEntry(claim, { ...entry, resource: "w-ready", input, output });
+    };
+    const look = (name: string, label = "r", app = "web") =>
+        observeService({ resource: "w-ready", kubeconfigFile, namespace: "apps", name, label, app });
+    const stays = { because: "of old", lost: undefined };
+
+    void it("that is as it was applied stays as it is; one that is gone is lost, and one that was changed is applied again", async () => {
+        await known("web", { serviceFields: fieldsOf(service("web")), serviceApplied: "a" });
+        there(service("web"));
+        assert.deepEqual(await look("web"), stays);
+        there();
+        const made = "Service apps/web, made 2026-11-28T00:00:00Z,";
+        assert.deepEqual(await look("web"), { ...stays, lost: `${made} is gone: it is made anew` });
+        there(service("web", ours, { "f:spec": {} }));
+        const because = `${made} was changed by kubectl-patch (2026-11-28T12:00:00Z): it is applied again`;
+        assert.deepEqual(await look("web"), { ...stays, because });
+    });
+    void it("that was applied otherwise since it was seen is not taken for changed by somebody", async () => {
+        await known("web", { serviceFields: fieldsOf(service("web")), serviceApplied: "before" });
+        there(service("web", ours, { "f:spec": {} }));
+        assert.deepEqual(await look("web"), stays);
+    });
+    void it("that was never made before is another's, or what a killed run had made", async () => {
+        there(service("web"), service("theirs", { app: "web" }));
+        assert.deepEqual(await look("web"), { because: undefined, lost: undefined });
+        assert.deepEqual(await look("other"), { because: undefined, lost: undefined });
+        await assert.rejects(look("theirs"), /^StepError: Service apps\/theirs is there already, and is not/);
+    });
+    void it("that is another workload's of the stack is to be removed there first; one of a renamed component is its own", async () => {
+        there(service("web"));
+        await assert.rejects(
+            look("web", "s", "shop"),
+            /that of this stack's workload "web".*: remove it there/,
+        );
+        assert.deepEqual(await look("web", "s"), { because: undefined, lost: undefined });
+        assert.deepEqual(await look("web", "r", "shop"), { because: undefined, lost: undefined });
+    });
+    void it("that was made before and is another's by now is refused whatever is asked for, with the way out of it", async () => {
+        await known("web");
+        there(service("web", { app: "web" }));
+        const note = join(claim.folder, "made", "w-ready.json");
+        const stolen = (error: Error) => {
+            assert.match(error.message, /^Service apps\/web is not this stack's any more/);
+            assert.ok(error.message.endsWith(`--target-dependents '${urn}' && rm '${note}'`), error.message);
+            return true;
+        };
+        await assert.rejects(look("web"), stolen);
+        await assert.rejects(refuseStolen("w-ready"), stolen);
+        rmSync(note);
+        await refuseStolen("w-ready");
+        assert.deepEqual(await look("new"), { because: undefined, lost: undefined });
+        await known("web");
+        there(service("web"));
+        await refuseStolen("w-ready");
+    });
+    void it("is settled when what an ended run had made for the same workload has gone", async () => {
+        const kube = new Kube(() => ({ server: api.url, authorityPem: authority.certificate }));
+        there(service("web"), service("older"), service("before"));
+        const settled = await settleService(kube, "apps", "web", "uid-before");
+        assert.equal(settled, fieldsOf(service("web")));
+        const deleted = api.calls.filter((call) => call.startsWith("DELETE"));
+        assert.deepEqual(
+            deleted.map((call) => call.split(" ")[1]),
+            [`${services}/older?propagationPolicy=Background`],
+        );
+        there();
+        assert.equal(await settleService(kube, "apps", "web", undefined), undefined);
+    });
+});

@@ -64,8 +64,13 @@ async function showWorkloads(files: StackFiles, { env }: Toolchain, report: Repo
         const [title, ...lines] = (await workloadLog(kubeconfigFile, workload, env)).split("\n");
         report.note(title);
         for (const line of lines) process.stdout.write(`${line}\n`);
-        if (workload.url !== undefined) report.note(`It answers at ${workload.url}`);
+        if (workload.url !== undefined) report.note(`${whoReaches(workload.url)} at ${workload.url}`);
     }
+}
+
+/** A Service is reached at its own name in the cluster alone, and at a port of this host from here. */
+function whoReaches(url: string): string {
+    return new URL(url).hostname.endsWith(".svc") ? "Pods of the cluster reach it" : "It answers";
 }
 
 main(up);

@@ -151,7 +151,7 @@ void describe("workloads of every kind", { timeout: 900_000 }, () => {
         const changed = { name: "greets", ...server, env: { GREETING: "Good day" } };
         const { stdout, stderr, exitCode } = await up([...without("greets"), changed]);
         assert.equal(exitCode, 0, stdout + stderr);
-        assert.match(stdout + stderr, /It answers at http:\/\/greets\.default\.svc:80/);
+        assert.match(stdout + stderr, /Pods of the cluster reach it at http:\/\/greets\.default\.svc:80/);
         assert.equal(await ask(), "Good day, you!\n");
         assert.equal((await podsOf("greets")).length, 1);
         const back = await up(workloads);

@@ -8,7 +8,9 @@ import {
     WasmStack,
     type WasmDeploymentArgs,
     type WasmServiceArgs,
+    type WasmStackWorkloadArgs,
 } from "../../../../components";
+import { stackServingProblems } from "../../../../components/workload/serving/stackServing";
 import type { AwaitedService } from "../../../../steps/contract";
 import { imageReference as image, inCluster, steps } from "../fixtures";
 import { record, type Recording } from "../mocks";
@@ -216,6 +218,16 @@ test("a deployment with a port rolls out with the old pod first, unless it is to
         await strategy({ rollingUpdate: { maxUnavailable: 0 } }),
         rolling({ maxUnavailable: 0 }),
     );
+});
+
+test("a deployment that may run on others' nodes may have a port that is another's on the stack's own", () => {
+    const workloads = [{ ports }, { ports, kind: "Deployment" as const }] as WasmStackWorkloadArgs[];
+    const found = (closed: boolean) => stackServingProblems(workloads, [{ name: "a" }], closed);
+    assert.deepEqual(
+        found(true).map(({ path }) => path),
+        ["workloads[1].ports[0].containerPort"],
+    );
+    assert.deepEqual(found(false), []);
 });
 
 test("a stack tells of its Services, and takes as many pods as its nodes have addresses", async () => {

@@ -29,6 +29,8 @@ const input = object<ObserveServiceInput>({
  */
 export async function observeService(given: ObserveServiceInput): Promise<ObserveLossOutput> {
     const { resource, kubeconfigFile, namespace, name, label, app } = given;
+    // The Service itself waits for no other look: by a new name it would end the old one's.
+    await refuseStolen(resource);
     const entry = await entryOf(resource);
     const made = (entry?.input as AwaitWorkloadInput | undefined)?.service;
     const stays: ObserveLossOutput = { because: made?.because, lost: made?.lost };
@@ -36,7 +38,6 @@ export async function observeService(given: ObserveServiceInput): Promise<Observ
     if (answer === undefined) return stays;
     const now = answer.seen;
     if (now !== undefined && !isOurs(now)) {
-        await refuseStolen(resource);
         throw new StepError(
             `Service ${namespace}/${name} is there already, and is not this stack's: it is left as it is; give the workload's another name ` +
                 "(service.name), or delete that one",

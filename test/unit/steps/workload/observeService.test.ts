@@ -108,6 +108,7 @@ void describe("a workload's Service", () => {
             return true;
         };
         await assert.rejects(look("web"), stolen);
+        await assert.rejects(look("new"), stolen);
         await assert.rejects(refuseStolen("w-ready"), stolen);
         rmSync(note);
         await refuseStolen("w-ready");

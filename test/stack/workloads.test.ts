@@ -35,7 +35,7 @@ const server = {
 };
 const origins = "alpha.wasi.krustlet.dev/allowed-domains";
 
-void describe("workloads of every kind", { timeout: 900_000 }, () => {
+void describe("workloads of every kind", { timeout: 1_200_000 }, () => {
     let stack: StackUnderTest;
     const workloads: Item[] = [
         { name: "each-node", kind: "DaemonSet", ...clock, limits: { memory: "64Mi", cpu: "100m" } },

@@ -112,6 +112,7 @@ export function goCounts(output: string, exitCode: number): Counts {
 }
 
 const PROGRESS_MILLISECONDS = 15_000;
+const CLOSING_LINES = /^ℹ (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) .*\n/gm;
 
 /** Runs TypeScript test files with Node's own runner, so many at once, begun in their order. */
 export async function nodeTests(
@@ -134,11 +135,13 @@ export async function nodeTests(
         const argv = [process.execPath, "--require", "./typescript.cjs", "--test-reporter=spec", file];
         const shown = (output: string) => {
             const seconds = ((Date.now() - begun) / 1000).toFixed(1);
-            return `--- ${path.relative(options.cwd, file)} (${seconds} s)\n${output.replace(/^ℹ .*\n/gm, "")}`;
+            return `--- ${path.relative(options.cwd, file)} (${seconds} s)\n${output.replace(CLOSING_LINES, "")}`;
         };
         const { output, exitCode } = await stream(argv, { ...options, shown });
         running.delete(file);
-        return nodeCounts(output, exitCode);
+        const counts = nodeCounts(output, exitCode);
+        // A file that ends before it has said anything has shown nothing.
+        return counts.passed + counts.failed > 0 ? counts : { passed: 0, failed: 1 };
     });
     clearInterval(progress);
     return add(...all);

@@ -102,8 +102,9 @@ const portTaken = /\bport \d+ (is \S+'s: |of the node's own address )/;
 const NO_SERVER = "NoServer";
 const noServer = /\bits program answers no requests\b/;
 
-/** What the scheduler says of a pod whose hostPort is another one's on each node that would have it. */
+/** What the scheduler says of a pod whose hostPort is another one's on each node that would have it, and of a node that may be back soon. */
 const noFreePorts = /\bdidn't have free ports\b/;
+const nodeIsAway = /not-ready|unreachable|unschedulable/;
 
 /** Patience with what may be about to be made, or to end, in seconds. */
 const SOON_SECONDS = 30;
@@ -239,7 +240,7 @@ function podTroubles(kind: WorkloadKind, pod: WorkloadPod): Trouble[] {
     }
     if (phase === "Succeeded" || phase === "Failed") return [];
     const { status, message = "" } = conditionOf(pod, "PodScheduled") ?? {};
-    if (status === "False" && noFreePorts.test(message)) {
+    if (status === "False" && noFreePorts.test(message) && !nodeIsAway.test(message)) {
         // One of before that is ending has its port until its requests have ended.
         const { terminationGracePeriodSeconds: ending = 30 } = pod.spec ?? {};
         const what = `pod ${name} waits for a port of a node: ${message}`;

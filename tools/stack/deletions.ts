@@ -1,10 +1,13 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { readOptional } from "../../steps/lib/files";
+import { readOptional, writePrivate } from "../../steps/lib/files";
 import type { Reporter } from "../../common/report";
 import { messageOf } from "../../steps/lib/errors";
 import type { StackFiles } from "./home";
-import { pulumi, type Env } from "./pulumi";
+import { clearStaleLocks, pulumi, type Env } from "./pulumi";
+
+/** How long Pulumi may look: a cluster that accepts connections and does not answer would hold it for ever. */
+const LOOK_SECONDS = 300;
 
 interface Stored {
     resources?: { urn: string; type: string }[];
@@ -27,23 +30,35 @@ export function maybeDeleted(
     return [...new Set(urns)].sort();
 }
 
-/** Has Pulumi look for those, so that an update makes what is gone anew. */
+/** Has Pulumi look for those, so that an update makes what is gone anew. What could not be looked for is looked for the next time. */
 export async function lookForDeleted(files: StackFiles, env: Env, report: Reporter): Promise<void> {
     const text = await readOptional(files.state);
     if (!text) return;
-    const { latest } = (JSON.parse(text) as { checkpoint: { latest?: Stored } }).checkpoint;
-    const urns = maybeDeleted(latest ?? {}, await lastRun(files));
-    if (urns.length === 0) return;
-    report.warn(
-        `The last run on stack ${files.stack} was ended while it deleted: Pulumi looks for ${urns.length} objects of the cluster.`,
+    const { latest = {} } = (JSON.parse(text) as { checkpoint: { latest?: Stored } }).checkpoint;
+    // A look that fails is the last run by then, and Pulumi's state has forgotten what was under way.
+    const noted = JSON.parse((await readOptional(files.maybeDeleted)) ?? "[]") as string[];
+    const known = new Set(latest.resources?.map(({ urn }) => urn));
+    const urns = [...new Set([...noted, ...maybeDeleted(latest, await lastRun(files))])].filter((urn) =>
+        known.has(urn),
     );
-    const targets = urns.flatMap((urn) => ["--target", urn]);
-    const args = ["refresh", "--yes", "--skip-preview", "--stack", files.stack];
-    const config = ["--config-file", files.configCopy];
-    // A cluster that is gone with them is found by the update itself.
-    await pulumi([...args, ...config, ...targets], files.cwd, env).catch((error: unknown) => {
-        report.warn(`They could not be looked for: ${messageOf(error)}`);
-    });
+    if (urns.length > 0) {
+        report.warn(
+            `The last run on stack ${files.stack} was ended while it deleted: Pulumi looks for ${urns.length} objects of the cluster.`,
+        );
+        await writePrivate(files.maybeDeleted, JSON.stringify(urns));
+        const targets = urns.flatMap((urn) => ["--target", urn]);
+        const args = ["refresh", "--yes", "--skip-preview", "--stack", files.stack];
+        const config = ["--config-file", files.configCopy];
+        try {
+            await pulumi([...args, ...config, ...targets], files.cwd, env, LOOK_SECONDS);
+        } catch (error) {
+            // A cluster that is gone with them is found by the update itself.
+            report.warn(`They could not be looked for, and are by the next run: ${messageOf(error)}`);
+            await clearStaleLocks(files, report);
+            return;
+        }
+    }
+    await fs.rm(files.maybeDeleted, { force: true });
 }
 
 /** What Pulumi's local backend tells of the last run that it saw the end of. */

@@ -51,6 +51,8 @@ export interface StackFiles {
     configDir: string;
     /** That copy of the configuration. */
     configCopy: string;
+    /** Names what a run may have deleted, until Pulumi has looked for it. */
+    maybeDeleted: string;
     /** The state file, written by Pulumi. */
     state: string;
     /** Folder in which that backend tells of each run. */
@@ -70,6 +72,7 @@ export function stackFiles(home: Home, project: string, stack: string, cwd: stri
         config: path.join(cwd, `Pulumi.${stack}.yaml`),
         configDir,
         configCopy: path.join(configDir, `Pulumi.${stack}.yaml`),
+        maybeDeleted: path.join(configDir, `${stack}.maybe-deleted.json`),
         state: path.join(home.backend, ".pulumi", "stacks", project, `${stack}.json`),
         history: path.join(home.backend, ".pulumi", "history", project, stack),
         locks: path.join(home.backend, ".pulumi", "locks", "organization", project, stack),

@@ -10,6 +10,7 @@ export async function removeStackFiles(home: Home, files: StackFiles): Promise<v
     const bookkeeping = path.join(home.backend, ".pulumi");
     const left = [
         files.configCopy,
+        files.maybeDeleted,
         files.locks,
         path.join(bookkeeping, "history", project, stack),
         path.join(bookkeeping, "backups", project, stack),

@@ -37,7 +37,7 @@ export async function observeService(given: ObserveServiceInput): Promise<Observ
     const answer = await lookInto(kubeconfigFile, (kube) => findService(kube, namespace, name));
     if (answer === undefined) return stays;
     const now = answer.seen;
-    if (now !== undefined && !isOurs(now)) {
+    if (now !== undefined && !isOurs(now, made)) {
         throw new StepError(
             `Service ${namespace}/${name} is there already, and is not this stack's: it is left as it is; give the workload's another name ` +
                 "(service.name), or delete that one",
@@ -45,7 +45,7 @@ export async function observeService(given: ObserveServiceInput): Promise<Observ
     }
     const { [RESOURCE_LABEL]: itsLabel, app: itsApp } = now?.metadata.labels ?? {};
     // One whose component has another name by now (an alias) has its workload's label still.
-    if (now !== undefined && itsLabel !== label && itsApp !== app) {
+    if (now !== undefined && now.metadata.uid !== made?.uid && itsLabel !== label && itsApp !== app) {
         throw new StepError(
             `Service ${namespace}/${name} is that of this stack's workload "${itsApp}", which would take it along when it loses it: remove it ` +
                 "there first, in an update of its own, or give this one another name (service.name)",

@@ -32,9 +32,9 @@ export function findService(kube: Kube, namespace: string, name: string): Promis
     return kube.find(`${servicesIn(namespace)}/${name}`);
 }
 
-/** Whether this stack has made it. */
-export function isOurs({ metadata }: ServiceObject): boolean {
-    return metadata.labels?.[CLAIM_LABEL] === (currentClaim()?.id ?? "");
+/** Whether this stack has made it: by the label, which somebody may have taken away, or because it is the one that it made. */
+export function isOurs({ metadata }: ServiceObject, made: { uid: string } | undefined): boolean {
+    return metadata.uid === made?.uid || metadata.labels?.[CLAIM_LABEL] === (currentClaim()?.id ?? "");
 }
 
 /**
@@ -46,10 +46,11 @@ export async function refuseStolen(resource: string): Promise<void> {
     const { service, namespace, kubeconfigFile } = made ?? {};
     if (service === undefined || namespace === undefined || kubeconfigFile === undefined) return;
     const answer = await lookInto(kubeconfigFile, (kube) => findService(kube, namespace, service.name));
-    if (answer?.seen === undefined || isOurs(answer.seen)) return;
+    if (answer?.seen === undefined || isOurs(answer.seen, service)) return;
     throw new StepError(
         `Service ${namespace}/${service.name} is not this stack's any more: ours is gone, and another one has its name, which Pulumi would take ` +
-            `over or delete. Either delete or rename that one, or have ours forgotten, and give the workload's another name (service.name):
+            "over or delete. Either delete or rename that one, or have ours forgotten, with all that depends on it in the program (look at that " +
+            `first: it stays where it is), and give the workload's another name (service.name):
 ` +
             `pulumi state delete --target-dependents '${service.urn}' && rm '${noteOf(resource)}'`,
     );

@@ -100,7 +100,8 @@ void describe("a workload's Service", () => {
     });
     void it("that was made before and is another's by now is refused whatever is asked for, with the way out of it", async () => {
         await known("web");
-        there(service("web", { app: "web" }));
+        const others = service("web", { app: "web" });
+        there({ metadata: { ...others.metadata, uid: "uid-another" } });
         const note = join(claim.folder, "made", "w-ready.json");
         const stolen = (error: Error) => {
             assert.match(error.message, /^Service apps\/web is not this stack's any more/);
@@ -116,6 +117,10 @@ void describe("a workload's Service", () => {
         await known("web");
         there(service("web"));
         await refuseStolen("w-ready");
+        // Ours, from which somebody has taken the labels.
+        there(service("web", {}));
+        await refuseStolen("w-ready");
+        await look("web");
     });
     void it("is settled when what an ended run had made for the same workload has gone", async () => {
         const kube = new Kube(() => ({ server: api.url, authorityPem: authority.certificate }));

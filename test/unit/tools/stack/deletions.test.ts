@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
 import { describe, it } from "node:test";
-import { maybeDeleted } from "../../../../tools/stack/deletions";
+import type { Reporter } from "../../../../common/report";
+import { lookForDeleted, maybeDeleted } from "../../../../tools/stack/deletions";
+import { homeOf, stackFiles } from "../../../../tools/stack/home";
+import { scratchFolder, scriptedTools } from "../../steps/lib/scriptedDocker";
 
 const role = { urn: "urn:role", type: "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole" };
 const pod = { urn: "urn:pod", type: "kubernetes:core/v1:Pod" };
@@ -29,4 +34,40 @@ void describe("what a run that was ended may have deleted", () => {
                 found,
             );
         });
+});
+
+void describe("a look for what may be gone", () => {
+    const tools = scriptedTools();
+    const folder = scratchFolder("deletions");
+    const home = homeOf({ KRUSTLET_STACK_HOME: folder });
+    const files = stackFiles(home, "project", "dev", folder);
+    const warnings: string[] = [];
+    const report = { warn: (text: string) => warnings.push(text) } as unknown as Reporter;
+    const hasState = async (pending_operations: object[], kept = resources) => {
+        await fs.mkdir(path.dirname(files.state), { recursive: true });
+        const latest = { resources: kept, pending_operations };
+        await fs.writeFile(files.state, JSON.stringify({ checkpoint: { latest } }));
+    };
+    const look = async () => {
+        warnings.length = 0;
+        await lookForDeleted(files, process.env, report);
+    };
+    const targets = () => tools.asked().flatMap((line) => line.match(/(?<=--target )\S+/g) ?? []);
+
+    void it("is made again by the next run where nothing answered, and is then over", async () => {
+        await fs.mkdir(files.configDir, { recursive: true });
+        await hasState(at("deleting", role, pod));
+        tools.script("pulumi", `say("the cluster does not answer"); return 255;`);
+        await look();
+        assert.match(warnings.join("\n"), /looks for 2 objects[^]*the cluster does not answer/);
+        // Pulumi writes the state without what was under way, though its refresh has failed; the role was removed meanwhile.
+        await hasState([], [step, pod]);
+        tools.forget();
+        tools.script("pulumi", "");
+        await look();
+        assert.deepEqual(targets(), ["urn:pod"]);
+        tools.forget();
+        await look();
+        assert.deepEqual([warnings, tools.asked()], [[], []]);
+    });
 });

@@ -7,7 +7,8 @@
 # IPv4 alone.
 set -o nounset
 export HOME=/tmp KUBECONFIG=/tmp/kubeconfig
-CONFLIST=/etc/cni/net.d/10-pod-network.conflist
+# For the CNI plugin (cni-plugin.sh).
+OWN=/run/pod-network/podCIDR
 # Tells the routes that are made here from all others.
 PROTOCOL=110
 
@@ -27,33 +28,10 @@ write_kubeconfig() {
 	END
 }
 
-write_conflist() { # podCIDR
-    local mtu conflist
-    mtu=$(</sys/class/net/eth0/mtu)
-    conflist=$(
-        cat <<-END
-	{
-	    "cniVersion": "1.0.0",
-	    "name": "pod-network",
-	    "plugins": [
-	        {
-	            "type": "ptp",
-	            "mtu": ${mtu:-0},
-	            "ipam": {
-	                "type": "host-local",
-	                "dataDir": "/run/cni-ipam-state",
-	                "ranges": [[{ "subnet": "$1" }]],
-	                "routes": [{ "dst": "0.0.0.0/0" }]
-	            }
-	        },
-	        { "type": "portmap", "capabilities": { "portMappings": true } }
-	    ]
-	}
-	END
-    )
-    if [[ -e $CONFLIST && $(<"$CONFLIST") == "$conflist" ]]; then return; fi
-    # containerd reads what ends in .conflist, so that it must not see half of one.
-    echo "$conflist" >"$CONFLIST.new" && mv "$CONFLIST.new" "$CONFLIST" && echo "pods of this node: $1"
+# A pod that starts meanwhile must not read half of it.
+write_own() { # podCIDR
+    if [[ -e $OWN && $(<$OWN) == "$1" ]]; then return; fi
+    echo "$1" >$OWN.new && mv $OWN.new $OWN && echo "pods of this node: $1"
 }
 
 # Packets to what is no pod leave with the node's address; pods see each other's own.
@@ -82,7 +60,7 @@ synchronize() {
         if [[ ! $cidr ]]; then
             continue
         elif [[ $name == "$NODE_NAME" ]]; then
-            write_conflist "$cidr"
+            write_own "$cidr"
         elif [[ $address ]] && ip route replace "$cidr" via "$address" proto $PROTOCOL; then
             wanted+="$cidr "
         fi

@@ -39,6 +39,8 @@ install -m 0755 /run/in/kubernetes/{kubelet,kubeadm} /run/in/kubectl/kubectl /us
 mkdir -p /etc/kubernetes/manifests /kind/manifests /etc/cni/net.d
 echo -n "$version" >/kind/version
 install -m 0644 /run/in/node/default-cni.yaml /run/in/node/default-storage.yaml /kind/manifests/
+install -m 0644 /run/in/node/pod-network.conflist /etc/cni/net.d/10-pod-network.conflist
+install -m 0755 /run/in/node/cni-plugin.sh /usr/lib/cni/pod-network
 install -m 0755 /run/in/node/pod-network.sh /usr/libexec/pod-network
 sandbox=$(sed -n 's/^ *sandbox_image = "\(.*\)"/\1/p' /etc/containerd/config.toml)
 sed -i "s|SANDBOX_IMAGE|$sandbox|" /kind/manifests/default-cni.yaml

@@ -258,6 +258,7 @@ const stack: Suite = {
             atOnce: 2,
             longest: [
                 "faults/mended",
+                "stack/workloads",
                 "faults/changed",
                 "stack/upgrade",
                 "faults/ended",

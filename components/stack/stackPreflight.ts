@@ -1,11 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { NodeRuntime } from "../../steps/contract";
 import { chooseCluster } from "../cluster/stackCluster";
-import { NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "../defaults";
+import { dataVolumeName, NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "../defaults";
 import { ownerForLooks, passFirst } from "../claim";
 import { defaultStateDir } from "../names";
 import { stackNodes } from "../node/stackNode";
-import { dataVolumeName } from "../defaults";
 import { defaultContainerName } from "../registry/localRegistry";
 import { hostOf, type Checked } from "../registry/stackRegistry";
 import { stepInvoke } from "../step";

@@ -2,16 +2,9 @@ import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
-import { workloadService } from "./serving/service";
+import { served } from "./serving/service";
 import type { WasmServingArgs } from "./serving/servingArgs";
-import {
-    awaitReady,
-    logsCommand,
-    nameOf,
-    workload,
-    type WasmAwaitArgs,
-    type WasmWorkloadArgs,
-} from "./workload";
+import { workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
 
 export interface WasmDaemonSetArgs extends WasmWorkloadArgs, WasmServingArgs, WasmAwaitArgs {}
 
@@ -46,27 +39,21 @@ export class WasmDaemonSet extends pulumi.ComponentResource {
     constructor(name: string, args: WasmDaemonSetArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmDaemonSet", name, {}, opts);
         const parts = workload(this, "DaemonSet", name, args, "Always", opts);
-        const { args: checked, metadata, selector, template, observed, opts: inCluster } = parts;
+        const { metadata, selector, template, opts: inCluster } = parts;
 
         const made = { metadata, spec: { selector, template } };
         const object = new kubernetes.apps.v1.DaemonSet(`${name}-daemonset`, made, inCluster);
-        const service = workloadService(this, name, parts);
-        const ready = awaitReady(this, "DaemonSet", name, checked, object, made, observed, service.awaited);
-        children.keep(this, { object, ready, service: service.object });
-        const called = nameOf(metadata, object);
-        this.name = called.name;
-        this.namespace = called.namespace;
-        this.logsCommand = logsCommand("DaemonSet", called);
-        this.serviceName = service.serviceName;
-        this.url = service.url;
-
-        this.registerOutputs({
+        const { beside, outputs } = served(this, name, parts, object, made);
+        children.keep(this, { object, ...beside });
+        ({
             name: this.name,
             namespace: this.namespace,
             logsCommand: this.logsCommand,
             serviceName: this.serviceName,
             url: this.url,
-        });
+        } = outputs);
+
+        this.registerOutputs(outputs);
     }
 
     /** The DaemonSet: `<name>-daemonset`. */

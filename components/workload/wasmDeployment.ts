@@ -3,16 +3,9 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import type { WasmReplicasArgs } from "./programArgs";
-import { workloadService } from "./serving/service";
+import { served } from "./serving/service";
 import { strategyOf } from "./serving/servingParts";
-import {
-    awaitReady,
-    logsCommand,
-    nameOf,
-    workload,
-    type WasmAwaitArgs,
-    type WasmWorkloadArgs,
-} from "./workload";
+import { workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
 
 export interface WasmDeploymentArgs extends WasmWorkloadArgs, WasmAwaitArgs, WasmReplicasArgs {}
 
@@ -48,7 +41,7 @@ export class WasmDeployment extends pulumi.ComponentResource {
     constructor(name: string, args: WasmDeploymentArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmDeployment", name, {}, opts);
         const parts = workload(this, "Deployment", name, args, "Always", opts);
-        const { args: checked, metadata, selector, template, observed, opts: inCluster } = parts;
+        const { args: checked, metadata, selector, template, opts: inCluster } = parts;
 
         const made = {
             metadata,
@@ -60,23 +53,17 @@ export class WasmDeployment extends pulumi.ComponentResource {
             },
         };
         const object = new kubernetes.apps.v1.Deployment(`${name}-deployment`, made, inCluster);
-        const service = workloadService(this, name, parts);
-        const ready = awaitReady(this, "Deployment", name, checked, object, made, observed, service.awaited);
-        children.keep(this, { object, ready, service: service.object });
-        const called = nameOf(metadata, object);
-        this.name = called.name;
-        this.namespace = called.namespace;
-        this.logsCommand = logsCommand("Deployment", called);
-        this.serviceName = service.serviceName;
-        this.url = service.url;
-
-        this.registerOutputs({
+        const { beside, outputs } = served(this, name, parts, object, made);
+        children.keep(this, { object, ...beside });
+        ({
             name: this.name,
             namespace: this.namespace,
             logsCommand: this.logsCommand,
             serviceName: this.serviceName,
             url: this.url,
-        });
+        } = outputs);
+
+        this.registerOutputs(outputs);
     }
 
     /** The Deployment: `<name>-deployment`. */

@@ -41,13 +41,8 @@ export class WasmJob extends pulumi.ComponentResource {
     /** @param opts `provider` must be the cluster's Kubernetes provider. */
     constructor(name: string, args: WasmJobArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmJob", name, {}, opts);
-        const {
-            args: checked,
-            metadata,
-            template,
-            observed,
-            opts: inCluster,
-        } = workload(this, "Job", name, args, "OnFailure", opts);
+        const parts = workload(this, "Job", name, args, "OnFailure", opts);
+        const { args: checked, metadata, template, opts: inCluster } = parts;
 
         const made = {
             metadata,
@@ -58,7 +53,7 @@ export class WasmJob extends pulumi.ComponentResource {
             },
         };
         const object = new kubernetes.batch.v1.Job(`${name}-job`, made, inCluster);
-        const ready = awaitReady(this, "Job", name, checked, object, made, observed);
+        const ready = awaitReady(this, name, parts, object, made);
         children.keep(this, { object, ready });
         const called = nameOf(metadata, object);
         this.name = called.name;

@@ -4,16 +4,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import { programAnnotations, together } from "./podTemplate";
 import type { RestartPolicy, WasmDeadlineArgs } from "./programArgs";
-import { workloadService } from "./serving/service";
+import { served } from "./serving/service";
 import type { WasmServingArgs } from "./serving/servingArgs";
-import {
-    awaitReady,
-    logsCommand,
-    nameOf,
-    workload,
-    type WasmAwaitArgs,
-    type WasmWorkloadArgs,
-} from "./workload";
+import { workload, type WasmAwaitArgs, type WasmWorkloadArgs } from "./workload";
 
 export interface WasmPodArgs extends WasmWorkloadArgs, WasmServingArgs, WasmAwaitArgs, WasmDeadlineArgs {
     /** `OnFailure`, `Always` or `Never`. Default: `OnFailure`. */
@@ -54,7 +47,7 @@ export class WasmPod extends pulumi.ComponentResource {
     constructor(name: string, args: WasmPodArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmPod", name, {}, opts);
         const parts = workload(this, "Pod", name, args, "OnFailure", opts);
-        const { args: checked, metadata, template, observed, opts: inCluster } = parts;
+        const { args: checked, metadata, template, opts: inCluster } = parts;
 
         const made = {
             metadata: {
@@ -71,23 +64,17 @@ export class WasmPod extends pulumi.ComponentResource {
             // before the old one goes.
             pulumi.mergeOptions(inCluster, { replaceOnChanges: ["spec", ...programAnnotations] }),
         );
-        const service = workloadService(this, name, parts);
-        const ready = awaitReady(this, "Pod", name, checked, object, made, observed, service.awaited);
-        children.keep(this, { object, ready, service: service.object });
-        const called = nameOf(metadata, object);
-        this.name = called.name;
-        this.namespace = called.namespace;
-        this.logsCommand = logsCommand("Pod", called);
-        this.serviceName = service.serviceName;
-        this.url = service.url;
-
-        this.registerOutputs({
+        const { beside, outputs } = served(this, name, parts, object, made);
+        children.keep(this, { object, ...beside });
+        ({
             name: this.name,
             namespace: this.namespace,
             logsCommand: this.logsCommand,
             serviceName: this.serviceName,
             url: this.url,
-        });
+        } = outputs);
+
+        this.registerOutputs(outputs);
     }
 
     /** The Pod: `<name>-pod`. */

@@ -151,14 +151,13 @@ export function reasons({ because, lost }: ObserveLossOutput): Texts {
  */
 export function awaitReady(
     component: pulumi.ComponentResource,
-    kind: WorkloadKind,
     name: string,
-    { waitTimeoutSeconds, kubeconfigFile, ports }: WasmAwaitArgs & WasmServingArgs,
+    { kind, args, observed }: Workload<WasmAwaitArgs & WasmServingArgs>,
     { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
     made: object,
-    observed: Workload<unknown>["observed"],
     service?: pulumi.Input<AwaitWorkloadInput["service"]>,
 ): local.Command | undefined {
+    const { waitTimeoutSeconds, kubeconfigFile } = args;
     if (observed === undefined || kubeconfigFile === undefined) return undefined;
     return stepResource(
         `${name}-ready`,
@@ -175,7 +174,7 @@ export function awaitReady(
                 generation: pulumi.output(metadata.generation).apply((known?: number) => known ?? 0),
                 timeoutSeconds: waitTimeoutSeconds ?? WAIT_SECONDS,
                 applied: digestOf(made),
-                ...(serves({ ports }) && { alone: true }),
+                ...(serves(args) && { alone: true }),
                 service,
                 because: observed.because,
                 lost: observed.lost,

@@ -1,4 +1,5 @@
 import * as kubernetes from "@pulumi/kubernetes";
+import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { AwaitWorkloadInput } from "../../../steps/contract";
 import type { WorkloadKind } from "../../../steps/workload/contract";
@@ -8,8 +9,11 @@ import { stepInvoke } from "../../step";
 import { laterCheck } from "../../validation";
 import { together } from "../podTemplate";
 import {
+    awaitReady,
     digestOf,
     FIELD_MANAGER,
+    logsCommand,
+    nameOf,
     reasons,
     thereAtOnce,
     type WasmAwaitArgs,
@@ -19,7 +23,7 @@ import { containerPortOf } from "./servingParts";
 import type { WasmServingArgs } from "./servingArgs";
 
 /** A workload's Service, and what its component tells of it: all undefined where there is none. */
-export interface WorkloadService {
+interface WorkloadService {
     object?: kubernetes.core.v1.Service;
     /** What is waited for. */
     awaited?: pulumi.Output<NonNullable<AwaitWorkloadInput["service"]>>;
@@ -52,7 +56,7 @@ type ServiceOwnerArgs = WasmServingArgs & WasmAwaitArgs & { appName?: pulumi.Inp
  * The Service that leads to a workload's pods, by the label that they are found by. Its name is a host name that others know before anything
  * is made, so it is not Pulumi's to choose, and one of that name that is somebody else's is looked for first.
  */
-export function workloadService(
+function workloadService(
     component: pulumi.ComponentResource,
     name: string,
     { kind, args, metadata, selector, opts }: Workload<ServiceOwnerArgs>,
@@ -94,18 +98,33 @@ export function workloadService(
         { ...made, metadata: { ...made.metadata, annotations } },
         pulumi.mergeOptions(opts, { aliases: ofOtherKinds(component, kind) }),
     );
-    const awaited = pulumi
-        .all([serviceName, object.metadata.uid, object.urn, digestOf(made), observed ?? {}])
-        .apply(([name, uid, urn, applied, { because, lost }]) => ({
-            name,
-            uid,
-            urn,
-            applied,
-            because,
-            lost,
-        }));
+    const awaited = pulumi.output({
+        name: serviceName,
+        uid: object.metadata.uid,
+        urn: object.urn,
+        applied: digestOf(made),
+        because: observed?.because,
+        lost: observed?.lost,
+    });
     // Whoever is told of it comes after it.
     const known = pulumi.all([serviceName, object.id]).apply(([name]) => name);
     const url = pulumi.interpolate`http://${known}.${namespace}.svc:${port}`;
     return { object, awaited, serviceName: known, url };
+}
+
+/** What stands beside the object of a workload that may answer requests, its Service and what waits for both, and what its component tells. */
+export function served(
+    component: pulumi.ComponentResource,
+    name: string,
+    parts: Workload<ServiceOwnerArgs>,
+    object: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
+    made: object,
+) {
+    const { object: service, awaited, serviceName, url } = workloadService(component, name, parts);
+    const ready = awaitReady(component, name, parts, object, made, awaited);
+    const called = nameOf(parts.metadata, object);
+    return {
+        beside: { ready, service },
+        outputs: { ...called, logsCommand: logsCommand(parts.kind, called), serviceName, url },
+    };
 }

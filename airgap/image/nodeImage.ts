@@ -17,15 +17,13 @@ const SANDBOX_IMAGE = /^\s*sandbox_image\s*=\s*"([^"]+)"/m;
 
 /** The images that kubeadm wants; each is called as the program in it. */
 const PROGRAMS = [
-    ...[
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-        "kube-proxy",
-        "etcd",
-        "coredns",
-        "pause",
-    ],
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "etcd",
+    "coredns",
+    "pause",
 ];
 
 /** Tags by program, from what `kubeadm config images list` printed. */

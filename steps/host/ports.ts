@@ -38,11 +38,13 @@ export function listeners(): Listener[] {
     });
 }
 
-/** The socket that keeps others from listening on `address` and `port`; an undefined address stands for one not known yet. */
+/**
+ * The socket that keeps others from listening on `address` and `port`; an undefined address stands for one not known yet. Who listens at all
+ * addresses wants the port of each of them.
+ */
 export function blocking(all: Listener[], address: string | undefined, port: number): Listener | undefined {
     return all.find(
         (one) =>
-            one.port === port &&
-            (one.address === "0.0.0.0" || one.address === "::" || one.address === address),
+            one.port === port && (address === "0.0.0.0" || [address, "0.0.0.0", "::"].includes(one.address)),
     );
 }

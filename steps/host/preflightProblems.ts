@@ -157,11 +157,7 @@ export function portMappingFaults(
 ): string[] {
     return portMappings.flatMap(({ hostPort, listenAddress, protocol }, index) => {
         if (protocol !== PortProtocol.TCP || own.some((node) => publishes(node, hostPort))) return [];
-        // Who listens at all addresses wants that of everybody.
-        const other =
-            listenAddress === "0.0.0.0"
-                ? listening.find(({ port }) => port === hostPort)
-                : blocking(listening, listenAddress, hostPort);
+        const other = blocking(listening, listenAddress, hostPort);
         if (!other) return [];
         return [
             `KindCluster.portMappings[${index}].hostPort: ${hostPort} is in use: something listens on ${other.address}:${other.port}; end it ` +

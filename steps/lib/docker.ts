@@ -80,11 +80,10 @@ export async function dockerHost(): Promise<DockerHost> {
 async function checkDaemon(id: string): Promise<void> {
     const claim = currentClaim();
     if (claim === undefined || id === "") return;
-    const file = daemonFile(claim);
-    const known = (await readOptional(file))?.trim();
+    const known = await daemonOf(claim);
     if (known === undefined) {
         await mkdir(claimFolderOf(claim), { recursive: true, mode: 0o700 });
-        await writePrivate(file, `${id}\n`);
+        await writePrivate(daemonFile(claim), `${id}\n`);
     }
     if (known === undefined || known === id) return;
     throw new StepError(
@@ -96,7 +95,12 @@ async function checkDaemon(id: string): Promise<void> {
 /** Fails where another daemon answers than the one that a stack's containers are known to be in: what that one does not have is not gone. */
 export async function needOwnDaemon(): Promise<void> {
     const claim = currentClaim();
-    if (claim !== undefined && (await readOptional(daemonFile(claim))) !== undefined) await dockerHost();
+    if (claim !== undefined && (await daemonOf(claim)) !== undefined) await dockerHost();
+}
+
+/** Id of the daemon that a stack's containers are in; undefined before one was needed. */
+export async function daemonOf(claim: Pick<Claim, "folder">): Promise<string | undefined> {
+    return (await readOptional(daemonFile(claim)))?.trim();
 }
 
 /** Holds the id of the daemon that a stack's containers are in; not there before one was needed. */

@@ -4,7 +4,6 @@ import { StepError, messageOf } from "../../lib/errors";
 import { currentClaim, describeOwner, isOf, nameOf } from "../../lib/claim";
 import * as dockerLib from "../../lib/docker";
 import { ownerLabel, removeContainers, type Container } from "../../lib/docker";
-import { readOptional } from "../../lib/files";
 import { processOf, type ProcessId } from "../../lib/processes";
 import { findProgram, needProgram } from "../../lib/programs/programs";
 import { run, RunError } from "../../lib/run";
@@ -225,7 +224,7 @@ export async function printedBy({ id }: Pick<InContainer, "id">): Promise<string
 /** Whether there may be a container that nobody recorded. None is made before its daemon is known to the claim. */
 async function mayBeInDocker(): Promise<boolean> {
     const claim = currentClaim();
-    if (claim !== undefined && (await readOptional(dockerLib.daemonFile(claim))) === undefined) return false;
+    if (claim !== undefined && (await dockerLib.daemonOf(claim)) === undefined) return false;
     return (await findProgram("docker")) !== undefined;
 }
 

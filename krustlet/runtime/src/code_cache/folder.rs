@@ -126,21 +126,12 @@ impl Folder {
         let _ = fs::remove_file(self.file(name));
     }
 
-    /// Removes entries that are too old, and the least used ones while all are too large.
-    pub(super) fn prune(&self, max_age: Duration, max_bytes: u64) -> io::Result<()> {
-        for name in victims(self.held()?, SystemTime::now(), max_age, max_bytes) {
+    /// Removes entries that are too old, and the least used ones while all are too large, but for those that are `kept`, by name.
+    pub(super) fn prune(&self, max_age: Duration, max_bytes: u64, kept: impl Fn(&str) -> bool) -> io::Result<()> {
+        let victims = victims(self.held()?, SystemTime::now(), max_age, max_bytes);
+        for name in victims.into_iter().filter(|name| !kept(name)) {
             tracing::debug!(entry = name, "removed from the compiled code cache");
             self.remove(&name);
-        }
-        Ok(())
-    }
-
-    /// Removes the entries that were not used for a while, but for those that are `kept`, by name.
-    pub(super) fn reclaim(&self, unused_for: Duration, kept: impl Fn(&str) -> bool) -> io::Result<()> {
-        for name in victims(self.held()?, SystemTime::now(), unused_for, u64::MAX) {
-            if !kept(&name) {
-                self.remove(&name);
-            }
         }
         Ok(())
     }

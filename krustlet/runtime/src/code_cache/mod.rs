@@ -196,13 +196,13 @@ impl CodeCache {
     /// Removes what is not of a program in use, by the digest of its bytes in hexadecimal: the disk is full.
     pub(crate) fn reclaim(&self, is_used: impl Fn(&str) -> bool) {
         let used = |name: &str| name.strip_suffix(&format!("-{}", self.engine)).is_some_and(&is_used);
-        if let Err(error) = self.folder.reclaim(IN_DEMAND, used) {
+        if let Err(error) = self.folder.prune(IN_DEMAND, u64::MAX, used) {
             tracing::warn!(folder = %self.folder.path().display(), %error, "unused machine code cannot be removed");
         }
     }
 
     fn prune(&self) {
-        if let Err(error) = self.folder.prune(MAX_AGE, MAX_BYTES) {
+        if let Err(error) = self.folder.prune(MAX_AGE, MAX_BYTES, |_| false) {
             self.warn_once(&error);
         }
     }

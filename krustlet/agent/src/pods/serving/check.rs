@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::probes::Action;
@@ -34,6 +35,15 @@ pub async fn check(action: &Action, address: IpAddr, limit: Duration) -> Result<
 /// Why it cannot, in the kubelet's words.
 pub async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
     TcpStream::connect(address).await.map_err(|error| format!("dial tcp {address}: {error}"))
+}
+
+/// Drives a client's connection for as long as what is returned is held, so that it ends with who asks, however that ends.
+pub fn driven<E>(connection: impl Future<Output = Result<(), E>> + Send + 'static) -> JoinSet<()> {
+    let mut task = JoinSet::new();
+    task.spawn(async {
+        let _ = connection.await;
+    });
+    task
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, TE, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
-use super::check::USER_AGENT_OF_PROBES;
+use super::check::{USER_AGENT_OF_PROBES, driven};
 
 const METHOD: &str = "/grpc.health.v1.Health/Check";
 /// The answer takes seven bytes.
@@ -27,11 +26,7 @@ pub async fn check(stream: TcpStream, service: &str) -> Result<(), String> {
     let (mut client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
         .await
         .map_err(|error| failed(error.to_string()))?;
-    // Ends with this call, however that ends.
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async {
-        let _ = connection.await;
-    });
+    let _driven = driven(connection);
     let request = Request::post(format!("http://{authority}{METHOD}"))
         .header(CONTENT_TYPE, "application/grpc")
         .header(TE, "trailers")

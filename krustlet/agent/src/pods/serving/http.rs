@@ -8,10 +8,9 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONNECTION, HOST, LOCATION, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::task::JoinSet;
 use url::Url;
 
-use super::check::{USER_AGENT_OF_PROBES, connect};
+use super::check::{USER_AGENT_OF_PROBES, connect, driven};
 
 /// How much of an answer is read, as by the kubelet.
 const MOST_BYTES: usize = 10 * 1024;
@@ -28,12 +27,8 @@ pub async fn get(address: SocketAddr, path: &str, headers: &[(String, String)]) 
     let mut url = Url::parse(&first).map_err(|error| format!("Get {first:?}: {error}"))?;
     for _ in 0..=MOST_REDIRECTS {
         let broken = |error: hyper::Error| format!("Get \"{url}\": {error}");
-        let mut stream = JoinSet::new();
         let (mut client, connection) = http1::handshake(TokioIo::new(connect(address).await?)).await.map_err(broken)?;
-        // Ends with this request, however that ends.
-        stream.spawn(async {
-            let _ = connection.await;
-        });
+        let _driven = driven(connection);
         let response = client.send_request(request(&url, headers)?).await.map_err(broken)?;
         let next = redirect(&url, &response);
         let status = response.status().as_u16();

@@ -4,10 +4,26 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
 use krustlet_runtime::{EngineConfig, ServerLimits};
 use tokio::io::AsyncWriteExt;
 
 use super::{SERVER, Served, ask, request, rest, statuses, told};
+
+/// Another server of the same engine.
+fn beside(one: &Served) -> Served {
+    let module = one.engine.compile(&SERVER).unwrap();
+    Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default())
+}
+
+/// A client that has been answered, and keeps its connection.
+async fn connected(served: &Served) -> http1::SendRequest<Full<Bytes>> {
+    let mut client = served.http1().await;
+    assert_eq!(told(ask(&mut client, request("GET", "/", "")).await).await.0, 200);
+    client
+}
 
 #[tokio::test]
 async fn requests_past_the_limit_are_told_to_come_back() {
@@ -48,27 +64,19 @@ async fn instances_past_the_pools_room_are_told_to_come_back() {
 
 #[tokio::test]
 async fn all_servers_share_what_the_process_may_have_open_but_for_four_of_each() {
-    let config = EngineConfig { max_server_connections: 12, ..EngineConfig::default() };
-    let one = Served::with(config, |_| {}, ServerLimits::default());
-    let module = one.engine.compile(&SERVER).unwrap();
-    let two = Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default());
-    let mut taken = Vec::new();
-    for place in 0..8 {
-        let mut client = one.http1().await;
-        assert_eq!(told(ask(&mut client, request("GET", "/", "")).await).await.0, 200, "{place}");
-        taken.push(client);
-    }
+    let one = Served::with(
+        EngineConfig { max_server_connections: 12, ..EngineConfig::default() },
+        |_| {},
+        ServerLimits::default(),
+    );
+    let two = beside(&one);
+    let taken = join_all((0..8).map(|_| connected(&one))).await;
     assert_eq!(one.raw(b"").await, "");
     one.until("it is counted", |one| one.server.stats().refused_connections == 1).await;
-    let mut own = Vec::new();
-    for place in 0..4 {
-        let mut client = two.http1().await;
-        assert_eq!(told(ask(&mut client, request("GET", "/", "")).await).await.0, 200, "{place}");
-        own.push(client);
-    }
+    let own = join_all((0..4).map(|_| connected(&two))).await;
     assert_eq!(two.raw(b"").await, "");
     two.until("it is counted", |two| two.server.stats().refused_connections == 1).await;
-    let three = Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default());
+    let three = beside(&one);
     assert_eq!(three.raw(b"").await, "", "it has come too late");
     drop((taken, own));
     one.until("there is room again", |one| one.server.stats().connections == 0).await;
@@ -77,10 +85,9 @@ async fn all_servers_share_what_the_process_may_have_open_but_for_four_of_each()
 
 #[tokio::test]
 async fn a_server_whose_clients_take_all_instances_leaves_some_to_the_others() {
-    let config = EngineConfig { pooled_instances: 12, ..EngineConfig::default() };
-    let one = Served::with(config, |_| {}, ServerLimits::default());
-    let module = one.engine.compile(&SERVER).unwrap();
-    let two = Served::of(one.engine.clone(), &module, |_| {}, ServerLimits::default());
+    let one =
+        Served::with(EngineConfig { pooled_instances: 12, ..EngineConfig::default() }, |_| {}, ServerLimits::default());
+    let two = beside(&one);
     let slow = async { join_all((0..8).map(|_| one.get("/sleep/5000"))).await };
     let others = async {
         one.wrote("sleeps", 8).await;
@@ -94,9 +101,7 @@ async fn a_server_whose_clients_take_all_instances_leaves_some_to_the_others() {
 #[tokio::test]
 async fn connections_past_the_limit_are_closed() {
     let served = Served::limited(ServerLimits { max_connections: 2, ..ServerLimits::default() });
-    let (mut one, mut two) = (served.http1().await, served.http1().await);
-    assert_eq!(told(ask(&mut one, request("GET", "/", "")).await).await.0, 200);
-    assert_eq!(told(ask(&mut two, request("GET", "/", "")).await).await.0, 200);
+    let (one, _two) = (connected(&served).await, connected(&served).await);
     assert_eq!(served.raw(b"").await, "");
     served.until("it is counted", |served| served.server.stats().refused_connections == 1).await;
     drop(one);

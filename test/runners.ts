@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import type { Reporter } from "../common/report";
 
 /** How many tests passed and failed. */
 export interface Counts {
@@ -111,39 +112,26 @@ export function goCounts(output: string, exitCode: number): Counts {
     return atLeastOneFailure({ passed: count("PASS"), failed: count("FAIL") + count("SKIP") }, exitCode);
 }
 
-const PROGRESS_MILLISECONDS = 15_000;
 const CLOSING_LINES = /^ℹ (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) .*\n/gm;
 
 /** Runs TypeScript test files with Node's own runner, so many at once, begun in their order. */
 export async function nodeTests(
     files: string[],
-    { atOnce = 1, ...options }: Omit<StreamOptions, "shown"> & { atOnce?: number },
+    { report, atOnce = 1, ...options }: Omit<StreamOptions, "shown"> & { report: Reporter; atOnce?: number },
 ): Promise<Counts> {
     if (files.length === 0) throw new Error("no test file was found");
-    const running = new Map<string, number>();
-    // What a file prints comes when it is through.
-    const progress = setInterval(() => {
-        const shown = [...running].map(
-            ([file, begun]) =>
-                `${path.relative(options.cwd, file)} (${Math.round((Date.now() - begun) / 1000)} s)`,
-        );
-        console.log(`  ${shown.join(", ")}`);
-    }, PROGRESS_MILLISECONDS);
     const all = await inTurn(atOnce, files, async (file) => {
-        const begun = Date.now();
-        running.set(file, begun);
+        const work = report.start(path.relative(options.cwd, file));
         const argv = [process.execPath, "--require", "./typescript.cjs", "--test-reporter=spec", file];
-        const shown = (output: string) => {
-            const seconds = ((Date.now() - begun) / 1000).toFixed(1);
-            return `--- ${path.relative(options.cwd, file)} (${seconds} s)\n${output.replace(CLOSING_LINES, "")}`;
-        };
+        const shown = (output: string) => output.replace(CLOSING_LINES, "");
         const { output, exitCode } = await stream(argv, { ...options, shown });
-        running.delete(file);
         const counts = nodeCounts(output, exitCode);
         // A file that ends before it has said anything has shown nothing.
-        return counts.passed + counts.failed > 0 ? counts : { passed: 0, failed: 1 };
+        if (counts.passed + counts.failed === 0) counts.failed = 1;
+        if (counts.failed > 0) work.fail(`${counts.failed} failed`);
+        else work.done(`${counts.passed} passed`);
+        return counts;
     });
-    clearInterval(progress);
     return add(...all);
 }
 

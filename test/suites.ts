@@ -75,7 +75,12 @@ async function testsIn(
         });
     const [first, last] = [named(longest), named(alone)];
     const others = files.filter((file) => !first.includes(file) && !last.includes(file));
-    const run = { ...options, cwd: context.root, env: { ...context.env, ...options.env } };
+    const run = {
+        ...options,
+        report: context.report,
+        cwd: context.root,
+        env: { ...context.env, ...options.env },
+    };
     const beside = await nodeTests([...first, ...others], { ...run, atOnce });
     return last.length === 0 ? beside : add(beside, await nodeTests(last, run));
 }

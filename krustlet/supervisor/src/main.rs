@@ -1,16 +1,41 @@
-//! `krustlet-supervisor [--log-file=FILE] -- PROGRAM ARGUMENT…` runs a program, and runs it again whenever it ends, until it is told to
-//! end itself (SIGTERM, SIGINT): then it ends the program and goes. A program that ends with exit code 3 has nothing more to do: then it
-//! goes too. What both print is appended to the file, mode 0600, if there is one: in a container nobody else could open it for them.
+//! `krustlet-supervisor [--user=UID:GID [--pod-routes=FILE]] [--log-file=FILE] -- PROGRAM ARGUMENT…` runs a program, and runs it again
+//! whenever it ends, until it is told to end itself (SIGTERM, SIGINT): then it ends the program and goes. A program that ends with exit code
+//! 3 has nothing more to do: then it goes too. What both print is appended to the file, mode 0600, if there is one: in a container nobody
+//! else could open it for them.
+//!
+//! In a container it may begin as root: with `--user` it becomes that user before it does anything else, for good and without any right.
+//! With `--pod-routes` one more process does so, which keeps the right to change the container's network, and makes the routes that the
+//! program asks for by that file.
 //!
 //! Where an init system can do that, it does it as well; this one asks for nothing of the host, and serves users without rights.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod linux {
+    //! There is nothing of the kind.
+
+    use std::io;
+
+    use crate::options::Options;
+
+    pub fn give_up_rights(options: &Options) -> io::Result<()> {
+        if options.user.is_some() { Err(io::Error::other("--user is for Linux")) } else { Ok(()) }
+    }
+
+    pub fn keep_routes(options: &Options) -> io::Result<std::convert::Infallible> {
+        Err(io::Error::other(format!("--pod-routes={:?} is for Linux", options.pod_routes)))
+    }
+}
+mod options;
 mod restarts;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Instant;
 
@@ -19,48 +44,46 @@ use rustix::stdio::{dup2_stderr, dup2_stdout};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Arrivals, SignalKind, signal};
 
+use crate::options::{Options, USAGE};
 use crate::restarts::{End, Next, Restarts};
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1).peekable();
-    let log_file =
-        arguments.peek().and_then(|first| first.as_bytes().strip_prefix(b"--log-file=")).map(OsStr::from_bytes);
-    let log_file = log_file.map(OsStr::to_os_string);
-    if log_file.is_some() {
-        arguments.next();
-    }
-    let program = match (arguments.next(), arguments.next()) {
-        (Some(dashes), Some(program)) if dashes == "--" => program,
-        _ => {
-            eprintln!("usage: krustlet-supervisor [--log-file=FILE] -- PROGRAM ARGUMENT...");
-            return ExitCode::from(2);
-        }
+    let Some(options) = Options::parse(std::env::args_os().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
     };
-    if let Some(file) = log_file
-        && let Err(error) = print_into(&file)
-    {
-        eprintln!("krustlet-supervisor: {}: {error}", file.display());
-        return ExitCode::FAILURE;
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(supervise(&program, &arguments.collect::<Vec<_>>()))) {
+    match run(&options) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("krustlet-supervisor: {}: {error}", program.display());
+            eprintln!("krustlet-supervisor: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
+fn run(options: &Options) -> io::Result<ExitCode> {
+    let Some((program, arguments)) = options.program.split_first() else { match linux::keep_routes(options)? {} };
+    linux::give_up_rights(options)?;
+    print_into(options.log_file.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(supervise(program, arguments)).map_err(|error| named(Path::new(program), &error))
+}
+
+fn named(file: &Path, error: &io::Error) -> io::Error {
+    io::Error::other(format!("{}: {error}", file.display()))
+}
+
 /// From now on what this process and its program print goes into that file.
-fn print_into(file: &OsStr) -> io::Result<()> {
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
+fn print_into(file: Option<&Path>) -> io::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(file);
+    let log = log.map_err(|error| named(file, &error))?;
     dup2_stdout(&log)?;
     Ok(dup2_stderr(&log)?)
 }
 
 /// Runs the program until it fails at once, or until this process is told to end.
-async fn supervise(program: &OsString, arguments: &[OsString]) -> io::Result<ExitCode> {
+async fn supervise(program: &OsStr, arguments: &[OsString]) -> io::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut restarts = Restarts::default();

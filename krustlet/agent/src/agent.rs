@@ -20,7 +20,7 @@ use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
 use crate::node::{self, Pressure, Readiness, Registration};
 use crate::pods::{
-    self, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared,
+    self, Addresses, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared,
 };
 use crate::server::{self, Door, Server, Site};
 
@@ -62,9 +62,15 @@ pub async fn run(config: &Config) -> Result<()> {
     let waiting = Readiness::NotReady("waiting for the serving certificate to be approved".into());
     let (set_readiness, readiness) = watch::channel(waiting);
     let (stop_pods, pods_stop) = watch::channel(false);
+    let addresses = match config.pod_routes_file {
+        Some(_) => Addresses::of_range(config.node_ip),
+        None => Addresses::of_node(config.node_ip),
+    };
     let mut pods = tokio::spawn({
+        let addresses = addresses.clone();
         let shared = Arc::new(Shared {
             places: Places::new(identity.client.clone(), &config.node_name),
+            addresses,
             ports: Ports::default(),
             client: identity.client.clone(),
             images,
@@ -91,6 +97,7 @@ pub async fn run(config: &Config) -> Result<()> {
         _ = stop.wait_for(|stop| *stop) => Ok(()),
         () = tidy.keep_tidy() => Ok(()),
         error = renewal::keep_client(config, &identity) => Err(error),
+        error = keep_addresses(config, &identity, &addresses) => Err(error),
         error = keep_port_open(config, &identity, listener, site, &set_readiness, &mut server) => Err(error),
         () = registration.keep_alive(readiness) => Ok(()),
     };
@@ -149,6 +156,14 @@ async fn keep_port_open(
             readiness.send_replace(Readiness::Ready);
             match renewal::keep_serving(config, identity, serving, |next| running.renew(next)).await {}
         }
+    }
+}
+
+/// Looks after the pods' own addresses, where they are to have some. Ends only with an error.
+async fn keep_addresses(config: &Config, identity: &Identity, addresses: &Addresses) -> anyhow::Error {
+    let Some(file) = &config.pod_routes_file else { return future::pending().await };
+    match pods::keep_addresses(addresses, identity.client.clone(), &config.node_name, file).await {
+        Err(error) => error,
     }
 }
 

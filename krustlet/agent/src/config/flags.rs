@@ -137,4 +137,9 @@ pub struct Flags {
     /// link-local or a cloud's metadata service [default: none]
     #[arg(long, env = "KRUSTLET_ALLOWED_EGRESS", value_delimiter = ',')]
     pub(super) allowed_egress: Vec<String>,
+
+    /// File by which krustlet-supervisor is asked to route this node's pod range (spec.podCIDR) here: then pods that serve have addresses
+    /// of it [default: none, and they have the node's]
+    #[arg(long, env = "KRUSTLET_POD_ROUTES_FILE")]
+    pub(super) pod_routes_file: Option<PathBuf>,
 }

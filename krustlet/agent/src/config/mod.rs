@@ -70,6 +70,8 @@ pub struct Config {
     pub allowed_host_paths: Vec<PathBuf>,
     /// What pods may send requests to of that which the node keeps for itself. Empty: nothing.
     pub allowed_egress: Vec<Cidr>,
+    /// By which routes of the pods' addresses are asked for. None: pods that serve have the node's address.
+    pub pod_routes_file: Option<PathBuf>,
 }
 
 /// What the machine knows, apart from the flags: passed in so that the rules can be tested.
@@ -221,6 +223,7 @@ impl Config {
             server_limits,
             allowed_host_paths,
             allowed_egress,
+            pod_routes_file: flags.pod_routes_file.as_deref().map(absolute),
         })
     }
 
@@ -230,6 +233,7 @@ impl Config {
         files.extend([self.cert_file.clone(), self.key_file.clone()]);
         files.extend(self.registry_config.clone().or_else(krustlet_oci::default_docker_config));
         files.extend(self.trusted_ca_file.clone());
+        files.extend(self.pod_routes_file.clone());
         files.iter().map(|file| absolute(file)).collect()
     }
 

@@ -1,5 +1,6 @@
 //! The pods of this node: watched at the API server, each run by a worker of its own.
 
+mod addresses;
 mod admission;
 mod checkpoint;
 mod containers;
@@ -47,6 +48,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
 
+pub use self::addresses::{Addresses, keep as keep_addresses};
 pub use self::admission::places::Places;
 pub use self::containers::http::most_requests;
 pub use self::directory::{ContainerView, Directory, PodView};
@@ -81,7 +83,9 @@ const WATCH_SILENCE: Duration = Duration::from_secs(3 * 60);
 pub struct Shared {
     /// Who has a place on this node.
     pub places: Places,
-    /// Who has which port of the node's address.
+    /// Which pod has which address.
+    pub addresses: Addresses,
+    /// Who has which port of an address.
     pub ports: Ports,
     /// The API server.
     pub client: Client,
@@ -201,7 +205,10 @@ impl Pods {
                 }
                 // Before any of them begins: what a pod had before is still its own.
                 let new = pods.iter().filter(|pod| pod.uid().is_some_and(|uid| !self.workers.contains_key(&uid)));
-                let taken = |pod: &Pod| Some((pod.uid()?, self.shared.ports.take_again(pod)));
+                let taken = |pod: &Pod| {
+                    self.shared.addresses.take_again(pod);
+                    Some((pod.uid()?, self.shared.ports.take_again(pod)))
+                };
                 self.ports_before = new.filter_map(taken).collect();
                 pods.into_iter().for_each(|pod| self.apply(pod));
                 self.ports_before.clear();

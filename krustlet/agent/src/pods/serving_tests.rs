@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::Addresses;
 use super::serving::limits;
-use super::testing::serving::{free_port, get, probe, ready, serving};
-use super::testing::{World, container};
+use super::testing::serving::{free_port, get, get_at, probe, ready, serving};
+use super::testing::{Options, World, container};
 
 fn waits(pod: &Value) -> &Value {
     &container(pod, "main")["state"]["waiting"]
@@ -79,6 +80,50 @@ fn a_port_stays_its_pods_while_that_starts_again_and_under_the_next_agent() {
 }
 
 #[test]
+fn pods_with_addresses_of_their_own_share_no_port_and_keep_them() {
+    let world = World::new();
+    // All of them are this machine's own, as those of a node's range are made.
+    let agent = || {
+        let addresses = Addresses::told([127, 0, 0, 1].into(), "127.66.7.0/24");
+        world.agent_with(Options { addresses, ..Options::default() })
+    };
+    let first = agent();
+    let port = free_port();
+    world.create("one", serving(&world, "serve-200", port, json!({ "readinessProbe": probe(1) })));
+    world.create("two", serving(&world, "serve-204", port, json!({ "readinessProbe": probe(1) })));
+    let host = json!({ "ports": [{ "containerPort": port, "hostPort": port }] });
+    world.create("host", serving(&world, "serve-503", port, host));
+    let address = |name: &str| {
+        let status = &world.until(name, ready)["status"];
+        assert_eq!((&status["hostIP"], &status["podIPs"][0]["ip"]), (&json!("127.0.0.1"), &status["podIP"]));
+        status["podIP"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (address("one"), address("two"));
+    assert!(one != two && one.starts_with("127.66.7.") && two.starts_with("127.66.7."), "{one} {two}");
+    assert_eq!(address("host"), "127.0.0.1");
+    let answers = || [&one, &two, "127.0.0.1"].map(|at| get_at(at, port));
+    let wanted = ["200", "204", "503"].map(|code| Some(code.to_owned()));
+    assert_eq!(answers(), wanted);
+    world.create("short", serving(&world, "serve-200", port, json!({})));
+    let short = address("short");
+    world.delete("short", 0);
+    world.create("next", serving(&world, "serve-200", port, json!({})));
+    assert_ne!(address("next"), short, "clients may still know that one");
+
+    first.kill();
+    let _again = agent();
+    let again = |pod: &Value| ready(pod) && container(pod, "main")["restartCount"] == 1;
+    for (name, before) in [("one", &one), ("two", &two)] {
+        assert_eq!(world.until(name, again)["status"]["podIP"], *before);
+        assert!(
+            world.versions(name).iter().all(|pod| [&json!(null), &json!(before)].contains(&&pod["status"]["podIP"]))
+        );
+    }
+    world.until("host", again);
+    assert_eq!(answers(), wanted);
+}
+
+#[test]
 fn a_port_that_is_somebody_elses_on_the_machine_is_said() {
     let world = World::new();
     let _agent = world.agent();
@@ -87,7 +132,7 @@ fn a_port_that_is_somebody_elses_on_the_machine_is_said() {
     world.create("web", serving(&world, "serve-200", port, json!({})));
     let pod = world.until("web", |pod| waits(pod)["reason"] == "CreateContainerConfigError");
     let message = waits(&pod)["message"].as_str().unwrap();
-    let wanted = format!("cannot listen on port {port} of the node's own address 127.0.0.1: ");
+    let wanted = format!("cannot listen on port {port} of the address 127.0.0.1: ");
     assert!(message.starts_with(&wanted), "{message}");
 }
 

@@ -1,6 +1,6 @@
-//! How a program begins: one that runs to its end, or one that answers requests at a port of the node's address.
+//! How a program begins: one that runs to its end, or one that answers requests at a port of its pod's address.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use k8s_openapi::api::core::v1 as core;
 use krustlet_runtime::{Container, RunSpec, RuntimeError, Server, ServerLimits};
@@ -35,7 +35,7 @@ pub struct Begun {
 }
 
 impl Place {
-    /// Takes its port. A container that runs to its end has none.
+    /// Takes its port of the pod's address. A container that runs to its end has none.
     ///
     /// # Errors
     /// What is wrong with its spec, or whose its port is.
@@ -44,10 +44,10 @@ impl Place {
         resources: &Resources,
         name: &str,
         container: &core::Container,
-        serves: bool,
+        address: Option<IpAddr>,
     ) -> Result<Option<Self>, String> {
         let (plans, pre_stop) = (probes::plans(container), hook::pre_stop(container));
-        if !serves {
+        let Some(address) = address else {
             // Whatever else is wrong with them.
             let what = match (&plans, &pre_stop) {
                 (Err(_), _) => "a probe",
@@ -59,16 +59,14 @@ impl Place {
             return Err(format!(
                 "it has {what}, and its program answers no requests: leave that out, and let the program exit when it is not well"
             ));
-        }
+        };
         let (plans, pre_stop) = (plans?, pre_stop?);
         let limits = limits::of_pod(&resources.pod(), &shared.server_limits)?;
-        let port = ports::listens_on(container);
+        let port = SocketAddr::new(address, ports::listens_on(container));
         let uid = resources.pod().metadata.uid.clone().unwrap_or_default();
         let lease = shared.ports.take(port, &uid, name)?;
-        let host = shared.provision.node.host_ip.as_str();
-        let listener = TcpListener::bind((host, port));
-        let listener = listener
-            .map_err(|error| format!("cannot listen on port {port} of the node's own address {host}: {error}"))?;
+        let listener = TcpListener::bind(port)
+            .map_err(|error| format!("cannot listen on port {} of the address {address}: {error}", port.port()))?;
         lease.listened();
         Ok(Some(Self { listener, lease, limits, plans, pre_stop }))
     }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt::Display;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -122,14 +123,14 @@ async fn start(
     for note in http.notes {
         shared.events.warning(&pod_of(resources), "PathOfOriginIgnored", note);
     }
-    let serves = image.module.is_server();
-    let built = resources.environment(container, serves).await.map_err(config)?;
+    let address = address(shared, resources, image.module.is_server()).await;
+    let built = resources.environment(container, address).await.map_err(config)?;
     for note in built.skipped {
         shared.events.warning(&pod_of(resources), "InvalidEnvironmentVariableNames", note);
     }
     let env = built.environment;
     let mounted = resources.mounts(container, &env).await.map_err(config)?;
-    let place = Place::find(shared, resources, &http.access.name, container, serves).map_err(config)?;
+    let place = Place::find(shared, resources, &http.access.name, container, address).map_err(config)?;
     let log = shared.logs.create(container_dir, attempt);
     let log = Arc::new(log.map_err(|error| LaunchError::host("cannot open the container's log", error))?);
     let tail = Tail::wanted(container, log.clone());
@@ -180,6 +181,20 @@ fn not_started(error: RuntimeError) -> LaunchError {
         RuntimeError::Mount { .. } | RuntimeError::Engine(_) => LaunchError::host("cannot start the container", error),
         error => LaunchError::start(error.to_string()),
     }
+}
+
+/// The address of a pod with a container that serves.
+async fn address(shared: &Shared, resources: &Resources, serves: bool) -> Option<IpAddr> {
+    if !serves {
+        return None;
+    }
+    let (address, why) = shared.addresses.take(&resources.pod()).await;
+    if let Some(why) = why {
+        let note = format!("it has the address of the node, where a port is one container's alone: {why}");
+        tracing::warn!(pod = %resources, "{note}");
+        shared.events.warning(&pod_of(resources), "NoPodAddress", note);
+    }
+    Some(address)
 }
 
 async fn pull(

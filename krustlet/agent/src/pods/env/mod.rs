@@ -8,6 +8,7 @@ mod fields;
 mod services;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, Pod};
 
@@ -36,8 +37,8 @@ pub struct Facts<'a> {
     pub objects: &'a Known,
     /// The services that the pod hears of.
     pub services: &'a [Service],
-    /// Whether the container answers requests, at its node's address.
-    pub serves: bool,
+    /// Where the container answers requests, if it does.
+    pub address: Option<IpAddr>,
 }
 
 /// An environment, and what had to be left out of it.
@@ -106,8 +107,8 @@ pub fn environment(container: &Container, facts: &Facts) -> Result<Built, String
 fn looked_up(name: &str, from: &EnvVarSource, container: &Container, facts: &Facts) -> Result<Option<String>, String> {
     let named = |why: String| format!("env {name}: {why}");
     if let Some(from) = &from.field_ref {
-        if facts.serves && matches!(from.field_path.as_str(), "status.podIP" | "status.podIPs") {
-            return Ok(Some(facts.node.host_ip.clone()));
+        if let (Some(address), "status.podIP" | "status.podIPs") = (facts.address, from.field_path.as_str()) {
+            return Ok(Some(address.to_string()));
         }
         return field(facts.pod, facts.node, &from.field_path).map(Some).map_err(named);
     }

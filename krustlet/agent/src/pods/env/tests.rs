@@ -22,10 +22,10 @@ fn known() -> Known {
 }
 
 fn build(container: Value, services: &[Service]) -> Result<Built, String> {
-    build_for(container, services, false)
+    build_for(container, services, None)
 }
 
-fn build_for(container: Value, services: &[Service], serves: bool) -> Result<Built, String> {
+fn build_for(container: Value, services: &[Service], address: Option<IpAddr>) -> Result<Built, String> {
     let mut container = container;
     container["name"] = "c".into();
     let container: Container = serde_json::from_value(container).unwrap();
@@ -38,7 +38,7 @@ fn build_for(container: Value, services: &[Service], serves: bool) -> Result<Bui
     }))
     .unwrap();
     let node = Node { host_ip: "10.0.0.1".into(), ..Node::default() };
-    environment(&container, &Facts { pod: &pod, node: &node, objects: &known(), services, serves })
+    environment(&container, &Facts { pod: &pod, node: &node, objects: &known(), services, address })
 }
 
 fn shown(container: Value) -> Vec<String> {
@@ -50,11 +50,11 @@ fn built(container: Value, services: &[Service]) -> Built {
 }
 
 #[test]
-fn a_container_that_serves_has_the_nodes_address() {
+fn a_container_that_serves_is_told_its_address() {
     for path in ["status.podIP", "status.podIPs"] {
         let env = json!([{ "name": "X", "valueFrom": { "fieldRef": { "fieldPath": path } } }]);
-        let built = build_for(json!({ "env": env }), &[], true).unwrap();
-        assert_eq!(built.environment, [("X".to_owned(), "10.0.0.1".to_owned())]);
+        let built = build_for(json!({ "env": env }), &[], Some([10, 244, 1, 2].into())).unwrap();
+        assert_eq!(built.environment, [("X".to_owned(), "10.244.1.2".to_owned())]);
     }
 }
 

@@ -7,6 +7,7 @@ mod storage;
 
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -198,11 +199,11 @@ impl Resources {
         self.pod.borrow().clone()
     }
 
-    /// The environment of a container, which answers requests or does not.
+    /// The environment of a container, which answers requests at that address, or none.
     ///
     /// # Errors
     /// What is missing, for people.
-    pub async fn environment(&self, container: &Container, serves: bool) -> Result<Built, String> {
+    pub async fn environment(&self, container: &Container, address: Option<IpAddr>) -> Result<Built, String> {
         let pod = self.pod();
         let wanted: Vec<(Kind, &str)> = env::references(container).collect();
         let (objects, changes) = self.known(&pod, &wanted).await;
@@ -211,7 +212,7 @@ impl Resources {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let links = pod.spec.as_ref().and_then(|spec| spec.enable_service_links).unwrap_or(true);
         let services = self.provision.objects.services(namespace, links).await?;
-        let facts = Facts { pod: &pod, node: &self.provision.node, objects: &objects, services: &services, serves };
+        let facts = Facts { pod: &pod, node: &self.provision.node, objects: &objects, services: &services, address };
         env::environment(container, &facts)
     }
 

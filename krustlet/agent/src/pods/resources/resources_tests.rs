@@ -341,10 +341,10 @@ async fn the_environment_waits_for_what_it_needs() {
         { "name": "API", "value": "$(KUBERNETES_SERVICE_HOST)" }]);
     let resources = site.pod("p", json!({ "containers": [{ "name": "c", "env": env }] }));
     let container = resources.pod().spec.as_ref().unwrap().containers[0].clone();
-    assert_eq!(resources.environment(&container, false).await.unwrap_err(), r#"configmap "cm" not found"#);
+    assert_eq!(resources.environment(&container, None).await.unwrap_err(), r#"configmap "cm" not found"#);
     site.fake.set("configmaps", "ns", "cm", json!({ "data": { "a": "1" } }));
     timeout(Duration::from_secs(5), resources.changed()).await.unwrap();
-    let built = resources.environment(&container, false).await.unwrap();
+    let built = resources.environment(&container, None).await.unwrap();
     assert_eq!(built.environment[..2], [("A".into(), "1".into()), ("API".into(), "10.96.0.1".into())]);
     assert_eq!(built.environment.len(), 2 + 7);
 }

@@ -1,6 +1,6 @@
 //! Containers that answer HTTP requests: where they listen, and how they are probed.
 //!
-//! All pods that serve listen at the node's own address, so that a port can be one pod's alone.
+//! Pods that have the node's own address share its ports, so that each can be one pod's alone.
 
 pub mod check;
 mod grpc;

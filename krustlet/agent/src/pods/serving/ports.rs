@@ -1,6 +1,7 @@
-//! The ports of the node's address: which a container listens on, and whose it is.
+//! The ports of addresses: which a container listens on, and whose it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
@@ -8,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use tokio::sync::watch;
 
-use crate::pods::restore;
+use crate::pods::addresses::address_before;
 
 /// Where a container listens that names no port.
 const DEFAULT_PORT: u16 = 8080;
@@ -28,8 +29,8 @@ pub fn wants_host_port(container: &Container) -> bool {
     container.ports.iter().flatten().any(|port| port.host_port.is_some_and(|port| port != 0))
 }
 
-/// Whether the ports of its host that it names, if it does, are what it gets anyway: the one that it listens on, at the node's own
-/// address. The scheduler knows of them then, and puts no two pods with the same one on a node.
+/// Whether the ports of its host that it names, if it does, are what it gets: the one that it listens on, at the node's own
+/// address, which its pod has then. The scheduler knows of them then, and puts no two pods with the same one on a node.
 pub fn host_ports_are_kept(container: &Container) -> bool {
     let kept = |port: &ContainerPort| {
         let anywhere = port.host_ip.as_deref().is_none_or(|ip| matches!(ip, "" | "0.0.0.0" | "::"));
@@ -38,7 +39,7 @@ pub fn host_ports_are_kept(container: &Container) -> bool {
     container.ports.iter().flatten().all(|port| port.host_port.is_none_or(|port| port == 0) || kept(port))
 }
 
-/// The port that a probe means: by its number, or by its name among the container's. At the node's address all others are somebody
+/// The port that a probe means: by its number, or by its name among the container's. At the node's address all others may be somebody
 /// else's, whom a pod may ask by its program alone, if that may.
 ///
 /// # Errors
@@ -67,13 +68,13 @@ fn number(port: i32) -> Option<u16> {
     u16::try_from(port).ok().filter(|port| *port > 0)
 }
 
-/// Who has which port of the node's address. Clones are the same.
+/// Who has which port of which address. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Ports(Arc<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
-    by_port: Mutex<BTreeMap<u16, Owner>>,
+    by_port: Mutex<BTreeMap<SocketAddr, Owner>>,
     freed: watch::Sender<()>,
 }
 
@@ -92,7 +93,7 @@ struct Owner {
 #[derive(Debug)]
 pub struct PortLease {
     ports: Ports,
-    port: u16,
+    port: SocketAddr,
 }
 
 impl Ports {
@@ -100,7 +101,7 @@ impl Ports {
     ///
     /// # Errors
     /// Whose it is, and what to do.
-    pub fn take(&self, port: u16, uid: &str, container: &str) -> Result<PortLease, String> {
+    pub fn take(&self, port: SocketAddr, uid: &str, container: &str) -> Result<PortLease, String> {
         let mut taken = self.0.by_port.lock().unwrap_or_else(PoisonError::into_inner);
         let owner = taken.entry(port).or_insert_with(|| Owner {
             uid: uid.into(),
@@ -110,10 +111,14 @@ impl Ports {
         });
         let within = container.strip_prefix(&owner.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if owner.uid != uid || !within {
-            let other = &owner.name;
+            let (other, number) = (&owner.name, port.port());
+            let why = match owner.uid == uid {
+                true => "the containers of a pod have one address".to_owned(),
+                false => format!("both pods have the address {}, that of this WebAssembly node", port.ip()),
+            };
             return Err(format!(
-                "port {port} is {other}'s: the pods of this WebAssembly node that serve listen at the node's own address, where a \
-                 port is one pod's alone; it is waited for, or name another containerPort first"
+                "port {number} is {other}'s: {why}, where a port is one container's alone; it is waited for, or name another containerPort \
+                 first"
             ));
         }
         owner.name = container.into();
@@ -123,14 +128,14 @@ impl Ports {
 
     /// Takes again what a pod had that an earlier agent served: it has an address. Nobody may come before it.
     pub fn take_again(&self, pod: &Pod) -> Vec<PortLease> {
-        let had_address =
-            pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some()) && !restore::is_terminal(pod);
-        let (Some(spec), Some(uid), true) = (&pod.spec, pod.uid(), had_address) else { return Vec::new() };
+        let (Some(spec), Some(uid), Some(address)) = (&pod.spec, pod.uid(), address_before(pod)) else {
+            return Vec::new();
+        };
         let name = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
         let all = || spec.init_containers.iter().flatten().chain(&spec.containers);
         // Which of them answers is only known when the modules are here. Until then they have what each of them would.
         let ports: BTreeSet<u16> = all().map(listens_on).collect();
-        let leases = ports.into_iter().filter_map(|port| self.take(port, &uid, &name).ok());
+        let leases = ports.into_iter().filter_map(|port| self.take((address, port).into(), &uid, &name).ok());
         leases.inspect(PortLease::listened).collect()
     }
 
@@ -171,6 +176,11 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    /// A port of the node's address.
+    fn at(port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], port))
+    }
+
     fn container(ports: &Value) -> Container {
         serde_json::from_value(json!({ "name": "c", "ports": ports })).unwrap()
     }
@@ -206,23 +216,27 @@ mod tests {
     #[test]
     fn a_port_is_one_pods_until_it_gives_it_back() {
         let ports = Ports::default();
-        let lease = ports.take(80, "a", "default/a/main").unwrap();
+        let lease = ports.take(at(80), "a", "default/a/main").unwrap();
         lease.listened();
-        let _other = ports.take(81, "b", "default/b/main").unwrap();
-        for (uid, container) in [("b", "default/b/main"), ("new", "default/a/main"), ("a", "default/a/side")] {
-            let fault = ports.clone().take(80, uid, container).unwrap_err();
-            assert!(fault.starts_with("port 80 is default/a/main's: "), "{fault}");
+        let _other = ports.take(at(81), "b", "default/b/main").unwrap();
+        let (node, own) = ("both pods have the address 10.0.0.1, ", "the containers of a pod have one address, ");
+        for (uid, container, why) in
+            [("b", "default/b/main", node), ("new", "default/a/main", node), ("a", "default/a/side", own)]
+        {
+            let fault = ports.clone().take(at(80), uid, container).unwrap_err();
+            assert!(fault.starts_with(&format!("port 80 is default/a/main's: {why}")), "{fault}");
         }
-        let again = ports.take(80, "a", "default/a/main").unwrap();
+        let _elsewhere = ports.take(([10, 1, 0, 2], 80).into(), "b", "default/b/main").unwrap();
+        let again = ports.take(at(80), "a", "default/a/main").unwrap();
         let freed = ports.freed();
         drop(lease);
         assert!(!freed.has_changed().unwrap());
-        ports.take(80, "b", "default/b/main").unwrap_err();
+        ports.take(at(80), "b", "default/b/main").unwrap_err();
         drop(again);
         assert!(freed.has_changed().unwrap());
         let mut freed = ports.freed();
         freed.mark_unchanged();
-        drop(ports.take(80, "b", "default/b/main").unwrap());
+        drop(ports.take(at(80), "b", "default/b/main").unwrap());
         assert!(!freed.has_changed().unwrap(), "nobody has listened there");
     }
 
@@ -247,11 +261,11 @@ mod tests {
         for (phase, ip, declared, wanted) in table {
             let ports = Ports::default();
             let leases = ports.take_again(&pod(phase, ip, declared));
-            assert_eq!(leases.iter().map(|lease| lease.port).collect::<Vec<_>>(), wanted);
+            assert_eq!(leases.iter().map(|lease| lease.port.port()).collect::<Vec<_>>(), wanted);
             for port in wanted {
-                let fault = ports.take(port, "b", "default/b/main").unwrap_err();
+                let fault = ports.take(at(port), "b", "default/b/main").unwrap_err();
                 assert!(fault.starts_with(&format!("port {port} is default/a's: ")), "{fault}");
-                ports.take(port, "a", "default/a/main").unwrap();
+                ports.take(at(port), "a", "default/a/main").unwrap();
             }
         }
     }

@@ -7,6 +7,8 @@ pub mod container_status;
 pub mod drift;
 pub mod report;
 
+use std::net::IpAddr;
+
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, HostIP, Pod, PodIP, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -39,6 +41,8 @@ pub struct Facts<'a> {
     pub keeps_address: bool,
     /// Whether the pod is to end, so that nothing will be restarted by anybody.
     pub terminal: bool,
+    /// The pod's address, which it has while it serves.
+    pub pod_ip: IpAddr,
     /// The node's address.
     pub host_ip: &'a str,
     /// When the agent took the pod up.
@@ -64,9 +68,9 @@ pub fn pod_status(facts: &Facts<'_>) -> PodStatus {
     // Only when nothing runs any more is it told why.
     let verdict = facts.verdict.filter(|_| phase == "Failed");
     let inits = facts.containers.iter().filter(|shown| shown.role != Role::Main).count();
-    // One that serves is reached at the node's own address; the others cannot be reached.
+    // Those that do not serve cannot be reached.
     let serves = facts.keeps_address || facts.containers.iter().any(|shown| shown.serves);
-    let pod_ip = (serves && matches!(phase, "Pending" | "Running")).then(|| facts.host_ip.to_owned());
+    let pod_ip = (serves && matches!(phase, "Pending" | "Running")).then(|| facts.pod_ip.to_string());
     let mut statuses = statuses.into_iter();
     let init_statuses: Vec<ContainerStatus> = statuses.by_ref().take(inits).collect();
     PodStatus {

@@ -131,6 +131,7 @@ impl Case {
             mount_error: self.mount_error,
             keeps_address: false,
             terminal: self.terminal,
+            pod_ip: "10.244.1.2".parse().unwrap(),
             host_ip: "10.0.0.1",
             start_time: Timestamp::UNIX_EPOCH,
             now: Timestamp::from_second(self.second).unwrap(),
@@ -159,12 +160,12 @@ fn state(status: &PodStatus, name: &str) -> Value {
 }
 
 #[test]
-fn a_pod_that_serves_has_the_nodes_address_and_is_ready_when_its_probes_say_so() {
+fn a_pod_that_serves_has_its_address_and_is_ready_when_its_probes_say_so() {
     let case =
         |started, ready| Case { health: Health { started, ready }, serves: true, ..Case::new("Always", &[RUNS]) };
     let status = case(true, true).status();
-    assert_eq!(status.pod_ip.as_deref(), Some("10.0.0.1"));
-    assert_eq!(status.pod_ips.as_ref().unwrap()[0].ip, "10.0.0.1");
+    assert_eq!((status.pod_ip.as_deref(), status.host_ip.as_deref()), (Some("10.244.1.2"), Some("10.0.0.1")));
+    assert_eq!(status.pod_ips.as_ref().unwrap()[0].ip, "10.244.1.2");
     assert_eq!(says(&status, "Ready"), said("True", "", ""));
     for (started, ready) in [(false, true), (true, false)] {
         let status = case(started, ready).status();

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use self::server::State;
-use super::{Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared};
+use super::{Addresses, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared};
 use crate::images::compile::Compiler;
 use crate::images::{self, Images};
 use crate::logs::{self, Logs};
@@ -53,6 +53,8 @@ pub struct Options {
     pub thresholds: Thresholds,
     /// What the clients of pods may take.
     pub server_limits: ServerLimits,
+    /// Of which pods that serve have theirs.
+    pub addresses: Addresses,
 }
 
 impl Default for Options {
@@ -64,6 +66,7 @@ impl Default for Options {
             memory_bytes: u64::MAX,
             thresholds,
             server_limits: ServerLimits::default(),
+            addresses: Addresses::of_node([127, 0, 0, 1].into()),
         }
     }
 }
@@ -102,6 +105,7 @@ impl World {
         let pressure = Pressure::new(options.thresholds);
         let shared = Shared {
             places: Places::new(client.clone(), "wasm"),
+            addresses: options.addresses,
             ports: Ports::default(),
             images: Images::new(
                 registry.unwrap(),

@@ -19,7 +19,12 @@ pub fn ready(pod: &Value) -> bool {
 
 /// The status code of an answer at the node's address.
 pub fn get(port: u16) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    get_at("127.0.0.1", port)
+}
+
+/// The status code of an answer at an address.
+pub fn get_at(address: &str, port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect((address, port)).ok()?;
     stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;

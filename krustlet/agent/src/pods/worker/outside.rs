@@ -24,6 +24,7 @@ impl Worker {
         self.place = None;
         self.ports_before.clear();
         self.slots.iter_mut().for_each(|slot| slot.port = None);
+        self.shared.addresses.free(&self.uid);
         if let Some(tending) = self.tending.take() {
             tending.abort();
         }
@@ -72,6 +73,7 @@ impl Worker {
             mount_error: self.mount_error.as_deref(),
             keeps_address: !self.ports_before.is_empty(),
             terminal: self.course.deleting() || self.course.verdict().is_some(),
+            pod_ip: self.shared.addresses.of(&self.uid),
             host_ip: &self.shared.provision.node.host_ip,
             start_time: self.start_time,
             now: Timestamp::now(),

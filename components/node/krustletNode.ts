@@ -12,6 +12,7 @@ import { NodeRuntime } from "../../steps/contract";
 import { nodeSettingsRules, type NodeSettings } from "./nodeSettings";
 import { CertificateApproval } from "./certificateApproval";
 import { KrustletBootstrap } from "./krustletBootstrap";
+import { nodesRole } from "./nodesRole";
 
 export interface KrustletNodeArgs extends NodeSettings {
     /** File of the cluster\'s admin kubeconfig. Required. Example: `cluster.kubeconfigFile`. */
@@ -48,9 +49,10 @@ const children = new Children<{
 }>();
 
 /** What the arguments may not be together. */
-function nodeProblems({ runtime, nodeIp, network }: Partial<KrustletNodeArgs> = {}): Problem[] {
+function nodeProblems({ runtime, nodeIp, network, podAddresses }: Partial<KrustletNodeArgs> = {}): Problem[] {
     if (runtime !== NodeRuntime.Container) {
         return [
+            ...(podAddresses ? [plain("podAddresses", 'is for runtime "container"')] : []),
             ...(nodeIp === undefined ? [plain("nodeIp", "is missing; for example cluster.nodeAddress")] : []),
             ...(network === undefined ? [] : [plain("network", 'is for runtime "container"')]),
         ];
@@ -116,7 +118,7 @@ export class KrustletNode extends pulumi.ComponentResource {
             },
             nodeProblems(args),
         );
-        clusterObjectOptions(this, "KrustletNode", name, opts);
+        const inCluster = clusterObjectOptions(this, "KrustletNode", name, opts);
         const { kubeconfigFile, clusterIdentity, certificateDurationSeconds } = checked;
         const network =
             checked.runtime === NodeRuntime.Container ? networkOf(name, checked.network) : undefined;
@@ -137,6 +139,11 @@ export class KrustletNode extends pulumi.ComponentResource {
             { parent: this, deletedWith: opts?.deletedWith },
         );
         const program = checked.program ?? NODE_PROGRAM;
+        // Before the agent asks.
+        const sees =
+            network === undefined || checked.podAddresses === false
+                ? []
+                : [nodesRole(name, nodeName, inCluster)];
         const observed = stepInvoke(
             "observeNode",
             { resource: `${name}-agent`, program, nodeName, stateDir: this.stateDir },
@@ -163,6 +170,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                     dockerConfigFile: checked.dockerConfigFile,
                     allowedHostPaths: checked.allowedHostPaths && pulumi.output(checked.allowedHostPaths),
                     allowedEgress: checked.allowedEgress && pulumi.output(checked.allowedEgress),
+                    podAddresses: checked.podAddresses,
                     stateDir: this.stateDir,
                     bootstrapFile: bootstrap.file,
                     bootstrapGroup: bootstrap.group,
@@ -175,7 +183,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                 // What makes it another node. Anything else restarts the agent and keeps its identity.
                 triggers: [clusterIdentity, nodeName, this.stateDir],
             },
-            { parent: this },
+            { parent: this, dependsOn: sees },
         );
         const agentPid = agent.output.pid;
         // Each start of a container may bring another one, which the next update hears of by the agent's step.

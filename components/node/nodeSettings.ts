@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import * as rules from "../rules";
 import { NodeRuntime } from "../../steps/contract";
-import { oneOf, text, type Rules } from "../validation";
+import { boolean, oneOf, text, type Rules } from "../validation";
 
 /** What may be said of a Wasm node, on its own or in a stack. */
 export interface NodeSettings {
@@ -40,6 +40,13 @@ export interface NodeSettings {
      */
     allowedEgress?: pulumi.Input<pulumi.Input<string>[]>;
     /**
+     * Whether each pod that serves has an address of its own, of the range that the cluster has given the node (`spec.podCIDR`), for
+     * `runtime: container` alone. The cluster's own nodes must have a route to that range by the node's own address, as kind's network
+     * program (kindnet) makes it. Without it pods that serve have the node's address, and a port is one pod's alone. Default: whether
+     * kindnet runs in the cluster. Example: `true`.
+     */
+    podAddresses?: boolean;
+    /**
      * Folder for all that the node leaves on this host: keys, certificates, modules, logs. It goes with the node. `~` is the
      * home folder. Another folder makes another node. Default:
      * `~/.local/state/krustlet-stack/nodes/<project>-<stack>-<node name>`.
@@ -77,6 +84,7 @@ export const nodeSettingsRules: Rules<NodeSettings> = {
     dockerConfigFile: text,
     allowedHostPaths: rules.hostPaths,
     allowedEgress: rules.egressRanges,
+    podAddresses: boolean,
     stateDir: rules.kubeconfigPath,
     program: text,
     tokenTtlSeconds: rules.tokenSeconds,

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import type { NodeInput, NodeOutput } from "../contract";
-import { checkAddress } from "./agent/address";
+import { checkAddress, podsHaveAddresses } from "./agent/address";
 import * as agent from "./agent/agent";
 import { agentPlace } from "./agent/inContainer";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
@@ -39,12 +39,13 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     const program = await needProgram(input.program, "KrustletNode.program");
     const files = agent.agentFiles(input.stateDir);
     await claimFolder(files.stateDir, input);
+    const podRoutes = (await podsHaveAddresses(input)) ? files.podRoutes : undefined;
     const [cluster, programSha256, place] = await Promise.all([
         clusterFrom(input.network, input.kubeconfigFile),
         sha256OfFile(program),
-        agentPlace(input, process.env),
+        agentPlace(input, process.env, podRoutes),
     ]);
-    const argv = agent.agentArgv(program, input);
+    const argv = agent.agentArgv(program, input, podRoutes);
     const wanted = {
         argvHash: agent.hashOf([argv, agent.agentEnvironment(input, {}), ...(place ? [place] : [])]),
         programSha256,

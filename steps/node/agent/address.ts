@@ -3,7 +3,7 @@ import { BlockList } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { NodeInput, ProcessNodeInput } from "../../contract";
 import { StepError } from "../../lib/errors";
-import { withKube } from "../../lib/kube/kube";
+import { withKube, type Kube } from "../../lib/kube/kube";
 import { blocking, listeners } from "../../host/ports";
 
 /** The agent would fail on these too, but less clearly. */
@@ -39,8 +39,7 @@ async function kindnetNodes({ kubeconfigFile, nodeName }: NodeInput): Promise<st
         items: { metadata: { name: string }; status?: { addresses?: { type: string; address: string }[] } }[];
     }
     return withKube(kubeconfigFile, async (kube) => {
-        const kindnet = await kube.find("/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet");
-        if (kindnet === undefined) return [];
+        if (!(await hasKindnet(kube))) return [];
         const selector = encodeURIComponent("node-role.kubernetes.io/control-plane");
         const { items } = await kube.get<Nodes>(`/api/v1/nodes?labelSelector=${selector}`);
         return items
@@ -49,6 +48,20 @@ async function kindnetNodes({ kubeconfigFile, nodeName }: NodeInput): Promise<st
             .filter(({ type }) => type === "InternalIP")
             .map(({ address }) => address);
     });
+}
+
+/** Whether kind's own network program runs there: it routes to each node's pod range by the node's own address. */
+async function hasKindnet(kube: Kube): Promise<boolean> {
+    return (await kube.find("/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet")) !== undefined;
+}
+
+/** Whether the node's pods that serve get addresses of its pod range, which others must have routes to: see NodeInput. */
+export async function podsHaveAddresses({
+    network,
+    podAddresses,
+    kubeconfigFile,
+}: NodeInput): Promise<boolean> {
+    return network !== undefined && (podAddresses ?? withKube(kubeconfigFile, hasKindnet));
 }
 
 /** The first address that is not on the network of `cidr` (`172.18.0.1/16`), which none of another family is asked of. */

@@ -20,6 +20,7 @@ import {
     certificateSeconds,
     drainSeconds,
     egressRanges,
+    boolean,
     hostPaths,
     ipv4,
     kubeconfigPath,
@@ -56,6 +57,7 @@ export const nodeInput = object<NodeInput>({
     dockerConfigFile: optional(text),
     allowedHostPaths: optional(hostPaths),
     allowedEgress: optional(egressRanges),
+    podAddresses: optional(boolean),
     stateDir: kubeconfigPath,
     bootstrapFile: text,
     bootstrapGroup,
@@ -76,6 +78,8 @@ export interface AgentFiles {
     /** Public keys of the certificate requests, as the agent hands them over. */
     publicKeys: { client: string; serving: string };
     servingCertificate: string;
+    /** By this it asks for the routes of its pods' addresses. */
+    podRoutes: string;
 }
 
 export function agentFiles(stateDir: string): AgentFiles {
@@ -92,14 +96,15 @@ export function agentFiles(stateDir: string): AgentFiles {
             serving: join(dataDir, "keys", "serving.pub"),
         },
         servingCertificate: join(dataDir, "config", "krustlet.crt"),
+        podRoutes: join(dataDir, "pod-routes"),
     };
 }
 
 /** By this argument an agent is known to be of a folder. */
 const dataDirFlag = "--data-dir=";
 
-/** The agent's command line. */
-export function agentArgv(program: string, input: NodeInput): string[] {
+/** The agent's command line; `podRoutes` is the file of AgentFiles where its pods have addresses of their own. */
+export function agentArgv(program: string, input: NodeInput, podRoutes?: string): string[] {
     const pairs = (map: Record<string, string>) =>
         Object.entries(map).map(([key, value]) => `${key}=${value}`);
     const labels = pairs(input.labels);
@@ -129,6 +134,7 @@ export function agentArgv(program: string, input: NodeInput): string[] {
             ? [`--allowed-host-paths=${input.allowedHostPaths.join(",")}`]
             : []),
         ...(input.allowedEgress?.length ? [`--allowed-egress=${input.allowedEgress.join(",")}`] : []),
+        ...(podRoutes === undefined ? [] : [`--pod-routes-file=${podRoutes}`]),
         ...(input.certificateDurationSeconds === undefined
             ? []
             : [`--certificate-duration-seconds=${input.certificateDurationSeconds}`]),

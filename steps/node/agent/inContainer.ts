@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { NodeInput } from "../../contract";
-import { containerName, containerOptions, type ContainerPlace, type Mount } from "../daemon/container";
+import { containerName, shutIn, type ContainerPlace, type Mount } from "../daemon/container";
 import { StepError } from "../../lib/errors";
 import { expandHome } from "../../lib/files";
 import { agentFiles } from "./agent";
@@ -18,10 +18,11 @@ const hostFiles = [
     "/etc/os-release",
 ];
 
-/** The container that a node's agent is to run in; undefined: it is a process of this host's. */
+/** The container that a node's agent is to run in, which may ask for routes by `podRoutes`; undefined: it is a process of this host's. */
 export async function agentPlace(
     input: NodeInput,
     environment: NodeJS.ProcessEnv,
+    podRoutes?: string,
 ): Promise<ContainerPlace | undefined> {
     const { network, owner, nodeName } = input;
     if (network === undefined) return undefined;
@@ -30,7 +31,7 @@ export async function agentPlace(
         name: containerName(owner, nodeName, "agent"),
         ...{ network, owner, stateDir, part: "agent" as const },
         // The agent finds its address by its host's name, which its node has too.
-        options: await containerOptions(await mountsOf(input, stateDir, environment), nodeName),
+        ...(await shutIn(await mountsOf(input, stateDir, environment), nodeName, podRoutes)),
     };
 }
 

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import type { ApproverInput, ApproverOutput } from "../../contract";
 import * as own from "./approverFiles";
 import { needApprover } from "./deciding";
-import { containerName, containerOptions, type ContainerPlace } from "../daemon/container";
+import { containerName, shutIn, type ContainerPlace } from "../daemon/container";
 import { startDaemon } from "../daemon/daemon";
 import { clusterFrom } from "../daemon/onNetwork";
 import { sha256OfFile, writePrivate } from "../../lib/files";
@@ -96,7 +96,7 @@ async function approverPlace(
     return {
         name: containerName(owner, nodeName, "approver"),
         ...{ network, owner, stateDir, part: "approver" as const },
-        options: await containerOptions([{ path: stateDir, readOnly: false }]),
+        ...(await shutIn([{ path: stateDir, readOnly: false }])),
     };
 }
 

@@ -29,6 +29,8 @@ export interface ContainerPlace extends Whose {
     network: string;
     /** What `docker create` is told beside this. No secret is in it. */
     options: string[];
+    /** What krustlet-supervisor is told in there. Unset: nothing. */
+    supervisorFlags?: string[];
 }
 
 /** A container that was started. */
@@ -68,25 +70,43 @@ export function containerName(owner: string, nodeName: string, part: Part): stri
     return beginning + hash + end;
 }
 
-/** How far a container of a node's is shut in, and what of this host is in it. */
-export async function containerOptions(mounts: Mount[], hostname?: string): Promise<string[]> {
+/**
+ * What krustlet-supervisor has in a container whose routes are to be changed: it leaves the first to a process of its own, and gives up all
+ * of them by the others, before it starts anything else.
+ */
+const rightsAtFirst = ["NET_ADMIN", "SETUID", "SETGID", "SETPCAP"];
+
+/**
+ * How far a container of a node's is shut in, and what of this host is in it. `podRoutes` is a file by which its program may ask for routes
+ * in the container's own network.
+ */
+export async function shutIn(
+    mounts: Mount[],
+    hostname?: string,
+    podRoutes?: string,
+): Promise<Pick<ContainerPlace, "options" | "supervisorFlags">> {
     const { securityOptions } = await dockerLib.dockerHost();
     const has = (name: string) => securityOptions.some((one) => one.split(",").includes(`name=${name}`));
-    return [
+    // The node's folder is this user's. To a rootless daemon this user is root.
+    const user = has("rootless") ? "0:0" : `${process.getuid?.()}:${process.getgid?.()}`;
+    const options = [
         ...(hostname === undefined ? [] : [`--hostname=${hostname}`]),
         "--restart=unless-stopped",
-        // The node's folder is this user's. To a rootless daemon this user is root.
-        `--user=${has("rootless") ? "0:0" : `${process.getuid?.()}:${process.getgid?.()}`}`,
+        `--user=${podRoutes === undefined ? user : "0:0"}`,
         // Where the daemon has other users in containers (userns-remap), none of them has a right to that folder.
         ...(has("userns") ? ["--userns=host"] : []),
         "--read-only",
         "--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=64m",
         "--cap-drop=ALL",
+        ...(podRoutes === undefined ? [] : rightsAtFirst.map((right) => `--cap-add=${right}`)),
         "--security-opt=no-new-privileges",
         // Else what is mounted would have to be labelled anew, which is the host's.
         ...(has("selinux") ? ["--security-opt=label=disable"] : []),
         ...mounts.map(mountOption),
     ];
+    return podRoutes === undefined
+        ? { options }
+        : { options, supervisorFlags: [`--user=${user}`, `--pod-routes=${podRoutes}`] };
 }
 
 /** A mount in Docker's words: values separated by commas, as CSV has them. */
@@ -112,7 +132,8 @@ export async function startContainer(
 ): Promise<ProcessId & { container: InContainer }> {
     const supervisor = await needProgram("krustlet-supervisor", title);
     await makeRoom(place, title);
-    const command = [placeInImage(supervisor), `--log-file=${logFile}`, "--", placeInImage(program), ...args];
+    const flags = [...(place.supervisorFlags ?? []), `--log-file=${logFile}`];
+    const command = [placeInImage(supervisor), ...flags, "--", placeInImage(program), ...args];
     const id = await create(place, [program, supervisor], command, env);
     let found: Container | undefined;
     try {

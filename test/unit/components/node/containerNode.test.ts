@@ -8,6 +8,8 @@ import { record } from "../mocks";
 
 const required = { kubeconfigFile: adminFile, clusterIdentity: "cluster-uid" };
 const nodeIp = "172.18.0.1";
+/** What they print of one. */
+const inside = { ...steps, launchNode: { ...(steps.launchNode as object), nodeIp: "172.18.0.3" } };
 
 test("a node in a container: its network, its registries, and the address that it gets", async () => {
     const args = {
@@ -17,8 +19,7 @@ test("a node in a container: its network, its registries, and the address that i
         insecureRegistries: ["localhost:5001"],
         registryMirrors: { "localhost:5001": pulumi.output("project-stack-registry:5000") },
     };
-    const launchNode = { ...(steps.launchNode as object), nodeIp: "172.18.0.3" };
-    const { resources } = await record({ steps: { ...steps, launchNode } }, () => {
+    const { resources } = await record({ steps: inside }, () => {
         return new KrustletNode("n", args, inCluster()).nodeName;
     });
     const stdin = (name: string) =>
@@ -35,8 +36,29 @@ test("a node in a container: its network, its registries, and the address that i
     assert.equal(stdin("n-bootstrap-token").network, "kind");
     for (const name of ["n-certificates-approval", "n-certificates-approver"])
         assert.equal(stdin(name).nodeIp, "172.18.0.3", name);
+    // Whether its pods have addresses is for the step to find out; to have them it must see the other nodes.
+    assert.equal(stdin("n-agent").podAddresses, undefined);
+    assert.deepEqual(resources["n-nodes-role"].inputs.rules, [
+        { apiGroups: [""], resources: ["nodes"], verbs: ["list", "watch"] },
+    ]);
+    const { roleRef, subjects } = resources["n-nodes-role-binding"].inputs;
+    const apiGroup = "rbac.authorization.k8s.io";
+    const name = "krustlet-stack:nodes:krustlet";
+    assert.deepEqual(roleRef, { apiGroup, kind: "ClusterRole", name });
+    assert.deepEqual(subjects, [{ apiGroup, kind: "User", name: "system:node:krustlet" }]);
     assert.equal(stdin("n-certificates-approval").network, undefined);
     assert.equal(stdin("n-certificates-approver").network, "kind");
+});
+
+test("a node whose pods are to have its own address sees no other node", async () => {
+    const args = { ...required, runtime: "container" as const, network: "kind", podAddresses: false };
+    const { resources } = await record(
+        { steps: inside },
+        () => new KrustletNode("n", args, inCluster()).nodeName,
+    );
+    const names = Object.keys(resources).filter((name) => name.startsWith("n-nodes"));
+    const input = JSON.parse(resources["n-agent"].inputs.stdin as string) as Record<string, unknown>;
+    assert.deepEqual([names, input.podAddresses], [[], false]);
 });
 
 test("what a node in a container, or none, may not have", async () => {
@@ -52,6 +74,10 @@ test("what a node in a container, or none, may not have", async () => {
         });
         assert.throws(() => new KrustletNode("m", { ...required, nodeIp, network: "kind" }, opts), {
             message: 'KrustletNode "m" has 1 problem:\n  - network: is for runtime "container"',
+        });
+        const withAddresses = { ...required, nodeIp, podAddresses: true };
+        assert.throws(() => new KrustletNode("p", withAddresses, opts), {
+            message: 'KrustletNode "p" has 1 problem:\n  - podAddresses: is for runtime "container"',
         });
         const runtime = "pod" as never;
         assert.throws(() => new KrustletNode("o", { ...required, nodeIp, runtime }, opts), {

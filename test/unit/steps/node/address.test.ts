@@ -1,7 +1,12 @@
 /** Whether a node's address is where the cluster's own nodes are. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { offNetwork } from "../../../../steps/node/agent/address";
+import * as path from "node:path";
+import { writeFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { offNetwork, podsHaveAddresses } from "../../../../steps/node/agent/address";
+import type { NodeInput } from "../../../../steps/contract";
+import { scratchFolder } from "../lib/scriptedDocker";
+import { ApiServer } from "../lib/apiServer";
 
 const cases: [title: string, cidr: string | null, addresses: string[], off: string | undefined][] = [
     ["the gateway of the nodes' network", "172.18.0.1/16", ["172.18.0.2", "172.18.0.3"], undefined],
@@ -16,4 +21,38 @@ const cases: [title: string, cidr: string | null, addresses: string[], off: stri
 
 for (const [title, cidr, addresses, off] of cases) {
     test(title, () => assert.equal(offNetwork(cidr, addresses), off));
+}
+
+const server = new ApiServer();
+before(() => server.start());
+after(() => server.stop());
+
+const kubeconfigFile = path.join(scratchFolder("address"), "admin");
+const kindnet = "GET /apis/apps/v1/namespaces/kube-system/daemonsets/kindnet system:admin";
+const addressed: [
+    title: string,
+    given: Partial<NodeInput>,
+    there: boolean,
+    have: boolean,
+    asked: string[],
+][] = [
+    ["where kindnet is", { network: "kind" }, true, true, [kindnet]],
+    ["where it is not", { network: "kind" }, false, false, [kindnet]],
+    ["as it is said", { network: "kind", podAddresses: true }, false, true, []],
+    ["as it is denied", { network: "kind", podAddresses: false }, true, false, []],
+    ["of a process", {}, true, false, []],
+];
+
+for (const [title, given, there, have, asked] of addressed) {
+    test(`pods have addresses: ${title}`, async () => {
+        writeFileSync(kubeconfigFile, server.kubeconfig);
+        server.calls.length = 0;
+        server.answer = (_, response) => {
+            if (!there) response.statusCode = 404;
+            response.end("{}");
+        };
+        const input = { ...given, kubeconfigFile } as NodeInput;
+        assert.equal(await podsHaveAddresses(input), have);
+        assert.deepEqual(server.calls, asked);
+    });
 }

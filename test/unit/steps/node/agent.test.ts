@@ -82,6 +82,11 @@ describe("the agent's command line", () => {
             "--bootstrap-file=/state/bootstrap.kubeconfig",
             "--registry-mirrors=localhost:5001=registry:5000,r=s",
         ]);
+        const { podRoutes } = agent.agentFiles(input.stateDir);
+        assert.equal(
+            agent.agentArgv("k", given, podRoutes).at(-1),
+            "--pod-routes-file=/state/data/pod-routes",
+        );
     });
     it("asks for certificates of a life and a renewal only where it was told to", () => {
         const given = { ...input, certificateDurationSeconds: 86_400, certificateRenewalPercent: 50 };

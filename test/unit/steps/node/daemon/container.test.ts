@@ -83,11 +83,21 @@ void describe("a container's options", () => {
         void it(what, async () => {
             const info = JSON.stringify({ ID: "d", ServerVersion: "28", SecurityOptions: securityOptions });
             tools.script("docker", `print(${JSON.stringify(info)});`);
-            assert.deepEqual(await container.containerOptions([], "krustlet"), [
-                "--hostname=krustlet",
-                "--restart=unless-stopped",
-                ...options,
-            ]);
+            assert.deepEqual(await container.shutIn([], "krustlet"), {
+                options: ["--hostname=krustlet", "--restart=unless-stopped", ...options],
+            });
+            // It begins with the rights that its supervisor gives up, and is that user's from then on.
+            const first = ["NET_ADMIN", "SETUID", "SETGID", "SETPCAP"].map((right) => `--cap-add=${right}`);
+            const [own, ...others] = options;
+            const at = others.indexOf("--cap-drop=ALL") + 1;
+            assert.deepEqual(await container.shutIn([], undefined, "/state/data/pod-routes"), {
+                options: [
+                    "--restart=unless-stopped",
+                    "--user=0:0",
+                    ...[...others.slice(0, at), ...first, ...others.slice(at)],
+                ],
+                supervisorFlags: [own, "--pod-routes=/state/data/pod-routes"],
+            });
         });
 });
 
@@ -210,6 +220,7 @@ void describe("a program in a container", () => {
         const place = {
             ...{ name: "n", network: "kind", owner: "q/s", stateDir: "/state", part: "agent" as const },
             options: ["--read-only"],
+            supervisorFlags: ["--user=1:2"],
         };
         const env = { PATH: "/bin", HTTPS_PROXY: "http://me:hunter2@p:1" };
         const program = { title: "T", argv: [one, "--port=1"], env, logFile: "/state/agent.log" };
@@ -226,7 +237,7 @@ void describe("a program in a container", () => {
             new RegExp(
                 "^create --pull=never --name=n --network=kind --label=krustlet-stack.owner=q/s --label=krustlet-stack.node=/state " +
                     "--label=krustlet-stack.part=agent --stop-timeout=20 --read-only krustlet-stack-node:[0-9a-f]{16} " +
-                    "/bin/krustlet-supervisor --log-file=/state/agent.log -- /bin/krustlet-wasi --port=1$",
+                    "/bin/krustlet-supervisor --user=1:2 --log-file=/state/agent.log -- /bin/krustlet-wasi --port=1$",
             ),
         );
         assert.doesNotMatch(tools.asked().join("\n"), /hunter2/);

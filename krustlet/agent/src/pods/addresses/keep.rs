@@ -133,7 +133,7 @@ impl Addresses {
     }
 
     pub(super) fn tell(&self, range: Range) {
-        self.0.range.send_replace(Ok(range));
+        self.0.range.send_modify(|known| *known = Ok(range));
     }
 
     /// There is no range yet, and that is why. What is there stays.

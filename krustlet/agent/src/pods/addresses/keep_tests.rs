@@ -117,8 +117,8 @@ async fn why_there_is_no_range_is_known() {
         (Some(node("other", HERE, "10.0.0.2")), "the API server has no Node of this name"),
         // Nobody makes that one this machine's.
         (
-            Some(node("wasm", "192.0.2.0/24", "10.0.0.2")),
-            "nobody has made the addresses of the node's pod range 192.0.2.0/24 ",
+            Some(node("wasm", "198.51.100.0/24", "10.0.0.2")),
+            "nobody has made the addresses of the node's pod range 198.51.100.0/24 ",
         ),
     ];
     for (node, wanted) in table {

@@ -174,7 +174,7 @@ fn a_pod_that_serves_has_its_address_and_is_ready_when_its_probes_say_so() {
         assert_eq!(says(&status, "Ready"), said("False", "ContainersNotReady", "containers with unready status: [a]"));
         assert_eq!(status.phase.as_deref(), Some("Running"));
         let taken_back = &patch(&status, "u")["status"]["podIPs"];
-        assert_eq!(*taken_back, json!([{ "ip": "10.0.0.1" }, { "$patch": "replace" }]));
+        assert_eq!(*taken_back, json!([{ "ip": "10.244.1.2" }, { "$patch": "replace" }]));
     }
     let taken_back = &patch(&Case::new("Always", &[RUNS]).status(), "u")["status"];
     assert_eq!((&taken_back["podIP"], &taken_back["podIPs"]), (&Value::Null, &Value::Null));

@@ -143,7 +143,7 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
         const user = `${process.getuid?.()}:${process.getgid?.()}`;
         for (const [container, first] of [
             // Its supervisor gives these up before it starts anything.
-            [AGENT, "[NET_ADMIN SETUID SETGID SETPCAP] 0:0"],
+            [AGENT, "[NET_ADMIN SETGID SETPCAP SETUID] 0:0"],
             [APPROVER, `[] ${user}`],
         ]) {
             const options =

@@ -74,7 +74,7 @@ export function containerName(owner: string, nodeName: string, part: Part): stri
  * What krustlet-supervisor has in a container whose routes are to be changed: it leaves the first to a process of its own, and gives up all
  * of them by the others, before it starts anything else.
  */
-const rightsAtFirst = ["NET_ADMIN", "SETUID", "SETGID", "SETPCAP"];
+const rightsAtFirst = ["NET_ADMIN", "SETGID", "SETPCAP", "SETUID"];
 
 /**
  * How far a container of a node's is shut in, and what of this host is in it. `podRoutes` is a file by which its program may ask for routes

@@ -87,7 +87,7 @@ void describe("a container's options", () => {
                 options: ["--hostname=krustlet", "--restart=unless-stopped", ...options],
             });
             // It begins with the rights that its supervisor gives up, and is that user's from then on.
-            const first = ["NET_ADMIN", "SETUID", "SETGID", "SETPCAP"].map((right) => `--cap-add=${right}`);
+            const first = ["NET_ADMIN", "SETGID", "SETPCAP", "SETUID"].map((right) => `--cap-add=${right}`);
             const [own, ...others] = options;
             const at = others.indexOf("--cap-drop=ALL") + 1;
             assert.deepEqual(await container.shutIn([], undefined, "/state/data/pod-routes"), {

@@ -42,8 +42,8 @@ export interface NodeSettings {
     /**
      * Whether each pod that serves has an address of its own, of the range that the cluster has given the node (`spec.podCIDR`), for
      * `runtime: container` alone. The cluster's own nodes must have a route to that range by the node's own address, as kind's network
-     * program (kindnet) makes it. Without it pods that serve have the node's address, and a port is one pod's alone. Default: whether
-     * kindnet runs in the cluster. Example: `true`.
+     * program makes it. Without it pods that serve have the node's address, and a port is one pod's alone. Default: whether kind's network
+     * program runs in the cluster. Example: `true`.
      */
     podAddresses?: boolean;
     /**

@@ -13,6 +13,7 @@ import { throwProblems } from "../validation";
 import { wasmStackProblems, type WasmStackArgs } from "./wasmStackArgs";
 import { serviceOf, stackArtifact, stackWorkload, type StackWorkload } from "../workload/stackWorkload";
 import type { WasmArtifact } from "../workload/wasmArtifact";
+import { addressed } from "../workload/serving/stackServing";
 import { WasmRuntimeClass } from "../workload/wasmRuntimeClass";
 
 /** What a stack tells of one of its workloads. */
@@ -71,8 +72,9 @@ export class WasmStack extends pulumi.ComponentResource {
         const registry = stackRegistry(name, args.registry ?? {}, checked, this);
         const registryHosting = hostRegistry(name, registry, cluster, this);
         const pullSecret = pullSecrets(name, args.registry ?? {}, cluster, checked, this);
+        const nodesArgs = stackNodes(args);
         const nodes = Object.fromEntries(
-            stackNodes(args).map((node) => [
+            nodesArgs.map((node) => [
                 node.name,
                 stackNode(name, node, cluster, registry, registryHosting, this),
             ]),
@@ -80,7 +82,8 @@ export class WasmStack extends pulumi.ComponentResource {
         // For manifests that come from elsewhere.
         const inCluster = { parent: this, ...cluster.inCluster() };
         const runtimeClass = new WasmRuntimeClass(`${name}-runtime`, {}, inCluster);
-        const workloads = (args.workloads ?? []).map((args) => {
+        const workloads = (args.workloads ?? []).map((given) => {
+            const args = addressed(given, nodesArgs);
             const artifact = stackArtifact(name, args, registry, checked, this);
             // One of the two is there: the arguments have been checked.
             const image = artifact?.reference ?? args.image ?? "";

@@ -29,7 +29,7 @@ import {
     programProblems,
     rulesOf,
 } from "../workload/programRules";
-import { stackServingProblems } from "../workload/serving/stackServing";
+import { addressed, stackServingProblems } from "../workload/serving/stackServing";
 
 export interface WasmStackArgs extends StackClusterArgs {
     /** The registry that modules are pushed to. Default: a local one. */
@@ -151,7 +151,7 @@ export const stackRules: Rules<WasmStackArgs> = {
 export function wasmStackProblems(args: WasmStackArgs): Problem[] {
     const wrong = argsProblems(args, stackRules);
     const nodes = items(args.nodes, [{}]);
-    const workloads = items(args.workloads, []);
+    const workloads = items(args.workloads, []).map((workload) => addressed(workload, nodes));
     return [
         ...wrong,
         ...stackClusterProblems(args),

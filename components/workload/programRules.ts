@@ -36,6 +36,7 @@ const onlyFor: Partial<Record<keyof WasmAnyProgramArgs, readonly WorkloadKind[]>
     ports: ["Pod", "Deployment", "DaemonSet"],
     probes: ["Pod", "Deployment", "DaemonSet"],
     service: ["Pod", "Deployment", "DaemonSet"],
+    podAddresses: ["Pod", "Deployment", "DaemonSet"],
     schedule: ["CronJob"],
     timeZone: ["CronJob"],
     concurrencyPolicy: ["CronJob"],

@@ -11,7 +11,7 @@ import { checkArgs, required, text, type Rules } from "../validation";
 import { APP_LABEL, podTemplate, together, WAIT_FOR, type Texts } from "./podTemplate";
 import type { RestartPolicy, WasmProgramArgs, WasmWaitArgs } from "./programArgs";
 import { programProblems, rulesOf } from "./programRules";
-import { serves, type WasmServingArgs } from "./serving/servingArgs";
+import { holdsPort, type WasmServingArgs } from "./serving/servingArgs";
 import { crowdProblems } from "./serving/servingRules";
 
 /** Arguments of every workload that is a component of its own. */
@@ -132,7 +132,7 @@ export function workload<A extends WasmWorkloadArgs>(
             dependsOn: opts?.dependsOn,
             ...(observed && { replaceOnChanges: [`metadata.annotations["${LOST}"]`] }),
             // A pod that comes before its predecessor has gone would wait for that one's port.
-            ...(serves(checked) && { deleteBeforeReplace: true }),
+            ...(holdsPort(checked) && { deleteBeforeReplace: true }),
         },
     };
 }
@@ -174,7 +174,7 @@ export function awaitReady(
                 generation: pulumi.output(metadata.generation).apply((known?: number) => known ?? 0),
                 timeoutSeconds: waitTimeoutSeconds ?? WAIT_SECONDS,
                 applied: digestOf(made),
-                ...(serves(args) && { alone: true }),
+                ...(holdsPort(args) && { alone: true }),
                 service,
                 because: observed.because,
                 lost: observed.lost,

@@ -58,7 +58,7 @@ export interface NodeInput {
     allowedHostPaths?: string[];
     /** Addresses and ranges that pods may send requests to though the node keeps them for itself; unset: none. */
     allowedEgress?: string[];
-    /** Whether pods that serve have addresses of the node's pod range, in a container alone; unset: where kindnet routes to that. */
+    /** Whether pods that serve have addresses of the node's pod range, in a container alone; unset: where the cluster's network routes to that. */
     podAddresses?: boolean;
     /** Folder of all that the node leaves on this host (mode 0700): see NodeOutput. */
     stateDir: string;

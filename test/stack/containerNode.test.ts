@@ -19,8 +19,7 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
     const config = (runtime?: string): StackConfig => ({
         clusterName: CLUSTER,
         registryPort: 5123,
-        // Of the cluster's own nodes none has kindnet here, whose routes are made by hand.
-        nodes: [{ name: NODE, port: 3123, runtime, podAddresses: runtime === "container" }],
+        nodes: [{ name: NODE, port: 3123, runtime }],
         workloads: [
             { name: "clock", kind: "Deployment", source: "workloads/ticker" },
             { name: "hello-wasm", source: "workloads/hello-world" },
@@ -29,6 +28,8 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
                 name: "web",
                 kind: "Deployment",
                 source: "workloads/hello-http",
+                ports: [{ containerPort: 8080 }],
+                service: { port: 80 },
                 replicas: runtime === "container" ? 2 : 1,
             },
         ],
@@ -78,12 +79,9 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
             )
             .map(([pid]) => Number(pid));
 
-    /** Addresses of the pods that serve, by their names, once both answer at theirs to the API server, which has a route there as by kindnet. */
+    /** Addresses of the pods that serve, by their names, once both answer at theirs to the API server. */
     const served = () =>
         until("both pods' answers", async () => {
-            const range = await kubectl("get", "node", NODE, "--output=jsonpath={.spec.podCIDR}");
-            const via = ["ip", "route", "replace", range, "via", await addressOf(AGENT)];
-            await docker("exec", faulty.controlPlane, ...via);
             const listed = await kubectl("get", "pods", "--selector=app=web", "--output=json");
             const { items } = JSON.parse(listed) as {
                 items: { metadata: { name: string }; status: { podIP?: string } }[];

@@ -12,8 +12,8 @@ export type ServiceType = (typeof ServiceType)[keyof typeof ServiceType];
 /** The port at which a program answers HTTP requests. */
 export interface WasmPortArgs {
     /**
-     * The port, at the node's own address: it is one pod's alone on a node, which the scheduler is told (`hostPort`). Required. Example:
-     * 8080.
+     * The port, at the pod's own address where nodes give it one (`podAddresses`). Elsewhere it is at the node's: one pod's alone on a node,
+     * which the scheduler is told (`hostPort`). Required. Example: 8080.
      */
     containerPort: pulumi.Input<number>;
     /** Its name. Default: none. Example: `http`. */
@@ -93,13 +93,18 @@ export interface WasmServingArgs {
     probes?: WasmProbesArgs;
     /** The Service that leads to it. Default: none. Example: `{ port: 80 }`. */
     service?: WasmServiceArgs;
+    /**
+     * Whether each node that it may run on gives pods that serve addresses of their own (NodeSettings, `podAddresses`): then any number of
+     * them may have the same port, and new ones come before old ones go. Default: false, in a stack what its nodes do. Example: `true`.
+     */
+    podAddresses?: boolean;
 }
 
 /** Of a deployment: how many pods come and go at a time in a roll-out. */
 export interface WasmRollingUpdateArgs {
-    /** How many more than `replicas` there may be. Default: 0 with `ports`, else Kubernetes' own, a quarter. */
+    /** How many more than `replicas` there may be. Default: Kubernetes' own, a quarter; 0 with `ports` without `podAddresses`. */
     maxSurge?: pulumi.Input<number>;
-    /** How many fewer than `replicas` may be available. Default: 1 with `ports`, else Kubernetes' own, a quarter. */
+    /** How many fewer than `replicas` may be available. Default: Kubernetes' own, a quarter; 1 with `ports` without `podAddresses`. */
     maxUnavailable?: pulumi.Input<number>;
 }
 
@@ -107,4 +112,9 @@ export interface WasmRollingUpdateArgs {
 export function serves({ ports }: Pick<WasmServingArgs, "ports">): boolean {
     // What holds an Output is one itself when it has been checked, and has no length yet.
     return ports !== undefined && !(Array.isArray(ports) && ports.length === 0);
+}
+
+/** Whether its port is one pod's alone on a node. */
+export function holdsPort(args: Pick<WasmServingArgs, "ports" | "podAddresses">): boolean {
+    return serves(args) && args.podAddresses !== true;
 }

@@ -1,6 +1,7 @@
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import {
+    holdsPort,
     serves,
     type WasmLivenessProbeArgs,
     type WasmProbesArgs,
@@ -27,7 +28,7 @@ export function servingParts(
                 containerPort,
                 // The node listens at its own address, with or without this. By it the scheduler knows, and puts no two such pods on a
                 // node, where the second one would wait though another node is free.
-                hostPort: containerPort,
+                ...(holdsPort(args) && { hostPort: containerPort }),
             })),
         ),
         startupProbe: probeOf("startup", args),
@@ -64,7 +65,7 @@ export function containerPortOf({ ports }: WasmServingArgs): pulumi.Output<numbe
 export function strategyOf(
     args: WasmServingArgs & { rollingUpdate?: WasmRollingUpdateArgs },
 ): types.input.apps.v1.DeploymentStrategy | undefined {
-    const usual = serves(args) ? { maxSurge: 0, maxUnavailable: 1 } : undefined;
+    const usual = holdsPort(args) ? { maxSurge: 0, maxUnavailable: 1 } : undefined;
     if (usual === undefined && args.rollingUpdate === undefined) return undefined;
     const given: WasmRollingUpdateArgs = args.rollingUpdate ?? {};
     const rollingUpdate = pulumi

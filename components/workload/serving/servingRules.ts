@@ -1,5 +1,6 @@
 import * as rules from "../../rules";
 import {
+    boolean,
     integer,
     list,
     object,
@@ -13,6 +14,7 @@ import {
 import type { WasmAnyProgramArgs } from "../programArgs";
 import {
     ServiceType,
+    holdsPort,
     serves,
     type WasmGrpcArgs,
     type WasmHttpGetArgs,
@@ -62,6 +64,7 @@ export const servingRules: Rules<WasmServingArgs> = {
         port: rules.port,
         nodePort: rules.port,
     } satisfies Rules<WasmServiceArgs>),
+    podAddresses: boolean,
 };
 
 export const rollingUpdate = object({
@@ -71,7 +74,7 @@ export const rollingUpdate = object({
 
 /** What is wrong with arguments of a program that answers requests which do not go together. */
 export function servingProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
-    const portless = (["probes", "service"] as const)
+    const portless = (["probes", "service", "podAddresses"] as const)
         .filter((property) => args[property] !== undefined && !serves(args))
         .map((property) =>
             plain(
@@ -99,7 +102,7 @@ export function crowded(path: string, pods: number, port: number, addresses: num
     const there = addresses === 1 ? "is 1" : `are ${addresses}`;
     const message =
         `${pods} pods that serve at port ${port} need as many addresses of nodes, and there ${there}: each has its node's own, and ` +
-        'more of them would wait; have fewer, or more nodes for them (those with runtime "container" have an address each)';
+        'more of them would wait; have fewer, or more nodes for them, or nodes with runtime "container", which give each pod an address';
     return { path, message };
 }
 
@@ -107,7 +110,13 @@ export function crowded(path: string, pods: number, port: number, addresses: num
 export function crowdProblems(args: WasmServingArgs & { replicas?: unknown; node?: unknown }): Problem[] {
     const { replicas, node } = args;
     const port: unknown = rules.items(args.ports).at(0)?.containerPort;
-    if (node === undefined || typeof port !== "number" || typeof replicas !== "number" || replicas < 2)
+    if (
+        node === undefined ||
+        !holdsPort(args) ||
+        typeof port !== "number" ||
+        typeof replicas !== "number" ||
+        replicas < 2
+    )
         return [];
     return [crowded("replicas", replicas, port, 1)];
 }
@@ -131,12 +140,12 @@ function serviceProblems({ service }: WasmAnyProgramArgs, at: (property: string)
 /** Neither one more nor one less: nothing could ever roll out. */
 function rollOutProblems(args: WasmAnyProgramArgs, at: (property: string) => string): Problem[] {
     const given = Object(args.rollingUpdate) as WasmRollingUpdateArgs;
-    const usual = serves(args) ? 0 : undefined;
+    const usual = holdsPort(args) ? 0 : undefined;
     if (given.maxUnavailable !== 0 || (given.maxSurge ?? usual) !== 0) return [];
     return [
         plain(
             at("rollingUpdate"),
-            "lets no pod come before one has gone, and none go; give maxSurge (which with ports needs a node that is free) or maxUnavailable",
+            "lets no pod come before one has gone, and none go; give maxSurge (which at a port of the node's own needs a node that is free) or maxUnavailable",
         ),
     ];
 }

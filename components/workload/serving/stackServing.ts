@@ -6,10 +6,11 @@ import type { NodeSettings } from "../../node/nodeSettings";
 import * as rules from "../../rules";
 import type { Problem } from "../../validation";
 import type { WasmAnyProgramArgs } from "../programArgs";
+import { holdsPort, serves } from "./servingArgs";
 import { crowded } from "./servingRules";
 
 /** What matters here of a node. */
-interface NodeItem extends Pick<NodeSettings, "runtime" | "port"> {
+interface NodeItem extends Pick<NodeSettings, "runtime" | "port" | "podAddresses"> {
     name?: string;
     ip?: pulumi.Input<string>;
 }
@@ -29,6 +30,19 @@ function addressOf(node: NodeItem): string {
 function nodesFor({ node, kind = "Pod" }: WorkloadItem, nodes: NodeItem[]): NodeItem[] {
     if (node !== undefined) return nodes.filter((one) => nameOf(one) === node);
     return kind === "Pod" ? nodes.slice(0, 1) : nodes;
+}
+
+/**
+ * A workload with what is to be said of its pods' addresses: whether all nodes that it may run on give them. Nodes in containers are of kind
+ * clusters, whose network has routes to their pods.
+ */
+export function addressed<W extends WorkloadItem>(workload: W, nodes: NodeItem[]): W {
+    if (!serves(workload) || workload.podAddresses !== undefined) return workload;
+    const possible = nodesFor(workload, nodes);
+    const all = possible.every(
+        ({ runtime, podAddresses = true }) => runtime === NodeRuntime.Container && podAddresses,
+    );
+    return { ...workload, podAddresses: possible.length > 0 && all };
 }
 
 /** How many pods of it there are to be at once; undefined: that is still to come. */
@@ -61,6 +75,7 @@ function portProblems(workloads: WorkloadItem[], nodes: NodeItem[], closed: bool
         const possible = nodesFor(workload, nodes);
         const addresses = [...new Set(possible.map(addressOf))];
         const pods = podsOf(workload, possible.length);
+        if (!holdsPort(workload)) return [];
         if (typeof port !== "number" || pods === undefined || addresses.length === 0) return [];
         const path = `workloads[${index}]`;
         const elsewhere = !closed && workload.node === undefined && workload.kind === "Deployment";

@@ -24,7 +24,7 @@ export async function checkAddress(input: ProcessNodeInput, isOurs: boolean): Pr
                 `${other.address}:${other.port}; end it (\`ss -ltnp\` names it) or give the node another port`,
         );
     }
-    const off = offNetwork(own.cidr, await kindnetNodes(input));
+    const off = offNetwork(own.cidr, await routedNodes(input));
     if (off !== undefined) {
         throw new StepError(
             `KrustletNode "${input.nodeName}": nodeIp ${input.nodeIp} is not on the network of the cluster's own nodes (${off}), whose network ` +
@@ -33,13 +33,13 @@ export async function checkAddress(input: ProcessNodeInput, isOurs: boolean): Pr
     }
 }
 
-/** The addresses of a cluster's own nodes, where kindnet routes from each to all others; none of a cluster with another network. */
-async function kindnetNodes({ kubeconfigFile, nodeName }: NodeInput): Promise<string[]> {
+/** The addresses of a cluster's own nodes, where each has routes to all others; none of a cluster with another network. */
+async function routedNodes({ kubeconfigFile, nodeName }: NodeInput): Promise<string[]> {
     interface Nodes {
         items: { metadata: { name: string }; status?: { addresses?: { type: string; address: string }[] } }[];
     }
     return withKube(kubeconfigFile, async (kube) => {
-        if (!(await hasKindnet(kube))) return [];
+        if (!(await routesToPods(kube))) return [];
         const selector = encodeURIComponent("node-role.kubernetes.io/control-plane");
         const { items } = await kube.get<Nodes>(`/api/v1/nodes?labelSelector=${selector}`);
         return items
@@ -50,9 +50,15 @@ async function kindnetNodes({ kubeconfigFile, nodeName }: NodeInput): Promise<st
     });
 }
 
-/** Whether kind's own network program runs there: it routes to each node's pod range by the node's own address. */
-async function hasKindnet(kube: Kube): Promise<boolean> {
-    return (await kube.find("/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet")) !== undefined;
+/** Network programs that give each of a cluster's own nodes routes to the pod ranges of all others: kind's, and that of node images without it. */
+const ROUTING = ["kindnet", "pod-network"];
+
+/** Whether the cluster's own nodes have routes to each node's pod range, by the node's own address. */
+async function routesToPods(kube: Kube): Promise<boolean> {
+    for (const name of ROUTING) {
+        if (await kube.find(`/apis/apps/v1/namespaces/kube-system/daemonsets/${name}`)) return true;
+    }
+    return false;
 }
 
 /** Whether the node's pods that serve get addresses of its pod range, which others must have routes to: see NodeInput. */
@@ -61,7 +67,7 @@ export async function podsHaveAddresses({
     podAddresses,
     kubeconfigFile,
 }: NodeInput): Promise<boolean> {
-    return network !== undefined && (podAddresses ?? withKube(kubeconfigFile, hasKindnet));
+    return network !== undefined && (podAddresses ?? withKube(kubeconfigFile, routesToPods));
 }
 
 /** The first address that is not on the network of `cidr` (`172.18.0.1/16`), which none of another family is asked of. */

@@ -16,7 +16,7 @@ const workload = (more: object) => ({ workloads: [{ ...hello, ...more }] });
 const serving = { ...hello, ports: [{ containerPort: 8080 }] };
 const alone = "pods that serve have their node's address, where a port is one's alone; give each its own";
 const tooMany = (pods: number, there: string) =>
-    `${pods} pods that serve at port 8080 need as many addresses of nodes, and there ${there}: each has its node's own, and more of them would wait; have fewer, or more nodes for them (those with runtime "container" have an address each)`;
+    `${pods} pods that serve at port 8080 need as many addresses of nodes, and there ${there}: each has its node's own, and more of them would wait; have fewer, or more nodes for them, or nodes with runtime "container", which give each pod an address`;
 
 const refused: [Record<string, unknown>, string[]][] = [
     [{ verifyKubelets: "no" }, ['verifyKubelets: must be true or false, not "no"']],

@@ -10,7 +10,7 @@ import {
     type WasmServiceArgs,
     type WasmStackWorkloadArgs,
 } from "../../../../components";
-import { stackServingProblems } from "../../../../components/workload/serving/stackServing";
+import { addressed, stackServingProblems } from "../../../../components/workload/serving/stackServing";
 import type { AwaitedService } from "../../../../steps/contract";
 import { imageReference as image, inCluster, steps } from "../fixtures";
 import { record, type Recording } from "../mocks";
@@ -220,6 +220,57 @@ test("a deployment with a port rolls out with the old pod first, unless it is to
     );
 });
 
+test("a pod that has an address of its own holds no port of its node, and new ones come first", async () => {
+    for (const kind of ["Pod", "Deployment", "DaemonSet"] as const) {
+        const { resources } = await workload(kind, { ports, podAddresses: true });
+        const { inputs, options } = resources[`w-${kind.toLowerCase()}`];
+        assert.equal(options.deleteBeforeReplace, undefined, kind);
+        assert.doesNotMatch(String(resources["w-ready"].inputs.stdin), /alone/, kind);
+        const { spec } = inputs as unknown as { spec: Template["spec"] & Spec };
+        assert.equal(spec.strategy, undefined, kind);
+        const pod = kind === "Pod" ? spec : spec.template.spec;
+        assert.deepEqual(plain(pod.containers[0].ports), ports, kind);
+        assert.equal(pod.terminationGracePeriodSeconds, 30, kind);
+    }
+    await workload("Deployment", { ports, podAddresses: true, replicas: 3, node: "a" });
+    await workload("Deployment", { ports, podAddresses: true, rollingUpdate: { maxUnavailable: 0 } });
+});
+
+const boxed = (name: string, podAddresses?: boolean) => ({
+    name,
+    runtime: "container" as const,
+    podAddresses,
+});
+const addresses: [title: string, nodes: object[], given: object, told: boolean | undefined][] = [
+    ["all nodes in containers", [boxed("a"), boxed("b")], {}, true],
+    ["one of two nodes a process", [boxed("a"), { name: "b" }], {}, false],
+    ["the node that it names in a container", [boxed("a"), { name: "b" }], { node: "a" }, true],
+    ["the first node in a container, where a Pod stays", [boxed("a"), { name: "b" }], { kind: "Pod" }, true],
+    ["nodes that are told not to", [boxed("a", false)], {}, false],
+    ["it says so itself", [{ name: "a" }], { podAddresses: true }, true],
+    ["it says no itself", [boxed("a")], { podAddresses: false }, false],
+    ["no port", [boxed("a")], { ports: undefined }, undefined],
+    ["no node", [], {}, false],
+];
+
+for (const [title, nodes, given, told] of addresses) {
+    test(`a stack knows whether pods have addresses: ${title}`, () => {
+        const args = { name: "w", kind: "Deployment" as const, ports, ...given };
+        assert.equal(addressed<WasmStackWorkloadArgs>(args, nodes).podAddresses, told);
+    });
+}
+
+test("where pods have addresses any number of them, and of workloads, may have one port", () => {
+    const found = (nodes: object[]) => {
+        const kind = "Deployment" as const;
+        const all = [{ ports, kind, replicas: 3 }, { ports, kind, node: "a", replicas: 2 }, { ports }];
+        const workloads = all.map((one) => addressed(one, nodes));
+        return stackServingProblems(workloads as WasmStackWorkloadArgs[], nodes, true);
+    };
+    assert.deepEqual(found([boxed("a")]), []);
+    assert.equal(found([{ name: "a" }]).length, 2);
+});
+
 test("a deployment that may run on others' nodes may have a port that is another's on the stack's own", () => {
     const workloads = [{ ports }, { ports, kind: "Deployment" as const }] as WasmStackWorkloadArgs[];
     const found = (closed: boolean) => stackServingProblems(workloads, [{ name: "a" }], closed);
@@ -230,13 +281,13 @@ test("a deployment that may run on others' nodes may have a port that is another
     assert.deepEqual(found(false), []);
 });
 
-test("a stack tells of its Services, and takes as many pods as its nodes have addresses", async () => {
+test("a stack tells of its Services, and its nodes in containers have addresses for any number of pods", async () => {
     const source = "workloads/hello-http";
     const launchNode = { ...(steps.launchNode as object), nodeIp: "172.18.0.3" };
     const { result } = await record({ steps: { ...steps, launchNode } }, () => {
         const nodes = ["a", "b"].map((name) => ({ name, runtime: "container" as const }));
-        const web = { name: "web", source, kind: "Deployment" as const, replicas: 2, ports };
-        const beside = { ...web, name: "beside", ports: [{ containerPort: 8081 }] };
+        const web = { name: "web", source, kind: "Deployment" as const, replicas: 3, ports };
+        const beside = { ...web, name: "beside" };
         const workloads = [{ ...web, service: { port: 80 } }, beside];
         return new WasmStack("s", { nodes, workloads }).workloads;
     });

@@ -205,12 +205,12 @@ const refused: [string, { kind?: WorkloadKind } & Record<string, unknown>, strin
     [
         "a roll-out of nothing",
         { kind: "Deployment", ports: [{ containerPort: 8080 }], rollingUpdate: { maxUnavailable: 0 } },
-        "rollingUpdate: lets no pod come before one has gone, and none go; give maxSurge (which with ports needs a node that is free) or maxUnavailable",
+        "rollingUpdate: lets no pod come before one has gone, and none go; give maxSurge (which at a port of the node's own needs a node that is free) or maxUnavailable",
     ],
     [
         "several pods at one port of one node",
         { kind: "Deployment", ports: [{ containerPort: 8080 }], replicas: 2, node: "krustlet" },
-        'replicas: 2 pods that serve at port 8080 need as many addresses of nodes, and there is 1: each has its node\'s own, and more of them would wait; have fewer, or more nodes for them (those with runtime "container" have an address each)',
+        'replicas: 2 pods that serve at port 8080 need as many addresses of nodes, and there is 1: each has its node\'s own, and more of them would wait; have fewer, or more nodes for them, or nodes with runtime "container", which give each pod an address',
     ],
     [
         "a roll-out of a pod",

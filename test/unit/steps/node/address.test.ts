@@ -28,27 +28,30 @@ before(() => server.start());
 after(() => server.stop());
 
 const kubeconfigFile = path.join(scratchFolder("address"), "admin");
-const kindnet = "GET /apis/apps/v1/namespaces/kube-system/daemonsets/kindnet system:admin";
+const [kindnet, other] = ["kindnet", "pod-network"].map(
+    (name) => `GET /apis/apps/v1/namespaces/kube-system/daemonsets/${name} system:admin`,
+);
 const addressed: [
     title: string,
     given: Partial<NodeInput>,
-    there: boolean,
+    there: string[],
     have: boolean,
     asked: string[],
 ][] = [
-    ["where kindnet is", { network: "kind" }, true, true, [kindnet]],
-    ["where it is not", { network: "kind" }, false, false, [kindnet]],
-    ["as it is said", { network: "kind", podAddresses: true }, false, true, []],
-    ["as it is denied", { network: "kind", podAddresses: false }, true, false, []],
-    ["of a process", {}, true, false, []],
+    ["where kindnet is", { network: "kind" }, ["kindnet"], true, [kindnet]],
+    ["where another one does what that does", { network: "kind" }, ["pod-network"], true, [kindnet, other]],
+    ["where neither is", { network: "kind" }, [], false, [kindnet, other]],
+    ["as it is said", { network: "kind", podAddresses: true }, [], true, []],
+    ["as it is denied", { network: "kind", podAddresses: false }, ["kindnet"], false, []],
+    ["of a process", {}, ["kindnet"], false, []],
 ];
 
 for (const [title, given, there, have, asked] of addressed) {
     test(`pods have addresses: ${title}`, async () => {
         writeFileSync(kubeconfigFile, server.kubeconfig);
         server.calls.length = 0;
-        server.answer = (_, response) => {
-            if (!there) response.statusCode = 404;
+        server.answer = ({ url = "" }, response) => {
+            if (!there.some((name) => url.endsWith(`/${name}`))) response.statusCode = 404;
             response.end("{}");
         };
         const input = { ...given, kubeconfigFile } as NodeInput;

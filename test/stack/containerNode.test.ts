@@ -6,17 +6,19 @@ import { after, before, describe, it } from "node:test";
 import { run } from "../../steps/lib/run";
 import { until } from "../until";
 import { docker, FaultyStack } from "./faults/faultsUnderTest";
+import { load, type Answers } from "./load";
 import type { StackConfig } from "./stackUnderTest";
 
 const NAME = "acceptance-boxed";
 const CLUSTER = "krustlet-boxed";
 const NODE = "krustlet-boxed-a";
 const AGENT = `krustlet-stack-${NAME}-${NODE}-agent`;
+const NODE_PORT = 30123;
 const APPROVER = `krustlet-stack-${NAME}-${NODE}-approver`;
 
 void describe("a node in a container", { timeout: 1_800_000 }, () => {
     let faulty: FaultyStack;
-    const config = (runtime?: string): StackConfig => ({
+    const config = (runtime?: string, env?: Record<string, string>): StackConfig => ({
         clusterName: CLUSTER,
         registryPort: 5123,
         nodes: [{ name: NODE, port: 3123, runtime }],
@@ -29,7 +31,8 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
                 kind: "Deployment",
                 source: "workloads/hello-http",
                 ports: [{ containerPort: 8080 }],
-                service: { port: 80 },
+                service: { port: 80, type: "NodePort", nodePort: NODE_PORT },
+                env,
                 replicas: runtime === "container" ? 2 : 1,
             },
         ],
@@ -118,7 +121,9 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
         const up = await faulty.up();
         console.log(`up: ${((Date.now() - begun) / 1000).toFixed(1)} s`);
         assert.match(up, /^Hello, World!$/m);
-        clock = (await kubectl("get", "deployments", "--output=name")).trim().replace(".apps", "");
+        clock = (await kubectl("get", "deployments", "--selector=app=clock", "--output=name"))
+            .trim()
+            .replace(".apps", "");
     });
     void it("up again changes nothing", async () => {
         await faulty.preview("--expect-no-changes");
@@ -202,6 +207,30 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
         assert.deepEqual(await served(), before);
         await serves(since);
         await unchanged(own);
+    });
+    void it("a roll-out under 200 requests a second at its Service loses none of them", async () => {
+        const names = async () =>
+            (await kubectl("get", "pods", "--selector=app=web", "--output=name")).trim().split("\n");
+        const before = await names();
+        const address = await addressOf(faulty.controlPlane);
+        let answers: Answers;
+        const end = load(`http://${address}:${NODE_PORT}/you`, 200, "Hello, you!");
+        try {
+            await faulty.configure(config("container", { ROUND: "2" }));
+            await faulty.up();
+            // Those of before have ended.
+            await until("the end of the pods of before", async () => {
+                const now = await names();
+                return now.length === 2 && !before.some((one) => now.includes(one)) ? true : undefined;
+            });
+        } finally {
+            answers = await end();
+        }
+        console.log(`${answers.answered} requests answered`);
+        assert.deepEqual(answers.failed, {});
+        assert.ok(answers.answered > 1000, String(answers.answered));
+        await faulty.configure(config("container"));
+        await faulty.up();
     });
     void it("an agent that is killed is back within five seconds, in the same container", async () => {
         const [supervisor, agent] = await pids();

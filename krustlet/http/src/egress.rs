@@ -112,7 +112,8 @@ mod tests {
             assert_eq!(Egress::default().refuses(address), Some(what), "{address}");
             assert_eq!(Egress::anywhere().refuses(address), None, "{address}");
         }
-        for address in ["10.0.0.1", "172.18.0.1", "192.168.1.1", "100.64.0.1", "203.0.113.7", "fd00::1", "2001:db8::1"]
+        for address in
+            ["10.77.99.77", "172.31.99.77", "192.168.99.77", "100.64.0.1", "203.0.113.7", "fd00::1", "2001:db8::1"]
         {
             assert_eq!(Egress::default().refuses(address.parse().unwrap()), None, "{address}");
         }

@@ -147,12 +147,14 @@ export interface WasmWaitArgs {
 /** Of a deployment. */
 export interface WasmReplicasArgs extends WasmServingArgs {
     /**
-     * How many pods it keeps. 0: none for now. With `ports` there can be one on each node, and more of them wait for a node. Default: 1.
+     * How many pods it keeps. 0: none for now. With `ports` and without `podAddresses` there can be one on each node, and more of them wait
+     * for a node. Default: 1.
      */
     replicas?: pulumi.Input<number>;
     /**
-     * How many pods come and go at a time in a roll-out. Default: Kubernetes' own, new pods before old ones go; with `ports`, where a new
-     * pod on the same node would wait for the old one's port for ever, one pod after the other, the old one first. Example:
+     * How many pods come and go at a time in a roll-out. Default: Kubernetes' own, new pods before old ones go; with `ports`
+     * and without `podAddresses`, where a new pod on the same node would wait for the old one's port for ever, one pod after the other,
+     * the old one first. Example:
      * `{ maxSurge: 1, maxUnavailable: 0 }`, where a node is free.
      */
     rollingUpdate?: WasmRollingUpdateArgs;

@@ -17,8 +17,8 @@ const children = new Children<{
 
 /**
  * A WebAssembly program that runs for good, in as many pods on the cluster's Wasm nodes as `replicas` says. A change rolls out as Kubernetes
- * does it: new pods come before old ones go; with `ports`, of which each is one pod's alone on a node, one old pod goes before a new one
- * comes. The update waits until all are of the newest state and available.
+ * does it: new pods come before old ones go; with `ports` that are one pod's alone on a node (without `podAddresses`), one old pod goes
+ * before a new one comes. The update waits until all are of the newest state and available.
  *
  * @example
  * new WasmDeployment("hello",

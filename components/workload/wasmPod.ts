@@ -24,7 +24,7 @@ const children = new Children<{
  * it is Ready or complete.
  *
  * A pod's program cannot be changed, so a change makes a new pod under a new name, and deletes the old one when that is Ready; with
- * `ports`, of which each is one pod's alone on a node, it deletes the old one first. Labels and other annotations are changed in place.
+ * `ports` that are one pod's alone on a node (without `podAddresses`), it deletes the old one first. Labels and other annotations are changed in place.
  *
  * @example
  * new WasmPod("hello",

@@ -40,6 +40,10 @@ async function launch(input: NodeInput): Promise<NodeOutput> {
     const files = agent.agentFiles(input.stateDir);
     await claimFolder(files.stateDir, input);
     const podRoutes = (await podsHaveAddresses(input)) ? files.podRoutes : undefined;
+    if (podRoutes === undefined && input.network !== undefined && input.podAddresses === undefined)
+        progress(
+            `no network program with routes to pods of node "${input.nodeName}" is known in the cluster: they have its address (podAddresses says otherwise)`,
+        );
     const [cluster, programSha256, place] = await Promise.all([
         clusterFrom(input.network, input.kubeconfigFile),
         sha256OfFile(program),

@@ -96,7 +96,7 @@ const unsupported = /^this WebAssembly node does not support/;
 
 /** Stands for the reason of a container that waits for a port of the node's, which is another's. */
 const PORT_TAKEN = "PortTaken";
-const portTaken = /\bport \d+ (is \S+'s: |of the node's own address )/;
+const portTaken = /\bport \d+ (is \S+'s: |of the (node's own )?address )/;
 
 /** Stands for the reason of a container that has what only a server has, and is none. */
 const NO_SERVER = "NoServer";
@@ -318,8 +318,9 @@ function adviceFor(reason: string | undefined, lastExitCode?: number): string {
                 : "read the program's last lines above, and mend it or its args, env and volumes";
         case PORT_TAKEN:
             return (
-                "give each program that answers requests a port of its own on the node (containerPort), or have no more of them than nodes; where " +
-                "another one is this one under an earlier name or kind, take that out in an update of its own"
+                "give each program that answers requests a port of its own on the node (containerPort), or have no more of them than nodes; where pods " +
+                "have addresses of their own, an event NoPodAddress says why this one has none; where another one is this one under an earlier name or " +
+                "kind, take that out in an update of its own"
             );
         case NO_SERVER:
             return "leave out ports, probes and service, or give a program that serves (docs/serving.md)";

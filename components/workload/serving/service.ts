@@ -96,7 +96,8 @@ function workloadService(
     const object = new kubernetes.core.v1.Service(
         `${name}-service`,
         { ...made, metadata: { ...made.metadata, annotations } },
-        pulumi.mergeOptions(opts, { aliases: ofOtherKinds(component, kind) }),
+        // Under its fixed name a new one cannot be there before the old one has gone.
+        pulumi.mergeOptions(opts, { aliases: ofOtherKinds(component, kind), deleteBeforeReplace: true }),
     );
     const awaited = pulumi.output({
         name: serviceName,

@@ -94,8 +94,9 @@ export interface WasmServingArgs {
     /** The Service that leads to it. Default: none. Example: `{ port: 80 }`. */
     service?: WasmServiceArgs;
     /**
-     * Whether each node that it may run on gives pods that serve addresses of their own (NodeSettings, `podAddresses`): then any number of
-     * them may have the same port, and new ones come before old ones go. Default: false, in a stack what its nodes do. Example: `true`.
+     * Tells that each node that it may run on gives pods that serve addresses of their own, which makes no node do so (NodeSettings,
+     * `podAddresses`): any number of them may have the same port then, and of a Pod or a Deployment new ones come before old ones go.
+     * Default: false, in a stack what its nodes do. Example: `true`.
      */
     podAddresses?: boolean;
 }

@@ -26,8 +26,8 @@ export function servingParts(
             ports.map(({ name, containerPort }) => ({
                 name,
                 containerPort,
-                // The node listens at its own address, with or without this. By it the scheduler knows, and puts no two such pods on a
-                // node, where the second one would wait though another node is free.
+                // Where pods have the node's address it listens there with or without this. By it the scheduler knows, and puts no two such
+                // pods on a node, where the second one would wait though another node is free.
                 ...(holdsPort(args) && { hostPort: containerPort }),
             })),
         ),

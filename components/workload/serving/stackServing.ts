@@ -4,7 +4,7 @@ import { NodeRuntime } from "../../../steps/contract";
 import { NODE_NAME, NODE_PORT } from "../../defaults";
 import type { NodeSettings } from "../../node/nodeSettings";
 import * as rules from "../../rules";
-import type { Problem } from "../../validation";
+import { plain, type Problem } from "../../validation";
 import type { WasmAnyProgramArgs } from "../programArgs";
 import { holdsPort, serves } from "./servingArgs";
 import { crowded } from "./servingRules";
@@ -32,17 +32,16 @@ function nodesFor({ node, kind = "Pod" }: WorkloadItem, nodes: NodeItem[]): Node
     return kind === "Pod" ? nodes.slice(0, 1) : nodes;
 }
 
-/**
- * A workload with what is to be said of its pods' addresses: whether all nodes that it may run on give them. Nodes in containers are of kind
- * clusters, whose network has routes to their pods.
- */
+/** Whether its pods get addresses of their own. Nodes in containers are of kind clusters, whose network has routes to their pods. */
+function givesAddresses({ runtime, podAddresses = true }: NodeItem): boolean {
+    return runtime === NodeRuntime.Container && podAddresses;
+}
+
+/** A workload with what is to be said of its pods' addresses: whether all nodes that it may run on give them. */
 export function addressed<W extends WorkloadItem>(workload: W, nodes: NodeItem[]): W {
     if (!serves(workload) || workload.podAddresses !== undefined) return workload;
     const possible = nodesFor(workload, nodes);
-    const all = possible.every(
-        ({ runtime, podAddresses = true }) => runtime === NodeRuntime.Container && podAddresses,
-    );
-    return { ...workload, podAddresses: possible.length > 0 && all };
+    return { ...workload, podAddresses: possible.length > 0 && possible.every(givesAddresses) };
 }
 
 /** How many pods of it there are to be at once; undefined: that is still to come. */
@@ -61,7 +60,24 @@ export function stackServingProblems(
     nodes: NodeItem[],
     closed: boolean,
 ): Problem[] {
-    return [...portProblems(workloads, nodes, closed), ...serviceProblems(workloads)];
+    return [
+        ...addressProblems(workloads, nodes),
+        ...portProblems(workloads, nodes, closed),
+        ...serviceProblems(workloads),
+    ];
+}
+
+/** Workloads that count on addresses which a node of the stack does not give. */
+function addressProblems(workloads: WorkloadItem[], nodes: NodeItem[]): Problem[] {
+    return workloads.flatMap((workload, index) => {
+        if (workload.podAddresses !== true) return [];
+        const other = nodesFor(workload, nodes).find((node) => !givesAddresses(node));
+        if (other === undefined) return [];
+        const message =
+            `counts on addresses that node ${JSON.stringify(nameOf(other))} does not give its pods: leave it out, or have the workload on a node ` +
+            'with runtime "container"';
+        return [plain(`workloads[${index}].podAddresses`, message)];
+    });
 }
 
 function portProblems(workloads: WorkloadItem[], nodes: NodeItem[], closed: boolean): Problem[] {

@@ -222,9 +222,11 @@ test("a deployment with a port rolls out with the old pod first, unless it is to
 
 test("a pod that has an address of its own holds no port of its node, and new ones come first", async () => {
     for (const kind of ["Pod", "Deployment", "DaemonSet"] as const) {
-        const { resources } = await workload(kind, { ports, podAddresses: true });
+        const { resources } = await workload(kind, { ports, podAddresses: true, service: {} });
         const { inputs, options } = resources[`w-${kind.toLowerCase()}`];
         assert.equal(options.deleteBeforeReplace, undefined, kind);
+        // Its name is another's only when it has gone, whatever the pods have.
+        assert.equal(resources["w-service"].options.deleteBeforeReplace, true, kind);
         assert.doesNotMatch(String(resources["w-ready"].inputs.stdin), /alone/, kind);
         const { spec } = inputs as unknown as { spec: Template["spec"] & Spec };
         assert.equal(spec.strategy, undefined, kind);
@@ -269,6 +271,13 @@ test("where pods have addresses any number of them, and of workloads, may have o
     };
     assert.deepEqual(found([boxed("a")]), []);
     assert.equal(found([{ name: "a" }]).length, 2);
+    const told = [{ ports, podAddresses: true }] as WasmStackWorkloadArgs[];
+    assert.deepEqual(stackServingProblems(told, [boxed("a")], true), []);
+    for (const node of [{ name: "a" }, boxed("a", false)]) {
+        const [{ path, message }] = stackServingProblems(told, [node], false);
+        assert.equal(path, "workloads[0].podAddresses");
+        assert.match(message, /^counts on addresses that node "a" does not give its pods: /);
+    }
 });
 
 test("a deployment that may run on others' nodes may have a port that is another's on the stack's own", () => {

@@ -37,6 +37,16 @@ const troubles: [what: string, kind: WorkloadKind, pod: WorkloadPod, found: [num
             [30, /a port of its own/],
         ],
         [
+            "a port that a program of the host's has",
+            "Deployment",
+            held(
+                "CreateContainerConfigError",
+                {},
+                "cannot listen on port 80 of the address 172.18.0.3: Address already in use (os error 98)",
+            ),
+            [30, /a port of its own/],
+        ],
+        [
             "ports of a program that does not serve",
             "Deployment",
             held(

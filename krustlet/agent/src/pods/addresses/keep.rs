@@ -23,6 +23,8 @@ use crate::pods::{WATCH_SECONDS, WATCH_SILENCE};
 
 /// How often it is looked whether the routes are there.
 const PAUSE: Duration = Duration::from_millis(100);
+/// When it is tried again to ask for what could not be written.
+const AGAIN: Duration = Duration::from_secs(5);
 /// After so many times it is told that they are not.
 const PATIENT: u32 = 50;
 
@@ -52,8 +54,10 @@ async fn follow(
     let selection = watcher::Config::default().timeout(WATCH_SECONDS);
     let begin = || watcher(api.clone(), selection.clone()).backoff(Patience::default()).boxed();
     let (mut news, mut nodes, mut listing) = (begin(), Nodes::default(), Nodes::default());
+    let mut unwritten = false;
     loop {
-        match timeout(WATCH_SILENCE, news.next()).await {
+        match timeout(if unwritten { AGAIN } else { WATCH_SILENCE }, news.next()).await {
+            Err(_) if unwritten => {}
             Err(_) | Ok(None) => {
                 news = begin();
                 continue;
@@ -85,9 +89,17 @@ async fn follow(
         if text != asked {
             let (file, bytes) = (file.to_owned(), text.clone().into_bytes());
             let written = tokio::task::spawn_blocking(move || files::write_private(&file, &bytes)).await;
-            written.map_err(io::Error::other).flatten().context("the routes of the pods cannot be asked for")?;
+            // A full disk is for others to mend, whom the end of this agent would keep from it.
+            if let Err(error) = written.map_err(io::Error::other).flatten() {
+                let why = format!("the routes of the pods cannot be asked for: {error}");
+                tracing::warn!("{why}");
+                addresses.lack(why);
+                unwritten = true;
+                continue;
+            }
             asked = text;
         }
+        unwritten = false;
         if addresses.range().is_some_and(|given| given != now) {
             bail!("the range of this node's pods has become {now}: the agent begins anew");
         }

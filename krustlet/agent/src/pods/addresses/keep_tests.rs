@@ -110,6 +110,30 @@ async fn what_an_earlier_agent_has_asked_for_is_had_before_the_api_server_answer
 }
 
 #[tokio::test]
+async fn what_cannot_be_written_is_told_of_and_tried_again() {
+    let World { folder, nodes, addresses } = World::new(Some(node("wasm", HERE, "10.0.0.2")), "");
+    let elsewhere = folder.path().join("elsewhere");
+    std::os::unix::fs::symlink("/nowhere/at/all", &elsewhere).unwrap();
+    let file = elsewhere.join("routes");
+    let mended = async {
+        let why = || addresses.0.range.borrow().clone().unwrap_err().unwrap();
+        while !why().starts_with("the routes of the pods cannot be asked for: ") {
+            sleep(Duration::from_millis(10)).await;
+        }
+        std::fs::remove_file(&elsewhere).unwrap();
+        while addresses.range().is_none() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let client = cluster(nodes.subscribe()).await;
+    tokio::select! {
+        ended = keep(&addresses, client, "wasm", &file) => panic!("{}", ended.unwrap_err()),
+        mended = timeout(LIMIT, mended) => mended.unwrap(),
+    }
+    assert_eq!(std::fs::read_to_string(file).unwrap(), format!("range {HERE}\n"));
+}
+
+#[tokio::test]
 async fn why_there_is_no_range_is_known() {
     let why = |addresses: &Addresses| addresses.0.range.borrow().clone().unwrap_err().unwrap();
     let table = [

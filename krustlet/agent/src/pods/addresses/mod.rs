@@ -40,9 +40,15 @@ struct Known {
 
 struct Given {
     /// By uid.
-    by_pod: HashMap<String, IpAddr>,
+    by_pod: HashMap<String, Held>,
     /// The last one that was new: an address that was a pod's a moment ago is in the memory of others.
     last: Option<Ipv4Addr>,
+}
+
+struct Held {
+    address: IpAddr,
+    /// Whether one of its containers has listened there. Before that it may still get another one.
+    listened: bool,
 }
 
 impl Addresses {
@@ -77,17 +83,24 @@ impl Addresses {
             range.borrow().clone()
         };
         let mut given = self.given();
-        let before = given.by_pod.get(&uid).copied();
+        let before = given.by_pod.get(&uid).map(|held| (held.address, held.listened));
         let taken = match (before, known) {
             // What it was given by this agent it keeps, for its other containers have it.
-            (Some(before), _) if before == self.0.node => return (before, None),
+            (Some((before, true)), _) if before == self.0.node => return (before, None),
             (_, Err(why)) => Err(why),
-            (Some(IpAddr::V4(before)), Ok(range)) if range.has(before) => return (before.into(), None),
+            (Some((IpAddr::V4(before), _)), Ok(range)) if range.has(before) => return (before.into(), None),
             (_, Ok(range)) => given.another(&range).map_err(Some),
         };
         let (address, why) = taken.map_or_else(|why| (self.0.node, why), |address| (address.into(), None));
-        given.by_pod.insert(uid, address);
-        (address, why)
+        given.by_pod.insert(uid, Held { address, listened: false });
+        (address, why.filter(|_| before.is_none_or(|(before, _)| before != address)))
+    }
+
+    /// A container of the pod listens at the address that it has taken.
+    pub fn listened(&self, uid: &str) {
+        if let Some(held) = self.given().by_pod.get_mut(uid) {
+            held.listened = true;
+        }
     }
 
     /// Keeps for a pod what it had under an earlier agent. Nobody may come before it.
@@ -97,14 +110,14 @@ impl Addresses {
             return;
         };
         let mut given = self.given();
-        if !given.by_pod.values().any(|other| *other == address) {
-            given.by_pod.insert(uid, address);
+        if !given.has(address) {
+            given.by_pod.insert(uid, Held { address, listened: true });
         }
     }
 
     /// The address of a pod that has one.
     pub fn of(&self, uid: &str) -> IpAddr {
-        self.given().by_pod.get(uid).copied().unwrap_or(self.0.node)
+        self.given().by_pod.get(uid).map_or(self.0.node, |held| held.address)
     }
 
     /// Takes it back from a pod that has ended.
@@ -118,10 +131,13 @@ impl Addresses {
 }
 
 impl Given {
+    fn has(&self, address: IpAddr) -> bool {
+        self.by_pod.values().any(|held| held.address == address)
+    }
+
     fn another(&mut self, range: &Range) -> Result<Ipv4Addr, String> {
-        let taken = |address: Ipv4Addr| self.by_pod.values().any(|other| *other == IpAddr::V4(address));
         let last = self.last.unwrap_or_else(|| range.somewhere());
-        let free = range.after(last).find(|address| !taken(*address));
+        let free = range.after(last).find(|address| !self.has((*address).into()));
         self.last = free.or(self.last);
         free.ok_or_else(|| format!("no address of the node's pod range {range} is free"))
     }

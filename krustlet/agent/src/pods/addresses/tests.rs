@@ -24,9 +24,11 @@ fn new(uid: &str) -> Pod {
     pod(uid, json!(null), json!({}))
 }
 
+/// As a container that then listens there.
 async fn taken(addresses: &Addresses, pod: &Pod) -> String {
     let (address, why) = addresses.take(pod).await;
     assert_eq!((why, addresses.of(&pod.uid().unwrap())), (None, address));
+    addresses.listened(&pod.uid().unwrap());
     address.to_string()
 }
 
@@ -56,9 +58,23 @@ async fn where_all_are_taken_the_nodes_is_had_and_why() {
     }
     let why = "no address of the node's pod range 10.1.0.0/29 is free".to_owned();
     assert_eq!(addresses.take(&new("a")).await, (NODE.parse().unwrap(), Some(why)));
+    assert_eq!(taken(&addresses, &new("a")).await, NODE, "told once");
     addresses.free("3");
     assert_eq!(taken(&addresses, &new("a")).await, NODE, "its other containers have it");
     assert_ne!(taken(&addresses, &new("b")).await, NODE);
+}
+
+#[tokio::test]
+async fn a_pod_that_could_not_listen_at_the_nodes_gets_one_of_its_own_when_there_is_one() {
+    let node = NODE.parse().unwrap();
+    let addresses = Addresses::new(node, Some("there is none".into()), Duration::ZERO);
+    let why = Some("there is none".to_owned());
+    assert_eq!(addresses.take(&new("a")).await, (node, why));
+    assert_eq!(addresses.take(&new("a")).await, (node, None), "told once");
+    addresses.tell("10.1.0.0/24".parse().unwrap());
+    let own = taken(&addresses, &new("a")).await;
+    assert!(own.starts_with("10.1.0."), "{own}");
+    assert_eq!(taken(&addresses, &new("a")).await, own);
 }
 
 #[tokio::test]

@@ -68,6 +68,7 @@ impl Place {
         let listener = TcpListener::bind(port)
             .map_err(|error| format!("cannot listen on port {} of the address {address}: {error}", port.port()))?;
         lease.listened();
+        shared.addresses.listened(&uid);
         Ok(Some(Self { listener, lease, limits, plans, pre_stop }))
     }
 }

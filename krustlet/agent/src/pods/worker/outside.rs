@@ -110,6 +110,8 @@ impl Worker {
             self.settle();
         }
         self.shared.directory.remove(&self.namespace, &self.name, &self.uid);
+        // A container that was about to start when it ended may have taken one after that.
+        self.shared.addresses.free(&self.uid);
         let (pod, resources) = (self.to_string(), self.resources.clone());
         tokio::spawn(async move {
             if let Err(error) = resources.remove().await {

@@ -10,44 +10,41 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read};
-use std::mem::MaybeUninit;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
-use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::set_name;
 
 use self::netlink::Netlink;
 use self::wanted::{Network, Route, Wanted};
 
+/// How often it is looked what is asked for. To be told of changes takes something of the user's of which there are few, and others take all of
+/// them.
+const PAUSE: Duration = Duration::from_millis(250);
 /// More is no file of an agent's: bytes.
 const LONGEST_FILE: u64 = 1 << 16;
 
-/// Keeps what the file asks for, until its parent has ended.
+/// Keeps what the file asks for, until its parent has ended. What goes wrong is said once, and tried again.
 ///
 /// # Errors
-/// The file's folder cannot be watched, or it cannot be read.
+/// There is no way to change the network at all.
 pub fn keep(file: &Path) -> io::Result<Infallible> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     set_name(c"pod-routes")?;
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let changes = inotify::init(CreateFlags::CLOEXEC)?;
-    // A file that is written in one step comes by a rename.
-    inotify::add_watch(&changes, folder, WatchFlags::MOVED_TO)?;
-    let mut buffer = [MaybeUninit::uninit(); 4096];
-    let mut changes = Reader::new(changes, &mut buffer);
     let mut keeper = Keeper { netlink: Netlink::open()?, made: BTreeSet::new() };
-    let mut before = None;
+    let mut said = Vec::new();
     loop {
-        let text = read(file)?;
-        if text != before {
-            keeper.apply(text.as_deref().unwrap_or_default(), &networks()?);
-            before = text;
+        let faults = match read(file).and_then(|text| Ok((text, networks()?))) {
+            Ok((text, networks)) => keeper.apply(&text.unwrap_or_default(), &networks),
+            Err(error) => vec![error.to_string()],
+        };
+        for fault in faults.iter().filter(|fault| !said.contains(*fault)) {
+            say(fault);
         }
-        changes.next()?;
-        while !changes.is_buffer_empty() {
-            changes.next()?;
-        }
+        said = faults;
+        sleep(PAUSE);
     }
 }
 
@@ -58,32 +55,32 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// What is wrong is said, and left as if it were not asked for.
-    fn apply(&mut self, text: &str, networks: &[Network]) {
-        let wanted = Wanted::read(text, networks);
-        for fault in wanted.faults {
-            eprintln!("krustlet-supervisor: pod routes: {fault}");
-        }
-        let gone: Vec<_> = self.made.difference(&wanted.routes).copied().collect();
+    /// What is wrong with what is asked for, or could not be done. It is left as if it were not asked for.
+    fn apply(&mut self, text: &str, networks: &[Network]) -> Vec<String> {
+        let Wanted { routes, mut faults } = Wanted::read(text, networks);
+        let gone: Vec<_> = self.made.difference(&routes).copied().collect();
         for route in gone {
+            match self.netlink.remove(route) {
+                Ok(()) => say(&format!("{route}: removed")),
+                Err(error) => faults.push(format!("{route}: not removed: {error}")),
+            }
             self.made.remove(&route);
-            told("removed", route, self.netlink.remove(route));
         }
-        for route in wanted.routes {
-            if !self.made.contains(&route) && told("made", route, self.netlink.add(route)) {
-                self.made.insert(route);
+        for route in routes.difference(&self.made.clone()).copied() {
+            match self.netlink.add(route) {
+                Ok(()) => {
+                    say(&format!("{route}: made"));
+                    self.made.insert(route);
+                }
+                Err(error) => faults.push(format!("{route}: not made: {error}")),
             }
         }
+        faults
     }
 }
 
-/// Whether it was done.
-fn told(what: &str, route: Route, outcome: io::Result<()>) -> bool {
-    match &outcome {
-        Ok(()) => eprintln!("krustlet-supervisor: {route}: {what}"),
-        Err(error) => eprintln!("krustlet-supervisor: {route}: not {what}: {error}"),
-    }
-    outcome.is_ok()
+fn say(what: &str) {
+    eprintln!("krustlet-supervisor: pod routes: {what}");
 }
 
 /// `None`: it is not there. What is too long is cut, and its last line wrong.

@@ -97,6 +97,11 @@ describe("npm run env", () => {
         assert.match(notice, /^In this shell Pulumi now has the backend, home and passphrase of \/home\/x: /);
         assert.match(notice, /To leave it, close the shell.*\n$/);
     });
+    it("has Node.js keep what it compiles in the cache, unless the user has it kept elsewhere", () => {
+        const kept = (env: NodeJS.ProcessEnv) => toolEnv(homeOf({}), {}, undefined, env).NODE_COMPILE_CACHE;
+        assert.equal(kept({ XDG_CACHE_HOME: "/cache" }), "/cache/krustlet-stack/node-compiled");
+        assert.equal(kept({ XDG_CACHE_HOME: "/cache", NODE_COMPILE_CACHE: "/mine" }), "/mine");
+    });
     it("leaves the engine free to fetch plugins where nothing is air-gapped", () => {
         const env = toolEnv(
             homeOf({}),

@@ -148,6 +148,18 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             after: async () => assert.equal(await workloads(), standing),
         },
     ]);
+    round("a Pod of ours", [
+        {
+            what: "that was changed by hand is as it was, and goes on",
+            happens: async () => {
+                standing = await workloads();
+                await kubectl("label", "pod", "--selector=app=hello-wasm", "--overwrite", "app=other");
+            },
+            says: /Pod default\/wasm-hello-wasm-pod-\S+, made \S+, was changed by kubectl\b.*: it is applied again/,
+            mends: [/Pod wasm-hello-wasm-pod updated/],
+            after: async () => assert.equal(await workloads(), standing),
+        },
+    ]);
     round("objects in the cluster", [
         {
             what: "a Pod that was deleted is made anew",
@@ -281,9 +293,9 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             mends: [updated("wasm-registry-hosting-connection")],
         },
     ]);
-    round("a node that hangs, and a Pod", [
+    round("a node that hangs", [
         {
-            what: "a node that hangs is started again when the cluster has not heard of it",
+            what: "is started again when the cluster has not heard of it",
             happens: async () => {
                 process.kill(faulty.agent(EDGE), "SIGSTOP");
                 await until(
@@ -298,16 +310,6 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             ),
             mends: [updated(`wasm-${EDGE}-agent`)],
             after: async () => assert.match(await kubectl("get", "node", EDGE), / Ready /),
-        },
-        {
-            what: "a Pod that was changed by hand is as it was, and goes on",
-            happens: async () => {
-                standing = await workloads();
-                await kubectl("label", "pod", "--selector=app=hello-wasm", "--overwrite", "app=other");
-            },
-            says: /Pod default\/wasm-hello-wasm-pod-\S+, made \S+, was changed by kubectl\b.*: it is applied again/,
-            mends: [/Pod wasm-hello-wasm-pod updated/],
-            after: async () => assert.equal(await workloads(), standing),
         },
     ]);
     round("a cluster that is paused", [

@@ -1,5 +1,6 @@
 // The stack's program as Pulumi starts it: compiled first, when a source has changed since.
 "use strict";
+require("./build/lightSdk.cjs");
 const { compile } = require("./build/compile.cjs");
 
 try {

@@ -1,4 +1,4 @@
-// Lets Node.js load the TypeScript of tools/, airgap/ and test/: `node --require ./typescript.cjs test/run.ts`. esbuild strips
+// Lets Node.js load the TypeScript of test/, and of what tests import: `node --require ./typescript.cjs test/run.ts`. esbuild strips
 // the types; `npm run lint` checks them. What users run is compiled (build/compile.cjs): docs/decisions/0012-compiled-when-changed.md.
 "use strict";
 const fs = require("node:fs");

@@ -1,4 +1,5 @@
-// Compiles the program, the components and the steps to dist/, when a source has changed since: some 20 ms when none has.
+// Compiles the program, the components and the steps to dist/, and the tools for who asks, when a source has changed since: some 20 ms
+// when none has.
 // Types are checked by `npm run lint` and when the package is made (package.cjs), not at each edit.
 "use strict";
 const { createHash, randomBytes } = require("node:crypto");
@@ -7,10 +8,11 @@ const path = require("node:path");
 
 const root = path.dirname(__dirname);
 const dist = path.join(root, "dist");
-/** Names what dist/ was made of; written last. */
-const stamp = path.join(dist, ".sources");
-/** Compiled are these files and all that lie below these folders. */
-const compiled = ["index.ts", "components", "steps"];
+/** Files, and folders of which all is compiled; and the file in dist/ that says what of, written last. */
+const parts = {
+    stack: { names: ["index.ts", "components", "steps"], stamp: path.join(dist, ".sources") },
+    tools: { names: ["airgap", "common", "tools"], stamp: path.join(dist, ".sources-of-tools") },
+};
 
 /** Files below a folder whose names end so, relative to the folder, sorted. */
 function filesBelow(folder, ending) {
@@ -19,8 +21,8 @@ function filesBelow(folder, ending) {
     return found.filter((name) => name.endsWith(ending)).sort();
 }
 
-function sources() {
-    return compiled.flatMap((name) =>
+function sources(names) {
+    return names.flatMap((name) =>
         name.endsWith(".ts")
             ? [name]
             : filesBelow(path.join(root, name), ".ts").map((file) => path.join(name, file)),
@@ -46,16 +48,19 @@ function write(file, content) {
     fs.renameSync(partial, file);
 }
 
-/** Makes dist/ what the sources say. Throws one line when that cannot be. */
-function compile() {
-    const files = sources();
+/** Makes a part of dist/ what its sources say. Throws one line when that cannot be. */
+function compile(part = "stack") {
+    const { names, stamp } = parts[part];
+    const files = sources(names);
     const key = keyOf(files);
     if (fs.existsSync(stamp) && fs.readFileSync(stamp, "utf8") === key) return;
     const outputs = transform(files);
     for (const { path: file, text } of outputs) write(file, text);
     const current = new Set(outputs.map(({ path: file }) => path.relative(dist, file)));
-    for (const name of filesBelow(dist, ".js")) {
-        if (!current.has(name)) fs.rmSync(path.join(dist, name));
+    for (const folder of names.filter((name) => !name.endsWith(".ts"))) {
+        for (const file of filesBelow(path.join(dist, folder), ".js")) {
+            if (!current.has(path.join(folder, file))) fs.rmSync(path.join(dist, folder, file));
+        }
     }
     write(stamp, key);
 }

@@ -6,7 +6,7 @@ import { readOptional } from "../steps/lib/files";
 import { ownPrograms } from "../steps/lib/programs/build";
 import { exists, homeOf } from "./stack/home";
 import { inspect } from "./toolchain/inspect";
-import { kubeconfigFileIn } from "./stack/outputs";
+import { outputsIn, readOutputs } from "./stack/outputs";
 import { exportLines, pathLine } from "./lib/shell";
 
 async function env(): Promise<number> {
@@ -31,7 +31,7 @@ async function env(): Promise<number> {
     const state = await readOptional(files.state);
     const variables = {
         ...engineEnv(home, tools),
-        ...userEnv(state === undefined ? undefined : kubeconfigFileIn(state)),
+        ...userEnv(state === undefined ? undefined : readOutputs(outputsIn(state).outputs).kubeconfigFile),
     };
     const dirs = toolDirs(tools, agent?.cached ? agent.dir : undefined);
     // Not on standard output, which the shell evaluates.

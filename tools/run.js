@@ -1,5 +1,5 @@
 // The way in of `npm run …`: plain JavaScript, for on a fresh clone there are no packages yet. It installs them
-// (exactly those of package-lock.json, and only when that file has changed) and hands over to the TypeScript command.
+// (exactly those of package-lock.json, and only when that file has changed), compiles what has changed, and hands over to the command.
 "use strict";
 const { spawn, spawnSync } = require("node:child_process");
 const { createHash } = require("node:crypto");
@@ -67,24 +67,24 @@ function install() {
 if (!installed()) alone(install);
 
 try {
-    require(path.join(root, "build", "compile.cjs")).compile();
+    const { compile } = require(path.join(root, "build", "compile.cjs"));
+    for (const part of ["stack", "tools"]) compile(part);
 } catch (error) {
     console.error(error.message);
     process.exit(1);
 }
 
-const elsewhere = { test: "test/run.ts", bench: "test/bench.ts", "crash-table": "test/stack/crash/run.ts" };
-const script = elsewhere[command] ?? `tools/${command}.ts`;
-const child = spawn(
-    process.execPath,
-    ["--require", path.join(root, "typescript.cjs"), path.join(root, script), ...args],
-    {
-        cwd: root,
-        stdio: "inherit",
-        // Node.js from 22.21 on then downloads through HTTPS_PROXY; older ones do not know it.
-        env: { NODE_USE_ENV_PROXY: "1", ...process.env },
-    },
-);
+const tests = { test: "test/run.ts", bench: "test/bench.ts", "crash-table": "test/stack/crash/run.ts" };
+const script =
+    command in tests
+        ? ["--require", path.join(root, "typescript.cjs"), path.join(root, tests[command])]
+        : [path.join(root, "dist", "tools", `${command}.js`)];
+const child = spawn(process.execPath, [...script, ...args], {
+    cwd: root,
+    stdio: "inherit",
+    // Node.js from 22.21 on then downloads through HTTPS_PROXY; older ones do not know it.
+    env: { NODE_USE_ENV_PROXY: "1", ...process.env },
+});
 // The command decides what an interruption means and ends in good order; this process only waits for it. A terminal sends
 // Ctrl-C to both.
 process.on("SIGINT", () => undefined);

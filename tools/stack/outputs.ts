@@ -54,8 +54,11 @@ export function readOutputs(raw: Record<string, unknown>): Outputs {
     };
 }
 
-/** The stack's output `kubeconfigFile` in the text of its state file; undefined when it has none (yet). */
-export function kubeconfigFileIn(state: string): string | undefined {
+/** Marks a secret in a state file, as a property of the object that holds its ciphertext. */
+const secretMark = "4dabf18193072939515e22adb298388d";
+
+/** The stack's outputs in the text of its state file. `secrets`: some of them are encrypted there. */
+export function outputsIn(state: string): { outputs: Record<string, unknown>; secrets: boolean } {
     interface State {
         checkpoint?: {
             latest?: { resources?: { type: string; outputs?: Record<string, unknown> }[] } | null;
@@ -63,7 +66,8 @@ export function kubeconfigFileIn(state: string): string | undefined {
     }
     const { checkpoint } = JSON.parse(state) as State;
     const stack = checkpoint?.latest?.resources?.find(({ type }) => type === "pulumi:pulumi:Stack");
-    return text(stack?.outputs?.kubeconfigFile);
+    const outputs = stack?.outputs ?? {};
+    return { outputs, secrets: JSON.stringify(outputs).includes(secretMark) };
 }
 
 /** Arguments of `kubectl` for a workload's log. A CronJob has none, but its jobs' pods have; each line says of which. */

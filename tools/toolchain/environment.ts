@@ -2,6 +2,7 @@ import * as path from "node:path";
 import type { Decision, Source } from "./decide";
 import { pulumiEnv, type Home } from "../stack/home";
 import { TOOLS, type Inspection, type ToolName } from "./inspect";
+import { cacheRoot } from "../../common/cache";
 import { prependPath } from "../../common/find";
 
 /** A tool that is ready. */
@@ -40,7 +41,11 @@ export function toolDirs(tools: ReadyTools, agentDir: string | undefined): strin
 }
 
 /** Environment, besides PATH, to run `pulumi` and the steps with; undefined: must not be set. */
-export function engineEnv(home: Home, tools: ReadyTools): Record<string, string | undefined> {
+export function engineEnv(
+    home: Home,
+    tools: ReadyTools,
+    env: NodeJS.ProcessEnv = process.env,
+): Record<string, string | undefined> {
     const airgapped = Object.values(tools).some((tool) => tool.from === "airgap");
     return {
         // The program puts the nodes' folders and the kubeconfig into the same home.
@@ -48,6 +53,8 @@ export function engineEnv(home: Home, tools: ReadyTools): Record<string, string 
         ...pulumiEnv(home),
         // By default that is a folder in ~/.kube, which belongs to the user.
         KUBECACHEDIR: home.kubectlCache,
+        // There Node.js from 22.1 on keeps what it has compiled of the program and of each step.
+        NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE || path.join(cacheRoot(env), "node-compiled"),
         // Where the plugins are made here, the engine must not ask the Internet for others.
         ...(airgapped ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" } : {}),
     };
@@ -60,7 +67,7 @@ export function toolEnv(
     agentDir: string | undefined,
     env: NodeJS.ProcessEnv = process.env,
 ): Record<string, string | undefined> {
-    return { ...engineEnv(home, tools), PATH: prependPath(toolDirs(tools, agentDir), env.PATH ?? "") };
+    return { ...engineEnv(home, tools, env), PATH: prependPath(toolDirs(tools, agentDir), env.PATH ?? "") };
 }
 
 /** What `npm run env` sets besides: the kubeconfig of a stack that is up. */

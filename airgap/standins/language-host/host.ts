@@ -64,7 +64,7 @@ export function languageRuntime(settings: HostSettings): grpc.UntypedServiceImpl
             response.setExecutable(findOnPath("node") ?? process.execPath);
             response.setVersion(await outputOf("node", ["--version"]));
             response.getMetadataMap().set("packagemanager", manager);
-            response.getMetadataMap().set("packagemanagerVersion", await outputOf(manager, ["--version"]));
+            response.getMetadataMap().set("packagemanagerVersion", await versionOf(manager));
             return response;
         }),
 
@@ -267,6 +267,22 @@ function findOnPath(name: string): string | undefined {
         .split(path.delimiter)
         .map((directory) => path.join(directory, name))
         .find((file) => fs.existsSync(file));
+}
+
+/** A package manager's version: as its own package says, for the engine asks at each update and to run one takes longer than to start us. */
+export function versionOf(manager: string): Promise<string> {
+    try {
+        const manifest = path.join(
+            path.dirname(fs.realpathSync(findOnPath(manager) ?? "")),
+            "..",
+            "package.json",
+        );
+        const { name, version } = JSON.parse(fs.readFileSync(manifest, "utf8")) as Record<string, string>;
+        if (name === manager) return Promise.resolve(version);
+    } catch {
+        // It is no script in a package.
+    }
+    return outputOf(manager, ["--version"]);
 }
 
 /** The trimmed standard output, or nothing when the command cannot be run: it is only shown by `pulumi about`. */

@@ -1,9 +1,11 @@
 // The language host's decisions: options, packages, and the runner's command line.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { after, describe, it } from "node:test";
+import { versionOf } from "../language-host/host";
 import { parseOptions, splitWords } from "../language-host/options";
 import {
     pluginOf,
@@ -141,6 +143,12 @@ void describe("a program's dependencies", () => {
         assert.equal(resolvePackageManager("auto", path.join(folder, "pnpm")), "pnpm");
         assert.equal(resolvePackageManager("auto", path.join(folder, "dep")), "npm");
         assert.equal(resolvePackageManager("bun", path.join(folder, "yarn")), "bun");
+    });
+
+    it("says the version of the package manager that there is, and nothing of one that there is not", async () => {
+        const version = execFileSync("npm", ["--version"], { encoding: "utf8" });
+        assert.equal(await versionOf("npm"), version.trim());
+        assert.equal(await versionOf("no-such-manager"), "");
     });
 });
 

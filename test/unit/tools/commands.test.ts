@@ -14,7 +14,7 @@ import { prependPath } from "../../../common/find";
 import type { Reporter } from "../../../common/report";
 import { exportLines, pathLine, shellQuote } from "../../../tools/lib/shell";
 import { table } from "../../../tools/lib/table";
-import { kubeconfigFileIn, logArgs, readOutputs } from "../../../tools/stack/outputs";
+import { logArgs, outputsIn, readOutputs } from "../../../tools/stack/outputs";
 import { installPlugin } from "../../../tools/sources/plugins";
 import { clearStaleLocks, judgeLock } from "../../../tools/stack/pulumi";
 import { PLUGINS } from "../../../common/versions";
@@ -96,6 +96,11 @@ describe("npm run env", () => {
         const notice = environmentNotice(homeOf({ KRUSTLET_STACK_HOME: "/home/x" }));
         assert.match(notice, /^In this shell Pulumi now has the backend, home and passphrase of \/home\/x: /);
         assert.match(notice, /To leave it, close the shell.*\n$/);
+    });
+    it("has Node.js keep what it compiles in the cache, unless the user has it kept elsewhere", () => {
+        const kept = (env: NodeJS.ProcessEnv) => toolEnv(homeOf({}), {}, undefined, env).NODE_COMPILE_CACHE;
+        assert.equal(kept({ XDG_CACHE_HOME: "/cache" }), "/cache/krustlet-stack/node-compiled");
+        assert.equal(kept({ XDG_CACHE_HOME: "/cache", NODE_COMPILE_CACHE: "/mine" }), "/mine");
     });
     it("leaves the engine free to fetch plugins where nothing is air-gapped", () => {
         const env = toolEnv(
@@ -240,20 +245,24 @@ describe("outputs", () => {
         const target = logArgs("/k", { ...cron, kind: "DaemonSet" }, 5)[5];
         assert.equal(target, "daemonset/hello-1a2b3c4d");
     });
-    it("tell the kubeconfig's file without the engine, from the state", () => {
+    it("are told without the engine, from the state, which says where some are encrypted", () => {
         const state = (resources: unknown) =>
             JSON.stringify({ version: 3, checkpoint: { latest: { resources } } });
         const stack = { type: "pulumi:pulumi:Stack", outputs: { kubeconfigFile: "/k" } };
-        assert.equal(
-            kubeconfigFileIn(state([{ type: "x", outputs: { kubeconfigFile: "/x" } }, stack])),
-            "/k",
-        );
-        assert.equal(kubeconfigFileIn(state([{ ...stack, outputs: {} }])), undefined);
-        assert.equal(kubeconfigFileIn(state([])), undefined);
-        assert.equal(
-            kubeconfigFileIn(JSON.stringify({ version: 3, checkpoint: { latest: null } })),
-            undefined,
-        );
+        const none = { outputs: {}, secrets: false };
+        assert.deepEqual(outputsIn(state([{ type: "x", outputs: { kubeconfigFile: "/x" } }, stack])), {
+            outputs: { kubeconfigFile: "/k" },
+            secrets: false,
+        });
+        assert.deepEqual(outputsIn(state([{ type: "pulumi:pulumi:Stack" }])), none);
+        assert.deepEqual(outputsIn(state([])), none);
+        assert.deepEqual(outputsIn(JSON.stringify({ version: 3, checkpoint: { latest: null } })), none);
+        const secret = {
+            "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+            ciphertext: "v1:…",
+        };
+        const workloads = { hello: { name: "hello", kind: "Pod", url: secret } };
+        assert.equal(outputsIn(state([{ ...stack, outputs: { workloads } }])).secrets, true);
     });
     it("may be absent, or be another project's", () => {
         const nothing = {

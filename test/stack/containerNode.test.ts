@@ -318,6 +318,7 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
     void it("one that was stopped or removed by hand is started by the update", async () => {
         await docker("stop", AGENT);
         await docker("rm", "--force", APPROVER);
+        await kubectl("delete", "service", "web");
         const plan = await faulty.preview();
         assert.match(
             plan,
@@ -332,6 +333,7 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
         const since = Date.now();
         await faulty.up();
         await serves(since);
+        assert.match(await kubectl("get", "service", "web"), /NodePort/);
         await faulty.preview("--expect-no-changes");
     });
     void it("moved out of its container and into it again, it keeps its name and its Node", async () => {

@@ -121,7 +121,8 @@ mod tests {
             assert_eq!(refuses(&Egress::default(), address), Some(what), "{address}");
             assert_eq!(refuses(&Egress::anywhere(), address), None, "{address}");
         }
-        for address in ["10.0.0.1", "172.18.0.1", "192.168.1.1", "100.64.0.1", "203.0.113.7", "fd00::1", "2001:db8::1"]
+        for address in
+            ["10.0.0.1", "172.31.255.7", "192.168.1.1", "100.64.0.1", "203.0.113.7", "fd00::1", "2001:db8::1"]
         {
             assert_eq!(refuses(&Egress::default(), address.parse().unwrap()), None, "{address}");
         }

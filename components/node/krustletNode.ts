@@ -1,4 +1,5 @@
 import type { local } from "@pulumi/command";
+import type * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
 import { NODE_NAME, NODE_PORT, NODE_PROGRAM } from "../defaults";
@@ -12,7 +13,7 @@ import { NodeRuntime } from "../../steps/contract";
 import { nodeSettingsRules, type NodeSettings } from "./nodeSettings";
 import { CertificateApproval } from "./certificateApproval";
 import { KrustletBootstrap } from "./krustletBootstrap";
-import { nodesRole } from "./nodesRole";
+import { nodeRights } from "./nodeRights";
 
 export interface KrustletNodeArgs extends NodeSettings {
     /** File of the cluster\'s admin kubeconfig. Required. Example: `cluster.kubeconfigFile`. */
@@ -46,6 +47,8 @@ const children = new Children<{
     agent: local.Command;
     certificates: CertificateApproval;
     ready: local.Command;
+    role: kubernetes.rbac.v1.ClusterRole;
+    roleBinding: kubernetes.rbac.v1.ClusterRoleBinding;
 }>();
 
 /** What the arguments may not be together. */
@@ -139,11 +142,8 @@ export class KrustletNode extends pulumi.ComponentResource {
             { parent: this, deletedWith: opts?.deletedWith },
         );
         const program = checked.program ?? NODE_PROGRAM;
-        // Before the agent asks.
-        const sees =
-            network === undefined || checked.podAddresses === false
-                ? []
-                : [nodesRole(name, nodeName, inCluster)];
+        const seesNodes = network !== undefined && checked.podAddresses !== false;
+        const rights = nodeRights(name, nodeName, seesNodes, inCluster);
         const observed = stepInvoke(
             "observeNode",
             { resource: `${name}-agent`, program, nodeName, stateDir: this.stateDir },
@@ -183,7 +183,8 @@ export class KrustletNode extends pulumi.ComponentResource {
                 // What makes it another node. Anything else restarts the agent and keeps its identity.
                 triggers: [clusterIdentity, nodeName, this.stateDir],
             },
-            { parent: this, dependsOn: sees },
+            // It asks for the other nodes at once, for Services when a program does.
+            { parent: this, dependsOn: seesNodes ? [rights.binding] : [] },
         );
         const agentPid = agent.output.pid;
         // Each start of a container may bring another one, which the next update hears of by the agent's step.
@@ -224,7 +225,14 @@ export class KrustletNode extends pulumi.ComponentResource {
         this.hostname = this.nodeName;
         this.kubeletVersion = ready.output.kubeletVersion;
         this.logFile = agent.output.logFile;
-        children.keep(this, { bootstrap, agent: agent.command, certificates, ready: ready.command });
+        children.keep(this, {
+            bootstrap,
+            agent: agent.command,
+            certificates,
+            ready: ready.command,
+            role: rights.role,
+            roleBinding: rights.binding,
+        });
 
         this.registerOutputs({
             nodeName: this.nodeName,
@@ -253,5 +261,15 @@ export class KrustletNode extends pulumi.ComponentResource {
     /** The Command that waits until the node is Ready: `<name>-ready`. */
     get ready(): local.Command {
         return children.of(this).ready;
+    }
+
+    /** What the node may do beside what Kubernetes lets each one: `<name>-role`. */
+    get role(): kubernetes.rbac.v1.ClusterRole {
+        return children.of(this).role;
+    }
+
+    /** That it is this node which may: `<name>-role-binding`. */
+    get roleBinding(): kubernetes.rbac.v1.ClusterRoleBinding {
+        return children.of(this).roleBinding;
     }
 }

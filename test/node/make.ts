@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import type { BootstrapTokenInput, ClusterOutput, ProcessNodeInput } from "../../steps/contract";
-import { bootstrapRights } from "../bootstrapRights";
+import { bootstrapRights, nodeRights } from "../bootstrapRights";
 import { targetFolder } from "../../steps/workload/buildModule";
 import { sha256OfFile } from "../../steps/lib/files";
 import { run } from "../../steps/lib/run";
@@ -214,7 +214,8 @@ export async function join(
     };
     await runStep(context, "createBootstrapToken", token);
     await fs.copyFile(input.bootstrapFile, usedBootstrapFile(input));
-    await allowRequests(context, kubeconfigFile);
+    await allow(context, kubeconfigFile, bootstrapRights("krustlet-stack:node-test", GROUP));
+    await allow(context, kubeconfigFile, nodeRights(nodeName));
     await runStep(context, "launchNode", input);
     const approval = {
         kubeconfigFile,
@@ -229,8 +230,11 @@ export async function join(
     await runStep(context, "awaitNode", { kubeconfigFile, nodeName, stateDir, timeoutSeconds: 60 });
 }
 
-/** Lets the bootstrap group file certificate requests and read them by name. */
-async function allowRequests({ env }: Pick<SuiteContext, "env">, kubeconfigFile: string): Promise<void> {
+async function allow(
+    { env }: Pick<SuiteContext, "env">,
+    kubeconfigFile: string,
+    rights: object,
+): Promise<void> {
     const argv = ["kubectl", `--kubeconfig=${kubeconfigFile}`, "apply", "--filename=-"];
-    await run(argv, { env, input: JSON.stringify(bootstrapRights("krustlet-stack:node-test", GROUP)) });
+    await run(argv, { env, input: JSON.stringify(rights) });
 }

@@ -1,5 +1,6 @@
 /** Pods, from tables: each made on the real node, and looked at in the API server. */
 import { after, before, describe, it } from "node:test";
+import { callingStories } from "./cases/calling";
 import { endingStories } from "./cases/endings";
 import { environmentCases } from "./cases/environment";
 import { emptyDirCases, hostPathCases } from "./cases/folders";
@@ -29,6 +30,7 @@ const tests: (Case | Story)[] = [
     ...imageCases(),
     ...serviceStories,
     ...servingStories,
+    ...callingStories,
     ...environmentCases,
     ...volumeCases,
     ...emptyDirCases,

@@ -139,6 +139,8 @@ describe("the node's own credential", { timeout: 120_000 }, () => {
             `/api/v1/nodes/${own()}`,
             `/api/v1/pods?fieldSelector=spec.nodeName%3D${own()}`,
             pathOf("Secret", world.namespace, "referred-to"),
+            // What its programs find Services by.
+            pathOf("EndpointSlice", world.namespace),
         ];
         for (const path of paths) {
             const answer = await node.request("GET", path);
@@ -219,6 +221,19 @@ describe("the node's own credential", { timeout: 120_000 }, () => {
                 "a ConfigMap that no pod of it refers to",
                 "GET",
                 pathOf("ConfigMap", "kube-system", "extension-apiserver-authentication"),
+            ],
+            ["news of all EndpointSlices", "GET", `${pathOf("EndpointSlice")}?watch=true&timeoutSeconds=1`],
+            [
+                "an EndpointSlice of its own making",
+                "POST",
+                pathOf("EndpointSlice", world.namespace),
+                {
+                    apiVersion: "discovery.k8s.io/v1",
+                    kind: "EndpointSlice",
+                    metadata: { name: "of-its-own" },
+                    addressType: "IPv4",
+                    endpoints: [],
+                },
             ],
             ["all pods", "GET", "/api/v1/pods"],
             ["another node's pods", "GET", `/api/v1/pods?fieldSelector=spec.nodeName%3D${other()}`],

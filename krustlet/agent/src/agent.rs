@@ -20,7 +20,8 @@ use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
 use crate::node::{self, Pressure, Readiness, Registration};
 use crate::pods::{
-    self, Addresses, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared,
+    self, Addresses, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision,
+    ServiceNames, Shared,
 };
 use crate::server::{self, Door, Server, Site};
 
@@ -66,6 +67,7 @@ pub async fn run(config: &Config) -> Result<()> {
         Some(_) => Addresses::of_range(config.node_ip),
         None => Addresses::of_node(config.node_ip),
     };
+    let objects = Objects::new(identity.client.clone());
     let mut pods = tokio::spawn({
         let addresses = addresses.clone();
         let shared = Arc::new(Shared {
@@ -79,10 +81,11 @@ pub async fn run(config: &Config) -> Result<()> {
             directory,
             pods_dir: config.data_dir.join("pods"),
             provision: Arc::new(Provision::new(
-                Objects::new(identity.client.clone()),
+                objects.clone(),
                 Node { host_ip: config.node_ip.to_string(), allocatable: registration.allocatable() },
                 host_paths,
             )),
+            service_names: ServiceNames::new(objects, identity.client.clone()),
             pressure,
             evictions,
             server_limits: config.server_limits.clone(),

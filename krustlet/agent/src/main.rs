@@ -10,6 +10,7 @@
 mod agent;
 mod config;
 mod data_dir;
+mod fair;
 mod files;
 mod images;
 mod join;

@@ -1,9 +1,10 @@
 //! What a guest may do with HTTP.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::AllowedOrigins;
+use crate::{AllowedOrigins, Discovery};
 
 /// How many requests a guest may have under way at once where nothing else is said.
 pub const DEFAULT_MAX_CONCURRENT_REQUESTS: NonZeroUsize = NonZeroUsize::new(50).unwrap();
@@ -18,6 +19,8 @@ pub struct HttpAccess {
     pub max_concurrent_requests: NonZeroUsize,
     /// How long things may take and how large they may be. The defaults are meant for everybody.
     pub limits: HttpLimits,
+    /// Who is asked for a name before the host's resolver is. Default: nobody.
+    pub discovery: Option<Arc<dyn Discovery>>,
     /// What the guest is called in the host's log, where its refused requests are noted: `default/cat-facts/main`. Default: no
     /// name.
     pub name: String,
@@ -29,6 +32,7 @@ impl Default for HttpAccess {
             allowed: AllowedOrigins::default(),
             max_concurrent_requests: DEFAULT_MAX_CONCURRENT_REQUESTS,
             limits: HttpLimits::default(),
+            discovery: None,
             name: String::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! The client: one for all guests, with a session for each.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +16,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::{Bounds, Connection, Held, RequestBody, ResponseBody, TooLarge, limited};
-use crate::connect::Connector;
+use crate::connect::{Connector, Names};
 use crate::network::Network;
 use crate::refusals::Refusals;
 use crate::request::{MAX_REDIRECTS, check_headers, check_length, check_method, is_redirect, redirected};
+use crate::served::{Served, Serving};
 use crate::target::{Target, named_origin};
 use crate::tls::{CaFileError, Trust};
 use crate::{Egress, HttpAccess, HttpError, HttpLimits, Origin};
@@ -45,7 +47,12 @@ impl Client {
     ///
     /// [`CaFileError`] when the file cannot be read, or holds what is no certificate.
     pub fn new(ca_file: Option<&Path>, network: Arc<dyn Network>, egress: Egress) -> Result<Self, CaFileError> {
-        Ok(Self(Arc::new(Connector { network, egress, trust: Trust::new(ca_file)? })))
+        Ok(Self(Arc::new(Connector { network, egress, served: Served::default(), trust: Trust::new(ca_file)? })))
+    }
+
+    /// A guest listens there, so that others may connect to it also where the address is the host's own, as long as the result is kept.
+    pub fn serves(&self, address: SocketAddr) -> Serving {
+        self.0.served.begin(address)
     }
 
     /// What one guest sends its requests with.
@@ -195,7 +202,8 @@ impl Prepared {
         }
         let now = Instant::now();
         let connected = self.deadline.min(now + self.limits.connect_timeout);
-        let stream = self.guest.connector.connect(&self.target.origin, &self.guest.lookups, connected).await?;
+        let names = Names { discovery: self.guest.access.discovery.clone(), lookups: self.guest.lookups.clone() };
+        let stream = self.guest.connector.connect(&self.target.origin, names, connected).await?;
         let answered = self.deadline.min(Instant::now() + self.limits.response_timeout);
 
         let too_large = TooLarge::default();

@@ -1,7 +1,7 @@
 //! From an origin to a connection.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -12,8 +12,10 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::address;
+use crate::discovery::{Discovery, Endpoint, Found};
 use crate::network::Network;
 use crate::origin::{LOCALHOST, Origin, Scheme, literal};
+use crate::served::Served;
 use crate::tls::Trust;
 use crate::{Egress, HttpError};
 
@@ -30,21 +32,29 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(crate) struct Connector {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) egress: Egress,
+    pub(crate) served: Served,
     pub(crate) trust: Trust,
 }
 
+/// How names are looked up for one guest.
+pub(crate) struct Names {
+    pub(crate) discovery: Option<Arc<dyn Discovery>>,
+    /// Bounds its look-ups.
+    pub(crate) lookups: Arc<Semaphore>,
+}
+
 impl Connector {
-    /// A connection to an allowed origin, until `deadline`. `lookups` bounds those of this guest.
+    /// A connection to an allowed origin, until `deadline`.
     pub(crate) async fn connect(
         &self,
         origin: &Origin,
-        lookups: &Arc<Semaphore>,
+        names: Names,
         deadline: Instant,
     ) -> Result<Box<dyn Stream>, HttpError> {
         let late = |_| HttpError::ConnectTimeout;
-        let addresses = timeout_at(deadline, self.addresses(origin, lookups)).await.map_err(late)??;
+        let addresses = timeout_at(deadline, self.addresses(origin, names)).await.map_err(late)??;
         let addresses = self.open(addresses)?;
-        let stream = self.dial(&addresses, origin.port, deadline).await?;
+        let stream = self.dial(&addresses, deadline).await?;
         match origin.scheme {
             Scheme::Http => Ok(Box::new(stream)),
             Scheme::Https => timeout_at(deadline, self.secure(origin, stream)).await.map_err(late)?,
@@ -52,35 +62,53 @@ impl Connector {
     }
 
     /// The addresses that may be connected to. An origin that is an address names that very address; `localhost` is this
-    /// machine, and nobody is asked; any other name must stand for nothing special, not even among others.
-    async fn addresses(&self, origin: &Origin, lookups: &Arc<Semaphore>) -> Result<Vec<IpAddr>, HttpError> {
+    /// machine, and nobody is asked; any other name must stand for nothing special, not even among others, unless whoever knows it
+    /// vouches for that.
+    async fn addresses(&self, origin: &Origin, names: Names) -> Result<Vec<SocketAddr>, HttpError> {
+        let port = origin.port;
         if let Some(address) = literal(&origin.host) {
-            return Ok(vec![address]);
+            return Ok(vec![SocketAddr::new(address, port)]);
         }
         let name = origin.host();
         if name == "localhost" {
-            return Ok(LOCALHOST.into());
+            return Ok(LOCALHOST.map(|address| SocketAddr::new(address, port)).into());
         }
-        let permit = lookups.clone().acquire_owned().await.map_err(|_| HttpError::Dns)?;
-        let lookup = self.network.resolve(name);
+        let permit = names.lookups.acquire_owned().await.map_err(|_| HttpError::Dns)?;
+        let network = self.network.clone();
         // In a task of its own, so that a guest which loses patience still has a look-up under way.
         let lookup = tokio::spawn(async move {
             let _permit = permit;
-            lookup.await
+            let found = match names.discovery.map(|discovery| discovery.find(&name, port)) {
+                Some(found) => found.await,
+                None => Found::Unknown,
+            };
+            match found {
+                Found::At(endpoints) if endpoints.is_empty() => {
+                    Err(HttpError::Connect(io::ErrorKind::ConnectionRefused))
+                }
+                Found::At(endpoints) => Ok(endpoints),
+                Found::Nowhere => Err(HttpError::Dns),
+                Found::Unknown => {
+                    let addresses = network.resolve(name).await.map_err(|_| HttpError::Dns)?;
+                    let endpoint = |address| Endpoint { address: SocketAddr::new(address, port), private: false };
+                    Ok(addresses.into_iter().map(endpoint).collect())
+                }
+            }
         });
-        let mut addresses = lookup.await.map_err(|_| HttpError::Dns)?.map_err(|_| HttpError::Dns)?;
-        if let Some(what) = addresses.iter().find_map(|address| address::special(*address)) {
+        let endpoints = lookup.await.map_err(|_| HttpError::Dns)??;
+        let mut anybodys = endpoints.iter().filter(|endpoint| !endpoint.private);
+        if let Some(what) = anybodys.find_map(|endpoint| address::special(endpoint.address.ip())) {
             return Err(HttpError::Address(what));
         }
-        addresses.truncate(ADDRESSES);
+        let addresses: Vec<_> = endpoints.iter().map(|endpoint| endpoint.address).take(ADDRESSES).collect();
         if addresses.is_empty() { Err(HttpError::Dns) } else { Ok(addresses) }
     }
 
     /// Those that the host lets guests connect to.
-    fn open(&self, mut addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, HttpError> {
+    fn open(&self, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, HttpError> {
         let mut refused = None;
         addresses.retain(|address| {
-            let what = self.egress.refuses(*address);
+            let what = self.egress.refuses(*address, &self.served);
             refused = refused.or(what);
             what.is_none()
         });
@@ -91,13 +119,13 @@ impl Connector {
     }
 
     /// The first address that answers; each gets its share of the time that is left.
-    async fn dial(&self, addresses: &[IpAddr], port: u16, deadline: Instant) -> Result<TcpStream, HttpError> {
+    async fn dial(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, HttpError> {
         let mut failure = HttpError::Dns;
         for (index, address) in addresses.iter().enumerate() {
             let now = Instant::now();
             let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
             let turn = now + deadline.saturating_duration_since(now) / left;
-            failure = match timeout_at(turn, self.network.connect(SocketAddr::new(*address, port))).await {
+            failure = match timeout_at(turn, self.network.connect(*address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => HttpError::Connect(error.kind()),
                 Err(_) => HttpError::ConnectTimeout,

@@ -3,12 +3,13 @@
 //! The permission of a guest may come from whoever wrote the guest: it names origins, and an origin may be any address. What listens
 //! on the host's loopback address, or a cloud's metadata service, takes every program of the host for the host.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::str::FromStr;
 
 use ipnet::IpNet;
 
 use crate::address::special;
+use crate::served::Served;
 
 /// Where clouds keep credentials of the host besides 169.254.0.0/16: Alibaba Cloud, Azure, Oracle Cloud, Amazon (instances, pods),
 /// Google Cloud.
@@ -45,7 +46,8 @@ impl FromStr for Cidr {
 }
 
 /// Where guests may connect to as far as their host is concerned. By default everywhere but to loopback and link-local addresses,
-/// to where clouds keep the host's credentials, and to the host's own addresses, as it has them at that moment.
+/// to where clouds keep the host's credentials, and to the host's own addresses, as it has them at that moment, unless it is one of its
+/// guests that listens there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Egress {
     /// Ranges that are open all the same. An IPv4 address counts as such however it is written.
@@ -60,15 +62,17 @@ impl Egress {
     }
 
     /// What an address is, if nobody may connect to it.
-    pub(crate) fn refuses(&self, address: IpAddr) -> Option<&'static str> {
-        let address = address.to_canonical();
+    pub(crate) fn refuses(&self, at: SocketAddr, served: &Served) -> Option<&'static str> {
+        let address = at.ip().to_canonical();
         if self.allowed.iter().any(|range| range.0.contains(&address)) {
             return None;
         }
         match special(address) {
             Some(what @ ("an unspecified address" | "a loopback address" | "a link-local address")) => Some(what),
             _ if METADATA.contains(&address) => Some("an address of a cloud's metadata service"),
-            _ if is_own(address) && !is_own(NOBODYS) => Some("an address of this node"),
+            _ if is_own(address) && !is_own(NOBODYS) && !served.has(SocketAddr::new(address, at.port())) => {
+                Some("an address of this node")
+            }
             _ => None,
         }
     }
@@ -85,6 +89,11 @@ mod tests {
 
     fn egress(allowed: &[&str]) -> Egress {
         Egress { allowed: allowed.iter().map(|range| range.parse().unwrap()).collect() }
+    }
+
+    /// By a host none of whose guests listens anywhere.
+    fn refuses(egress: &Egress, address: IpAddr) -> Option<&'static str> {
+        egress.refuses(SocketAddr::new(address, 80), &Served::default())
     }
 
     #[test]
@@ -109,13 +118,13 @@ mod tests {
         ];
         for (address, what) in table {
             let address: IpAddr = address.parse().unwrap();
-            assert_eq!(Egress::default().refuses(address), Some(what), "{address}");
-            assert_eq!(Egress::anywhere().refuses(address), None, "{address}");
+            assert_eq!(refuses(&Egress::default(), address), Some(what), "{address}");
+            assert_eq!(refuses(&Egress::anywhere(), address), None, "{address}");
         }
         for address in
             ["10.77.99.77", "172.31.99.77", "192.168.99.77", "100.64.0.1", "203.0.113.7", "fd00::1", "2001:db8::1"]
         {
-            assert_eq!(Egress::default().refuses(address.parse().unwrap()), None, "{address}");
+            assert_eq!(refuses(&Egress::default(), address.parse().unwrap()), None, "{address}");
         }
     }
 
@@ -127,21 +136,42 @@ mod tests {
         // A machine without a network has none.
         let Ok(own) = own.map(|own| own.ip()) else { return };
         if !own.is_loopback() {
-            assert_eq!(Egress::default().refuses(own), Some("an address of this node"));
+            assert_eq!(refuses(&Egress::default(), own), Some("an address of this node"));
         }
         let IpAddr::V4(v4) = own else { unreachable!() };
-        assert!(Egress::default().refuses(v4.to_ipv6_mapped().into()).is_some());
-        assert_eq!(egress(&[&own.to_string()]).refuses(own), None);
+        assert!(refuses(&Egress::default(), v4.to_ipv6_mapped().into()).is_some());
+        assert_eq!(refuses(&egress(&[&own.to_string()]), own), None);
+    }
+
+    #[test]
+    fn where_a_guest_of_the_host_listens_is_open_as_long_as_it_does() {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let own = socket.connect("203.0.113.7:9").and_then(|()| socket.local_addr());
+        // A machine without a network has none.
+        let Ok(own) = own.map(|own| own.ip()) else { return };
+        let (served, egress) = (Served::default(), Egress::default());
+        let refuses = |address: IpAddr, port: u16| egress.refuses(SocketAddr::new(address, port), &served);
+        let IpAddr::V4(v4) = own else { unreachable!() };
+        let mapped = IpAddr::from(v4.to_ipv6_mapped());
+        let (first, second) = (served.begin(SocketAddr::new(own, 80)), served.begin(SocketAddr::new(own, 80)));
+        let loopback = served.begin("127.0.0.1:80".parse().unwrap());
+        assert_eq!((refuses(own, 80), refuses(mapped, 80)), (None, None));
+        assert!(refuses(own, 81).is_some(), "another port is not a guest's");
+        assert!(refuses(loopback.address().ip(), 80).is_some(), "loopback addresses are the host's alone");
+        drop(first);
+        assert_eq!(refuses(own, 80), None);
+        drop(second);
+        assert!(refuses(own, 80).is_some());
     }
 
     #[test]
     fn what_is_allowed_is_open_and_nothing_beside_it() {
         let egress = egress(&["127.0.0.0/30", "169.254.169.254", "fd00:ec2::/32", "::1/128"]);
         for open in ["127.0.0.1", "::ffff:127.0.0.3", "169.254.169.254", "fd00:ec2::254", "::1"] {
-            assert_eq!(egress.refuses(open.parse().unwrap()), None, "{open}");
+            assert_eq!(refuses(&egress, open.parse().unwrap()), None, "{open}");
         }
         for closed in ["127.0.0.4", "169.254.169.253", "fe80::1", "::ffff:169.254.1.1"] {
-            assert!(egress.refuses(closed.parse().unwrap()).is_some(), "{closed}");
+            assert!(refuses(&egress, closed.parse().unwrap()).is_some(), "{closed}");
         }
     }
 

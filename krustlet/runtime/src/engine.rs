@@ -299,7 +299,7 @@ impl Engine {
             opener: self.opener(&spec)?,
             spec,
         };
-        Ok(serve::spawn(self, runtime, guests, listener, address, limits))
+        Ok(serve::spawn(self, runtime, guests, listener, self.0.http.serves(address), limits))
     }
 
     fn opener(&self, spec: &RunSpec) -> Result<Option<Arc<Opener>>, RuntimeError> {

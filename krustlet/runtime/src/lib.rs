@@ -53,8 +53,8 @@ pub use container::{Container, Exit, ExitStatus, STOPPED_CODE, TRAPPED_CODE};
 pub use engine::{Engine, EngineConfig, compile_into};
 pub use error::RuntimeError;
 pub use krustlet_http::{
-    AllowedOrigins, AllowedOriginsError, Cidr, CidrError, DEFAULT_MAX_CONCURRENT_REQUESTS, Egress, HostNetwork,
-    HttpAccess, HttpLimits, Network, Origin, OriginError, Scheme,
+    AllowedOrigins, AllowedOriginsError, Cidr, CidrError, DEFAULT_MAX_CONCURRENT_REQUESTS, Discovery, Egress, Endpoint,
+    Found, HostNetwork, HttpAccess, HttpLimits, Network, Origin, OriginError, Scheme,
 };
 pub use memory::MemoryBudget;
 pub use module::Module;

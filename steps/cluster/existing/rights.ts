@@ -23,6 +23,7 @@ const rightsTo = (
 ): Right[] => verbs.split(" ").map((verb) => ({ verb, group, resource, ...where }));
 
 const certificates = "certificates.k8s.io";
+const discovery = "discovery.k8s.io";
 const rbac = "rbac.authorization.k8s.io";
 const system = { namespace: "kube-system" };
 /** What Pulumi's provider does with an object, its waiting included. */
@@ -46,6 +47,7 @@ const nodeRights: Right[] = [
     ...rightsTo(provided, "", "serviceaccounts", system),
     ...rightsTo("create", "", "serviceaccounts/token", system),
     ...rightsTo("get list watch delete", "", "nodes"),
+    ...rightsTo("list", discovery, "endpointslices"),
     ...rightsTo("delete", "coordination.k8s.io", "leases", { namespace: "kube-node-lease" }),
     ...rightsTo(provided, "node.k8s.io", "runtimeclasses"),
 ];
@@ -53,7 +55,7 @@ const nodeRights: Right[] = [
 /** What a workload's Service needs, the wait for what it leads to included. */
 const serviceRights = (namespace: string): Right[] => [
     ...rightsTo(provided, "", "services", { namespace }),
-    ...rightsTo("list watch", "discovery.k8s.io", "endpointslices", { namespace }),
+    ...rightsTo("list watch", discovery, "endpointslices", { namespace }),
 ];
 
 /** Groups and resources of a kind of workload and of what stands between it and its pods. */

@@ -15,7 +15,7 @@ interface EndpointSlice extends KubeObject {
 const PORTS = { reached: 18180, conflict: 18181, unready: 18182, refused: 18183 };
 
 /** A pod of workloads/hello-http. */
-function serving(port: number, main: Partial<Container> = {}): PodParts {
+export function serving(port: number, main: Partial<Container> = {}): PodParts {
     return {
         labels: { app: `on-${port}` },
         main: {
@@ -34,8 +34,19 @@ function ask(world: World, pod: Pod, port: number, path: string): Promise<string
     return world.api.text(`${pathOf("Pod", world.namespace, `${pod.metadata.name}:${port}`)}/proxy${path}`);
 }
 
-const ready = (pod: Pod) =>
+export const isReady = (pod: Pod) =>
     pod.status.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
+
+/** Waits until a Service has endpoints that are ready: those, and their port. */
+export function ready(world: World, service: string) {
+    const slices = `/apis/discovery.k8s.io/v1/namespaces/${world.namespace}/endpointslices`;
+    const query = `labelSelector=kubernetes.io/service-name%3D${service}`;
+    return world.until(`an endpoint of the Service ${service}`, async () => {
+        const { items } = await world.api.get<{ items: EndpointSlice[] }>(`${slices}?${query}`);
+        const found = items[0]?.endpoints?.filter(({ conditions }) => conditions.ready);
+        return found?.length ? { endpoints: found, port: items[0].ports?.[0]?.port } : undefined;
+    });
+}
 
 export const servingStories: readonly Story[] = [
     {
@@ -56,18 +67,11 @@ export const servingStories: readonly Story[] = [
                 livenessProbe: { tcpSocket: { port: "http" }, periodSeconds: 1 },
             });
             const pod = await world.start("serving-reached", parts);
-            const now = await world.untilPod(pod, "Ready", ready);
+            const now = await world.untilPod(pod, "Ready", isReady);
             assert.equal(now.status.podIP, now.status.hostIP);
             assert.equal(await ask(world, pod, port, "/you"), `${now.status.podIP}, you!\n`);
-            const slices = `/apis/discovery.k8s.io/v1/namespaces/${world.namespace}/endpointslices`;
-            const [endpoint] = await world.until("an endpoint of the Service", async () => {
-                const query = "labelSelector=kubernetes.io/service-name%3Dhello-http";
-                const { items } = await world.api.get<{ items: EndpointSlice[] }>(`${slices}?${query}`);
-                const ports = items[0]?.ports?.map((one) => one.port);
-                const found = items[0]?.endpoints?.filter(({ conditions }) => conditions.ready);
-                return ports?.[0] === port && found?.length ? found : undefined;
-            });
-            assert.deepEqual(endpoint.addresses, [now.status.podIP]);
+            const { endpoints, port: theirs } = await ready(world, "hello-http");
+            assert.deepEqual([endpoints[0].addresses, theirs], [[now.status.podIP], port]);
             const { text } = await world.node("metrics");
             const counted = new RegExp(
                 `^krustlet_http_requests_total\\{.*pod="serving-reached",code="200"\\} [1-9]`,
@@ -83,14 +87,14 @@ export const servingStories: readonly Story[] = [
         async run(world) {
             const port = PORTS.conflict;
             const one = await world.start("serving-one", serving(port));
-            await world.untilPod(one, "Ready", ready);
+            await world.untilPod(one, "Ready", isReady);
             const two = await world.start("serving-two", serving(port));
             await becomes(world, two, {
                 phase: "Pending",
                 notes: [new RegExp(`port ${port} is ${world.namespace}/serving-one/main's`)],
             });
             await world.remove(one);
-            await world.untilPod(two, "Ready", ready);
+            await world.untilPod(two, "Ready", isReady);
             await world.remove(two, 0);
         },
     },

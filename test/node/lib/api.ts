@@ -62,6 +62,7 @@ const plurals: Record<string, [group: string, plural: string]> = {
     Secret: ["api/v1", "secrets"],
     Service: ["api/v1", "services"],
     ServiceAccount: ["api/v1", "serviceaccounts"],
+    EndpointSlice: ["apis/discovery.k8s.io/v1", "endpointslices"],
     ReplicaSet: ["apis/apps/v1", "replicasets"],
     Deployment: ["apis/apps/v1", "deployments"],
     DaemonSet: ["apis/apps/v1", "daemonsets"],

@@ -2,7 +2,6 @@
 
 mod collect;
 pub mod compile;
-mod fair;
 mod fetch;
 mod index;
 mod policy;
@@ -20,7 +19,6 @@ use tokio::time::MissedTickBehavior;
 
 pub use self::collect::Limits;
 use self::compile::{Compiler, Wanted};
-use self::fair::Fair;
 use self::index::Stored;
 pub use self::index::StoredImage;
 pub use self::policy::PullPolicy;
@@ -29,6 +27,7 @@ pub use self::request::{Request, Wait};
 pub use self::store::Held;
 use self::store::Store;
 use self::turns::{Turns, Who};
+use crate::fair::{self, Fair};
 
 /// How many modules are fetched at the same time; those of one namespace have all of these places but one.
 const DOWNLOADS: usize = 4;

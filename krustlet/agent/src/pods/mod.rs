@@ -5,6 +5,7 @@ mod admission;
 mod checkpoint;
 mod containers;
 mod directory;
+mod discovery;
 mod env;
 mod events;
 mod eviction;
@@ -19,6 +20,8 @@ mod traffic;
 mod volumes;
 mod worker;
 
+#[cfg(test)]
+mod calling_tests;
 #[cfg(test)]
 mod checkpoint_tests;
 #[cfg(test)]
@@ -52,6 +55,7 @@ pub use self::addresses::{Addresses, keep as keep_addresses};
 pub use self::admission::places::Places;
 pub use self::containers::http::most_requests;
 pub use self::directory::{ContainerView, Directory, PodView};
+pub use self::discovery::ServiceNames;
 pub use self::env::Node;
 pub use self::events::Events;
 pub use self::eviction::Evictions;
@@ -101,6 +105,8 @@ pub struct Shared {
     pub pods_dir: PathBuf,
     /// What pods are given by their node: volumes, and what their specs refer to.
     pub provision: Arc<Provision>,
+    /// Where programs find Services.
+    pub service_names: ServiceNames,
     /// What the node is short of.
     pub pressure: Pressure,
     /// How many pods had to go for it.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::conn::auto;
-use krustlet_http::Session;
+use krustlet_http::{Serving, Session};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -200,10 +200,10 @@ pub(crate) fn spawn(
     runtime: &Handle,
     guests: Guests,
     listener: TcpListener,
-    address: SocketAddr,
+    serving: Serving,
     limits: ServerLimits,
 ) -> Server {
-    let metrics = Arc::<Metrics>::default();
+    let (address, metrics) = (serving.address(), Arc::<Metrics>::default());
     let (container, mut stopped, ended) = Container::handle(engine.clone(), guests.meter.clone());
     let (drain, draining) = watch::channel(None);
     let service = Arc::new(Service {
@@ -224,7 +224,7 @@ pub(crate) fn spawn(
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         let mut connections = JoinSet::new();
-        let status = service.run(listener, stopped, &mut connections).await;
+        let status = service.run((listener, serving), stopped, &mut connections).await;
         service.end(connections).await;
         tracing::debug!(%address, reason = ?status.reason, module = service.guests.module.digest(), "server ended");
         // The module goes before anybody hears of the end, so that its last user leaves nothing behind.
@@ -251,7 +251,7 @@ impl Service {
     /// Takes connections until it is told to end, and waits for those that it has, as long as it may.
     async fn run(
         self: &Arc<Self>,
-        listener: TcpListener,
+        (listener, serving): (TcpListener, Serving),
         stopped: impl Future<Output = ()>,
         connections: &mut JoinSet<()>,
     ) -> ExitStatus {
@@ -272,6 +272,8 @@ impl Service {
                 },
             }
         };
+        // From here on others may listen there.
+        drop(serving);
         self.admit_waiting(listener, connections);
         let finished = async {
             while connections.join_next().await.is_some() {}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 mod components;
+mod discovery;
 mod files;
 mod guests;
 mod http;

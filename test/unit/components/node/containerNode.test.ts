@@ -38,12 +38,13 @@ test("a node in a container: its network, its registries, and the address that i
         assert.equal(stdin(name).nodeIp, "172.18.0.3", name);
     // Whether its pods have addresses is for the step to find out; to have them it must see the other nodes.
     assert.equal(stdin("n-agent").podAddresses, undefined);
-    assert.deepEqual(resources["n-nodes-role"].inputs.rules, [
+    assert.deepEqual(resources["n-role"].inputs.rules, [
+        { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list"] },
         { apiGroups: [""], resources: ["nodes"], verbs: ["list", "watch"] },
     ]);
-    const { roleRef, subjects } = resources["n-nodes-role-binding"].inputs;
+    const { roleRef, subjects } = resources["n-role-binding"].inputs;
     const apiGroup = "rbac.authorization.k8s.io";
-    const name = "krustlet-stack:nodes:krustlet";
+    const name = "krustlet-stack:node:krustlet";
     assert.deepEqual(roleRef, { apiGroup, kind: "ClusterRole", name });
     assert.deepEqual(subjects, [{ apiGroup, kind: "User", name: "system:node:krustlet" }]);
     assert.equal(stdin("n-certificates-approval").network, undefined);
@@ -56,9 +57,10 @@ test("a node whose pods are to have its own address sees no other node", async (
         { steps: inside },
         () => new KrustletNode("n", args, inCluster()).nodeName,
     );
-    const names = Object.keys(resources).filter((name) => name.startsWith("n-nodes"));
+    const rules = resources["n-role"].inputs.rules as { resources: string[] }[];
+    const sees = rules.flatMap((rule) => rule.resources);
     const input = JSON.parse(resources["n-agent"].inputs.stdin as string) as Record<string, unknown>;
-    assert.deepEqual([names, input.podAddresses], [[], false]);
+    assert.deepEqual([sees, input.podAddresses], [["endpointslices"], false]);
 });
 
 test("what a node in a container, or none, may not have", async () => {

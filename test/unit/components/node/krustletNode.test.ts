@@ -124,6 +124,43 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
                 ],
             },
         },
+        "n-role": {
+            type: "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole",
+            parent: node,
+            inputs: {
+                apiVersion: "rbac.authorization.k8s.io/v1",
+                kind: "ClusterRole",
+                metadata: { name: "krustlet-stack:node:krustlet" },
+                rules: [{ apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list"] }],
+            },
+            options: { provider, deletedWith: cluster },
+        },
+        "n-role-binding": {
+            type: "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding",
+            parent: node,
+            inputs: {
+                apiVersion: "rbac.authorization.k8s.io/v1",
+                kind: "ClusterRoleBinding",
+                metadata: { name: "krustlet-stack:node:krustlet" },
+                roleRef: {
+                    apiGroup: "rbac.authorization.k8s.io",
+                    kind: "ClusterRole",
+                    name: "krustlet-stack:node:krustlet",
+                },
+                subjects: [
+                    {
+                        apiGroup: "rbac.authorization.k8s.io",
+                        kind: "User",
+                        name: "system:node:krustlet",
+                    },
+                ],
+            },
+            options: {
+                provider,
+                deletedWith: cluster,
+                dependsOn: ["kubernetes:rbac.authorization.k8s.io/v1:ClusterRole::n-role"],
+            },
+        },
         "n-certificates": {
             type: "krustlet-stack:index:CertificateApproval",
             parent: node,

@@ -52,6 +52,8 @@ test("the walk-through: every part, and what it tells", async () => {
         "s-krustlet-bootstrap-role-binding":
             "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding < s-krustlet-bootstrap",
         "s-krustlet-bootstrap-token": "command:local:Command < s-krustlet-bootstrap",
+        "s-krustlet-role": "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole < s-krustlet",
+        "s-krustlet-role-binding": "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding < s-krustlet",
         "s-krustlet-agent": "command:local:Command < s-krustlet",
         "s-krustlet-certificates": "krustlet-stack:index:CertificateApproval < s-krustlet",
         "s-krustlet-certificates-approval": "command:local:Command < s-krustlet-certificates",
@@ -208,6 +210,8 @@ test("what is in the cluster goes with it; what is on this host does not", async
         "s-krustlet-certificates-approver-role-binding",
         "s-krustlet-certificates-approver-token-role",
         "s-krustlet-certificates-approver-token-role-binding",
+        "s-krustlet-role",
+        "s-krustlet-role-binding",
         "s-registry-hosting-announcement",
         "s-runtime-class",
     ]);
@@ -243,14 +247,14 @@ test("nothing is made before the preflight has passed", async () => {
     );
     assert.deepEqual(before, []);
     assert.equal(recording.invokes[0].command, "host/preflight");
-    assert.equal(custom(recording.resources).length, 26);
+    assert.equal(custom(recording.resources).length, 28);
 });
 
 test("a preview, where nothing is known yet, registers what it can and runs no step but those that look", async () => {
     const { resources, invokes } = await record({ steps, preview: true }, () => {
         new WasmStack("s", { workloads: [hello] });
     });
-    assert.equal(custom(resources).length, 26);
+    assert.equal(custom(resources).length, 28);
     assert.deepEqual(
         invokes.map(({ command }) => command),
         [

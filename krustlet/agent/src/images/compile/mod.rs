@@ -20,8 +20,8 @@ use self::child::Answer;
 pub use self::launcher::Launcher;
 use self::launcher::{End, Scratch};
 use self::refused::Refused;
-use super::fair::Fair;
 use super::{ImageError, blocking, disk};
+use crate::fair::Fair;
 
 /// A job that nobody waits for goes on for so long: who stands in the row behind the pod that has just gone may come next.
 const LINGER: Duration = Duration::from_secs(2);

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, Pod};
 
 pub use self::amounts::{Amounts, value as amount};
 pub use self::fields::value as field;
-pub use self::services::{Service, is_told, variables};
+pub use self::services::{Backing, Service, is_told, variables};
 use super::containers::command::{Environment, expand};
 use super::objects::{Kind, Known, find};
 

@@ -11,10 +11,23 @@ use crate::pods::containers::command::Environment;
 pub struct Service {
     /// Its name.
     pub name: String,
-    /// Its address inside the cluster.
-    pub cluster_ip: String,
+    /// Its address inside the cluster. `None` where it has none: it is headless, or a name outside.
+    pub cluster_ip: Option<String>,
     /// In the order of its spec.
     pub ports: Vec<Port>,
+    /// What is behind it.
+    pub backing: Backing,
+}
+
+/// What is behind a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backing {
+    /// Pods that it selects, whose addresses the control plane finds out.
+    Selector,
+    /// Addresses that somebody has written down.
+    Written,
+    /// A name outside the cluster.
+    ExternalName,
 }
 
 /// A port of a service.
@@ -29,10 +42,10 @@ pub struct Port {
 }
 
 impl Service {
-    /// `None` for a service without an address of its own (headless, or an external name): it has no variables.
+    /// `None` for one that says nothing.
     pub fn of(service: &core::Service) -> Option<Self> {
         let spec = service.spec.as_ref()?;
-        let cluster_ip = spec.cluster_ip.clone().filter(|ip| !ip.is_empty() && ip != "None")?;
+        let selects = spec.selector.as_ref().is_some_and(|labels| !labels.is_empty());
         let port = |port: &core::ServicePort| Port {
             name: port.name.clone().unwrap_or_default(),
             number: port.port,
@@ -40,8 +53,13 @@ impl Service {
         };
         Some(Self {
             name: service.metadata.name.clone()?,
-            cluster_ip,
+            cluster_ip: spec.cluster_ip.clone().filter(|ip| !ip.is_empty() && ip != "None"),
             ports: spec.ports.iter().flatten().map(port).collect(),
+            backing: match spec.type_.as_deref() {
+                Some("ExternalName") => Backing::ExternalName,
+                _ if selects => Backing::Selector,
+                _ => Backing::Written,
+            },
         })
     }
 }
@@ -52,12 +70,13 @@ pub fn is_told(pod_namespace: &str, links: bool, namespace: &str, name: &str) ->
     (links && namespace == pod_namespace) || (namespace == "default" && name == "kubernetes")
 }
 
-/// The variables, in the order of the services: `X_SERVICE_HOST`, `X_SERVICE_PORT`, and those of Docker's links.
+/// The variables, in the order of the services: `X_SERVICE_HOST`, `X_SERVICE_PORT`, and those of Docker's links. One without an address
+/// has none.
 pub fn variables(services: &[Service]) -> Environment {
     let mut out = Environment::new();
     for service in services {
+        let Some(ip) = &service.cluster_ip else { continue };
         let prefix = variable(&service.name);
-        let ip = &service.cluster_ip;
         out.push((format!("{prefix}_SERVICE_HOST"), ip.clone()));
         if let Some(first) = service.ports.first() {
             out.push((format!("{prefix}_SERVICE_PORT"), first.number.to_string()));
@@ -139,7 +158,7 @@ mod tests {
     #[test]
     fn without_an_address_there_is_nothing_to_tell() {
         for spec in [json!({ "clusterIP": "None" }), json!({ "clusterIP": "" }), json!({ "externalName": "x" })] {
-            assert_eq!(service(spec), None);
+            assert_eq!(shown(service(spec).unwrap()), Vec::<String>::new());
         }
     }
 

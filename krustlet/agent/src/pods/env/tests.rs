@@ -162,7 +162,12 @@ fn keys_that_are_no_names_are_skipped_and_told() {
 #[test]
 fn services_come_last_and_can_be_expanded() {
     let port = Port { name: String::new(), number: 443, protocol: "TCP".into() };
-    let service = Service { name: "kubernetes".into(), cluster_ip: "10.96.0.1".into(), ports: vec![port] };
+    let service = Service {
+        name: "kubernetes".into(),
+        cluster_ip: Some("10.96.0.1".into()),
+        ports: vec![port],
+        backing: Backing::Written,
+    };
     let env = json!([
         { "name": "API", "value": "$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)" },
         { "name": "KUBERNETES_SERVICE_PORT", "value": "6443" },

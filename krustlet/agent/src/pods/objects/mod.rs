@@ -125,8 +125,19 @@ impl Objects {
     /// # Errors
     /// There is no answer. A node that may not read services has none, and that is no error.
     pub async fn services(&self, namespace: &str, links: bool) -> Result<Vec<Service>, String> {
-        let feed = self.0.services.get_or_init(|| Feed::new(self.0.client.clone()));
-        feed.of(namespace, links, self.0.patience).await
+        self.feed().of(namespace, links, self.0.patience).await
+    }
+
+    /// The service of this name, if there is one, as [`services`](Self::services).
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn service(&self, namespace: &str, name: &str) -> Result<Option<Service>, String> {
+        self.feed().named(namespace, name, self.0.patience).await
+    }
+
+    fn feed(&self) -> &Feed {
+        self.0.services.get_or_init(|| Feed::new(self.0.client.clone()))
     }
 
     /// A new token for a pod.

@@ -1,4 +1,4 @@
-//! The services of the cluster, for the variables of pods: one watch for the whole node.
+//! The services of the cluster, for the variables of pods and the requests of programs: one watch for the whole node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,18 +49,36 @@ impl Feed {
     /// # Errors
     /// There is none.
     pub async fn of(&self, namespace: &str, links: bool, limit: Duration) -> Result<Vec<Service>, String> {
+        let told = |services: &Services| {
+            let all = services.iter().filter(|((of, name), _)| is_told(namespace, links, of, name));
+            all.map(|(_, service)| service.clone()).filter(|service| service.cluster_ip.is_some()).collect()
+        };
+        let unread = |why| format!("services have not yet been read at least once, cannot construct envvars{why}");
+        self.look(limit, told).await.map_err(unread)
+    }
+
+    /// The service of this name, if there is one. Waits for the first answer, as long as `limit`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn named(&self, namespace: &str, name: &str, limit: Duration) -> Result<Option<Service>, String> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let unread = |why| format!("services have not yet been read at least once{why}");
+        self.look(limit, |services| services.get(&key).cloned()).await.map_err(unread)
+    }
+
+    async fn look<T>(&self, limit: Duration, look: impl FnOnce(&Services) -> T) -> Result<T, String> {
         let mut listed = self.listed.clone();
         if let Ok(Ok(listed)) = timeout(limit, listed.wait_for(|listed| matches!(listed, Listed::Known(_)))).await
             && let Listed::Known(services) = &*listed
         {
-            let told = services.iter().filter(|((of, name), _)| is_told(namespace, links, of, name));
-            return Ok(told.map(|(_, service)| service.clone()).collect());
+            return Ok(look(services));
         }
         let why = match &*self.listed.borrow() {
             Listed::Unknown(Some(why)) => format!(": {why}"),
             _ => String::new(),
         };
-        Err(format!("services have not yet been read at least once, cannot construct envvars{why}"))
+        Err(why)
     }
 }
 
@@ -94,7 +112,7 @@ async fn follow(api: Api<core::Service>, listed: watch::Sender<Listed>) {
                     if refusals < REFUSALS {
                         return false;
                     }
-                    tracing::warn!("this node may not read services, so pods get no variables of them: {error}");
+                    tracing::warn!("this node may not read services, so pods get no variables of them, and programs reach none by its name: {error}");
                     *listed = Listed::Known(Services::new());
                     true
                 });

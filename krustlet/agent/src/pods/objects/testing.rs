@@ -57,13 +57,15 @@ impl Fake {
         done
     }
 
-    /// Creates or changes an object: `configmaps`, `secrets` or `services`.
+    /// Creates or changes an object: `configmaps`, `secrets`, `services` or `endpointslices`. Of its metadata labels alone are looked at.
     pub fn set(&self, collection: &str, namespace: &str, name: &str, fields: Value) {
         self.with(|served| {
             let version = served.history.len() + 1;
             let mut object = fields;
-            object["metadata"] =
-                json!({ "name": name, "namespace": namespace, "resourceVersion": version.to_string() });
+            let labels = object["metadata"]["labels"].take();
+            object["metadata"] = json!({
+                "name": name, "namespace": namespace, "resourceVersion": version.to_string(), "labels": labels,
+            });
             let key = (collection.to_string(), namespace.to_string(), name.to_string());
             let type_ = if served.objects.insert(key, object.clone()).is_some() { "MODIFIED" } else { "ADDED" };
             served.history.push((collection.into(), namespace.into(), json!({ "type": type_, "object": object })));
@@ -133,7 +135,8 @@ async fn serve(
     request: Request<Body>,
 ) -> Response {
     let path = request.uri().path().to_string();
-    let parts: Vec<&str> = path.trim_start_matches("/api/v1/").split('/').collect();
+    let below = path.strip_prefix("/api/v1/").or_else(|| path.strip_prefix("/apis/discovery.k8s.io/v1/"));
+    let parts: Vec<&str> = below.unwrap_or(&path).split('/').collect();
     let forbidden = fake.with(|served| {
         let forbidden = served.refusals > 0;
         served.refusals -= usize::from(forbidden);
@@ -156,15 +159,17 @@ async fn serve(
     if query.contains_key("watch") {
         return follow(fake, collection, namespace, name, query["resourceVersion"].parse().unwrap());
     }
+    let label = query.get("labelSelector").map(|selector| selector.split_once('=').unwrap());
     fake.with(|served| {
         served.lists += 1;
-        let wanted = |(of, ns, n): &(String, String, String)| {
+        let wanted = |(of, ns, n): &(String, String, String), object: &Value| {
             *of == collection
                 && (namespace.is_empty() || *ns == namespace)
                 && name.as_ref().is_none_or(|name| name == n)
+                && label.is_none_or(|(label, value)| object["metadata"]["labels"][label] == value)
         };
         let items: Vec<&Value> =
-            served.objects.iter().filter(|(key, _)| wanted(key)).map(|(_, object)| object).collect();
+            served.objects.iter().filter(|(key, object)| wanted(key, object)).map(|(_, object)| object).collect();
         let version = served.history.len().to_string();
         Json(json!({ "kind": "List", "apiVersion": "v1", "metadata": { "resourceVersion": version }, "items": items }))
             .into_response()

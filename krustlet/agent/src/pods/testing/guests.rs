@@ -2,7 +2,8 @@
 
 /// `exit-CODE`, `nap-CODE` (a second, then that code), `doze-CODE` (three), `sleep`, `spin`, `grow-PAGES` (takes so much memory besides
 /// its first page, then sleeps), `garbage` (no module); `serve-STATUS`, which answers all requests so; `slow-STATUS`, which computes for a
-/// second before, `long-STATUS`, for five, and `stuck-STATUS`, for an hour.
+/// second before, `long-STATUS`, for five, and `stuck-STATUS`, for an hour; `ask-HOST`, which asks that host by HTTP and exits with 100 and
+/// the last two digits of the status, or with the number of the error.
 pub fn guest(name: &str) -> Option<Vec<u8>> {
     let sleep = |nanos: u64| {
         format!(
@@ -20,6 +21,7 @@ pub fn guest(name: &str) -> Option<Vec<u8>> {
         Some(("stuck", status)) => return Some(wat::parse_str(server(status, 3_600_000_000_000)).unwrap()),
         Some(("long", status)) => return Some(wat::parse_str(server(status, 5_000_000_000)).unwrap()),
         Some(("slow", status)) => return Some(wat::parse_str(server(status, 1_000_000_000)).unwrap()),
+        Some(("ask", host)) => return Some(wat::parse_str(client(host)).unwrap()),
         None if name == "sleep" => sleep(3_600_000_000_000),
         None if name == "garbage" => return Some(b"no module".to_vec()),
         None if name == "spin" => "(loop $forever (br $forever))".into(),
@@ -33,6 +35,24 @@ pub fn guest(name: &str) -> Option<Vec<u8>> {
             (func (export "_start") {body}))"#
     );
     Some(wat::parse_str(text).unwrap())
+}
+
+fn client(host: &str) -> String {
+    let url = format!("http://{host}/");
+    format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (import "wasi_experimental_http" "req"
+                (func $req (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 64) "GET{url}")
+            (func (export "_start") (local $error i32)
+                (local.set $error (call $req (i32.const 67) (i32.const {length}) (i32.const 64) (i32.const 3)
+                    (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 16)))
+                (if (local.get $error) (then (call $exit (local.get $error))))
+                (call $exit (i32.add (i32.const 100) (i32.rem_u (i32.load16_u (i32.const 8)) (i32.const 100))))))"#,
+        length = url.len(),
+    )
 }
 
 /// A component that exports `wasi:http/incoming-handler`, and answers after so many nanoseconds.

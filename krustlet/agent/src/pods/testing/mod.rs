@@ -8,13 +8,16 @@ pub mod serving;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use krustlet_runtime::{Engine, EngineConfig, ServerLimits};
+use krustlet_runtime::{Egress, Engine, EngineConfig, ServerLimits};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use self::server::State;
-use super::{Addresses, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, Shared};
+use super::{
+    Addresses, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, ServiceNames,
+    Shared,
+};
 use crate::images::compile::Compiler;
 use crate::images::{self, Images};
 use crate::logs::{self, Logs};
@@ -55,6 +58,8 @@ pub struct Options {
     pub server_limits: ServerLimits,
     /// Of which pods that serve have theirs.
     pub addresses: Addresses,
+    /// Where programs may connect to.
+    pub egress: Egress,
 }
 
 impl Default for Options {
@@ -67,6 +72,7 @@ impl Default for Options {
             thresholds,
             server_limits: ServerLimits::default(),
             addresses: Addresses::of_node([127, 0, 0, 1].into()),
+            egress: Egress::default(),
         }
     }
 }
@@ -100,9 +106,11 @@ impl World {
         });
         let directory = Directory::default();
         let memory_budget_bytes = options.memory_bytes;
-        let engine = Engine::new(EngineConfig { memory_budget_bytes, ..EngineConfig::default() }).unwrap();
+        let egress = options.egress;
+        let engine = Engine::new(EngineConfig { memory_budget_bytes, egress, ..EngineConfig::default() }).unwrap();
         let evictions = Evictions::default();
         let pressure = Pressure::new(options.thresholds);
+        let objects = Objects::new(client.clone());
         let shared = Shared {
             places: Places::new(client.clone(), "wasm"),
             addresses: options.addresses,
@@ -116,13 +124,14 @@ impl World {
             ),
             logs: Logs::new(logs::Limits::DEFAULT),
             provision: Arc::new(Provision::new(
-                Objects::new(client.clone()),
+                objects.clone(),
                 Node { host_ip: "127.0.0.1".into(), allocatable: std::collections::BTreeMap::new() },
                 HostPaths::open(&[], Own::default()).unwrap(),
             )),
             events: Events::new(client.clone(), "wasm"),
             directory: directory.clone(),
             pods_dir: self.disk.path().join("pods"),
+            service_names: ServiceNames::new(objects, client.clone()),
             pressure: pressure.clone(),
             evictions: evictions.clone(),
             server_limits: options.server_limits,
@@ -147,7 +156,12 @@ impl World {
 
     /// Applies a pod that is bound to the node; returns its uid.
     pub fn create(&self, name: &str, spec: Value) -> String {
-        self.state.create(name, spec)
+        self.state.create(name, spec, json!({}))
+    }
+
+    /// The same, with annotations.
+    pub fn create_annotated(&self, name: &str, spec: Value, annotations: Value) -> String {
+        self.state.create(name, spec, annotations)
     }
 
     /// A pod of one container, `main`.
@@ -203,6 +217,16 @@ impl World {
     /// The events about a pod: reason, and the container's name. A repeated one stands once.
     pub fn events(&self, name: &str) -> Vec<(String, String)> {
         self.state.events(name)
+    }
+
+    /// What the events about a pod say.
+    pub fn messages(&self, name: &str) -> Vec<String> {
+        self.state.messages(name)
+    }
+
+    /// The Services of the cluster, which an agent hears of when it begins, and their EndpointSlices.
+    pub fn set_services(&self, services: Vec<Value>, slices: Vec<Value>) {
+        self.state.set_services(services, slices);
     }
 
     /// Waits for an event of that reason.

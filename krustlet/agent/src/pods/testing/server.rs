@@ -27,6 +27,8 @@ pub struct State {
 struct Inner {
     pods: BTreeMap<String, Value>,
     events: BTreeMap<String, Value>,
+    services: Vec<Value>,
+    slices: Vec<Value>,
     /// With the version at which each happened.
     history: Vec<(u64, Value)>,
     version: u64,
@@ -58,13 +60,16 @@ impl State {
         self.inner.lock().unwrap()
     }
 
-    pub fn create(&self, name: &str, mut spec: Value) -> String {
+    pub fn create(&self, name: &str, mut spec: Value, annotations: Value) -> String {
         let mut inner = self.lock();
         inner.uids += 1;
         let uid = format!("uid-{}", inner.uids);
         spec["nodeName"] = json!("wasm");
         let pod = json!({
-            "metadata": { "name": name, "namespace": "default", "uid": uid, "generation": 1, "creationTimestamp": now() },
+            "metadata": {
+                "name": name, "namespace": "default", "uid": uid, "generation": 1, "creationTimestamp": now(),
+                "annotations": annotations,
+            },
             "spec": spec,
             "status": { "phase": "Pending", "qosClass": "BestEffort" },
         });
@@ -107,6 +112,17 @@ impl State {
             path.split(['{', '}']).nth(1).unwrap_or_default().to_string()
         };
         about.map(|event| (event["reason"].as_str().unwrap().to_string(), container(event))).collect()
+    }
+
+    pub fn messages(&self, name: &str) -> Vec<String> {
+        let inner = self.lock();
+        let about = inner.events.values().filter(|event| event["involvedObject"]["name"] == name);
+        about.map(|event| event["message"].as_str().unwrap().to_string()).collect()
+    }
+
+    pub fn set_services(&self, services: Vec<Value>, slices: Vec<Value>) {
+        let mut inner = self.lock();
+        (inner.services, inner.slices) = (services, slices);
     }
 
     pub fn requests(&self, text: &str) -> usize {
@@ -231,13 +247,22 @@ async fn answer(
     match (method.as_str(), &parts[2..]) {
         ("GET", ["pods"]) if query.contains_key("watch") => state.watch(query["resourceVersion"].parse().unwrap()),
         ("GET", ["pods"]) => state.list(),
-        // A cluster without services, and without news of any.
+        // Services are there from the start, or not at all.
         ("GET", ["services"]) if query.contains_key("watch") => {
             Body::from_stream(stream::pending::<Result<String, Infallible>>()).into_response()
         }
         ("GET", ["services"]) => {
-            let metadata = json!({ "resourceVersion": "1" });
-            Json(json!({ "kind": "ServiceList", "apiVersion": "v1", "metadata": metadata, "items": [] }))
+            let (metadata, items) = (json!({ "resourceVersion": "1" }), state.lock().services.clone());
+            Json(json!({ "kind": "ServiceList", "apiVersion": "v1", "metadata": metadata, "items": items }))
+                .into_response()
+        }
+        ("GET", ["v1", "namespaces", namespace, "endpointslices"]) => {
+            let name = query["labelSelector"].strip_prefix("kubernetes.io/service-name=").unwrap();
+            let slices = state.lock().slices.clone().into_iter();
+            let of = |slice: &Value| &slice["metadata"]["labels"]["kubernetes.io/service-name"] == name;
+            let items: Vec<_> =
+                slices.filter(|slice| slice["metadata"]["namespace"] == *namespace && of(slice)).collect();
+            Json(json!({ "kind": "EndpointSliceList", "apiVersion": "discovery.k8s.io/v1", "metadata": {}, "items": items }))
                 .into_response()
         }
         ("GET", ["nodes", "wasm"]) => Json(node()).into_response(),

@@ -1,5 +1,4 @@
 // npm run down: `pulumi destroy`, then removes what is left of the stack. The cache stays.
-import * as path from "node:path";
 import { filesOf, main, readOptions } from "./cli";
 import { exists, homeOf, refreshConfigCopy, type Home, type StackFiles } from "./stack/home";
 import { consoleReporter, type Reporter } from "../common/report";
@@ -27,7 +26,7 @@ async function destroy(files: StackFiles, home: Home, report: Reporter): Promise
     const { env } = await prepareTools(report, { purpose: "destroy" });
     if (await clearStaleLocks(files, report)) await endOrphans(home, report);
     await refreshConfigCopy(files);
-    const logFile = path.join(home.logs, `${files.project}-${files.stack}-down.log`);
+    const logFile = files.logOf("down");
     // What cannot be removed (Docker is down …) does not keep the rest from going.
     const args = [
         "destroy",

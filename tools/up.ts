@@ -22,7 +22,7 @@ async function up(): Promise<number> {
     if (await clearStaleLocks(files, report)) await endOrphans(toolchain.home, report);
     await ensureStack(files, toolchain.env);
     await lookForDeleted(files, toolchain.env, report);
-    const logFile = path.join(toolchain.home.logs, `${files.project}-${files.stack}-up.log`);
+    const logFile = files.logOf("up");
     const args = [
         "up",
         "--yes",

@@ -107,27 +107,24 @@ export async function observe(
     resource: string,
     drift: (entry: JournalEntry) => Promise<string | undefined>,
 ): Promise<ObserveOutput> {
-    const { because: why } = await observeLoss(resource, drift);
-    return { because: why };
+    const entry = await entryOf(resource);
+    return { because: because(entry, entry?.output === undefined ? undefined : await drift(entry)) };
 }
 
 /**
- * As `observe`, for what Pulumi makes itself and a step waits for. `drift` calls `loses` where that is gone; where nothing is, the reason
- * stays what it was. `begun` is asked where nothing was written down yet.
+ * As `observe`, for what Pulumi makes itself and a step waits for. `look` is asked whether that step came to its end before or not, and calls
+ * `loses` where what it waited for is gone; where nothing is, the reason stays what it was.
  */
 export async function observeLoss(
     resource: string,
-    drift: (entry: JournalEntry, loses: (why: string) => void) => Promise<string | undefined>,
-    begun?: (loses: (why: string) => void) => void,
+    look: (entry: JournalEntry | undefined, loses: (why: string) => void) => Promise<string | undefined>,
 ): Promise<ObserveLossOutput> {
     const entry = await entryOf(resource);
     let lost = entry?.input.lost;
-    const loses = (why: string) => {
+    const found = await look(entry, (why) => {
         lost = why;
         progress(why);
-    };
-    if (entry === undefined) begun?.(loses);
-    const found = entry?.output === undefined ? undefined : await drift(entry, loses);
+    });
     return { because: because(entry, found), lost };
 }
 

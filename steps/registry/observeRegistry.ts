@@ -1,6 +1,7 @@
 import type { AwaitRegistryInput, ObserveLossOutput, ObserveRegistryInput } from "../contract";
+import { currentClaim } from "../lib/claim";
 import { containers, standsStill, type Container } from "../lib/docker";
-import { madeAt, notesWereLost, observeLoss, type JournalEntry } from "../lib/journal";
+import { madeAt, notesWereLost, observeLoss, writeEntry } from "../lib/journal";
 import { object, text } from "../lib/schema";
 import { step } from "../lib/step";
 import { ownContainer } from "./container/ownContainer";
@@ -13,31 +14,43 @@ export async function observeRegistry({
     containerName,
 }: ObserveRegistryInput): Promise<ObserveLossOutput> {
     const named = await ownContainer(containerName);
-    const drift = async (entry: JournalEntry, loses: (why: string) => void) => {
-        const { container } = entry.input as AwaitRegistryInput;
-        if (container === undefined) return undefined;
-        const found = (await containers(`id=${container.id}`)).at(0);
-        const what = `registry container ${container.name}, seen ${madeAt(entry)},`;
-        if (found === undefined) {
-            const data = container.volume
-                ? `the data of volume ${container.volume}`
-                : "no data: all is pushed again";
-            const instead = named ? ` (${madeByNobody(named)})` : "";
-            loses(`${what} is gone${instead}: it is made anew, with ${data}`);
+    return observeLoss(resource, async (entry, loses) => {
+        const { container } = (entry?.input ?? {}) as Partial<AwaitRegistryInput>;
+        const found = container && (await containers(`id=${container.id}`)).at(0);
+        const what = entry && `registry container ${containerName}, seen ${madeAt(entry)},`;
+        if (found !== undefined) {
+            if (!standsStill(found)) return undefined;
+            return `${what} ${found.State.Paused ? "is paused" : "has stopped"}: it is started again`;
+        }
+        const data = container?.volume
+            ? `the data of volume ${container.volume}`
+            : "no data: all is pushed again";
+        if (named === undefined) {
+            if (container !== undefined) loses(`${what} is gone: it is made anew, with ${data}`);
+            else if (entry === undefined && notesWereLost())
+                loses(`registry container ${containerName} is gone: it is made anew`);
             return undefined;
         }
-        if (!standsStill(found)) return undefined;
-        return `${what} ${found.State.Paused ? "is paused" : "has stopped"}: it is started again`;
-    };
-    return observeLoss(resource, drift, (loses) => {
-        // Where all notes were lost, it is the one that Pulumi knows, if it is there.
-        if (notesWereLost()) {
-            if (!named) loses(`registry container ${containerName} is gone: it is made anew`);
-            return;
-        }
-        // Pulumi may know of it or not: made anew, it does.
-        if (named) loses(`${madeByNobody(named)}: it is made anew`);
+        // Where all notes were lost, it is the one that Pulumi knows. Else Pulumi may know of it or not: made anew, it does.
+        if (entry === undefined && notesWereLost()) return undefined;
+        const why = madeByNobody(named);
+        const lost = container
+            ? `${what} is gone (${why}): it is made anew, with ${data}`
+            : `${why}: it is made anew`;
+        loses(lost);
+        await remember(resource, lost);
+        return undefined;
     });
+}
+
+/**
+ * Writes down why a container is made anew, before that is begun: where the run is ended once the old one is gone, nothing else tells that
+ * Pulumi's state has what is there no more.
+ */
+async function remember(resource: string, lost: string): Promise<void> {
+    const claim = currentClaim();
+    if (claim)
+        await writeEntry(claim, { resource, undo: "forget", input: { lost }, done: false, at: Date.now() });
 }
 
 function madeByNobody({ Name, Id }: Container): string {

@@ -14,6 +14,7 @@ const input = object<ObserveInput>({ resource: text });
 export async function observeWorkload({ resource }: ObserveInput): Promise<ObserveLossOutput> {
     await refuseStolen(resource);
     return observeLoss(resource, async (entry, loses) => {
+        if (entry?.output === undefined) return undefined;
         const { kind, namespace, name, uid, kubeconfigFile } = entry.input as AwaitWorkloadInput;
         const { fields, passing } = entry.output as AwaitWorkloadOutput;
         const path = `${collectionOf({ kind, namespace, name })}/${name}`;

@@ -59,6 +59,8 @@ export interface StackFiles {
     history: string;
     /** Folder of Pulumi's locks of the stack. */
     locks: string;
+    /** What Pulumi printed when a command was run last. */
+    logOf(command: "up" | "down"): string;
     /** Folder of a node of the stack, where the program puts it unless its configuration says otherwise. */
     nodeDir(node: string): string;
 }
@@ -76,6 +78,7 @@ export function stackFiles(home: Home, project: string, stack: string, cwd: stri
         state: path.join(home.backend, ".pulumi", "stacks", project, `${stack}.json`),
         history: path.join(home.backend, ".pulumi", "history", project, stack),
         locks: path.join(home.backend, ".pulumi", "locks", "organization", project, stack),
+        logOf: (command) => path.join(home.logs, `${project}-${stack}-${command}.log`),
         nodeDir: (node) => path.join(home.dir, "nodes", `${project}-${stack}-${node}`),
     };
 }

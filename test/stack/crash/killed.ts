@@ -24,15 +24,15 @@ const begun = /^ *[-+]+ +(?!krustlet-stack:|pulumi:pulumi:)(\S+) (\S+) (?:creati
 const failed = /^ *[-+]+ +\S+ (\S+) \*\*(?:creating|deleting) failed\*\*/gm;
 
 /**
- * Runs a command and kills somebody when it begins with a resource that is wanted, `milliseconds` later. What had been begun by then, and is
- * not killed with it, is left to go on.
+ * Runs a command and kills somebody when it begins with a resource that is wanted, `delayOf` it in milliseconds later. What had been begun by
+ * then, and is not killed with it, is left to go on.
  */
 export async function killedAt(
     stack: StackUnderTest,
     command: "up" | "down",
     isWanted: (resource: string) => boolean,
     who: Victim,
-    milliseconds = 0,
+    delayOf: (resource: string) => number = () => 0,
 ): Promise<Killed> {
     const child = spawn(process.execPath, ["tools/run.js", command, "--stack", stack.name], {
         cwd: root,
@@ -44,17 +44,21 @@ export async function killedAt(
     let said = "";
     let over = false;
     let killing: Promise<void> | undefined;
-    const kill = async (type: string) => {
-        let found = processesOf(stack, who, type);
+    // The engine is there long before: to look for it only then would take as long as some resources do.
+    let engine: ProcessId[] = [];
+    const kill = async (type: string, resource: string) => {
+        let found = who === "engine" ? engine : processesOf(stack, who, type);
         // A step starts a moment after its resource.
         for (; found.length === 0 && !over; found = processesOf(stack, who, type)) await sleep(5);
-        await sleep(milliseconds);
+        const milliseconds = delayOf(resource);
+        if (milliseconds > 0) await sleep(milliseconds);
         for (const { pid } of found) killNow(pid);
     };
     const heard = (text: Buffer) => {
         said += text.toString();
+        if (who === "engine" && engine.length === 0) engine = processesOf(stack, who, "");
         const wanted = [...said.matchAll(begun)].find(([, , resource]) => isWanted(resource));
-        if (wanted) killing ??= kill(wanted[1]);
+        if (wanted) killing ??= kill(wanted[1], wanted[2]);
     };
     child.stdout.on("data", heard);
     child.stderr.on("data", heard);
@@ -75,9 +79,13 @@ function killNow(pid: number): void {
 }
 
 function processesOf(stack: StackUnderTest, who: Victim, type: string): ProcessId[] {
+    // Not that of `pulumi stack init` or `pulumi refresh`, which come before it.
     if (who === "engine")
         return processesThat(
-            (argv) => path.basename(argv[0] ?? "") === "pulumi" && argv.includes(stack.name),
+            (argv) =>
+                path.basename(argv[0] ?? "") === "pulumi" &&
+                ["up", "destroy"].includes(argv[1]) &&
+                argv.includes(stack.name),
         );
     const plugin = /^(?:pulumi:providers:)?(\w+)/.exec(type)?.[1];
     // A script stands behind its interpreter.

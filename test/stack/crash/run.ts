@@ -8,7 +8,7 @@ import { table } from "../../../tools/lib/table";
 import { prepareTools } from "../../../tools/toolchain/prepare";
 import { victims } from "./killed";
 import { ofOtherKinds, onExisting, onKind, type Prepared } from "./stacks";
-import { columns, CrashTable, moments } from "./table";
+import { columns, countOf, CrashTable, MISSED, moments, type Table } from "./table";
 
 /** What each stack is killed at: of each after the first, what that has not. */
 const stacks: Record<string, (only?: RegExp) => Promise<Prepared>> = {
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
     const wanted = columns.filter(
         (one) => who.some((it) => one.startsWith(it)) && when.some((it) => one.endsWith(it)),
     );
-    const lines: string[][] = [];
+    const all: Table = new Map();
     for (const name of some(Object.keys(stacks))) {
         const { crashing, remove } = await stacks[name](only);
         const begun = Date.now();
@@ -49,13 +49,21 @@ async function main(): Promise<void> {
             console.error(error);
             process.exitCode = 1;
         } finally {
-            for (const [resource, row] of crash.rows)
-                lines.push([resource, ...wanted.map((column) => row[column] ?? "not met")]);
+            for (const [resource, row] of crash.rows) all.set(`${name}: ${resource}`, row);
             await remove();
         }
     }
+    const lines = [...all].map(([resource, row]) => [
+        resource,
+        ...wanted.map((one) => row[one] ?? "not met"),
+    ]);
     console.log(table([["killed at", ...wanted], ...lines]));
-    if (lines.some(([, ...cells]) => cells.some((cell) => cell !== "yes"))) process.exitCode = 1;
+    for (const column of wanted) {
+        const { yes, missed, wrong } = countOf(all, column);
+        console.log(`${column}: ${yes} of ${all.size} yes, ${missed} ${MISSED}, ${wrong} wrong`);
+        // Where nobody was killed in time, nothing is shown.
+        if (wrong > 0 || yes === 0) process.exitCode = 1;
+    }
 }
 
 void main();

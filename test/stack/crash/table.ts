@@ -27,14 +27,25 @@ export const columns: readonly Column[] = victims.flatMap((who) =>
 
 type Command = "up" | "down";
 
-/** What became of a kill: `yes`, or what is wrong. */
+/** What became of a kill: `yes`, `MISSED`, or what is wrong. */
 export type Table = Map<string, Partial<Record<Column, string>>>;
 
-/** A resource that is at its end before it could be killed is tried again so often. */
-const TRIES = 3;
+/** All went well, but each time that somebody was killed the resource was not begun yet, or at its end: that shows less. */
+export const MISSED = "missed";
 
-/** How long after its beginning a resource is killed, in milliseconds, one after the other. */
-const DELAYS = [0, 30, 120];
+/** A resource that is missed is tried again so often in all, sooner where it was at its end, else later. */
+const TRIES = 4;
+
+/** How long after its beginning a resource is killed first, in milliseconds, one after the other. */
+const DELAYS = [10, 30, 120];
+
+/** How many resources of a column are `yes`, `MISSED`, or else. */
+export function countOf(table: Table, column: Column): { yes: number; missed: number; wrong: number } {
+    const cells = [...table.values()].map((row) => row[column]);
+    const yes = cells.filter((cell) => cell === "yes").length;
+    const missed = cells.filter((cell) => cell === MISSED).length;
+    return { yes, missed, wrong: cells.length - yes - missed };
+}
 
 /** What the stack's program prints. */
 const LOG_LINE = /^Hello, World!$/m;
@@ -45,6 +56,8 @@ export class CrashTable {
     private kills = 0;
     /** What an earlier row has left for good: it is told once. */
     private readonly lost = new Set<string>();
+    /** By column and name, what was missed each time. */
+    private readonly missed = new Set<string>();
 
     constructor(
         private readonly crashing: Crashing,
@@ -112,6 +125,7 @@ export class CrashTable {
         passed: () => Promise<void> = () => Promise.resolve(),
     ): Promise<void> {
         const tries = new Map<string, number>();
+        const delays = new Map<string, number>();
         let failures = 0;
         const isWanted = (name: string) =>
             this.rows.has(name) &&
@@ -124,18 +138,28 @@ export class CrashTable {
                 return name === wanted;
             };
             const delay = DELAYS[this.kills++ % DELAYS.length];
+            const delayOf = (name: string) => delays.get(name) ?? delay;
             const begun = Date.now();
             const who = column.startsWith("engine") ? "engine" : "maker";
-            const ended = await killedAt(this.crashing.stack, command, first, who, delay);
+            const ended = await killedAt(this.crashing.stack, command, first, who, delayOf);
             if (wanted !== undefined) tries.set(wanted, (tries.get(wanted) ?? 0) + 1);
             // Its note holds what runs before were killed at, too.
             const at = ended.at?.filter(
                 (name) => this.rows.get(name)?.[column] === undefined && this.rows.has(name),
             );
-            // One that is always over before: killed just after it is as near as it gets.
-            if (at?.length === 0 && wanted !== undefined && tries.get(wanted) === TRIES) at.push(wanted);
+            let what = at ? at.join(", ") : `ended (${ended.exitCode})`;
+            if (at?.length === 0 && wanted !== undefined) {
+                const isHeld = (await madeByPlugins(this.crashing.stack)).includes(wanted);
+                const isOver = isHeld === (command === "up");
+                const waited = delayOf(wanted);
+                delays.set(wanted, isOver ? waited / 2 : waited * 2);
+                what = `${isOver ? "after" : "before"} ${wanted}, which had ${waited} ms`;
+                if (tries.get(wanted) === TRIES) {
+                    at.push(wanted);
+                    this.missed.add(`${column} ${wanted}`);
+                }
+            }
             const seconds = () => `${((Date.now() - begun) / 1000).toFixed(0)} s`;
-            const what = at ? at.join(", ") || `just after ${wanted}` : `ended (${ended.exitCode})`;
             this.say(`${column}: ${what} (${seconds()})`);
             if (at) {
                 await killed(at);
@@ -158,7 +182,8 @@ export class CrashTable {
 
     private note(name: string, column: Column, became: string): void {
         const row = this.rows.get(name);
-        if (row) row[column] = became;
+        const isMissed = became === "yes" && this.missed.has(`${column} ${name}`);
+        if (row) row[column] = isMissed ? MISSED : became;
     }
 
     private async ends(command: Command): Promise<string> {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { later, onExisting, type Prepared } from "../crash/stacks";
-import { columns, CrashTable, type Column } from "../crash/table";
+import { columns, countOf, CrashTable, type Column } from "../crash/table";
 
 const wanted: readonly Column[] = columns.filter((column) => column.startsWith("engine: create"));
 
@@ -20,14 +20,12 @@ void describe("Pulumi killed at what it makes", { timeout: 1_200_000 }, () => {
     void it("in a cluster that stays: an update converges, and down leaves nothing", async () => {
         const rows = await new CrashTable(prepared.crashing, (line) => said.push(line)).run(wanted);
         assert.equal(rows.size, 3);
-        for (const [name, row] of rows)
-            for (const [column, became] of Object.entries(row))
-                assert.equal(became, "yes", `${name}, ${column}\n${said.join("\n")}`);
-        // One that is over before it can be killed, three times in a row, has no entry.
-        for (const column of wanted)
-            assert.ok(
-                [...rows.values()].some((row) => row[column] === "yes"),
-                `${column}\n${said.join("\n")}`,
-            );
+        for (const column of wanted) {
+            const { yes, wrong } = countOf(rows, column);
+            const all = () => `${column}\n${JSON.stringify([...rows])}\n${said.join("\n")}`;
+            assert.equal(wrong, 0, all());
+            // The role is made within milliseconds, and may be missed; the others take long enough.
+            assert.ok(yes >= 2, all());
+        }
     });
 });

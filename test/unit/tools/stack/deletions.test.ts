@@ -36,6 +36,41 @@ void describe("what a run that was ended may have deleted", () => {
         });
 });
 
+void describe("what an update failed to delete", () => {
+    const held = [
+        {
+            urn: `urn:pulumi:dev::stack::krustlet-stack:index:WasmPod$${pod.type}::wasm-hello-pod`,
+            type: pod.type,
+        },
+        { urn: `urn:pulumi:dev::stack::${role.type}::wasm-hello-pod`, type: role.type },
+        { urn: `urn:pulumi:dev::stack::${step.type}::wasm-hello-ready`, type: step.type },
+    ];
+    const said = (...lines: string[]) =>
+        maybeDeleted({ resources: held }, { kind: "update", result: "failed" }, lines.join("\n"));
+    const failed = (type: string, name: string, what = "deleting") =>
+        ` -  ${type} ${name} **${what} failed** error: transport is closing`;
+
+    void it("is looked for, for the change may be taken back", () => {
+        assert.deepEqual(said("Updating (dev):", failed(pod.type, "wasm-hello-pod"), ""), [held[0].urn]);
+    });
+    void it("is found in what a terminal was shown", () => {
+        const [red, off] = ["\x1b[38;5;1m", "\x1b[0m"];
+        const shown = ` ${red}- ${off} ${pod.type} wasm-hello-pod ${red}**deleting failed**${off} ${red}error: ${off}${off}transport`;
+        assert.deepEqual(said(shown), [held[0].urn]);
+    });
+    void it("is no step, nothing that was made, and nothing else of the name", () => {
+        assert.deepEqual(
+            said(
+                failed(step.type, "wasm-hello-ready"),
+                failed(pod.type, "wasm-hello-pod", "creating"),
+                failed(role.type, "hello-pod"),
+                ` -  ${pod.type} wasm-hello-pod deleted (1s)`,
+            ),
+            [],
+        );
+    });
+});
+
 void describe("a look for what may be gone", () => {
     const tools = scriptedTools();
     const folder = scratchFolder("deletions");

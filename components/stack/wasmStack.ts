@@ -66,7 +66,7 @@ export class WasmStack extends pulumi.ComponentResource {
         super("krustlet-stack:index:WasmStack", name, {}, opts);
         throwProblems(`WasmStack "${name}"`, wasmStackProblems(args));
 
-        const checked = stackPreflight(args, this);
+        const checked = stackPreflight(name, args, this);
         const cluster = stackCluster(name, args, checked, this);
         const registry = stackRegistry(name, args.registry ?? {}, checked, this);
         const registryHosting = hostRegistry(name, registry, cluster, this);
@@ -79,7 +79,15 @@ export class WasmStack extends pulumi.ComponentResource {
         );
         // For manifests that come from elsewhere.
         const inCluster = { parent: this, ...cluster.inCluster() };
-        const runtimeClass = new WasmRuntimeClass(`${name}-runtime`, {}, inCluster);
+        const runtimeClass = new WasmRuntimeClass(
+            `${name}-runtime`,
+            {
+                runtimeClassName: args.runtimeClass?.name,
+                shared: args.runtimeClass?.shared,
+                kubeconfigFile: cluster.kubeconfigFile,
+            },
+            inCluster,
+        );
         const workloads = (args.workloads ?? []).map((args) => {
             const artifact = stackArtifact(name, args, registry, checked, this);
             // One of the two is there: the arguments have been checked.

@@ -275,16 +275,22 @@ test("a stack's Service is at this host's port, where the cluster has that liste
             { containerPort: 30080, hostPort: 8080, protocol: "UDP" as const },
             { containerPort: 30080, hostPort: 8081 },
             { containerPort: 30082, hostPort: 8082, listenAddress: pulumi.output("192.0.2.1") },
+            { containerPort: 31000, hostPort: 8083 },
         ];
         const workloads = [
             at("here", 8080, nodePort(30080)),
             at("there", 8081, nodePort(30082)),
             at("elsewhere", 8082, nodePort(30083)),
+            at("chosen", 8083, { type: "NodePort" }),
+            at("inside", 8084, {}),
         ];
         return new WasmStack("s", { cluster: { portMappings }, workloads }).workloads;
     });
     assert.deepEqual(
         Object.values(result).map(({ url }) => url),
-        ["http://localhost:8081", "http://192.0.2.1:8082", "http://elsewhere.default.svc:8082"],
+        [
+            ...["http://localhost:8081", "http://192.0.2.1:8082", "http://elsewhere.default.svc:8082"],
+            ...["http://localhost:8083", "http://inside.default.svc:8084"],
+        ],
     );
 });

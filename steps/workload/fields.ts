@@ -14,7 +14,7 @@ interface Managed {
     metadata: { managedFields?: ManagedFields[] };
 }
 
-const isPulumi = ({ manager, subresource }: ManagedFields) =>
+export const isPulumi = ({ manager, subresource }: ManagedFields) =>
     manager?.startsWith("pulumi-") === true && !subresource;
 
 /**

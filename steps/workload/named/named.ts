@@ -23,10 +23,12 @@ import {
     text,
     type Fields,
 } from "../../lib/schema";
-import { makerOf, type ManagedFields } from "../fields";
+import { isPulumi, makerOf, type ManagedFields } from "../fields";
 
 /** One that is there, as far as it is looked at. */
 export interface FoundObject {
+    /** Of a RuntimeClass. */
+    handler?: string;
     metadata: {
         name: string;
         namespace?: string;
@@ -84,6 +86,12 @@ export function isThisOne(found: FoundObject, { owner, label }: Pick<Claimed, "o
     return bearsClaim(found, owner) && found.metadata.labels?.[RESOURCE_LABEL] === label;
 }
 
+/** Whether it is a RuntimeClass as it was made before there were claims: it bears none, and there was one of such for all stacks. */
+function isOfBefore({ handler, metadata: { labels, managedFields = [] } }: FoundObject): boolean {
+    const byPulumi = managedFields.length > 0 && managedFields.every(isPulumi);
+    return handler === "wasi" && labels?.[CLAIM_LABEL] === undefined && byPulumi;
+}
+
 /** Whose an object is that is not this stack's, as far as it tells. */
 function ownerOf({ metadata }: FoundObject): string {
     const claim = metadata.labels?.[CLAIM_LABEL];
@@ -105,6 +113,7 @@ async function faultOf(which: Claimed, now: FoundObject): Promise<string | undef
     const made = (entry?.input as AwaitWorkloadInput | undefined)?.service;
     // Somebody may have taken its labels away.
     if (now.metadata.uid === made?.uid) return undefined;
+    if (isOfBefore(now)) return undefined;
     if (!bearsClaim(now, which.owner))
         return `${titleOf(which)} is there already, and is not this stack's (${ownerOf(now)}): it is left as it is; ${ways[which.kind]}`;
     const { [RESOURCE_LABEL]: itsLabel, app: itsApp } = now.metadata.labels ?? {};

@@ -53,8 +53,11 @@ void describe("an object whose name is given", () => {
         ...more,
     });
     /** What the cluster has; `changing`: by the time that it is deleted it is another one. */
-    const there = (labels?: Record<string, string>, changing = false) => {
-        const managedFields = [{ manager: "kubectl-create", time: "2026-11-28T12:00:00Z" }];
+    const there = (
+        labels?: Record<string, string>,
+        { changing = false, manager = "kubectl-create" }: { changing?: boolean; manager?: string } = {},
+    ) => {
+        const managedFields = [{ manager, time: "2026-11-28T12:00:00Z" }];
         const metadata = { name: "web", uid: "u", labels, managedFields };
         api.answer = ({ method, url = "" }, response, body) => {
             const known = labels !== undefined && Object.values(paths).includes(url);
@@ -62,7 +65,7 @@ void describe("an object whose name is given", () => {
             if (!known) response.writeHead(404).end('{"reason":"NotFound","message":"no such object"}');
             else if (method === "DELETE" && changing)
                 response.writeHead(409).end('{"reason":"Conflict","message":"the UID is another one"}');
-            else response.end(JSON.stringify({ metadata }));
+            else response.end(JSON.stringify({ handler: "wasi", metadata }));
         };
     };
     const byUid = (kind: NamedKind) => `${paths[kind]} {"preconditions":{"uid":"u"}}`;
@@ -118,7 +121,7 @@ void describe("an object whose name is given", () => {
             there();
             assert.deepEqual(await notes(input(kind)), []);
             assert.deepEqual(deleted, []);
-            there(ours, true);
+            there(ours, { changing: true });
             assert.deepEqual(await notes(input(kind)), [left]);
             assert.deepEqual(deleted, [byUid(kind)]);
         });
@@ -143,6 +146,15 @@ void describe("an object whose name is given", () => {
         await keepKubeconfig(gone, api.kubeconfig);
         await deleteObject(input("Service", { kubeconfigFile: gone }));
         assert.deepEqual(deleted, [byUid("Service")]);
+    });
+    void it("of before there were claims is this stack's, if it is the RuntimeClass that they all had", async () => {
+        there({}, { manager: "pulumi-kubernetes-34ca96d6" });
+        assert.deepEqual(await claimObject(input("RuntimeClass")), {});
+        // It bears a claim as soon as it has been applied again, and is not deleted before.
+        assert.equal((await notes(input("RuntimeClass"))).length, 1);
+        assert.deepEqual(deleted, []);
+        there({ "krustlet-stack/claim": "fedcba9876543210" }, { manager: "pulumi-kubernetes-34ca96d6" });
+        await assert.rejects(claimObject(input("RuntimeClass")), /is not this stack's/);
     });
     void it("is looked at before anything is made; one that is shared must be there", async () => {
         const kube = new Kube(() => ({ server: api.url, authorityPem: authority.certificate }));

@@ -108,8 +108,7 @@ export function serviceOf(
     // One that the cluster has chosen is in the object that it has made.
     const ports = pulumi.output(component.service?.spec.ports);
     const here = pulumi.all([service.nodePort, ports, mappings]).apply(([given, made, all]) => {
-        // The SDK's types have it there always; it is not in a preview, nor where the Service has no port of the nodes.
-        const nodePort = given ?? (made as typeof made | undefined)?.at(0)?.nodePort;
+        const nodePort = given ?? made?.at(0)?.nodePort;
         const mapped = all.find(
             ({ containerPort, protocol }) => containerPort === nodePort && protocol === PortProtocol.TCP,
         );

@@ -35,7 +35,7 @@ const server = {
 };
 const origins = "alpha.wasi.krustlet.dev/allowed-domains";
 
-void describe("workloads of every kind", { timeout: 1_200_000 }, () => {
+void describe("workloads of every kind", { timeout: 1_800_000 }, () => {
     let stack: StackUnderTest;
     const workloads: Item[] = [
         { name: "each-node", kind: "DaemonSet", ...clock, limits: { memory: "64Mi", cpu: "100m" } },
@@ -262,18 +262,13 @@ void describe("workloads of every kind", { timeout: 1_200_000 }, () => {
         const second = await stolen("greets-2");
         await must(without("greets"));
         assert.equal(await theirs("greets-2"), second);
-        await must(greets({ name: "greets-3" }));
-        const third = await stolen("greets-3");
-        await must([...without("greets"), { name: "greets", ...server, service: undefined }]);
-        assert.equal(await theirs("greets-3"), third);
-        await stack.kubectl("delete", "service", "greets", "greets-2", "greets-3");
+        await stack.kubectl("delete", "service", "greets", "greets-2");
         await must(workloads);
         assert.equal(await ask(), "Hello, you!\n");
         // One that is this stack's goes with its workload.
         await must(without("greets"));
         const left = await stack.kubectl("get", "services", "--output", "name");
         assert.equal(left.trim(), "service/kubernetes");
-        await must(workloads);
     });
 
     void it("that do not come up end the update with their events and log lines; the pod of before runs on", async () => {

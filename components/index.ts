@@ -55,5 +55,6 @@ export type {
     WasmStackArgs,
     WasmStackNodeArgs,
     WasmStackRegistryArgs,
+    WasmStackRuntimeClassArgs,
     WasmStackWorkloadArgs,
 } from "./stack/wasmStackArgs";

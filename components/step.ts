@@ -1,6 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import { local, types } from "@pulumi/command";
-import type { LookAnswer, LookInput, LookingStep, StepClaim, Steps } from "../steps/contract";
+import {
+    undoneLast,
+    type LookAnswer,
+    type LookInput,
+    type LookingStep,
+    type StepClaim,
+    type Steps,
+} from "../steps/contract";
 import { claim, claimForLooks, isKnown, thisStack } from "./claim";
 import { parseOutput, stepCommand } from "./stepCommand";
 
@@ -33,7 +40,7 @@ export interface StepResource<S extends keyof Steps> {
 
 /**
  * Makes the `local.Command` that runs a step. Where a step is undone by another one, that comes before the create of a
- * replacement: what these steps make has fixed names. Others, and those of which only a note is forgotten, are replaced the usual way,
+ * replacement: what these steps make has fixed names. Others, and those that are undone last (undoneLast), are replaced the usual way,
  * or a module that is merely pushed again would take the pods that run it down first.
  */
 export function stepResource<S extends keyof Steps>(
@@ -59,7 +66,7 @@ export function stepResource<S extends keyof Steps>(
             logging: "stderr",
         },
         pulumi.mergeOptions(opts, {
-            deleteBeforeReplace: args.delete !== undefined && args.delete !== "forget",
+            deleteBeforeReplace: args.delete !== undefined && !undoneLast.includes(args.delete),
         }),
     );
     type Result = pulumi.Output<Steps[S]["output"]>;

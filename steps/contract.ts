@@ -65,6 +65,7 @@ import type {
     AwaitWorkloadOutput,
     BuildModuleInput,
     BuildModuleOutput,
+    ClaimObjectInput,
     DescribeModuleInput,
     DescribeModuleOutput,
     ObserveArtifactOutput,
@@ -79,7 +80,7 @@ export * from "./cluster/contract";
 export type * from "./host/contract";
 export * from "./node/contract";
 export type * from "./registry/contract";
-export type * from "./workload/contract";
+export * from "./workload/contract";
 
 /** Every step: its input and its output. */
 export interface Steps {
@@ -129,6 +130,8 @@ export interface Steps {
     createPullSecret: { input: PullSecretInput; output: PullSecretOutput };
     deletePullSecret: { input: PullSecretInput; output: Record<string, never> };
     awaitWorkload: { input: AwaitWorkloadInput; output: AwaitWorkloadOutput };
+    claimObject: { input: ClaimObjectInput; output: Record<string, never> };
+    deleteObject: { input: ClaimObjectInput; output: Record<string, never> };
 }
 
 /** The folder of steps/ that each one is in; its file bears its name. */
@@ -179,6 +182,8 @@ export const stepFolders = {
     observeArtifact: "workload",
     observeWorkload: "workload",
     observeService: "workload/serving",
+    claimObject: "workload/named",
+    deleteObject: "workload/named",
 } as const satisfies Record<keyof Steps, string>;
 
 /** The steps that only look: they run at each preview and each update, all that are asked for together in one process. */
@@ -200,6 +205,12 @@ export const lookingSteps = [
     "describeModule",
     "resolveArtifact",
 ] as const satisfies (keyof Steps)[];
+
+/**
+ * The steps that undo what is best undone last. What they undo is replaced by one that comes before they run, and whose note is not to go with
+ * theirs. All others undo what has a fixed name, and come first.
+ */
+export const undoneLast: readonly (keyof Steps)[] = ["forget", "deleteObject"];
 
 export type LookingStep = (typeof lookingSteps)[number];
 

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs/promises";
+import * as os from "node:os";
 import * as path from "node:path";
 import type { Reporter } from "../common/report";
 
@@ -40,7 +41,12 @@ export interface StreamOptions {
     timeoutMinutes: number;
     /** What of its output is on the screen, once it has ended: others run beside it. Default: all, as it comes. */
     shown?: (output: string) => string;
+    /** What it was at, asked when its time is up. Default: nobody knows. */
+    underWay?: () => Promise<string>;
 }
+
+/** How long the output of a program that was ended may stay open, in milliseconds: what it had started may live on, and hold it. */
+const HELD_MILLISECONDS = 2000;
 
 /** Runs a program with its output on the screen, and returns that output. Ends it, and all that it started, in time. */
 export function stream(argv: readonly string[], options: StreamOptions): Promise<Finished> {
@@ -61,10 +67,16 @@ export function stream(argv: readonly string[], options: StreamOptions): Promise
         };
         child.stdout.on("data", take);
         child.stderr.on("data", take);
-        const timer = setTimeout(() => {
-            take(`${argv.join(" ")}: still running after ${options.timeoutMinutes} minutes; ended\n`);
+        const outOfTime = async () => {
+            const at = (await options.underWay?.()) ?? "";
+            take(`${argv.join(" ")}: still running after ${options.timeoutMinutes} minutes; ended${at}\n`);
             if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-        }, options.timeoutMinutes * 60_000);
+            setTimeout(() => {
+                child.stdout.destroy();
+                child.stderr.destroy();
+            }, HELD_MILLISECONDS).unref();
+        };
+        const timer = setTimeout(() => void outOfTime(), options.timeoutMinutes * 60_000);
         const end = (exitCode: number) => {
             clearTimeout(timer);
             if (shown !== undefined) process.stdout.write(shown(output));
@@ -120,11 +132,21 @@ export async function nodeTests(
     { report, atOnce = 1, ...options }: Omit<StreamOptions, "shown"> & { report: Reporter; atOnce?: number },
 ): Promise<Counts> {
     if (files.length === 0) throw new Error("no test file was found");
+    const folder = await fs.mkdtemp(path.join(os.tmpdir(), "krustlet-stack-tests-"));
     const all = await inTurn(atOnce, files, async (file) => {
         const work = report.start(path.relative(options.cwd, file));
-        const argv = [process.execPath, "--require", "./typescript.cjs", "--test-reporter=spec", file];
+        const events = path.join(folder, `${files.indexOf(file)}`);
+        const reporters = [
+            ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
+            ...[`--test-reporter=${REPORTER}`, `--test-reporter-destination=${events}`],
+        ];
+        const argv = [process.execPath, "--require", "./typescript.cjs", ...reporters, file];
         const shown = (output: string) => output.replace(CLOSING_LINES, "");
-        const { output, exitCode } = await stream(argv, { ...options, shown });
+        const underWay = async () => {
+            const names = underWayOf(await fs.readFile(events, "utf8").catch(() => ""));
+            return `; under way: ${names.join(" > ") || "no test"}`;
+        };
+        const { output, exitCode } = await stream(argv, { ...options, shown, underWay });
         const counts = nodeCounts(output, exitCode);
         // A file that ends before it has said anything has shown nothing.
         if (counts.passed + counts.failed === 0) counts.failed = 1;
@@ -132,7 +154,23 @@ export async function nodeTests(
         else work.done(`${counts.passed} passed`);
         return counts;
     });
+    await fs.rm(folder, { recursive: true });
     return add(...all);
+}
+
+/** Tells of each test when it begins and ends. */
+const REPORTER = path.join(__dirname, "underWay.cjs");
+
+/** The tests that had begun and not ended, the outer ones first, by what underWay.cjs wrote. */
+function underWayOf(events: string): string[] {
+    const begun: string[] = [];
+    // The last line may be cut off.
+    for (const line of events.split("\n").slice(0, -1)) {
+        const { begins, name } = JSON.parse(line) as { begins: boolean; name: string };
+        if (begins) begun.push(name);
+        else begun.splice(begun.lastIndexOf(name), 1);
+    }
+    return begun;
 }
 
 /** Does something with each of a list, with so many at once, begun in their order. */

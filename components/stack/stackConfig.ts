@@ -46,6 +46,8 @@ export const configKeys: Record<string, { read: Reader; argument: string }> = {
     registryDockerConfigFile: { read: asText, argument: "registry.dockerConfigFile" },
     registryPullSecret: { read: asBoolean, argument: "registry.pullSecret" },
     registryContainerName: { read: asText, argument: "registry.containerName" },
+    runtimeClassName: { read: asText, argument: "runtimeClass.name" },
+    runtimeClassShared: { read: asBoolean, argument: "runtimeClass.shared" },
     nodes: { read: asList, argument: "nodes" },
     workloads: { read: asList, argument: "workloads" },
 };
@@ -92,10 +94,12 @@ export function stackArgs({ values, secretKeys, home }: StackConfig): WasmStackA
         pullSecret: value("registryPullSecret"),
         containerName,
     };
+    const runtimeClass = present({ name: value("runtimeClassName"), shared: value("runtimeClassShared") });
     // Nothing is known of these values yet but their names: the rules below say what is wrong with them.
     const args = {
         ...cluster.args,
         registry: present(elsewhere ? remote : local),
+        runtimeClass,
         nodes: value("nodes"),
         workloads: eachItem(value("workloads"), textsOf("env", "limits")),
     } as WasmStackArgs;

@@ -1,20 +1,21 @@
 import * as pulumi from "@pulumi/pulumi";
 import { NodeRuntime } from "../../steps/contract";
 import { chooseCluster } from "../cluster/stackCluster";
-import { dataVolumeName, NODE_PORT, NODE_PROGRAM, REGISTRY_PORT } from "../defaults";
+import { dataVolumeName, NODE_PORT, NODE_PROGRAM, REGISTRY_PORT, RUNTIME_CLASS } from "../defaults";
 import { ownerForLooks, passFirst } from "../claim";
 import { defaultStateDir } from "../names";
 import { stackNodes } from "../node/stackNode";
 import { defaultContainerName } from "../registry/localRegistry";
 import { hostOf, type Checked } from "../registry/stackRegistry";
 import { stepInvoke } from "../step";
+import { namedObject } from "../workload/named";
 import type { WasmStackArgs } from "./wasmStackArgs";
 
 /**
  * Looks whether the host can carry a stack. What it gives back makes a value one that is not known before that: the first resources of
  * each chain wait for it so.
  */
-export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentResource): Checked {
+export function stackPreflight(name: string, args: WasmStackArgs, parent: pulumi.ComponentResource): Checked {
     const { address, plainHttp, trustedCaFile, keepData, port, ...given } = args.registry ?? {};
     const containerName = given.containerName ?? defaultContainerName();
     const dataVolume = keepData ? pulumi.output(containerName).apply(dataVolumeName) : undefined;
@@ -36,6 +37,7 @@ export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentReso
         {
             owner: ownerForLooks(),
             cluster: chooseCluster(args).preflight,
+            names: args.existingCluster && pulumi.output(wantedNames(name, args)),
             localRegistry: address === undefined ? pulumi.output(local) : undefined,
             remoteRegistry: remote || undefined,
             nodes: pulumi.output(nodes),
@@ -45,4 +47,15 @@ export function stackPreflight(args: WasmStackArgs, parent: pulumi.ComponentReso
     );
     passFirst(passed);
     return (value) => passed.apply(() => value) as never;
+}
+
+/** The names that must be free in a cluster that is there already, as far as they are known before anything is made. */
+function wantedNames(stack: string, { runtimeClass = {}, workloads = [] }: WasmStackArgs) {
+    const { name = RUNTIME_CLASS, shared } = runtimeClass;
+    const services = workloads.flatMap(({ name: app, service, namespace = "default" }) => {
+        if (service === undefined) return [];
+        const named = { namespace, name: service.name ?? app, app, resource: `${stack}-${app}-ready` };
+        return [namedObject("Service", `${stack}-${app}-service`, named)];
+    });
+    return [...services, namedObject("RuntimeClass", `${stack}-runtime-class`, { name, shared })];
 }

@@ -67,7 +67,7 @@ export class WasmStack extends pulumi.ComponentResource {
         super("krustlet-stack:index:WasmStack", name, {}, opts);
         throwProblems(`WasmStack "${name}"`, wasmStackProblems(args));
 
-        const checked = stackPreflight(args, this);
+        const checked = stackPreflight(name, args, this);
         const cluster = stackCluster(name, args, checked, this);
         const registry = stackRegistry(name, args.registry ?? {}, checked, this);
         const registryHosting = hostRegistry(name, registry, cluster, this);
@@ -81,7 +81,15 @@ export class WasmStack extends pulumi.ComponentResource {
         );
         // For manifests that come from elsewhere.
         const inCluster = { parent: this, ...cluster.inCluster() };
-        const runtimeClass = new WasmRuntimeClass(`${name}-runtime`, {}, inCluster);
+        const runtimeClass = new WasmRuntimeClass(
+            `${name}-runtime`,
+            {
+                runtimeClassName: args.runtimeClass?.name,
+                shared: args.runtimeClass?.shared,
+                kubeconfigFile: cluster.kubeconfigFile,
+            },
+            inCluster,
+        );
         const workloads = (args.workloads ?? []).map((given) => {
             const args = addressed(given, nodesArgs);
             const artifact = stackArtifact(name, args, registry, checked, this);

@@ -36,8 +36,21 @@ export interface WasmStackArgs extends StackClusterArgs {
     registry?: WasmStackRegistryArgs;
     /** The Wasm nodes. Default: one of all defaults. */
     nodes?: WasmStackNodeArgs[];
+    /** The RuntimeClass of Wasm nodes. Default: one of all defaults. */
+    runtimeClass?: WasmStackRuntimeClassArgs;
     /** The WebAssembly programs that run on them. Default: none. */
     workloads?: WasmStackWorkloadArgs[];
+}
+
+/** The cluster's RuntimeClass: there is one of a name in a cluster. */
+export interface WasmStackRuntimeClassArgs {
+    /** Its name, which pods name as `runtimeClassName`. Default: `krustlet-wasi`. */
+    name?: pulumi.Input<string>;
+    /**
+     * Whether the one of that name that is there already is used: none is made, and none deleted. For an `existingCluster` with several
+     * stacks, of which one has it. Default: false, and one that is another's is refused.
+     */
+    shared?: boolean;
 }
 
 /** A local registry, or with `address` one that is there already. */
@@ -144,6 +157,10 @@ export const stackRules: Rules<WasmStackArgs> = {
         pullSecret: boolean,
     } satisfies Rules<WasmStackRegistryArgs>),
     nodes: list(object(nodeRules)),
+    runtimeClass: object({
+        name: rules.objectName,
+        shared: boolean,
+    } satisfies Rules<WasmStackRuntimeClassArgs>),
     workloads: list(workloadRule),
 };
 
@@ -156,6 +173,7 @@ export function wasmStackProblems(args: WasmStackArgs): Problem[] {
         ...wrong,
         ...stackClusterProblems(args),
         ...registryProblems(args.registry),
+        ...runtimeClassProblems(args),
         ...nodeProblems(nodes, Object(args.cluster) as KindClusterArgs),
         ...containerProblems(nodes, args),
         ...workloadsProblems(workloads, nodes),
@@ -166,6 +184,18 @@ export function wasmStackProblems(args: WasmStackArgs): Problem[] {
 /** The items of a list, each an object; what is wrong with others has been said. */
 function items<T extends object>(given: T[] | undefined, unset: T[]): T[] {
     return rules.items(given ?? unset).map((item) => item ?? ({} as T));
+}
+
+function runtimeClassProblems({ runtimeClass, existingCluster }: WasmStackArgs): Problem[] {
+    const { shared } = Object(runtimeClass) as WasmStackRuntimeClassArgs;
+    return shared === true && existingCluster === undefined
+        ? [
+              plain(
+                  "runtimeClass.shared",
+                  "is for a cluster that is there already; one of the stack's own has none yet",
+              ),
+          ]
+        : [];
 }
 
 function registryProblems(registry: WasmStackRegistryArgs | undefined): Problem[] {

@@ -105,7 +105,10 @@ export function serviceOf(
 ): Partial<Pick<WasmPod, "serviceName" | "url">> {
     if (service === undefined || component instanceof WasmJob || component instanceof WasmCronJob) return {};
     const { serviceName, url } = component;
-    const here = pulumi.all([service.nodePort, mappings]).apply(([nodePort, all]) => {
+    // One that the cluster has chosen is in the object that it has made.
+    const ports = pulumi.output(component.service?.spec.ports);
+    const here = pulumi.all([service.nodePort, ports, mappings]).apply(([given, made, all]) => {
+        const nodePort = given ?? made?.at(0)?.nodePort;
         const mapped = all.find(
             ({ containerPort, protocol }) => containerPort === nodePort && protocol === PortProtocol.TCP,
         );

@@ -12,6 +12,7 @@ const children = new Children<{
     object: kubernetes.apps.v1.DaemonSet;
     ready: local.Command | undefined;
     service: kubernetes.core.v1.Service | undefined;
+    serviceClaim: local.Command | undefined;
 }>();
 
 /**
@@ -69,5 +70,10 @@ export class WasmDaemonSet extends pulumi.ComponentResource {
     /** Its Service, where there is one: `<name>-service`. */
     get service(): kubernetes.core.v1.Service | undefined {
         return children.of(this).service;
+    }
+
+    /** The Command that sees whose the name of its Service is, unless `wait` is false: `<name>-service-claim`. */
+    get serviceClaim(): local.Command | undefined {
+        return children.of(this).serviceClaim;
     }
 }

@@ -13,6 +13,7 @@ const children = new Children<{
     object: kubernetes.apps.v1.Deployment;
     ready: local.Command | undefined;
     service: kubernetes.core.v1.Service | undefined;
+    serviceClaim: local.Command | undefined;
 }>();
 
 /**
@@ -79,5 +80,10 @@ export class WasmDeployment extends pulumi.ComponentResource {
     /** Its Service, where there is one: `<name>-service`. */
     get service(): kubernetes.core.v1.Service | undefined {
         return children.of(this).service;
+    }
+
+    /** The Command that sees whose the name of its Service is, unless `wait` is false: `<name>-service-claim`. */
+    get serviceClaim(): local.Command | undefined {
+        return children.of(this).serviceClaim;
     }
 }

@@ -17,6 +17,7 @@ const children = new Children<{
     object: kubernetes.core.v1.Pod;
     ready: local.Command | undefined;
     service: kubernetes.core.v1.Service | undefined;
+    serviceClaim: local.Command | undefined;
 }>();
 
 /**
@@ -90,5 +91,10 @@ export class WasmPod extends pulumi.ComponentResource {
     /** Its Service, where there is one: `<name>-service`. */
     get service(): kubernetes.core.v1.Service | undefined {
         return children.of(this).service;
+    }
+
+    /** The Command that sees whose the name of its Service is, unless `wait` is false: `<name>-service-claim`. */
+    get serviceClaim(): local.Command | undefined {
+        return children.of(this).serviceClaim;
     }
 }

@@ -1,7 +1,10 @@
 // What the preflight learns of a stack's cluster before anything is made, by the kind of the cluster.
-import type { PreflightCluster } from "../contract";
+import type { PreflightCluster, WantedName } from "../contract";
 import { containers, gatewayOf, network, type Container } from "../lib/docker";
 import { messageOf } from "../lib/errors";
+import { accessOf } from "../lib/kube/access";
+import { Kube } from "../lib/kube/kube";
+import { nameFault } from "../workload/named/named";
 import { findCluster } from "./existing/findCluster";
 import * as kind from "./kind";
 import { foreign, localTools } from "./local/localCluster";
@@ -24,10 +27,10 @@ export interface ClusterFacts {
     nodeAddress?: string;
 }
 
-export function lookAt(cluster: PreflightCluster, owner: string): ClusterLook {
+export function lookAt(cluster: PreflightCluster, owner: string, names: WantedName[]): ClusterLook {
     const all = [
         cluster.kind && lookAtKind(cluster.kind, owner),
-        cluster.existing && lookAtExisting(cluster.existing),
+        cluster.existing && lookAtExisting(cluster.existing, owner, names),
         cluster.local && lookAtLocal(cluster.local, owner),
     ];
     return (
@@ -55,13 +58,20 @@ function lookAtKind({ name }: NonNullable<PreflightCluster["kind"]>, owner: stri
     };
 }
 
-function lookAtExisting(input: NonNullable<PreflightCluster["existing"]>): ClusterLook {
+function lookAtExisting(
+    input: NonNullable<PreflightCluster["existing"]>,
+    owner: string,
+    names: WantedName[],
+): ClusterLook {
     return {
         programs: [],
         docker: false,
         look: async () => {
             try {
-                return { faults: [], nodeAddress: (await findCluster(input)).nodeAddress };
+                const { nodeAddress } = await findCluster(input);
+                const kube = new Kube(await accessOf(input.kubeconfigFile, input.context));
+                const faults = await Promise.all(names.map((name) => nameFault(kube, { ...name, owner })));
+                return { faults: faults.filter((one) => one !== undefined), nodeAddress };
             } catch (error) {
                 return { faults: [messageOf(error)] };
             }

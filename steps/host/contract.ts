@@ -1,6 +1,6 @@
 /** The part of the contract that is about the host. */
 import type { PreflightCluster } from "../cluster/contract";
-import type { DescribeModuleInput } from "../workload/contract";
+import type { DescribeModuleInput, WantedName } from "../workload/contract";
 import type { NodeRuntime } from "../node/contract";
 import type { LookingStep, Steps } from "../contract";
 
@@ -12,6 +12,8 @@ export const RESOURCE_LABEL = "krustlet-stack/resource";
 export interface PreflightInput {
     owner: string;
     cluster: PreflightCluster;
+    /** Names that are to be this stack's in a cluster that is there already. Unset: none. */
+    names?: WantedName[];
     /** The local registry; unset when a remote one is used. */
     localRegistry?: {
         containerName: string;

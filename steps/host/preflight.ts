@@ -1,7 +1,14 @@
-import { NodeRuntime, type PreflightInput, type PreflightOutput } from "../contract";
+import {
+    NamedKind,
+    NodeRuntime,
+    type PreflightInput,
+    type WantedName,
+    type PreflightOutput,
+} from "../contract";
 import { agentsOn } from "../node/agent/agent";
 import { containerName } from "../node/daemon/container";
 import { approverProgram } from "../node/certificates/deciding";
+import { currentClaim } from "../lib/claim";
 import * as dockerLib from "../lib/docker";
 import { containerNamed, volume } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
@@ -16,7 +23,7 @@ import { wasmOci, WasmOciError } from "../lib/wasmOci";
 
 /** Looks for everything that would make the stack fail later, at once and without changing anything. */
 export async function preflight(input: PreflightInput): Promise<PreflightOutput> {
-    const cluster = lookAt(input.cluster, input.owner);
+    const cluster = lookAt(input.cluster, input.owner, namesToSee(input));
     const [docker, ...others] = await Promise.all([
         clusterAndDocker(input, cluster),
         tools(input, cluster),
@@ -34,6 +41,15 @@ export async function preflight(input: PreflightInput): Promise<PreflightOutput>
         );
     }
     return { dockerVersion: docker.version };
+}
+
+/**
+ * Services are looked at by looks of their own, once there is a kubeconfig; before that, which is before anything has been made, here.
+ */
+function namesToSee({ names = [] }: PreflightInput): WantedName[] {
+    const claim = currentClaim();
+    const isFirst = claim === undefined || claim.fresh === true;
+    return isFirst ? names : names.filter(({ kind }) => kind !== NamedKind.Service);
 }
 
 /** The cluster, and all that only Docker can tell: none of it when a daemon is needed and none answers. */

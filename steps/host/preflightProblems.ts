@@ -4,6 +4,7 @@ import { nameTaken } from "../node/daemon/container";
 import { findClusterInput } from "../cluster/existing/existing";
 import { portMappings } from "../cluster/kind";
 import { describeModuleInput } from "../workload/modules";
+import { wantedName } from "../workload/named/named";
 import { ownerLabel, type Container, type Volume } from "../lib/docker";
 import { expandHome } from "../lib/files";
 import { blocking, type Listener } from "./ports";
@@ -42,6 +43,7 @@ export const preflightInput = object<PreflightInput>({
             }),
         ),
     }),
+    names: optional(list(wantedName)),
     localRegistry: optional(
         object<NonNullable<PreflightInput["localRegistry"]>>({
             containerName,

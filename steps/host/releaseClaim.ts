@@ -5,10 +5,10 @@ import { stepPath, type Claim } from "../contract";
 import { checkHost, claimFolderOf, idOf, isAbandoned, previousOutput, thisHost } from "../lib/claim";
 import { containers, daemonFile, ownerLabel, removeContainers } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
-import { expandHome, readOptional } from "../lib/files";
+import { readOptional } from "../lib/files";
 import { endRun, entries, forgetEntry, type JournalEntry } from "../lib/journal";
 import { removeClaimed } from "../lib/kube/claimed";
-import { keptKubeconfigs } from "../lib/kube/kept";
+import { keptKubeconfigs, kubeconfigsLeft } from "../lib/kube/kept";
 import { ifClusterAnswers } from "../lib/kube/kube";
 import { stored, type Of } from "../lib/schema";
 import { bodyOf, parseInput, progress, step } from "../lib/step";
@@ -65,10 +65,9 @@ export async function releaseClaim({ owner }: Of<typeof needed>): Promise<Record
 /** What undoing a step gets: its input, but of a cluster whose kubeconfig went before with that which was kept of it. */
 async function inputsOf(claim: Claim, { input }: JournalEntry): Promise<JournalEntry["input"][]> {
     const { kubeconfigFile } = input as { kubeconfigFile?: string };
-    const there =
-        kubeconfigFile === undefined || (await readOptional(expandHome(kubeconfigFile))) !== undefined;
-    const kept = there ? [] : await keptKubeconfigs(claim, kubeconfigFile);
-    return kept.length === 0 ? [input] : kept.map((file) => ({ ...input, kubeconfigFile: file }));
+    if (kubeconfigFile === undefined) return [input];
+    const files = await kubeconfigsLeft(claim, kubeconfigFile);
+    return files.map((file) => ({ ...input, kubeconfigFile: file }));
 }
 
 async function undo({ undo: name, input, resource }: JournalEntry): Promise<void> {

@@ -92,10 +92,25 @@ async function checkDaemon(id: string): Promise<void> {
     );
 }
 
-/** Fails where another daemon answers than the one that a stack's containers are known to be in: what that one does not have is not gone. */
-export async function needOwnDaemon(): Promise<void> {
+/** The claim whose daemon has been seen to be the one that answers: which one a process speaks to does not change. */
+let seen: { folder: string; passed: Promise<unknown> } | undefined;
+
+/**
+ * Fails where another daemon answers than the one that a stack's containers are known to be in, or none: what that one does not have is not
+ * gone. Every look at what Docker has comes after this.
+ */
+async function needOwnDaemon(): Promise<void> {
     const claim = currentClaim();
-    if (claim !== undefined && (await daemonOf(claim)) !== undefined) await dockerHost();
+    if (claim === undefined || (await daemonOf(claim)) === undefined) return;
+    const { folder } = claim;
+    if (seen?.folder !== folder) {
+        const passed = dockerHost();
+        seen = { folder, passed };
+        passed.catch(() => {
+            seen = undefined;
+        });
+    }
+    await seen.passed;
 }
 
 /** Id of the daemon that a stack's containers are in; undefined before one was needed. */
@@ -185,6 +200,7 @@ function dockerDown(cause: unknown): string {
 
 /** Every container that `filters` (docker's own, such as `label=a=b`) select, running or not. */
 export async function containers(...filters: string[]): Promise<Container[]> {
+    await needOwnDaemon();
     const argv = [
         "docker",
         "ps",
@@ -232,21 +248,22 @@ export async function containersOn(network: string): Promise<Container[]> {
 }
 
 /** A volume by its exact name; undefined when there is none. */
-export async function volume(name: string): Promise<Volume | undefined> {
-    const found = await run(["docker", "volume", "inspect", name], {
-        timeoutSeconds: 30,
-        allowFailure: true,
-    });
-    return found.exitCode === 0 ? (JSON.parse(found.stdout) as Volume[])[0] : undefined;
+export function volume(name: string): Promise<Volume | undefined> {
+    return inspected<Volume>("volume", name);
 }
 
 /** A network by its exact name; undefined when there is none. */
-export async function network(name: string): Promise<Network | undefined> {
-    const found = await run(["docker", "network", "inspect", name], {
-        timeoutSeconds: 30,
-        allowFailure: true,
-    });
-    return found.exitCode === 0 ? (JSON.parse(found.stdout) as Network[])[0] : undefined;
+export function network(name: string): Promise<Network | undefined> {
+    return inspected<Network>("network", name);
+}
+
+async function inspected<T>(kind: "volume" | "network", name: string): Promise<T | undefined> {
+    await needOwnDaemon();
+    const argv = ["docker", kind, "inspect", name];
+    const found = await run(argv, { timeoutSeconds: 30, allowFailure: true });
+    if (found.exitCode === 0) return (JSON.parse(found.stdout) as T[])[0];
+    if (/no such|not found/i.test(found.stderr)) return undefined;
+    throw new RunError(argv, found, `exit code ${found.exitCode}`);
 }
 
 /**

@@ -128,12 +128,6 @@ export async function observeLoss(
     return { because: because(entry, found), lost };
 }
 
-/** Path of what is written down of a resource of this stack; undefined: whoever looks works for none. */
-export function noteOf(resource: string): string | undefined {
-    const claim = currentClaim();
-    return claim && fileOf(claim, resource);
-}
-
 /** When a resource was made last: `2026-11-28T12:00:00Z`. */
 export function madeAt({ at }: JournalEntry): string {
     return new Date(at).toISOString().replace(/\.\d+Z$/, "Z");

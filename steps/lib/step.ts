@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { StepClaim, Steps } from "../contract";
+import { undoneLast, type StepClaim, type Steps } from "../contract";
 import { enterClaim, isAbandoned } from "./claim";
 import { StepError, messageOf } from "./errors";
 import { endRun, entryOf, forgetEntry, setEarlierRun, writeEntry } from "./journal";
@@ -137,8 +137,7 @@ async function inClaim(
     if (before !== undefined) await endRun(before);
     if (undoes) {
         const result = await act();
-        // What is forgotten goes after its replacement has come, whose note is not to go with it.
-        const note = name === "forget" ? await entryOf(entry.resource) : undefined;
+        const note = undoneLast.includes(name) ? await entryOf(entry.resource) : undefined;
         if (note === undefined || isDeepStrictEqual(note.input, input))
             await forgetEntry(claim, entry.resource);
         return result;

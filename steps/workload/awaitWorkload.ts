@@ -45,7 +45,6 @@ const input = object<AwaitWorkloadInput>({
         object<AwaitedService>({
             name: dnsLabel,
             uid: text,
-            urn: text,
             applied: sha256Hex,
             because: optional(text),
             lost: optional(text),

@@ -120,8 +120,6 @@ export interface AwaitWorkloadInput {
 export interface AwaitedService extends ObserveLossOutput {
     name: string;
     uid: string;
-    /** Of its resource: by it Pulumi can be told to forget it. */
-    urn: string;
     /** SHA-256 (hex) of what it was made of. */
     applied: string;
 }
@@ -141,16 +139,40 @@ export interface AwaitWorkloadOutput {
     passing?: true;
 }
 
-/** observeService: reads only, so that each preview can run it. */
-export interface ObserveServiceInput {
-    /** Name of the resource that waits for the workload and its Service. */
-    resource: string;
-    /** Path of a kubeconfig (mode 0600) that may read the Service. */
-    kubeconfigFile: string;
-    namespace: string;
-    /** Name of the Service. */
+/** Kinds of objects whose names are given: one of that name may be somebody else's. */
+export const NamedKind = { Service: "Service", RuntimeClass: "RuntimeClass" } as const;
+export type NamedKind = (typeof NamedKind)[keyof typeof NamedKind];
+
+/** An object whose name is given. */
+export interface NamedObject {
+    kind: NamedKind;
+    /** Unset: it is in none. */
+    namespace?: string;
     name: string;
-    /** Its labels `krustlet-stack/resource` and `app`: by them it is told from those of the stack's other workloads. */
+    /** Its labels `krustlet-stack/resource` and, of a workload's, `app`: by them it is told from the stack's others. */
     label: string;
+    app?: string;
+    /** Name of the resource that waits for a workload and its Service. */
+    resource?: string;
+}
+
+/** A name that an object is to have in a cluster that is there already. */
+export interface WantedName extends NamedObject {
+    /** Whether it is to be there, whosever it is. Unset: no. */
+    shared?: boolean;
+}
+
+/** claimObject, deleteObject */
+export interface ClaimObjectInput extends NamedObject {
+    /** Whose it is to be: see KindClusterInput. */
+    owner: string;
+    /** Path of a kubeconfig (mode 0600) that may read the object, and delete it. */
+    kubeconfigFile: string;
+}
+
+/** observeService: reads only, so that each preview can run it. */
+export interface ObserveServiceInput extends ClaimObjectInput {
+    namespace: string;
     app: string;
+    resource: string;
 }

@@ -14,7 +14,7 @@ interface Managed {
     metadata: { managedFields?: ManagedFields[] };
 }
 
-const isPulumi = ({ manager, subresource }: ManagedFields) =>
+export const isPulumi = ({ manager, subresource }: ManagedFields) =>
     manager?.startsWith("pulumi-") === true && !subresource;
 
 /**
@@ -34,9 +34,16 @@ export function othersOf({ metadata }: Managed): string {
     const others = (metadata.managedFields ?? []).filter(
         (entry) => !isPulumi(entry) && entry.subresource !== "status" && entry.operation !== "Apply",
     );
-    const known = others.map(({ manager, time }) => `${manager ?? "somebody"}${time ? ` (${time})` : ""}`);
-    return known.join(", ") || "somebody";
+    return others.map(named).join(", ") || "somebody";
 }
+
+/** Who set fields of an object first: `kubectl-create (2026-11-28T12:00:00Z)`. */
+export function makerOf({ metadata }: Managed): string {
+    const [first] = metadata.managedFields ?? [];
+    return first === undefined ? "somebody" : named(first);
+}
+
+const named = ({ manager, time }: ManagedFields) => `${manager ?? "somebody"}${time ? ` (${time})` : ""}`;
 
 function sorted(value: unknown): unknown {
     if (typeof value !== "object" || value === null) return value;

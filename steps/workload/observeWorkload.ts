@@ -4,15 +4,13 @@ import { madeAt, observeLoss } from "../lib/journal";
 import { object, text } from "../lib/schema";
 import { step } from "../lib/step";
 import { fieldsOf, othersOf } from "./fields";
-import { refuseStolen } from "./serving/service";
 import type { WorkloadObject } from "./workload";
 import { collectionOf } from "./workloadLook";
 
 const input = object<ObserveInput>({ resource: text });
 
 /** Sees whether a workload is still what was applied, and what must be done if not. */
-export async function observeWorkload({ resource }: ObserveInput): Promise<ObserveLossOutput> {
-    await refuseStolen(resource);
+export function observeWorkload({ resource }: ObserveInput): Promise<ObserveLossOutput> {
     return observeLoss(resource, async (entry, loses) => {
         if (entry?.output === undefined) return undefined;
         const { kind, namespace, name, uid, kubeconfigFile } = entry.input as AwaitWorkloadInput;

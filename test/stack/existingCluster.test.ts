@@ -15,7 +15,7 @@ const NODE = "krustlet-existing-wasm";
 
 /** What a stack makes objects of, and what its steps leave. */
 const KINDS =
-    "nodes,csr,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,configmaps,runtimeclasses,pods,deployments";
+    "nodes,csr,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,secrets,configmaps,runtimeclasses,services,pods,deployments";
 
 void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
     let stack: StackUnderTest;
@@ -45,6 +45,14 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
         });
     };
 
+    const makeRuntimeClass = async () => {
+        const file = path.join(folder, "class.json");
+        const metadata = { name: "krustlet-wasi" };
+        const theirs = { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata, handler: "theirs" };
+        await fs.writeFile(file, JSON.stringify(theirs));
+        await kubectl("create", "--filename", file);
+    };
+
     before(async () => {
         stack = await StackUnderTest.create("acceptance-existing");
         folder = path.join(stack.home, "mine");
@@ -64,7 +72,17 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
             ...{ cluster: "existing", clusterContext: CONTEXT, clusterKubeconfigFile: kubeconfig },
             registryPort: 5118,
             nodes: [{ name: NODE, port: 3118 }],
-            workloads: [{ name: "hello-wasm", source: path.join(root, "workloads/hello-world") }],
+            workloads: [
+                {
+                    ...{
+                        name: "greets",
+                        source: path.join(root, "workloads/hello-http"),
+                        kind: "Deployment",
+                    },
+                    ...{ ports: [{ containerPort: 18193 }], service: { port: 80 } },
+                },
+                { name: "hello-wasm", source: path.join(root, "workloads/hello-world") },
+            ],
         });
     });
 
@@ -108,6 +126,19 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
         assert.ok(gateway.stdout.includes(`"Gateway":"${found.nodeAddress}"`), found.nodeAddress);
     });
 
+    void it("a RuntimeClass of its name that is another's is named, before anything is made", async () => {
+        const before = await settled();
+        await makeRuntimeClass();
+        const up = await stack.npmRun("up");
+        assert.notEqual(up.exitCode, 0);
+        const why =
+            /RuntimeClass krustlet-wasi is there already, and is not this stack's \(kubectl-create \(\S+\) made it\): it is left as it is/;
+        assert.match(up.stdout + up.stderr, why);
+        await kubectl("delete", "runtimeclass", "krustlet-wasi");
+        assert.deepEqual(await objects(), before);
+        assert.deepEqual(await leftovers(/-acceptance-existing-/, stack.home), nothing);
+    });
+
     void it("up ends with the program's log line, up again changes nothing, destroy leaves the cluster as it was", async () => {
         const [mine, before, container] = [
             await fs.readFile(kubeconfig, "utf8"),
@@ -133,8 +164,16 @@ void describe("a stack on an existing cluster", { timeout: 1_200_000 }, () => {
         const preview = await stack.pulumi(`preview --stack ${stack.name} --expect-no-changes`);
         assert.equal(preview.exitCode, 0, preview.stdout + preview.stderr);
 
+        // What others have put in the place of this stack's is theirs.
+        await kubectl("delete", "runtimeclass/krustlet-wasi", "service/greets");
+        await makeRuntimeClass();
+        await kubectl("create", "service", "clusterip", "greets", "--tcp=80");
+        const theirs = () => kubectl("get", "runtimeclass/krustlet-wasi", "service/greets", "--output=json");
+        const put = await theirs();
         const down = await stack.npmRun("down");
         assert.equal(down.exitCode, 0, down.stdout + down.stderr);
+        assert.equal(await theirs(), put);
+        await kubectl("delete", "runtimeclass/krustlet-wasi", "service/greets");
         assert.deepEqual(await objects(), before);
         assert.equal(await fs.readFile(kubeconfig, "utf8"), mine);
         assert.deepEqual(

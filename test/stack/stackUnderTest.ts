@@ -85,6 +85,8 @@ export class StackUnderTest {
     ) {}
 
     private clusterName = "";
+    /** The kind cluster that it makes. */
+    private ownCluster: string | undefined;
 
     static async create(name: string): Promise<StackUnderTest> {
         if (isFirst(`stack ${name}`)) await removeTestStack(name);
@@ -95,6 +97,7 @@ export class StackUnderTest {
     async configure(config: StackConfig): Promise<void> {
         const { clusterName, clusterContext } = config as { clusterName: string; clusterContext?: string };
         this.clusterName = clusterContext ?? clusterName;
+        if (clusterContext === undefined) this.ownCluster = clusterName;
         if (clusterContext === undefined && isFirst(`cluster of ${this.name}`))
             await removeTestCluster(clusterName);
         const keys: StackConfig = {};
@@ -160,10 +163,18 @@ export class StackUnderTest {
         return all.sort();
     }
 
+    /** Takes the stack down, whatever a killed run has left of its state; fails where that leaves anything. */
     async remove(): Promise<void> {
-        // One that is down has none.
-        if ((await this.state()) !== undefined) await this.npmRun("down");
+        const { stdout, stderr, exitCode } = await this.npmRun("down");
+        const claims = await fs.readdir(path.join(this.home, "claims")).catch(() => []);
         await fs.rm(this.configFile, { force: true });
-        await fs.rm(this.home, { recursive: true, force: true });
+        const isDown = exitCode === 0 && claims.length === 0;
+        if (isDown) return fs.rm(this.home, { recursive: true, force: true });
+        // What is left would be in the way of the next ones.
+        await removeTestStack(this.name);
+        if (this.ownCluster !== undefined) await removeTestCluster(this.ownCluster);
+        throw new Error(
+            `stack ${this.name} has left claims ${claims.join(", ") || "none"}:\n${stdout}${stderr}`,
+        );
     }
 }

@@ -35,7 +35,7 @@ const server = {
 };
 const origins = "alpha.wasi.krustlet.dev/allowed-domains";
 
-void describe("workloads of every kind", { timeout: 1_200_000 }, () => {
+void describe("workloads of every kind", { timeout: 1_800_000 }, () => {
     let stack: StackUnderTest;
     const workloads: Item[] = [
         { name: "each-node", kind: "DaemonSet", ...clock, limits: { memory: "64Mi", cpu: "100m" } },
@@ -60,6 +60,7 @@ void describe("workloads of every kind", { timeout: 1_200_000 }, () => {
             clusterName: "krustlet-workloads",
             registryPort: 5116,
             nodes: [{ name: NODE, port: 3116 }],
+            clusterPortMappings: [{ containerPort: 30190, hostPort: 18192 }],
             workloads: items,
         });
     const up = async (items: Item[]) => {
@@ -167,6 +168,29 @@ void describe("workloads of every kind", { timeout: 1_200_000 }, () => {
         );
     });
 
+    void it("and have a port of the nodes are reached at this host's port that leads there, which is their URL", async () => {
+        const service = { port: 80, type: "NodePort", nodePort: 30190 };
+        const exposed = await up([...without("greets"), { name: "greets", ...server, service }]);
+        assert.equal(exposed.exitCode, 0, exposed.stdout + exposed.stderr);
+        const { workloads: told } = (await stack.outputs()) as { workloads: Record<string, { url: string }> };
+        assert.equal(told.greets.url, "http://localhost:18192");
+        const { stdout } = await run([
+            "curl",
+            "--silent",
+            "--fail",
+            "--max-time",
+            "10",
+            `${told.greets.url}/you`,
+        ]);
+        assert.equal(stdout, "Hello, you!\n");
+        const back = await up(workloads);
+        assert.equal(back.exitCode, 0, back.stdout + back.stderr);
+        await assert.rejects(
+            run(["curl", "--silent", "--fail", "--max-time", "10", told.greets.url]),
+            /exit code/,
+        );
+    });
+
     void it("get a Service back that is gone or was changed, and leave one of that name alone that is another's", async () => {
         const mended = async (said: RegExp) => {
             const { stdout, stderr, exitCode } = await up(workloads);
@@ -190,7 +214,8 @@ void describe("workloads of every kind", { timeout: 1_200_000 }, () => {
         const taken = { name: "greets", ...server, service: { name: "theirs" } };
         const refused = await up([...without("greets"), taken]);
         assert.notEqual(refused.exitCode, 0);
-        const why = /Service default\/theirs is there already, and is not this stack's: it is left as it is/;
+        const why =
+            /Service default\/theirs is there already, and is not this stack's \(kubectl-create \(\S+\) made it\): it is left as it is/;
         assert.match(refused.stdout + refused.stderr, why);
         assert.equal(await theirs(), before);
         assert.equal(await ask(), "Hello, you!\n");
@@ -208,7 +233,6 @@ void describe("workloads of every kind", { timeout: 1_200_000 }, () => {
             const { stdout, stderr, exitCode } = await up(items);
             assert.notEqual(exitCode, 0);
             assert.match(stdout + stderr, why);
-            return stdout + stderr;
         };
         await must(greets({ port: 81 }));
         const heir = {
@@ -224,24 +248,27 @@ void describe("workloads of every kind", { timeout: 1_200_000 }, () => {
             /Service default\/greets is that of this stack's workload "greets", .*: remove it there first/,
         );
 
-        await stack.kubectl("delete", "service", "greets");
-        await stack.kubectl("create", "service", "clusterip", "greets", "--tcp=80");
-        const theirs = () => stack.kubectl("get", "service", "greets", "--output", "json");
-        const before = await theirs();
-        const why = /Service default\/greets is not this stack's any more/;
-        await refused(workloads, why);
-        const said = await refused(greets({ name: "greets-2" }), why);
-        const [, urn, note] = /--target-dependents '(\S+)' && rm '(\S+)'/.exec(said) ?? assert.fail(said);
-        const forgotten = await stack.pulumi(
-            `state delete --yes --target-dependents --stack ${stack.name} '${urn}'`,
-        );
-        assert.equal(forgotten.exitCode, 0, forgotten.stdout + forgotten.stderr);
-        await fs.rm(note);
+        /** Deletes this stack's own, and makes another one of its name; gives it as it is. */
+        const stolen = async (name: string) => {
+            await stack.kubectl("delete", "service", name);
+            await stack.kubectl("create", "service", "clusterip", name, "--tcp=80");
+            return theirs(name);
+        };
+        const theirs = (name: string) => stack.kubectl("get", "service", name, "--output", "json");
+        const first = await stolen("greets");
+        await refused(workloads, /Service default\/greets is there already, and is not this stack's/);
         await must(greets({ name: "greets-2" }));
-        assert.equal(await theirs(), before);
-        await stack.kubectl("delete", "service", "greets");
+        assert.equal(await theirs("greets"), first);
+        const second = await stolen("greets-2");
+        await must(without("greets"));
+        assert.equal(await theirs("greets-2"), second);
+        await stack.kubectl("delete", "service", "greets", "greets-2");
         await must(workloads);
         assert.equal(await ask(), "Hello, you!\n");
+        // One that is this stack's goes with its workload.
+        await must(without("greets"));
+        const left = await stack.kubectl("get", "services", "--output", "name");
+        assert.equal(left.trim(), "service/kubernetes");
     });
 
     void it("that do not come up end the update with their events and log lines; the pod of before runs on", async () => {

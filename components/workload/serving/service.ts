@@ -1,12 +1,14 @@
+import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { AwaitWorkloadInput } from "../../../steps/contract";
 import type { WorkloadKind } from "../../../steps/workload/contract";
-import { labelOf } from "../../options";
+import { ownerForLooks } from "../../claim";
 import * as rules from "../../rules";
 import { stepInvoke } from "../../step";
 import { laterCheck } from "../../validation";
+import { claimName, namedObject } from "../named";
 import { together } from "../podTemplate";
 import {
     awaitReady,
@@ -25,6 +27,8 @@ import type { WasmServingArgs } from "./servingArgs";
 /** A workload's Service, and what its component tells of it: all undefined where there is none. */
 interface WorkloadService {
     object?: kubernetes.core.v1.Service;
+    /** What sees whose its name is. */
+    claim?: local.Command;
     /** What is waited for. */
     awaited?: pulumi.Output<NonNullable<AwaitWorkloadInput["service"]>>;
     serviceName: pulumi.Output<string | undefined>;
@@ -73,12 +77,21 @@ function workloadService(
     const app = args.appName ?? name;
     const serviceName = pulumi.all([given, app]).apply(([one, usual]) => fits(one.name ?? usual));
     const { namespace, labels } = metadata;
-    const label = labelOf("kubernetes:core/v1:Service", `${name}-service`);
-    const look = { resource: `${name}-ready`, namespace, name: serviceName, label, app };
-    const observed =
+    const resource = `${name}-service`;
+    const aliases = ofOtherKinds(component, kind);
+    // Where nobody knows the cluster's kubeconfig, nobody can look whose it is.
+    const named =
         kubeconfigFile === undefined
             ? undefined
-            : stepInvoke("observeService", { ...look, kubeconfigFile }, { parent: component });
+            : { kubeconfigFile, namespace, name: serviceName, app, resource: `${name}-ready` };
+    const observed =
+        named &&
+        stepInvoke(
+            "observeService",
+            { ...namedObject("Service", resource, named), owner: ownerForLooks() },
+            { parent: component },
+        );
+    const claim = named && claimName("Service", resource, named, { parent: component, aliases });
     const made = {
         metadata: { name: serviceName, namespace, labels },
         spec: {
@@ -94,15 +107,17 @@ function workloadService(
     // It leads somewhere when the workload is Ready, and is waited for together with that.
     const annotations = together(thereAtOnce, ofOneManager, observed?.apply(reasons));
     const object = new kubernetes.core.v1.Service(
-        `${name}-service`,
+        resource,
         { ...made, metadata: { ...made.metadata, annotations } },
         // Under its fixed name a new one cannot be there before the old one has gone.
-        pulumi.mergeOptions(opts, { aliases: ofOtherKinds(component, kind), deleteBeforeReplace: true }),
+        pulumi.mergeOptions(pulumi.mergeOptions(opts, claim?.options), {
+            aliases,
+            deleteBeforeReplace: true,
+        }),
     );
     const awaited = pulumi.output({
         name: serviceName,
         uid: object.metadata.uid,
-        urn: object.urn,
         applied: digestOf(made),
         because: observed?.because,
         lost: observed?.lost,
@@ -110,7 +125,7 @@ function workloadService(
     // Whoever is told of it comes after it.
     const known = pulumi.all([serviceName, object.id]).apply(([name]) => name);
     const url = pulumi.interpolate`http://${known}.${namespace}.svc:${port}`;
-    return { object, awaited, serviceName: known, url };
+    return { object, claim: claim?.command, awaited, serviceName: known, url };
 }
 
 /** What stands beside the object of a workload that may answer requests, its Service and what waits for both, and what its component tells. */
@@ -121,11 +136,17 @@ export function served(
     object: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
     made: object,
 ) {
-    const { object: service, awaited, serviceName, url } = workloadService(component, name, parts);
+    const {
+        object: service,
+        claim: serviceClaim,
+        awaited,
+        serviceName,
+        url,
+    } = workloadService(component, name, parts);
     const ready = awaitReady(component, name, parts, object, made, awaited);
     const called = nameOf(parts.metadata, object);
     return {
-        beside: { ready, service },
+        beside: { ready, service, serviceClaim },
         outputs: { ...called, logsCommand: logsCommand(parts.kind, called), serviceName, url },
     };
 }

@@ -5,7 +5,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { StepClaim } from "../../contract";
 import { claimFolderOf, currentClaim } from "../claim";
-import { expandHome, writePrivate } from "../files";
+import { expandHome, readOptional, writePrivate } from "../files";
 
 const folderOf = (claim: Pick<StepClaim, "folder">) => join(claimFolderOf(claim), "kubeconfigs");
 
@@ -25,4 +25,14 @@ export async function keptKubeconfigs(claim: Pick<StepClaim, "folder">, file?: s
     const names = await readdir(folderOf(claim)).catch(() => []);
     const of = file === undefined ? "" : `${hashOf(expandHome(file))}-`;
     return names.filter((name) => name.startsWith(of)).map((name) => join(folderOf(claim), name));
+}
+
+/** The file, or where it went before those that were kept of it; it alone, which tells so, where there is none of either. */
+export async function kubeconfigsLeft(
+    claim: Pick<StepClaim, "folder"> | undefined,
+    file: string,
+): Promise<string[]> {
+    const there = claim === undefined || (await readOptional(expandHome(file))) !== undefined;
+    const kept = there ? [] : await keptKubeconfigs(claim, file);
+    return kept.length === 0 ? [file] : kept;
 }

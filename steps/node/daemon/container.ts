@@ -258,11 +258,7 @@ export async function endContainers(
     if (!isKnown && !(await mayBeInDocker())) return;
     const { stateDir, part } = whose;
     const filters = [`label=${folderLabel}=${stateDir}`, `label=${partLabel}=${part}`];
-    const look = async () => {
-        await dockerLib.needOwnDaemon();
-        return dockerLib.containers(...filters);
-    };
-    const found = await look().catch((error: unknown): Container[] => {
+    const found = await dockerLib.containers(...filters).catch((error: unknown): Container[] => {
         if (isKnown) throw error;
         return [];
     });

@@ -121,7 +121,7 @@ async function startProcess({ title, argv, env, logFile }: Daemon): Promise<Proc
 /** As `runs`, but a docker command that failed says nothing of the program: one that is watched is asked for again. */
 export async function seemsToRun(record: DaemonRecord): Promise<boolean> {
     return runs(record).catch((error: unknown) => {
-        if (error instanceof RunError) return true;
+        if ([error, (error as Error).cause].some((one) => one instanceof RunError)) return true;
         throw error;
     });
 }

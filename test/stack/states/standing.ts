@@ -86,7 +86,8 @@ async function podsAreTaken(kubeconfig: string): Promise<void> {
 }
 
 async function object(kubeconfig: string, input: string): Promise<{ metadata: { uid: string } }> {
-    const argv = ["kubectl", `--kubeconfig=${kubeconfig}`, "create", "--filename=-", "--output=json"];
+    const as = "--field-manager=pulumi-kubernetes-recorded";
+    const argv = ["kubectl", `--kubeconfig=${kubeconfig}`, "create", as, "--filename=-", "--output=json"];
     const { stdout } = await run(argv, { input });
     return JSON.parse(stdout) as { metadata: { uid: string } };
 }

@@ -85,7 +85,7 @@ const makers: Record<string, () => pulumi.ComponentResource> = {
     WasmJob: () => new components.WasmJob("x", workload, inCluster()),
     WasmCronJob: () => new components.WasmCronJob("x", { image, schedule: "@daily" }, inCluster()),
     WasmDaemonSet: () => new components.WasmDaemonSet("x", serving, inCluster()),
-    WasmRuntimeClass: () => new components.WasmRuntimeClass("x", {}, inCluster()),
+    WasmRuntimeClass: () => new components.WasmRuntimeClass("x", { kubeconfigFile }, inCluster()),
 };
 
 /** The stack's children are not all there at once: the registry is a local one, or at an address. */

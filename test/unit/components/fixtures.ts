@@ -42,6 +42,8 @@ export const steps: Required<StepOutputs> = {
     observeArtifact: {},
     observeWorkload: {},
     observeService: {},
+    claimObject: {},
+    deleteObject: {},
     forget: {},
     findCluster: {
         server: "https://192.0.2.1:6443",

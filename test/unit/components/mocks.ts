@@ -101,7 +101,6 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
         case "kubernetes:apps/v1:DaemonSet":
         case "kubernetes:batch/v1:Job":
         case "kubernetes:core/v1:ConfigMap":
-        case "kubernetes:core/v1:Service":
         case "kubernetes:batch/v1:CronJob":
         case "kubernetes:node.k8s.io/v1:RuntimeClass":
         case "kubernetes:core/v1:ServiceAccount":
@@ -111,6 +110,16 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
         case "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": {
             const metadata = inputs.metadata as object;
             return { metadata: { name: "auto-named", uid: "object-uid", generation: 1, ...metadata } };
+        }
+        case "kubernetes:core/v1:Service": {
+            const { metadata, spec } = inputs as {
+                metadata: object;
+                spec: { type: string; ports: object[] };
+            };
+            // The one that a cluster chooses where none is given.
+            const nodePort = spec.type === "NodePort" && { nodePort: 31000 };
+            const ports = spec.ports.map((port) => ({ ...nodePort, ...port }));
+            return preview ? {} : { metadata: { uid: "object-uid", ...metadata }, spec: { ...spec, ports } };
         }
         case "docker:index/volume:Volume":
         case "docker:index/container:Container":

@@ -71,8 +71,8 @@ const kinds: [string, Record<string, string>, object][] = [
 ];
 for (const [cluster, values, expected] of kinds) {
     test(`cluster ${cluster}: its keys reach its arguments`, () => {
-        const { registry, workloads, ...args } = read({ cluster, ...values });
-        assert.deepEqual([registry, workloads], [{}, undefined]);
+        const { registry, runtimeClass, workloads, ...args } = read({ cluster, ...values });
+        assert.deepEqual([registry, runtimeClass, workloads], [{}, {}, undefined]);
         assert.deepEqual(args, expected);
     });
 }

@@ -8,6 +8,7 @@ import {
     NODE_NAME,
     REGISTRY_IMAGE,
     REGISTRY_PORT,
+    RUNTIME_CLASS,
 } from "../../../../components/defaults";
 import { WasmStack } from "../../../../components";
 import { configKeys, stackArgs } from "../../../../components/stack/stackConfig";
@@ -33,6 +34,7 @@ test("defaults agree wherever they stand", () => {
     assert.equal(defaults.registryImage, REGISTRY_IMAGE);
     assert.equal(defaults.registryPort, REGISTRY_PORT);
     assert.equal(defaults.clusterName, CLUSTER_NAME);
+    assert.equal(defaults.runtimeClassName, RUNTIME_CLASS);
     assert.deepEqual(defaults.nodes, [{ name: NODE_NAME }]);
 });
 
@@ -40,6 +42,7 @@ test("the defaults alone are a stack", () => {
     assert.deepEqual(read({}), {
         cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180, verifyKubelets: true },
         registry: { port: 5001, image: "registry:3.1.2", keepData: false },
+        runtimeClass: { name: "krustlet-wasi", shared: false },
         nodes: [{ name: "krustlet" }],
         workloads: [],
     });
@@ -51,6 +54,7 @@ test("the dev stack is the walk-through", () => {
     assert.deepEqual(read(Object.fromEntries(own) as Record<string, unknown>), {
         cluster: { name: "krustlet", image: NODE_IMAGE, waitSeconds: 180, verifyKubelets: true },
         registry: { port: 5001, image: "registry:3.1.2", keepData: false },
+        runtimeClass: { name: "krustlet-wasi", shared: false },
         nodes: [{ name: "krustlet" }],
         workloads: [hello],
     });
@@ -110,6 +114,8 @@ test("every key reaches its argument", () => {
             registryDockerConfigFile: "~/logins/config.json",
             registryPullSecret: false,
             registryContainerName: "kind-registry",
+            runtimeClassName: "wasm",
+            runtimeClassShared: false,
             nodes,
             workloads,
         }),
@@ -129,6 +135,7 @@ test("every key reaches its argument", () => {
                 pullSecret: false,
                 containerName: "kind-registry",
             },
+            runtimeClass: { name: "wasm", shared: false },
             nodes,
             workloads: [
                 {

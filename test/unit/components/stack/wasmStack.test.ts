@@ -77,6 +77,7 @@ test("the walk-through: every part, and what it tells", async () => {
         "s-hello-wasm-ready": "command:local:Command < s-hello-wasm",
         "s-runtime": "krustlet-stack:index:WasmRuntimeClass < s",
         "s-runtime-class": "kubernetes:node.k8s.io/v1:RuntimeClass < s-runtime",
+        "s-runtime-class-claim": "command:local:Command < s-runtime",
     });
     assert.equal(looks, 1, "one look at the machine");
     assert.deepEqual(
@@ -247,14 +248,14 @@ test("nothing is made before the preflight has passed", async () => {
     );
     assert.deepEqual(before, []);
     assert.equal(recording.invokes[0].command, "host/preflight");
-    assert.equal(custom(recording.resources).length, 28);
+    assert.equal(custom(recording.resources).length, 29);
 });
 
 test("a preview, where nothing is known yet, registers what it can and runs no step but those that look", async () => {
     const { resources, invokes } = await record({ steps, preview: true }, () => {
         new WasmStack("s", { workloads: [hello] });
     });
-    assert.equal(custom(resources).length, 28);
+    assert.equal(custom(resources).length, 29);
     assert.deepEqual(
         invokes.map(({ command }) => command),
         [

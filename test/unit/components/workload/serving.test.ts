@@ -1,7 +1,6 @@
 /** Workloads that answer requests: their port, their probes and their Service. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import {
     WasmDeployment,
@@ -10,9 +9,10 @@ import {
     type WasmServiceArgs,
     type WasmStackWorkloadArgs,
 } from "../../../../components";
+import { labelOf } from "../../../../components/options";
 import { addressed, stackServingProblems } from "../../../../components/workload/serving/stackServing";
 import type { AwaitedService } from "../../../../steps/contract";
-import { imageReference as image, inCluster, steps } from "../fixtures";
+import { commandInputs, imageReference as image, inCluster, notUndone, steps } from "../fixtures";
 import { record, type Recording } from "../mocks";
 import {
     annotations,
@@ -106,10 +106,26 @@ test("every argument reaches the pod and the Service", async () => {
             provider,
             deleteBeforeReplace: true,
             replaceOnChanges: [lostAnnotation],
+            // The provider would delete by the name.
+            retainOnDelete: true,
+            dependsOn: ["command:local:Command::w-service-claim"],
             // It is the same one when what it leads to becomes one of another kind.
             formerParents: ["Pod", "DaemonSet"].map(parentOf),
         },
     });
+    const { stdin, ...how } = resources["w-service-claim"].inputs;
+    assert.deepEqual(how, {
+        ...commandInputs("claimObject", "deleteObject"),
+        triggers: [kubeconfigFile, "apps", "web"],
+    });
+    assert.deepEqual(JSON.parse(String(stdin)), {
+        ...{ kubeconfigFile, namespace: "apps", name: "web", app: "hello", resource: "w-ready" },
+        ...{ kind: "Service", label: labelOf("kubernetes:core/v1:Service", "w-service") },
+        owner: "project/stack/0123456789abcdef",
+    });
+    const { options, parent } = resources["w-service-claim"];
+    assert.equal(parent, parentOf("Deployment"));
+    assert.deepEqual(options, { ...notUndone, formerParents: ["Pod", "DaemonSet"].map(parentOf) });
     assert.deepEqual(result, { serviceName: "web", url: "http://web.apps.svc:80" });
 });
 
@@ -145,18 +161,15 @@ test("what a look has found of a Service is in it alone, and in what waits for b
     const { metadata } = resources["w-deployment"].inputs as { metadata: { annotations: object } };
     assert.deepEqual(metadata.annotations, annotations);
     const { service } = awaited(resources);
-    const urn =
-        /^urn:pulumi:\S+::krustlet-stack:index:WasmDeployment\$kubernetes:core\/v1:Service::w-service$/;
-    assert.match(service.urn, urn);
     assert.deepEqual(service, {
-        ...{ name: "w", uid: "object-uid", urn: service.urn, applied: service.applied },
+        ...{ name: "w", uid: "object-uid", applied: service.applied },
         ...observeService,
     });
     const look = invokes.find(({ command }) => String(command).endsWith("observeService"));
-    const label = createHash("sha256").update("kubernetes:core/v1:Service\0w-service").digest("hex");
     assert.deepEqual(look?.input, {
         ...{ resource: "w-ready", kubeconfigFile, namespace: "default", name: "w" },
-        ...{ label: label.slice(0, 32), app: "w" },
+        ...{ kind: "Service", label: labelOf("kubernetes:core/v1:Service", "w-service"), app: "w" },
+        owner: "project/stack/0123456789abcdef",
     });
 });
 
@@ -176,11 +189,14 @@ test("any change of a Service is waited for", async () => {
 });
 
 test("where nothing is known of the cluster's kubeconfig, nobody looks for a Service of that name", async () => {
-    const { invokes } = await record(
+    const { invokes, resources } = await record(
         { steps },
         () => new WasmDeployment("w", { image, wait: false, ports, service: {} }, inCluster()),
     );
     assert.deepEqual(invokes, []);
+    // So it is the provider's to delete.
+    assert.equal(resources["w-service"].options.retainOnDelete, undefined);
+    assert.equal(resources["w-service-claim"], undefined);
 });
 
 test("what takes another's port comes when that has gone, and requests under way have time to end", async () => {
@@ -319,16 +335,22 @@ test("a stack's Service is at this host's port, where the cluster has that liste
             { containerPort: 30080, hostPort: 8080, protocol: "UDP" as const },
             { containerPort: 30080, hostPort: 8081 },
             { containerPort: 30082, hostPort: 8082, listenAddress: pulumi.output("192.0.2.1") },
+            { containerPort: 31000, hostPort: 8083 },
         ];
         const workloads = [
             at("here", 8080, nodePort(30080)),
             at("there", 8081, nodePort(30082)),
             at("elsewhere", 8082, nodePort(30083)),
+            at("chosen", 8083, { type: "NodePort" }),
+            at("inside", 8084, {}),
         ];
         return new WasmStack("s", { cluster: { portMappings }, workloads }).workloads;
     });
     assert.deepEqual(
         Object.values(result).map(({ url }) => url),
-        ["http://localhost:8081", "http://192.0.2.1:8082", "http://elsewhere.default.svc:8082"],
+        [
+            ...["http://localhost:8081", "http://192.0.2.1:8082", "http://elsewhere.default.svc:8082"],
+            ...["http://localhost:8083", "http://inside.default.svc:8084"],
+        ],
     );
 });

@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
-import { containerNamed, containersOn, contextEndpoint, dockerHost } from "../../../../steps/lib/docker";
-import { scriptedTools } from "./scriptedDocker";
+import { afterEach, describe, it } from "node:test";
+import * as path from "node:path";
+import type { StepClaim } from "../../../../steps/contract";
+import { enterClaim, thisHost } from "../../../../steps/lib/claim";
+import {
+    containerNamed,
+    containers,
+    containersOn,
+    contextEndpoint,
+    dockerHost,
+    network,
+    volume,
+} from "../../../../steps/lib/docker";
+import { running } from "../../../../steps/node/daemon/container";
+import { scratchFolder, scriptedTools } from "./scriptedDocker";
 
 const tools = scriptedTools();
 
@@ -47,6 +59,65 @@ describe("a container", () => {
             (await containersOn("kind")).map(({ Id }) => Id),
             ["1"],
         );
+    });
+});
+
+describe("a daemon that is not the stack's", () => {
+    const folder = scratchFolder("daemon");
+    const claim = async (name: string): Promise<StepClaim> => ({
+        ...{ id: "0123456789abcdef", owner: "shop/dev/0123456789abcdef" },
+        ...{ folder: path.join(folder, name), host: await thisHost() },
+    });
+    /** A daemon of that id, which has nothing. */
+    const daemon = (id: string) => {
+        const info = JSON.stringify({ ID: id, ServerVersion: "28.1" });
+        const missing = 'say("Error: No such " + argv[0] + ": x"); print("[]"); return 1;';
+        tools.script(
+            "docker",
+            `if (argv[0] === "info") print(${JSON.stringify(info)}); else if (argv[1] === "inspect") { ${missing} }`,
+        );
+    };
+    const looks: Record<string, () => Promise<unknown>> = {
+        containers: () => containers("id=x").then((all) => all.at(0)),
+        "a container by its name": () => containerNamed("x"),
+        "whether one runs": () => running({ id: "x", name: "x", network: "kind", address: "172.18.0.3" }),
+        "a network": () => network("x"),
+        "a volume": () => volume("x"),
+    };
+    afterEach(() => enterClaim(undefined));
+
+    for (const [what, look] of Object.entries(looks)) {
+        it(`says nothing of ${what}: it is named, and the one that is meant`, async () => {
+            await enterClaim(await claim(what));
+            daemon("ours");
+            await dockerHost();
+            assert.equal(await look(), undefined);
+            await enterClaim(await claim(`${what} of another process`));
+            await dockerHost();
+            daemon("other");
+            await assert.rejects(
+                look(),
+                /^StepError: Docker: this stack \(shop\/dev\/0123456789abcdef\) is in the daemon with the id ours, and the one with the id other answers; set DOCKER_HOST/,
+            );
+            tools.script("docker", 'say("Cannot connect to the Docker daemon at unix:///x.sock"); return 1;');
+            await assert.rejects(
+                look(),
+                /^StepError: Docker: no daemon answers \(Cannot connect to the Docker daemon/,
+            );
+            // Nor does it where nothing is known of a daemon yet.
+            await enterClaim(undefined);
+            await assert.rejects(look(), /Cannot connect to the Docker daemon/);
+        });
+    }
+
+    it("is asked for once in a process", async () => {
+        await enterClaim(await claim("once"));
+        daemon("ours");
+        await dockerHost();
+        tools.forget();
+        await Promise.all(Object.values(looks).map((look) => look()));
+        await containerNamed("x");
+        assert.equal(tools.asked().filter((call) => call.startsWith("docker info")).length, 1);
     });
 });
 

@@ -35,7 +35,8 @@ export interface NodeSettings {
     allowedHostPaths?: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * Addresses and ranges of them that pods may send HTTP requests to though they are the node's own, loopback, link-local or a
-     * cloud's metadata service; all of those are closed to pods otherwise, whatever their `allowedDomains` say. Default: none.
+     * cloud's metadata service; all of those are closed to pods otherwise, whatever their `allowedDomains` say, but for ports where
+     * pods of the node listen. Default: none.
      * Example: `["127.0.0.1"]`.
      */
     allowedEgress?: pulumi.Input<pulumi.Input<string>[]>;

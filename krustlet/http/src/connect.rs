@@ -100,7 +100,7 @@ impl Connector {
         if let Some(what) = anybodys.find_map(|endpoint| address::special(endpoint.address.ip())) {
             return Err(HttpError::Address(what));
         }
-        let addresses: Vec<_> = endpoints.iter().map(|endpoint| endpoint.address).take(ADDRESSES).collect();
+        let addresses: Vec<_> = endpoints.iter().map(|endpoint| endpoint.address).collect();
         if addresses.is_empty() { Err(HttpError::Dns) } else { Ok(addresses) }
     }
 
@@ -114,7 +114,10 @@ impl Connector {
         });
         match refused {
             Some(what) if addresses.is_empty() => Err(HttpError::Egress(what)),
-            _ => Ok(addresses),
+            _ => {
+                addresses.truncate(ADDRESSES);
+                Ok(addresses)
+            }
         }
     }
 
@@ -124,6 +127,11 @@ impl Connector {
         for (index, address) in addresses.iter().enumerate() {
             let now = Instant::now();
             let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+            // Another one may have taken some time, in which a port of this host's has become somebody else's.
+            if let Some(what) = self.egress.refuses(*address, &self.served) {
+                failure = HttpError::Egress(what);
+                continue;
+            }
             let turn = now + deadline.saturating_duration_since(now) / left;
             failure = match timeout_at(turn, self.network.connect(*address)).await {
                 Ok(Ok(stream)) => return Ok(stream),

@@ -283,7 +283,7 @@ test("where pods have addresses any number of them, and of workloads, may have o
         const kind = "Deployment" as const;
         const all = [{ ports, kind, replicas: 3 }, { ports, kind, node: "a", replicas: 2 }, { ports }];
         const workloads = all.map((one) => addressed(one, nodes));
-        return stackServingProblems(workloads as WasmStackWorkloadArgs[], nodes, true);
+        return stackServingProblems(workloads, nodes, true);
     };
     assert.deepEqual(found([boxed("a")]), []);
     assert.equal(found([{ name: "a" }]).length, 2);

@@ -43,7 +43,9 @@ pub enum Nothing {
 impl Slice {
     pub fn of(slice: &EndpointSlice) -> Self {
         let labels = slice.metadata.labels.as_ref();
-        let controlled = labels.and_then(|labels| labels.get(MANAGED_BY)).is_some_and(|by| by == CONTROLLER);
+        let controlled = labels.and_then(|labels| labels.get(MANAGED_BY)).is_some_and(|by| by == CONTROLLER)
+            // One that is being deleted it looks at no more, however long a finalizer keeps it.
+            && slice.metadata.deletion_timestamp.is_none();
         let tcp = slice.ports.iter().flatten().filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
         let number = |port: &discovery::EndpointPort| port.port.and_then(|port| u16::try_from(port).ok());
         let ready = |endpoint: &&discovery::Endpoint| {
@@ -201,6 +203,8 @@ mod tests {
         mirrored["metadata"]["labels"][MANAGED_BY] = json!("endpointslicemirroring-controller.k8s.io");
         let mut nobodys = one.clone();
         nobodys["metadata"] = json!({});
+        let mut going = one.clone();
+        going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         let mut node = one.clone();
         node["endpoints"][0]["targetRef"]["kind"] = json!("Node");
         let mut bare = one.clone();
@@ -210,6 +214,7 @@ mod tests {
             (&empty, &one, "an empty selector"),
             (&web(), &mirrored, "written by hand, and mirrored"),
             (&web(), &nobodys, "written by hand"),
+            (&web(), &going, "written by hand, and kept by a finalizer"),
             (&web(), &node, "no pod"),
             (&web(), &bare, "nothing"),
         ] {

@@ -18,14 +18,17 @@ pub struct Named {
 /// `name.namespace.svc.cluster.local`. `None` for one that is none.
 pub fn read(host: &str, own: &str) -> Option<Named> {
     let labels: Vec<&str> = host.split('.').collect();
-    let (name, namespace, or_other) = match labels[..] {
-        [name] => (name, own, true),
-        [name, namespace] => (name, namespace, true),
-        [name, namespace, "svc"] => (name, namespace, false),
-        [name, namespace, "svc", first, second] if [first, second] == CLUSTER_DOMAIN => (name, namespace, false),
+    let (name, namespace, or_other) = match &labels[..] {
+        [_] => (&labels[..], own, true),
+        [_, namespace] => (&labels[..1], *namespace, true),
+        // Nobody outside is asked for a name of the cluster's own. Of several labels it is none of a Service.
+        [name @ .., namespace, "svc"] => (name, *namespace, false),
+        [name @ .., namespace, "svc", first, second] if [*first, *second] == CLUSTER_DOMAIN => {
+            (name, *namespace, false)
+        }
         _ => return None,
     };
-    Some(Named { namespace: namespace.into(), name: name.into(), or_other })
+    Some(Named { namespace: namespace.into(), name: name.join("."), or_other })
 }
 
 #[cfg(test)]
@@ -47,8 +50,9 @@ mod tests {
             ("web.shop.svc.cluster.example", None),
             ("web.shop.svc.cluster.local.example", None),
             ("10-0-0-1.shop.pod.cluster.local", None),
-            ("web-0.web.shop.svc", None),
-            ("web-0.web.shop.svc.cluster.local", None),
+            ("web-0.web.shop.svc", Some(("shop", "web-0.web", false))),
+            ("web-0.web.shop.svc.cluster.local", Some(("shop", "web-0.web", false))),
+            ("shop.svc.cluster.local", Some(("shop", "", false))),
             ("www.example.com", None),
             ("cluster.local", Some(("local", "cluster", true))),
         ];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::choose::Slice;
 use crate::fair::Fair;
@@ -24,6 +24,8 @@ const SERVICES: usize = 64;
 const QUESTIONS: usize = 4;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one takes that is not waited for any longer where there is an earlier answer.
+const SOON: Duration = Duration::from_millis(500);
 /// As many slices of a Service are looked at, of a hundred endpoints each.
 const SLICES: u32 = 8;
 
@@ -81,25 +83,30 @@ impl Slices {
     /// # Errors
     /// There is no answer, and was none in the last minute or so. One that there was is good as long as the API server cannot be reached.
     pub async fn of(&self, question: Question) -> Result<(Arc<Vec<Slice>>, usize), Unanswered> {
-        let known = self.known(&question);
+        let known = loop {
+            match self.known(&question) {
+                Ok(known) => break known,
+                Err(wait) => sleep(wait).await,
+            }
+        };
         let mut answer = known.answer.lock().await;
         let fresh = match answer.take() {
             Some((asked, given)) if asked.elapsed() < self.life => (asked, given),
-            before => {
-                let _turn = self.turns.turn(&question.tenant).await;
-                let now = self.ask(&question).await;
-                let now = match (now, before) {
-                    (Err(Unanswered::Failed(_)), Some((_, Ok(before)))) => Ok(before),
-                    (now, _) => now,
+            Some((_, Ok(before))) => {
+                let now = match timeout(SOON, self.ask(&question)).await {
+                    Err(_) | Ok(Err(Unanswered::Failed(_))) => Ok(before),
+                    Ok(now) => now,
                 };
                 (Instant::now(), now)
             }
+            _ => (Instant::now(), self.ask(&question).await),
         };
         let (_, given) = answer.insert(fresh);
         given.clone().map(|slices| (slices, known.given.fetch_add(1, Ordering::Relaxed)))
     }
 
     async fn ask(&self, question: &Question) -> Answer {
+        let _turn = self.turns.turn(&question.tenant).await;
         let api: Api<EndpointSlice> = Api::namespaced(self.client.clone(), &question.namespace);
         let of = format!("kubernetes.io/service-name={}", question.name);
         match timeout(PATIENCE, api.list(&ListParams::default().labels(&of).limit(SLICES))).await {
@@ -110,23 +117,29 @@ impl Slices {
         }
     }
 
-    fn known(&self, question: &Question) -> Arc<Known> {
+    /// # Errors
+    /// There is no place, and one for that long: an answer that is still good is not forgotten, so that no namespace asks all the time.
+    fn known(&self, question: &Question) -> Result<Arc<Known>, Duration> {
         let mut all = self.lock();
         if !all.contains_key(question) {
             all.retain(|_, known| known.wanted_last().elapsed() < KEPT);
             let own = all.iter().filter(|(other, _)| other.tenant == question.tenant);
             if own.clone().count() >= SERVICES
-                && let Some(oldest) = own.min_by_key(|(_, known)| known.wanted_last()).map(|(other, _)| other.clone())
+                && let Some((oldest, wanted)) =
+                    own.map(|(other, known)| (other.clone(), known.wanted_last())).min_by_key(|(_, wanted)| *wanted)
             {
+                if let Some(wait) = self.life.checked_sub(wanted.elapsed()).filter(|wait| !wait.is_zero()) {
+                    return Err(wait);
+                }
                 all.remove(&oldest);
             }
         }
         match all.entry(question.clone()) {
             Entry::Occupied(known) => {
                 *lock(&known.get().wanted) = Instant::now();
-                known.get().clone()
+                Ok(known.get().clone())
             }
-            Entry::Vacant(place) => place.insert(Arc::new(Known::new())).clone(),
+            Entry::Vacant(place) => Ok(place.insert(Arc::new(Known::new())).clone()),
         }
     }
 

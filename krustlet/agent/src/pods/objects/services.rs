@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::follow::{FIRST_PAUSE, longer};
+use crate::pods::WATCH_SECONDS;
 use crate::pods::env::{Service, is_told};
 
 /// Pauses after a failure double up to this one.
@@ -89,7 +90,7 @@ impl Drop for Feed {
 }
 
 async fn follow(api: Api<core::Service>, listed: watch::Sender<Listed>) {
-    let mut news = std::pin::pin!(watcher(api, watcher::Config::default()));
+    let mut news = std::pin::pin!(watcher(api, watcher::Config::default().timeout(WATCH_SECONDS)));
     let mut coming = Services::new();
     let (mut pause, mut refusals) = (FIRST_PAUSE, 0);
     while let Some(event) = news.next().await {

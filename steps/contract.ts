@@ -66,6 +66,7 @@ import type {
     BuildModuleInput,
     BuildModuleOutput,
     ClaimObjectInput,
+    ClaimObjectOutput,
     DescribeModuleInput,
     DescribeModuleOutput,
     ObserveArtifactOutput,
@@ -130,7 +131,7 @@ export interface Steps {
     createPullSecret: { input: PullSecretInput; output: PullSecretOutput };
     deletePullSecret: { input: PullSecretInput; output: Record<string, never> };
     awaitWorkload: { input: AwaitWorkloadInput; output: AwaitWorkloadOutput };
-    claimObject: { input: ClaimObjectInput; output: Record<string, never> };
+    claimObject: { input: ClaimObjectInput; output: ClaimObjectOutput };
     deleteObject: { input: ClaimObjectInput; output: Record<string, never> };
 }
 

@@ -68,13 +68,17 @@ export function stream(argv: readonly string[], options: StreamOptions): Promise
         child.stdout.on("data", take);
         child.stderr.on("data", take);
         const outOfTime = async () => {
-            const at = (await options.underWay?.()) ?? "";
+            const at = (await options.underWay?.().catch(() => "")) ?? "";
             take(`${argv.join(" ")}: still running after ${options.timeoutMinutes} minutes; ended${at}\n`);
-            if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
             setTimeout(() => {
                 child.stdout.destroy();
                 child.stderr.destroy();
             }, HELD_MILLISECONDS).unref();
+            try {
+                if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+            } catch {
+                // It has gone, and what it started holds its output.
+            }
         };
         const timer = setTimeout(() => void outOfTime(), options.timeoutMinutes * 60_000);
         const end = (exitCode: number) => {

@@ -93,7 +93,7 @@ export class WasmPod extends pulumi.ComponentResource {
         return children.of(this).service;
     }
 
-    /** The Command that sees whose the name of its Service is, unless `wait` is false: `<name>-service-claim`. */
+    /** The Command that sees whose the name of its Service is, where there is one: `<name>-service-claim`. */
     get serviceClaim(): local.Command | undefined {
         return children.of(this).serviceClaim;
     }

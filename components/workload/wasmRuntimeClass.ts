@@ -5,7 +5,7 @@ import { Children } from "../children";
 import { RUNTIME_CLASS } from "../defaults";
 import { clusterObjectOptions } from "../options";
 import * as rules from "../rules";
-import { boolean, checkArgs, text, type Rules } from "../validation";
+import { boolean, checkArgs, plain, text, type Rules } from "../validation";
 import { claimName } from "./named";
 import { wasmNodeSelector, wasmTolerations } from "./podTemplate";
 
@@ -18,8 +18,8 @@ export interface WasmRuntimeClassArgs {
      */
     shared?: boolean;
     /**
-     * Path of a kubeconfig for the cluster, with which is seen whose the one of that name is: `KindCluster.kubeconfigFile`. Default: none,
-     * and one that is there is taken over, and deleted in the end. Example: `~/.kube/config`.
+     * Path of a kubeconfig for the cluster, with which is seen whose the one of that name is: `KindCluster.kubeconfigFile`. Required unless it is
+     * shared. Example: `~/.kube/config`.
      */
     kubeconfigFile?: pulumi.Input<string>;
 }
@@ -50,13 +50,20 @@ export class WasmRuntimeClass extends pulumi.ComponentResource {
     /** @param opts `provider` must be the cluster's Kubernetes provider. */
     constructor(name: string, args: WasmRuntimeClassArgs = {}, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:WasmRuntimeClass", name, {}, opts);
-        const checked = checkArgs("WasmRuntimeClass", name, args, runtimeClassRules);
+        const blind = args.kubeconfigFile === undefined && args.shared !== true;
+        const checked = checkArgs(
+            "WasmRuntimeClass",
+            name,
+            args,
+            runtimeClassRules,
+            blind ? [plain("kubeconfigFile", "is missing; for example cluster.kubeconfigFile")] : [],
+        );
         const inCluster = clusterObjectOptions(this, "WasmRuntimeClass", name, opts);
         const { kubeconfigFile, shared = false } = checked;
         const resource = `${name}-class`;
         const className = checked.runtimeClassName ?? RUNTIME_CLASS;
         const claim =
-            kubeconfigFile !== undefined && !shared
+            !shared && kubeconfigFile !== undefined
                 ? claimName("RuntimeClass", resource, { kubeconfigFile, name: className }, { parent: this })
                 : undefined;
         const runtimeClass = shared
@@ -82,7 +89,7 @@ export class WasmRuntimeClass extends pulumi.ComponentResource {
         return children.of(this).runtimeClass;
     }
 
-    /** The Command that sees whose its name is, where there is a `kubeconfigFile` and it is not shared: `<name>-class-claim`. */
+    /** The Command that sees whose its name is, unless it is shared: `<name>-class-claim`. */
     get claim(): local.Command | undefined {
         return children.of(this).claim;
     }

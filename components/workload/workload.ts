@@ -29,8 +29,8 @@ export interface WasmWorkloadArgs extends WasmProgramArgs {
 /** Arguments of a workload that the update waits for. */
 export interface WasmAwaitArgs extends WasmWaitArgs {
     /**
-     * Path of a kubeconfig for the cluster, with which the workload is waited for: `KindCluster.kubeconfigFile`. Required unless
-     * `wait` is false. Example: `~/.kube/config`.
+     * Path of a kubeconfig for the cluster, with which the workload is waited for, and by which is seen whose the name of its Service is:
+     * `KindCluster.kubeconfigFile`. Required unless `wait` is false and there is no `service`. Example: `~/.kube/config`.
      */
     kubeconfigFile?: pulumi.Input<string>;
 }
@@ -94,8 +94,11 @@ export function workload<A extends WasmWorkloadArgs>(
     const awaited = kind !== "CronJob";
     const given = Object(args) as A;
     const { kubeconfigFile, wait } = given as WasmAwaitArgs;
-    const blind = awaited && kubeconfigFile === undefined && wait !== false;
-    const message = "is missing; for example cluster.kubeconfigFile, or set wait to false";
+    const named = (given as WasmServingArgs).service !== undefined;
+    const blind = awaited && kubeconfigFile === undefined && (wait !== false || named);
+    const message = named
+        ? "is missing, and by it is seen whose the Service's name is; for example cluster.kubeconfigFile"
+        : "is missing; for example cluster.kubeconfigFile, or set wait to false";
     const checked: CheckedArgs = checkArgs<A>(
         type,
         name,

@@ -262,7 +262,7 @@ async function inspected<T>(kind: "volume" | "network", name: string): Promise<T
     const argv = ["docker", kind, "inspect", name];
     const found = await run(argv, { timeoutSeconds: 30, allowFailure: true });
     if (found.exitCode === 0) return (JSON.parse(found.stdout) as T[])[0];
-    if (/no such|not found/i.test(found.stderr)) return undefined;
+    if (/no such (volume|network)|(volume|network) .+ not found/i.test(found.stderr)) return undefined;
     throw new RunError(argv, found, `exit code ${found.exitCode}`);
 }
 

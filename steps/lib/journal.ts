@@ -2,8 +2,9 @@
 // the claim's end knows what to undo.
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { ObserveLossOutput, ObserveOutput, StepClaim, Steps } from "../contract";
-import { claimFolderOf, currentClaim, journalFolder } from "./claim";
+import { claimFolderOf, currentClaim, journalFolder, previousOutput } from "./claim";
 import { readOptional, writePrivate } from "./files";
 import { endProcess, type ProcessId } from "./processes";
 import { progress } from "./progress";
@@ -23,6 +24,15 @@ export interface JournalEntry {
     at: number;
     /** The process that it was begun by; unset: of an earlier version. */
     by?: ProcessId;
+}
+
+/** Whether an entry is of what a step undoes, and not of what has come in its place: that had another input, or told another thing. */
+export function isUndone({ input, output }: JournalEntry, undone: object): boolean {
+    const told = previousOutput();
+    return (
+        isDeepStrictEqual(input, undone) &&
+        (told === undefined || isDeepStrictEqual(output, JSON.parse(told)))
+    );
 }
 
 /** Writes down what is about to be made. */

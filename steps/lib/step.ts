@@ -1,8 +1,7 @@
-import { isDeepStrictEqual } from "node:util";
 import { undoneLast, type StepClaim, type Steps } from "../contract";
 import { enterClaim, isAbandoned } from "./claim";
 import { StepError, messageOf } from "./errors";
-import { endRun, entryOf, forgetEntry, setEarlierRun, writeEntry } from "./journal";
+import { endRun, entryOf, forgetEntry, isUndone, setEarlierRun, writeEntry } from "./journal";
 import { processOf } from "./processes";
 import { progress } from "./progress";
 import { endRunning } from "./run";
@@ -138,8 +137,7 @@ async function inClaim(
     if (undoes) {
         const result = await act();
         const note = undoneLast.includes(name) ? await entryOf(entry.resource) : undefined;
-        if (note === undefined || isDeepStrictEqual(note.input, input))
-            await forgetEntry(claim, entry.resource);
+        if (note === undefined || isUndone(note, input)) await forgetEntry(claim, entry.resource);
         return result;
     }
     setEarlierRun(before);

@@ -170,9 +170,17 @@ export interface ClaimObjectInput extends NamedObject {
     kubeconfigFile: string;
 }
 
+/** claimObject */
+export interface ClaimObjectOutput {
+    /** Another one each time that the name is claimed. */
+    made: string;
+}
+
 /** observeService: reads only, so that each preview can run it. */
 export interface ObserveServiceInput extends ClaimObjectInput {
     namespace: string;
     app: string;
     resource: string;
+    /** Port of the nodes that it is to have; unset: none, or one that the cluster chooses. */
+    nodePort?: number;
 }

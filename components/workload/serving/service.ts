@@ -65,7 +65,7 @@ function workloadService(
     name: string,
     { kind, args, metadata, selector, opts }: Workload<ServiceOwnerArgs>,
 ): WorkloadService {
-    const { service, kubeconfigFile } = args;
+    const { service, kubeconfigFile = "" } = args;
     if (service === undefined) {
         const none = pulumi.output<string | undefined>(undefined);
         return { serviceName: none, url: none };
@@ -79,19 +79,17 @@ function workloadService(
     const { namespace, labels } = metadata;
     const resource = `${name}-service`;
     const aliases = ofOtherKinds(component, kind);
-    // Where nobody knows the cluster's kubeconfig, nobody can look whose it is.
-    const named =
-        kubeconfigFile === undefined
-            ? undefined
-            : { kubeconfigFile, namespace, name: serviceName, app, resource: `${name}-ready` };
-    const observed =
-        named &&
-        stepInvoke(
-            "observeService",
-            { ...namedObject("Service", resource, named), owner: ownerForLooks() },
-            { parent: component },
-        );
-    const claim = named && claimName("Service", resource, named, { parent: component, aliases });
+    const named = { kubeconfigFile, namespace, name: serviceName, app, resource: `${name}-ready` };
+    const observed = stepInvoke(
+        "observeService",
+        {
+            ...namedObject("Service", resource, named),
+            owner: ownerForLooks(),
+            nodePort: given.apply(({ nodePort }) => nodePort),
+        },
+        { parent: component },
+    );
+    const claim = claimName("Service", resource, named, { parent: component, aliases });
     const made = {
         metadata: { name: serviceName, namespace, labels },
         spec: {
@@ -105,27 +103,27 @@ function workloadService(
         },
     };
     // It leads somewhere when the workload is Ready, and is waited for together with that.
-    const annotations = together(thereAtOnce, ofOneManager, observed?.apply(reasons));
+    const annotations = together(thereAtOnce, ofOneManager, observed.apply(reasons));
     const object = new kubernetes.core.v1.Service(
         resource,
         { ...made, metadata: { ...made.metadata, annotations } },
-        // Under its fixed name a new one cannot be there before the old one has gone.
-        pulumi.mergeOptions(pulumi.mergeOptions(opts, claim?.options), {
+        // The old one is not the provider's to delete, and so is there until its claim ends, whichever comes first.
+        pulumi.mergeOptions(pulumi.mergeOptions(opts, claim.options), {
             aliases,
-            deleteBeforeReplace: true,
+            deleteBeforeReplace: false,
         }),
     );
     const awaited = pulumi.output({
         name: serviceName,
         uid: object.metadata.uid,
         applied: digestOf(made),
-        because: observed?.because,
-        lost: observed?.lost,
+        because: observed.because,
+        lost: observed.lost,
     });
     // Whoever is told of it comes after it.
     const known = pulumi.all([serviceName, object.id]).apply(([name]) => name);
     const url = pulumi.interpolate`http://${known}.${namespace}.svc:${port}`;
-    return { object, claim: claim?.command, awaited, serviceName: known, url };
+    return { object, claim: claim.command, awaited, serviceName: known, url };
 }
 
 /** What stands beside the object of a workload that may answer requests, its Service and what waits for both, and what its component tells. */

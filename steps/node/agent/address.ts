@@ -24,7 +24,7 @@ export async function checkAddress(input: ProcessNodeInput, isOurs: boolean): Pr
                 `${other.address}:${other.port}; end it (\`ss -ltnp\` names it) or give the node another port`,
         );
     }
-    const off = offNetwork(own.cidr, await routedNodes(input));
+    const off = offNetwork(own.cidr, await kindnetNodes(input));
     if (off !== undefined) {
         throw new StepError(
             `KrustletNode "${input.nodeName}": nodeIp ${input.nodeIp} is not on the network of the cluster's own nodes (${off}), whose network ` +
@@ -33,13 +33,13 @@ export async function checkAddress(input: ProcessNodeInput, isOurs: boolean): Pr
     }
 }
 
-/** The addresses of a cluster's own nodes, where each has routes to all others; none of a cluster with another network. */
-async function routedNodes({ kubeconfigFile, nodeName }: NodeInput): Promise<string[]> {
+/** The addresses of a cluster's own nodes, where kindnet routes from each to all others; none of a cluster with another network. */
+async function kindnetNodes({ kubeconfigFile, nodeName }: NodeInput): Promise<string[]> {
     interface Nodes {
         items: { metadata: { name: string }; status?: { addresses?: { type: string; address: string }[] } }[];
     }
     return withKube(kubeconfigFile, async (kube) => {
-        if (!(await routesToPods(kube))) return [];
+        if (!(await hasDaemonSet(kube, KINDNET))) return [];
         const selector = encodeURIComponent("node-role.kubernetes.io/control-plane");
         const { items } = await kube.get<Nodes>(`/api/v1/nodes?labelSelector=${selector}`);
         return items
@@ -50,15 +50,22 @@ async function routedNodes({ kubeconfigFile, nodeName }: NodeInput): Promise<str
     });
 }
 
+/** kind's network program. */
+const KINDNET = "kindnet";
+
 /** Network programs that give each of a cluster's own nodes routes to the pod ranges of all others: kind's, and that of node images without it. */
-const ROUTING = ["kindnet", "pod-network"];
+const ROUTING = [KINDNET, "pod-network"];
 
 /** Whether the cluster's own nodes have routes to each node's pod range, by the node's own address. */
 async function routesToPods(kube: Kube): Promise<boolean> {
     for (const name of ROUTING) {
-        if (await kube.find(`/apis/apps/v1/namespaces/kube-system/daemonsets/${name}`)) return true;
+        if (await hasDaemonSet(kube, name)) return true;
     }
     return false;
+}
+
+async function hasDaemonSet(kube: Kube, name: string): Promise<boolean> {
+    return (await kube.find(`/apis/apps/v1/namespaces/kube-system/daemonsets/${name}`)) !== undefined;
 }
 
 /** Whether the node's pods that serve get addresses of its pod range, which others must have routes to: see NodeInput. */

@@ -1,7 +1,7 @@
-import { isDeepStrictEqual } from "node:util";
 import type { ClaimObjectInput } from "../../contract";
 import { currentClaim } from "../../lib/claim";
-import { entryOf } from "../../lib/journal";
+import { StepError } from "../../lib/errors";
+import { entryOf, isUndone } from "../../lib/journal";
 import { kubeconfigsLeft } from "../../lib/kube/kept";
 import { ifClusterAnswers, KubeError, lookInto, type Kube } from "../../lib/kube/kube";
 import { stored, type Of } from "../../lib/schema";
@@ -35,13 +35,20 @@ async function deleteOwn(kube: Kube, input: Needed): Promise<void> {
     progress(`${titleOf(input)} is not this stack's any more: left alone`);
 }
 
-/** UID of the object that has come in the place of this one; the same, where the cluster has only got another kubeconfig file. */
+/**
+ * UID of the object that has come in the place of this one; the same, where the cluster has only got another kubeconfig file, or the name was
+ * taken again.
+ */
 async function successor(input: Needed): Promise<string | undefined> {
     const { resource } = currentClaim() ?? {};
-    const now = resource === undefined ? undefined : (await entryOf(resource))?.input;
-    if (now === undefined || isDeepStrictEqual(now, input)) return undefined;
-    const heir = now as ClaimObjectInput;
-    return (await lookInto(heir.kubeconfigFile, (kube) => findNamed(kube, heir)))?.seen?.metadata.uid;
+    const entry = resource === undefined ? undefined : await entryOf(resource);
+    if (entry === undefined || isUndone(entry, input)) return undefined;
+    const heir = entry.input as ClaimObjectInput;
+    const answer = await lookInto(heir.kubeconfigFile, (kube) => findNamed(kube, heir));
+    if (answer !== undefined) return answer.seen?.metadata.uid;
+    throw new StepError(
+        `${titleOf(input)} may be what ${titleOf(heir)} is by now, and no cluster answers by ${heir.kubeconfigFile}: see that it does, and try again`,
+    );
 }
 
 step(module, "deleteObject", needed, deleteObject);

@@ -29,6 +29,8 @@ import { isPulumi, makerOf, type ManagedFields } from "../fields";
 export interface FoundObject {
     /** Of a RuntimeClass. */
     handler?: string;
+    /** Of a Service. */
+    spec?: { ports?: { nodePort?: number }[] };
     metadata: {
         name: string;
         namespace?: string;
@@ -138,6 +140,8 @@ export async function nameFault(
 ): Promise<string | undefined> {
     const now = await findNamed(kube, which);
     if (!which.shared) return now && faultOf(which, now);
+    if (now !== undefined && bearsClaim(now, which.owner))
+        return `${titleOf(which)} is this stack's own, which would go, and be missed by whoever shares it: leave out shared`;
     if (now !== undefined) return undefined;
     return `${titleOf(which)} is to be shared, and is not there: leave out shared, and this stack makes its own, or have the other one made first`;
 }

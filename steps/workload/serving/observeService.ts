@@ -7,7 +7,8 @@ import type {
 import { entryOf, madeAt } from "../../lib/journal";
 import { lookInto } from "../../lib/kube/kube";
 import { progress } from "../../lib/progress";
-import { dnsLabel, object, text } from "../../lib/schema";
+import { StepError } from "../../lib/errors";
+import { dnsLabel, object, optional, port, text } from "../../lib/schema";
 import { step } from "../../lib/step";
 import { fieldsOf, othersOf } from "../fields";
 import { claimObjectFields, findNamed, refuseOthers, titleOf } from "../named/named";
@@ -18,6 +19,7 @@ const input = object<ObserveServiceInput>({
     name: dnsLabel,
     app: text,
     resource: text,
+    nodePort: optional(port),
 });
 
 /**
@@ -32,6 +34,12 @@ export async function observeService(given: ObserveServiceInput): Promise<Observ
     if (answer === undefined) return stays;
     const now = answer.seen;
     await refuseOthers(given, now);
+    if (entry !== undefined && made !== undefined && given.nodePort !== undefined)
+        await refuseHeld(given, {
+            ...given,
+            namespace: (entry.input as AwaitWorkloadInput).namespace,
+            name: made.name,
+        });
     if (entry === undefined || made?.name !== given.name) return stays;
     const what = `${titleOf(given)}, made ${madeAt(entry)},`;
     const { serviceFields, serviceApplied } = (entry.output ?? {}) as Partial<AwaitWorkloadOutput>;
@@ -40,6 +48,17 @@ export async function observeService(given: ObserveServiceInput): Promise<Observ
     return serviceApplied !== made.applied || fieldsOf(now) === serviceFields
         ? stays
         : { ...stays, because: said(`${what} was changed by ${othersOf(now)}: it is applied again`) };
+}
+
+/** The Service of another name that a new one takes the place of goes last, with its port of the nodes until then. */
+async function refuseHeld(given: ObserveServiceInput, before: ObserveServiceInput): Promise<void> {
+    if (before.name === given.name && before.namespace === given.namespace) return;
+    const answer = await lookInto(given.kubeconfigFile, (kube) => findNamed(kube, before));
+    if (!answer?.seen?.spec?.ports?.some(({ nodePort }) => nodePort === given.nodePort)) return;
+    throw new StepError(
+        `${titleOf(given)} is to have the nodePort ${given.nodePort}, which ${titleOf(before)} has until it is gone: take that away first, in an ` +
+            "update of its own (without service), or give the new one another port",
+    );
 }
 
 function said(why: string): string {

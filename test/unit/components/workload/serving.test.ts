@@ -101,10 +101,8 @@ test("every argument reaches the pod and the Service", async () => {
                 ports: [{ port: 80, targetPort: 8080, protocol: "TCP", nodePort: 30080 }],
             },
         },
-        // Its name is another's only when it has gone.
         options: {
             provider,
-            deleteBeforeReplace: true,
             replaceOnChanges: [lostAnnotation],
             // The provider would delete by the name.
             retainOnDelete: true,
@@ -188,15 +186,16 @@ test("any change of a Service is waited for", async () => {
     assert.equal(await applied({ port: pulumi.output(8080) }), all[0]);
 });
 
-test("where nothing is known of the cluster's kubeconfig, nobody looks for a Service of that name", async () => {
-    const { invokes, resources } = await record(
-        { steps },
-        () => new WasmDeployment("w", { image, wait: false, ports, service: {} }, inCluster()),
+test("whose a Service's name is, is seen by the cluster's kubeconfig, whether it is waited for or not", async () => {
+    const serving = (args: Partial<WasmDeploymentArgs>) =>
+        record({ steps }, () => new WasmDeployment("w", { image, ports, service: {}, ...args }, inCluster()));
+    await assert.rejects(
+        serving({ wait: false }),
+        /kubeconfigFile: is missing, and by it is seen whose the Service's name is/,
     );
-    assert.deepEqual(invokes, []);
-    // So it is the provider's to delete.
-    assert.equal(resources["w-service"].options.retainOnDelete, undefined);
-    assert.equal(resources["w-service-claim"], undefined);
+    const { resources } = await serving({ wait: false, kubeconfigFile });
+    assert.equal(resources["w-service"].options.retainOnDelete, true);
+    assert.equal(resources["w-ready"], undefined);
 });
 
 test("what takes another's port comes when that has gone, and requests under way have time to end", async () => {
@@ -238,11 +237,9 @@ test("a deployment with a port rolls out with the old pod first, unless it is to
 
 test("a pod that has an address of its own holds no port of its node, and new ones come first", async () => {
     for (const kind of ["Pod", "Deployment", "DaemonSet"] as const) {
-        const { resources } = await workload(kind, { ports, podAddresses: true, service: {} });
+        const { resources } = await workload(kind, { ports, podAddresses: true });
         const { inputs, options } = resources[`w-${kind.toLowerCase()}`];
         assert.equal(options.deleteBeforeReplace, undefined, kind);
-        // Its name is another's only when it has gone, whatever the pods have.
-        assert.equal(resources["w-service"].options.deleteBeforeReplace, true, kind);
         assert.doesNotMatch(String(resources["w-ready"].inputs.stdin), /alone/, kind);
         const { spec } = inputs as unknown as { spec: Template["spec"] & Spec };
         assert.equal(spec.strategy, undefined, kind);

@@ -76,9 +76,9 @@ void describe("an object whose name is given", () => {
         const title = kind === "Service" ? "Service apps/web" : "RuntimeClass web";
         void it(`of the kind ${kind} is made where there is none, or this stack's`, async () => {
             there();
-            assert.deepEqual(await claimObject(input(kind)), {});
+            const first = await claimObject(input(kind));
             there(ours);
-            assert.deepEqual(await claimObject(input(kind)), {});
+            assert.notDeepEqual(await claimObject(input(kind)), first);
         });
         void it(`of the kind ${kind} is refused where it is another's, with whose it is`, async () => {
             const refused = (whose: string) => {
@@ -140,6 +140,30 @@ void describe("an object whose name is given", () => {
         await deleteObject(input("Service"));
         assert.deepEqual(deleted, [byUid("Service")]);
     });
+    void it("stays where its name was given up, and taken again before the first claim of it was ended", async () => {
+        there(ours);
+        const [first, again] = [await claimObject(input("Service")), await claimObject(input("Service"))];
+        const entry = { resource: "c", undo: "deleteObject" as const, done: true, at: 0 };
+        await writeEntry(claim, { ...entry, input: input("Service") as object, output: again });
+        try {
+            process.env.PULUMI_COMMAND_STDOUT = JSON.stringify(first);
+            assert.deepEqual(await notes(input("Service")), []);
+            assert.deepEqual(deleted, []);
+            process.env.PULUMI_COMMAND_STDOUT = JSON.stringify(again);
+            await deleteObject(input("Service"));
+            assert.deepEqual(deleted, [byUid("Service")]);
+        } finally {
+            delete process.env.PULUMI_COMMAND_STDOUT;
+        }
+    });
+    void it("is not deleted where nobody can see whether another claim has it by now", async () => {
+        there(ours);
+        const gone = join(folder, "none");
+        const entry = { resource: "c", undo: "deleteObject" as const, done: true, at: 0 };
+        await writeEntry(claim, { ...entry, input: input("Service", { kubeconfigFile: gone }) as object });
+        await assert.rejects(deleteObject(input("Service")), /no cluster answers by /);
+        assert.deepEqual(deleted, []);
+    });
     void it("is deleted by what was kept of its cluster's kubeconfig, where that file went before", async () => {
         there(ours);
         const gone = join(folder, "gone");
@@ -149,7 +173,7 @@ void describe("an object whose name is given", () => {
     });
     void it("of before there were claims is this stack's, if it is the RuntimeClass that they all had", async () => {
         there({}, { manager: "pulumi-kubernetes-34ca96d6" });
-        assert.deepEqual(await claimObject(input("RuntimeClass")), {});
+        await claimObject(input("RuntimeClass"));
         // It bears a claim as soon as it has been applied again, and is not deleted before.
         assert.equal((await notes(input("RuntimeClass"))).length, 1);
         assert.deepEqual(deleted, []);
@@ -164,6 +188,9 @@ void describe("an object whose name is given", () => {
         assert.match((await look(true)) ?? "", /^RuntimeClass web is to be shared, and is not there: /);
         there({});
         assert.equal(await look(true), undefined);
+        there(ours);
+        assert.match((await look(true)) ?? "", /^RuntimeClass web is this stack's own, /);
+        there({});
         const why =
             /^RuntimeClass web is there already, and is not this stack's \(kubectl-create \(\S+\) made it\): .*runtimeClassShared/;
         assert.match((await look()) ?? "", why);

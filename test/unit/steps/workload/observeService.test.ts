@@ -86,6 +86,23 @@ void describe("a workload's Service", () => {
         there(service("web", ours, { "f:spec": {} }));
         assert.deepEqual(await look("web"), stays);
     });
+    void it("of another name than before cannot have the port of the nodes that the other one still has", async () => {
+        await known("web");
+        const held = { ...service("web"), spec: { ports: [{ nodePort: 30080 }] } };
+        const renamed = (nodePort: number) =>
+            observeService({
+                ...{ resource: "w-ready", owner, kubeconfigFile, kind: "Service", namespace: "apps", name: "new" },
+                ...{ label: "r", app: "web", nodePort },
+            });
+        there(held);
+        await assert.rejects(
+            renamed(30080),
+            /Service apps\/new is to have the nodePort 30080, which Service apps\/web has until it is gone: take that away first/,
+        );
+        await renamed(30081);
+        there();
+        await renamed(30080);
+    });
     void it("that was never made before is another's, or what a killed run had made", async () => {
         there(service("web"), service("theirs", { app: "web" }));
         assert.deepEqual(await look("web"), { because: undefined, lost: undefined });

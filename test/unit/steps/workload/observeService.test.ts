@@ -91,7 +91,14 @@ void describe("a workload's Service", () => {
         const held = { ...service("web"), spec: { ports: [{ nodePort: 30080 }] } };
         const renamed = (nodePort: number) =>
             observeService({
-                ...{ resource: "w-ready", owner, kubeconfigFile, kind: "Service", namespace: "apps", name: "new" },
+                ...{
+                    resource: "w-ready",
+                    owner,
+                    kubeconfigFile,
+                    kind: "Service",
+                    namespace: "apps",
+                    name: "new",
+                },
                 ...{ label: "r", app: "web", nodePort },
             });
         there(held);

@@ -29,10 +29,8 @@ export interface JournalEntry {
 /** Whether an entry is of what a step undoes, and not of what has come in its place: that had another input, or told another thing. */
 export function isUndone({ input, output }: JournalEntry, undone: object): boolean {
     const told = previousOutput();
-    return (
-        isDeepStrictEqual(input, undone) &&
-        (told === undefined || isDeepStrictEqual(output, JSON.parse(told)))
-    );
+    if (!isDeepStrictEqual(input, undone)) return false;
+    return told === undefined || output === undefined || isDeepStrictEqual(output, JSON.parse(told));
 }
 
 /** Writes down what is about to be made. */

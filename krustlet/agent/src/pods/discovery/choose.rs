@@ -165,11 +165,11 @@ mod tests {
     fn where_nothing_is() {
         let one = slice(json!([pod("10.244.1.2", json!({}))]));
         assert_eq!(
-            chosen(&web(), &[one.clone()], 8080),
+            chosen(&web(), std::slice::from_ref(&one), 8080),
             Err(Nothing::NoPort(8080)),
             "the pod's port is not the Service's"
         );
-        assert_eq!(chosen(&web(), &[one.clone()], 53), Err(Nothing::NoPort(53)), "UDP");
+        assert_eq!(chosen(&web(), std::slice::from_ref(&one), 53), Err(Nothing::NoPort(53)), "UDP");
         assert_eq!(chosen(&web(), &[], 80), Err(Nothing::NoneReady));
         let unready = slice(json!([pod("10.244.1.2", json!({ "ready": false }))]));
         assert_eq!(chosen(&web(), &[unready], 80), Err(Nothing::NoneReady));

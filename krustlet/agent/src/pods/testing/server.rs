@@ -259,7 +259,7 @@ async fn answer(
         ("GET", ["v1", "namespaces", namespace, "endpointslices"]) => {
             let name = query["labelSelector"].strip_prefix("kubernetes.io/service-name=").unwrap();
             let slices = state.lock().slices.clone().into_iter();
-            let of = |slice: &Value| &slice["metadata"]["labels"]["kubernetes.io/service-name"] == name;
+            let of = |slice: &Value| slice["metadata"]["labels"]["kubernetes.io/service-name"] == *name;
             let items: Vec<_> =
                 slices.filter(|slice| slice["metadata"]["namespace"] == *namespace && of(slice)).collect();
             Json(json!({ "kind": "EndpointSliceList", "apiVersion": "discovery.k8s.io/v1", "metadata": {}, "items": items }))

@@ -1,11 +1,9 @@
 /** Objects whose names are given: what is another's is neither taken over nor deleted. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { ClaimObjectInput, NamedKind, StepClaim } from "../../../../steps/contract";
-import { enterClaim, thisHost } from "../../../../steps/lib/claim";
 import { writeEntry } from "../../../../steps/lib/journal";
 import { Kube } from "../../../../steps/lib/kube/kube";
 import { keepKubeconfig } from "../../../../steps/lib/kube/kept";
@@ -13,11 +11,10 @@ import { notesOf } from "../../../../steps/lib/step";
 import { claimObject } from "../../../../steps/workload/named/claimObject";
 import { deleteObject } from "../../../../steps/workload/named/deleteObject";
 import { nameFault } from "../../../../steps/workload/named/named";
-import { ApiServer, authority } from "../lib/apiServer";
+import { authority, type ApiServer } from "../lib/apiServer";
+import { claimedCluster, claimId, owner } from "./claimedCluster";
 
-const id = "0123456789abcdef";
-const owner = `shop/dev/${id}`;
-const ours = { "krustlet-stack/claim": id, "krustlet-stack/resource": "r" };
+const ours = { "krustlet-stack/claim": claimId, "krustlet-stack/resource": "r" };
 const paths: Record<NamedKind, string> = {
     Service: "/api/v1/namespaces/apps/services/web",
     RuntimeClass: "/apis/node.k8s.io/v1/runtimeclasses/web",
@@ -31,21 +28,13 @@ void describe("an object whose name is given", () => {
     /** What the API server was sent to delete. */
     let deleted: string[];
 
+    let end: () => Promise<void>;
+
     beforeEach(async () => {
-        folder = mkdtempSync(join(tmpdir(), "krustlet-stack-"));
-        kubeconfigFile = join(folder, "kubeconfig");
-        api = new ApiServer();
-        await api.start();
-        writeFileSync(kubeconfigFile, api.kubeconfig, { mode: 0o600 });
-        claim = { id, owner, folder: join(folder, "claim"), host: await thisHost(), resource: "c" };
-        await enterClaim(claim);
+        ({ api, folder, kubeconfigFile, claim, end } = await claimedCluster("c"));
         deleted = [];
     });
-    afterEach(async () => {
-        await enterClaim(undefined);
-        await api.stop();
-        rmSync(folder, { recursive: true });
-    });
+    afterEach(() => end());
 
     const input = (kind: NamedKind, more: Partial<ClaimObjectInput> = {}): ClaimObjectInput => ({
         ...{ owner, kubeconfigFile, kind, name: "web", label: "r" },

@@ -1,22 +1,18 @@
 /** What a look sees of a workload's Service: what is to be mended, and what is somebody else's. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { AwaitedService, AwaitWorkloadInput, StepClaim } from "../../../../steps/contract";
-import { enterClaim, thisHost } from "../../../../steps/lib/claim";
 import { writeEntry } from "../../../../steps/lib/journal";
 import { Kube } from "../../../../steps/lib/kube/kube";
 import { fieldsOf } from "../../../../steps/workload/fields";
 import { observeService } from "../../../../steps/workload/serving/observeService";
 import type { FoundObject } from "../../../../steps/workload/named/named";
 import { settleService } from "../../../../steps/workload/serving/service";
-import { ApiServer, authority } from "../lib/apiServer";
+import { authority, type ApiServer } from "../lib/apiServer";
+import { claimedCluster, claimId, owner } from "./claimedCluster";
 
 const services = "/api/v1/namespaces/apps/services";
-const ours = { "krustlet-stack/claim": "0123456789abcdef", "krustlet-stack/resource": "r", app: "web" };
-const owner = "shop/dev/0123456789abcdef";
+const ours = { "krustlet-stack/claim": claimId, "krustlet-stack/resource": "r", app: "web" };
 const managed = (fields: object) => [
     { manager: "pulumi-krustlet-stack", operation: "Apply", fieldsV1: fields },
     { manager: "kubectl-patch", operation: "Update", time: "2026-11-28T12:00:00Z", fieldsV1: {} },
@@ -27,24 +23,14 @@ const service = (name: string, labels: Record<string, string> = ours, fields = {
 
 void describe("a workload's Service", () => {
     let api: ApiServer;
-    let folder: string;
     let claim: StepClaim;
     let kubeconfigFile: string;
+    let end: () => Promise<void>;
 
     beforeEach(async () => {
-        folder = mkdtempSync(join(tmpdir(), "krustlet-stack-"));
-        kubeconfigFile = join(folder, "kubeconfig");
-        api = new ApiServer();
-        await api.start();
-        writeFileSync(kubeconfigFile, api.kubeconfig, { mode: 0o600 });
-        claim = { id: "0123456789abcdef", owner, folder: join(folder, "claim"), host: await thisHost() };
-        await enterClaim(claim);
+        ({ api, kubeconfigFile, claim, end } = await claimedCluster());
     });
-    afterEach(async () => {
-        await enterClaim(undefined);
-        await api.stop();
-        rmSync(folder, { recursive: true });
-    });
+    afterEach(() => end());
 
     /** What the cluster has. */
     const there = (...all: FoundObject[]) => {

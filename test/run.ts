@@ -6,7 +6,7 @@
  */
 import * as path from "node:path";
 import { consoleReporter } from "../common/report";
-import type { Counts } from "./runners";
+import { add, type Counts } from "./runners";
 import { stages, type Suite, type SuiteContext } from "./suites";
 
 const root = path.dirname(__dirname);
@@ -22,7 +22,7 @@ async function main(): Promise<number> {
         );
         return 2;
     }
-    const total: Counts = { passed: 0, failed: 0 };
+    let total: Counts = { passed: 0, failed: 0 };
     const failures: string[] = [];
     const context: SuiteContext = { root, report, env: {}, airgap: false };
     for (const stage of stages) {
@@ -34,14 +34,14 @@ async function main(): Promise<number> {
         await Promise.all(
             chosen.map(async (suite) => {
                 const counts = await result(suite, context);
-                total.passed += counts.passed;
-                total.failed += counts.failed;
+                total = add(total, counts);
                 if (counts.failed > 0) failures.push(suite.name);
             }),
         );
         // Nothing after the set-up means anything without it.
         if (failures.includes("set-up")) break;
     }
+    for (const words of total.failures ?? []) console.log(`\n${words}`);
     console.log(failures.length > 0 ? `\nFailed: ${failures.join(", ")}\n` : "");
     console.log(`${total.passed} passed, ${total.failed} failed`);
     return total.failed === 0 && total.passed > 0 ? 0 : 1;

@@ -8,13 +8,25 @@ import type { Reporter } from "../common/report";
 export interface Counts {
     passed: number;
     failed: number;
+    /** What was said of those that failed, to be said once more at the end of all. Default: nothing. */
+    failures?: string[];
 }
 
 export function add(...all: Counts[]): Counts {
     return {
         passed: all.reduce((sum, counts) => sum + counts.passed, 0),
         failed: all.reduce((sum, counts) => sum + counts.failed, 0),
+        failures: all.flatMap((counts) => counts.failures ?? []),
     };
+}
+
+/** How much of one run's failures is said once more. */
+const LINES_OF_FAILURES = 60;
+
+/** What a run says of its failures, from where it begins to. */
+function failuresIn(output: string, begin: RegExp): string[] {
+    const from = output.search(begin);
+    return from < 0 ? [] : [output.slice(from).split("\n").slice(0, LINES_OF_FAILURES).join("\n").trimEnd()];
 }
 
 /** Every `*.test.ts` below a folder, sorted. */
@@ -109,12 +121,13 @@ export function nodeCounts(output: string, exitCode: number): Counts {
     };
     // A skipped, cancelled or to-do test has not shown anything.
     const failed = number("fail") + number("cancelled") + number("skipped") + number("todo");
-    return atLeastOneFailure({ passed: number("pass"), failed }, exitCode);
+    const failures = failuresIn(output, /^✖ failing tests:$/m);
+    return atLeastOneFailure({ passed: number("pass"), failed, failures }, exitCode);
 }
 
 /** Counts of a `cargo test` run: one closing line for each test binary. */
 export function cargoCounts(output: string, exitCode: number): Counts {
-    const counts = { passed: 0, failed: 0 };
+    const counts = { passed: 0, failed: 0, failures: failuresIn(output, /^failures:$/m) };
     for (const line of output.matchAll(/^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {
         counts.passed += Number(line[1]);
         counts.failed += Number(line[2]) + Number(line[3]);
@@ -125,7 +138,9 @@ export function cargoCounts(output: string, exitCode: number): Counts {
 /** Counts of a `go test -v` run. */
 export function goCounts(output: string, exitCode: number): Counts {
     const count = (word: string) => [...output.matchAll(new RegExp(`^\\s*--- ${word}: `, "gm"))].length;
-    return atLeastOneFailure({ passed: count("PASS"), failed: count("FAIL") + count("SKIP") }, exitCode);
+    const failures = failuresIn(output, /^\s*--- FAIL: /m);
+    const failed = count("FAIL") + count("SKIP");
+    return atLeastOneFailure({ passed: count("PASS"), failed, failures }, exitCode);
 }
 
 const CLOSING_LINES = /^ℹ (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) .*\n/gm;

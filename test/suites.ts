@@ -167,6 +167,8 @@ const rust: Suite = {
                       )),
                 "--locked",
                 "--quiet",
+                // One test that fails is not to hide what the others show.
+                "--no-fail-fast",
             ];
             const { output, exitCode } = await buildingIn(WORKSPACE, () =>
                 stream(argv, {

@@ -1,12 +1,12 @@
 /** No secret of a stack is anywhere but in its own file: not in the state, a log, Pulumi's most verbose output, a command line. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run, type RunResult } from "../../steps/lib/run";
 import { withTestRegistry, type TestRegistry } from "../parts";
+import { commandLines } from "./commandLines";
 import { root, StackUnderTest } from "./stackUnderTest";
 
 const LOGIN = { username: "probe", password: "probe-password" };
@@ -62,44 +62,19 @@ function middle(text: string): string {
     return text.slice(from, from + 40);
 }
 
-/** Looks at every process and at files that are there for a moment, again and again, until it is told to stop. */
+/** Looks at files that are there for a moment, again and again, until it is told to stop. */
 class Observer {
-    readonly commandLines = new Set<string>();
     private over = false;
-    private readonly looking: Promise<unknown>;
-    /** How often a process was looked at. It begins as a copy of the one that started it, and has its own command line soon after. */
-    private readonly looks = new Map<string, number>();
+    private readonly looking: Promise<void>;
 
-    constructor(
-        private readonly secrets: Secrets,
-        private readonly nodes: string,
-    ) {
-        this.looking = Promise.all([
-            this.until(5, () => this.lookAtProcesses()),
-            this.until(20, () => collect(this.secrets, this.nodes)),
-        ]);
+    constructor(secrets: Secrets, nodes: string) {
+        this.looking = this.look(secrets, nodes);
     }
 
-    private async until(milliseconds: number, act: () => unknown): Promise<void> {
+    private async look(secrets: Secrets, nodes: string): Promise<void> {
         while (!this.over) {
-            await act();
-            await sleep(milliseconds);
-        }
-    }
-
-    /** A step may be there for a tenth of a second: at once, and none of those that are known already. */
-    private lookAtProcesses(): void {
-        const there = new Set(readdirSync("/proc").filter((name) => /^\d+$/.test(name)));
-        for (const pid of this.looks.keys()) if (!there.has(pid)) this.looks.delete(pid);
-        for (const pid of there) {
-            const looks = this.looks.get(pid) ?? 0;
-            this.looks.set(pid, looks + 1);
-            if (looks > 10) continue;
-            try {
-                this.commandLines.add(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
-            } catch {
-                // It has ended.
-            }
+            await collect(secrets, nodes);
+            await sleep(20);
         }
     }
 
@@ -128,6 +103,7 @@ void describe("the secrets of a stack", { timeout: 900_000 }, () => {
     let stack: StackUnderTest;
     let verbose: string;
     let observer: Observer;
+    let lines: string[];
     /** What Pulumi printed, by command. */
     const shown = new Map<string, RunResult>();
     /** Where those who push find the login. */
@@ -161,6 +137,7 @@ void describe("the secrets of a stack", { timeout: 900_000 }, () => {
         assert.equal(created.exitCode, 0, created.stderr);
 
         observer = new Observer(secrets, path.join(stack.home, "nodes"));
+        const observed = commandLines();
         const env = process.env as Record<string, string>;
         await withTestRegistry({ env }, REGISTRY, async () => {
             const up = `up --yes --skip-preview --stack ${stack.name} --logtostderr --logflow -v=9 >'${verbose}' 2>&1`;
@@ -176,6 +153,7 @@ void describe("the secrets of a stack", { timeout: 900_000 }, () => {
                 shown.set(command, await stack.pulumi(`${command} --stack ${stack.name}`, login()));
         });
         await observer.stop();
+        lines = await observed();
         const { kubeconfigFile } = (await stack.outputs()) as { kubeconfigFile: string };
         assert.equal((await fs.stat(kubeconfigFile)).mode & 0o777, 0o600);
         assert.equal((await fs.stat(path.dirname(kubeconfigFile))).mode & 0o777, 0o700);
@@ -225,11 +203,12 @@ void describe("the secrets of a stack", { timeout: 900_000 }, () => {
     });
 
     void it("are not on any command line", () => {
-        const all = [...observer.commandLines];
-        assert.ok(all.some((line) => line.includes("createKindCluster")));
-        assert.ok(all.some((line) => line.includes("pushArtifact")));
-        assert.ok(all.some((line) => line.includes("createPullSecret")));
-        const found = all.filter((line) => secrets.in(Buffer.from(line)).length > 0);
+        for (const step of ["createKindCluster", "pushArtifact", "createPullSecret"])
+            assert.ok(
+                lines.some((line) => line.includes(step)),
+                step,
+            );
+        const found = lines.filter((line) => secrets.in(Buffer.from(line)).length > 0);
         assert.deepEqual(found, []);
     });
 

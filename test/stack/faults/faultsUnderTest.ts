@@ -177,15 +177,21 @@ export class FaultyStack {
     async takeAddress(address: string): Promise<() => Promise<unknown>> {
         const image = await docker("inspect", "--format={{.Config.Image}}", this.controlPlane);
         const sleepers: string[] = [];
-        const end = () => docker("rm", "--force", "--volumes", ...sleepers);
-        for (let index = 0; index < 20; index++) {
+        const end = async () => {
+            if (sleepers.length > 0) await docker("rm", "--force", "--volumes", ...sleepers);
+        };
+        // A container of another stack's may come by it as well as one of ours: either keeps it from who had it.
+        const taken = async () =>
+            (await docker("network", "inspect", "kind", "--format={{json .Containers}}")).includes(
+                `"${address}/`,
+            );
+        for (let index = 0; index < 20 && !(await taken()); index++) {
             const name = `${this.cluster}-sleeper-${this.sleepers++}`;
             const how = ["--network=kind", `--name=${name}`, "--entrypoint=sleep"];
             await docker("run", "--detach", "--rm", ...how, image, "3600");
             sleepers.push(name);
-            const networks = await docker("inspect", "--format={{json .NetworkSettings.Networks}}", name);
-            if (networks.includes(`"${address}"`)) return end;
         }
+        if (await taken()) return end;
         await end();
         throw new Error(`none of ${sleepers.length} containers got ${address}`);
     }

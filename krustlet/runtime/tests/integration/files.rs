@@ -256,10 +256,15 @@ async fn a_folder_of_thousands_is_listed_in_the_time_that_its_entries_take() {
         for file in 0..files {
             fs::write(host.join(folder).join(format!("file-{file:0>20}")), "").unwrap();
         }
-        let start = Instant::now();
-        let names = tool(&engine, &[mount(&host, "/data")], &["list", &format!("/data/{folder}")]).await;
-        took.push(start.elapsed());
-        assert_eq!(names.split(' ').count(), files);
+        let mut least = Duration::MAX;
+        // The least of some: whatever else the machine does makes a listing longer, never shorter.
+        for _ in 0..5 {
+            let start = Instant::now();
+            let names = tool(&engine, &[mount(&host, "/data")], &["list", &format!("/data/{folder}")]).await;
+            least = least.min(start.elapsed());
+            assert_eq!(names.split(' ').count(), files);
+        }
+        took.push(least);
     }
     // Eight times as many: were each part a listing of its own, it would be sixty times as long.
     assert!(took[1] < took[0] * 25, "{took:?}");

@@ -253,6 +253,7 @@ const node: Suite = {
                     "node/api",
                     "node/resilience",
                     "node/figures",
+                    "node/tenants",
                     "security/renewal",
                 ],
             }),

@@ -86,7 +86,7 @@ function nodeInput(folder: string, { kubeconfigFile, nodeAddress }: ClusterOutpu
         program: path.join(folder, "agent"),
         ...NODE,
         nodeIp: nodeAddress,
-        maxPods: 110,
+        maxPods: 120,
         labels: {},
         insecureRegistries: [
             `localhost:${REGISTRY.port}`,

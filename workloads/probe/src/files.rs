@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::mem::forget;
 use std::process::exit;
 use std::thread::sleep;
 use std::time::Duration;
@@ -53,6 +54,29 @@ pub fn fill(file: &str, mebibytes: usize) -> io::Result<()> {
     let block = vec![b'x'; 1 << 16];
     for _ in 0..mebibytes * 16 {
         out.write_all(&block)?;
+    }
+    Ok(())
+}
+
+/// Makes so many empty files in a folder.
+pub fn litter(folder: &str, count: usize) -> io::Result<()> {
+    (0..count).try_for_each(|index| fs::File::create(format!("{folder}/{index}")).map(drop))
+}
+
+/// Makes so many folders, each in the one before.
+pub fn nest(mut folder: String, count: usize) -> io::Result<()> {
+    for _ in 0..count {
+        folder.push_str("/n");
+        fs::create_dir(&folder)?;
+    }
+    Ok(())
+}
+
+/// Opens a file so often, and keeps it open.
+pub fn open(file: &str, count: usize) -> io::Result<()> {
+    fs::write(file, "")?;
+    for _ in 0..count {
+        forget(fs::File::open(file)?);
     }
     Ok(())
 }

@@ -8,6 +8,8 @@
 //! ls DIR                the names in a folder, sorted, without hidden ones; those of folders end with a slash
 //! write FILE TEXT       a file of TEXT and a line end         append FILE TEXT      a line more in a file
 //! fill FILE MIB         a file of so many mebibytes
+//! litter DIR N          N empty files                         nest DIR N            N folders, each in the one before
+//! open FILE N           makes a file, opens it N times, and keeps it open until the program ends
 //! watch FILE MS         the content, and again whenever it has changed: looked at every MS milliseconds, without end
 //! attempt FILE N        counts up the number in FILE (none is 0) and prints it; below N it ends with exit code 1
 //! sleep MS              nothing, for MS milliseconds          loop                  computes without end
@@ -83,6 +85,9 @@ fn run(command: &str, words: &mut Words, held: &mut Vec<Vec<u8>>) -> io::Result<
         "write" => files::write(&words.text(command), &words.text(command))?,
         "append" => files::append(&words.text(command), &words.text(command))?,
         "fill" => files::fill(&words.text(command), words.number(command))?,
+        "litter" => files::litter(&words.text(command), words.number(command))?,
+        "nest" => files::nest(words.text(command), words.number(command))?,
+        "open" => files::open(&words.text(command), words.number(command))?,
         "watch" => files::watch(&words.text(command), words.milliseconds(command))?,
         "attempt" => files::attempt(&words.text(command), words.number(command))?,
         "sleep" => sleep(words.milliseconds(command)),

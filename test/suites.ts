@@ -252,6 +252,7 @@ const node: Suite = {
                     "security/servingCertificates",
                     "node/api",
                     "node/resilience",
+                    "node/outages",
                     "node/figures",
                     "node/tenants",
                     "security/renewal",

@@ -1,9 +1,9 @@
 /** The node after a kill -9, without an API server, and beside programs that take all the time there is. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { run } from "../../steps/lib/run";
 import { agent, kill, launch, renewedAt } from "./lib/agent";
 import { mounts } from "./cases/objects";
+import { apiServerPid, killApiServer } from "./lib/controlPlane";
 import { becomes } from "./runCase";
 import { stateOf, statusOf, type Pod, type PodParts } from "./lib/pod";
 import { underTest } from "./underTest";
@@ -200,28 +200,3 @@ describe("resilience", { timeout: 400_000 }, () => {
         return world.api.text(`/api/v1/namespaces/${namespace}/pods/${name}/log?timestamps=true`);
     }
 });
-
-/** A command in the control plane's container: `/proc` is all that it needs there. */
-async function inControlPlane(script: string): Promise<string> {
-    const container = `${underTest().clusterName}-control-plane`;
-    const { stdout } = await run(["docker", "exec", container, "/bin/sh", "-c", script], {
-        timeoutSeconds: 30,
-        allowFailure: true,
-    });
-    return stdout.trim();
-}
-
-/** Process id of the API server in its container; empty while there is none. */
-function apiServerPid(): Promise<string> {
-    return inControlPlane(
-        'for p in /proc/[0-9]*; do [ "$(cat "$p/comm" 2>/dev/null)" = kube-apiserver ] && echo "${p#/proc/}"; done',
-    );
-}
-
-/** Ends the API server; the control plane's kubelet starts it again. Returns its process id. */
-async function killApiServer(): Promise<string> {
-    const pid = await apiServerPid();
-    assert.match(pid, /^\d+$/);
-    await inControlPlane(`kill -9 ${pid}`);
-    return pid;
-}

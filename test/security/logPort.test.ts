@@ -1,8 +1,12 @@
 /** The node's log port, from a client on the cluster's network (this host is one, by its gateway address). */
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { agentFiles } from "../../steps/node/agent/agent";
 import { listeners } from "../../steps/host/ports";
+import { agent } from "../node/lib/agent";
 import { underTest } from "../node/underTest";
 import { World } from "../node/lib/world";
 import { makeCertificate } from "../unit/steps/node/makeCertificate";
@@ -85,6 +89,34 @@ describe("the log port", { timeout: 120_000 }, () => {
         await everywhere(readKubeconfig(kubeconfigFile), (reply) => {
             assert.equal(status(reply), 403, JSON.stringify(reply));
         });
+    });
+
+    it("answers the API server while somebody holds all the connections that he can get, and says nothing on them", async () => {
+        const { nodeIp, port } = underTest().node;
+        const pod = world.pods.all().find(({ metadata }) => metadata.namespace === world.namespace);
+        assert.ok(pod !== undefined);
+        const held = Array.from({ length: 600 }, () =>
+            connect(port, nodeIp)
+                .on("error", () => undefined)
+                // The beginning of a handshake, of which the rest never comes.
+                .on("connect", function (this: Socket) {
+                    this.write(Buffer.from([22, 3, 1, 2, 0]));
+                }),
+        );
+        try {
+            await setTimeout(2000);
+            for (let time = 0; time < 5; time++) {
+                // Each on a connection of its own to the node, as the API server's may be in use.
+                const logs: string[] = await Promise.all(
+                    Array.from({ length: 5 }, (): Promise<string> => world.log(pod)),
+                );
+                for (const log of logs) assert.equal(log, "for few eyes\n");
+            }
+            const open = readdirSync(`/proc/${agent().pid}/fd`).length;
+            assert.ok(open < 600, `${open} descriptors`);
+        } finally {
+            for (const socket of held) socket.destroy();
+        }
     });
 
     it("is open at the node's address alone", () => {

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { agent, renewedAt, residentBytes } from "./lib/agent";
 import { pathOf } from "./lib/api";
 import { podOf, statusOf, type Pod, type PodParts } from "./lib/pod";
-import { scripted, ScriptedRegistry } from "./lib/scriptedRegistry";
+import { heavyModule } from "./lib/heavyModule";
+import { pushArtifact, scripted, ScriptedRegistry } from "./lib/scriptedRegistry";
 import { mounts } from "./cases/objects";
 import { serving } from "./cases/serving";
 import { underTest } from "./underTest";
@@ -46,6 +47,8 @@ const hostile: Record<string, PodParts> = {
         },
     },
     fetches: { main: { image: scripted("slow/module:v1") } },
+    // A module that takes long to compile; which one, see below.
+    compiles: {},
 };
 
 /** What the status of at least one pod of a kind says in the end, so that it is known to have done its worst. Default: that it runs. */
@@ -56,6 +59,8 @@ const ends: Record<string, RegExp> = {
     fills: /"Evicted"/,
     opens: /"exitCode":134/,
     fetches: /ErrImagePull|ImagePullBackOff/,
+    // Its turn may be still to come: programs are compiled one after another.
+    compiles: /"exitCode":0|"waiting"/,
 };
 
 const greatest = (values: number[]) => Math.max(0, ...values);
@@ -123,8 +128,17 @@ describe("tenants", { timeout: 600_000 }, () => {
     it(`${HOSTILE} hostile pods leave another tenant's ten, the heartbeat and the log port as they were`, async () => {
         const { pid } = agent();
         const kinds = Object.entries(hostile);
+        const heavy = await Promise.all(
+            [3, 5, 7].map(async (seed) => {
+                const { registry } = underTest();
+                await pushArtifact(registry, `heavy-${seed}`, "v1", heavyModule(seed));
+                return `${registry}/heavy-${seed}:v1`;
+            }),
+        );
         const items = Array.from({ length: HOSTILE }, (_, index) => {
             const [name, { spec, ...parts }] = kinds[index % kinds.length];
+            const image = heavy[Math.floor(index / kinds.length) % heavy.length];
+            if (name === "compiles") parts.main = { image };
             return podOf(HOSTILE_NAMESPACE, `${name}-${index}`, {
                 ...parts,
                 spec: { restartPolicy: "Always", ...spec },
@@ -137,7 +151,8 @@ describe("tenants", { timeout: 600_000 }, () => {
         const theirs = () =>
             world.pods.all().filter(({ metadata }) => metadata.namespace === HOSTILE_NAMESPACE);
         const begun = (pod: Pod) =>
-            ["Running", "Failed"].includes(pod.status.phase ?? "") || pod.metadata.name.startsWith("fetches");
+            ["Running", "Failed"].includes(pod.status.phase ?? "") ||
+            /^(fetches|compiles)/.test(pod.metadata.name);
         await world.until(
             "all hostile pods at it",
             () => (theirs().length === HOSTILE && theirs().every(begun) ? true : undefined),

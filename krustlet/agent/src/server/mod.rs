@@ -1,4 +1,5 @@
-//! The node's own HTTPS port, the kubelet's API as far as a WebAssembly node has it: logs, pods, metrics.
+//! The node's own HTTPS port, the kubelet's API as far as a WebAssembly node has it: logs, forwarded ports, pods,
+//! metrics.
 //!
 //! TLS 1.2 and 1.3. A client certificate that the cluster's CA did not sign ends the handshake; without one, every answer is
 //! 401. HTTP/1.1 alone, within the [`Limits`]. What a client may do the API server is asked for each request ([`access`]).
@@ -6,6 +7,7 @@
 mod access;
 mod connections;
 mod exposition;
+mod forward;
 mod logs;
 mod metrics;
 pub mod peer;

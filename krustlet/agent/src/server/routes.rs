@@ -2,24 +2,24 @@
 
 use std::fmt::Display;
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 
+use super::forward::{Forwarder, port_forward};
 use super::process::Process;
 use super::usage::{Usage, Usages};
 use super::{Site, exposition, logs, metrics, pods, serving, stats};
 
 /// What is not there on a WebAssembly node, and why.
-const ABSENT: [(&str, &str); 4] = [
+const ABSENT: [(&str, &str); 3] = [
     (
         "/exec/{*rest}",
         "exec: a WebAssembly module is the only program in its container, so there is nothing to run a command in",
     ),
     ("/attach/{*rest}", "attach: a module's input cannot be attached to; read its output with kubectl logs -f"),
-    ("/portForward/{*rest}", "port-forward: a module has no network, so there is no port to forward to"),
     (
         "/run/{*rest}",
         "run: a WebAssembly module is the only program in its container, so there is nothing to run a command in",
@@ -52,12 +52,19 @@ pub fn router(site: Site, usages: Usages) -> Router {
                 Ok::<_, (StatusCode, String)>(Json(stats::summary(&usage, &node_name, only)))
             }),
         );
+    let forwarder = Forwarder::default();
+    router = router.route(
+        "/portForward/{*pod}",
+        any(|State(site): State<Site>, Path(pod): Path<String>, request: Request| async move {
+            port_forward(&site, &pod, forwarder, request)
+        }),
+    );
     for (path, what) in ABSENT {
         router = router.route(path, any(move || async move { refuse(StatusCode::NOT_IMPLEMENTED, what) }));
     }
     router
         .fallback(|| async {
-            let there = "/containerLogs, /pods, /metrics, /metrics/resource, /stats/summary and /healthz";
+            let there = "/containerLogs, /portForward, /pods, /metrics, /metrics/resource, /stats/summary and /healthz";
             refuse(StatusCode::NOT_FOUND, format_args!("this node serves {there}"))
         })
         .method_not_allowed_fallback(|method: Method| async move {
@@ -77,7 +84,7 @@ async fn text(usages: Usages, write: impl FnOnce(&Usage) -> String) -> Result<im
     Ok(([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], write(&usage)))
 }
 
-fn refuse(status: StatusCode, message: impl Display) -> Response {
+pub fn refuse(status: StatusCode, message: impl Display) -> Response {
     (status, format!("{message}\n")).into_response()
 }
 

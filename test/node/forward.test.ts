@@ -89,11 +89,11 @@ describe("kubectl port-forward", { timeout: 300_000 }, () => {
     it("says of a port where nobody listens which ones there are", async () => {
         const to = await forward("pod/server", 9);
         await assert.rejects(get(to, "/"));
-        await world.until("what kubectl says", () =>
-            /error forwarding port 9: pod "server" answers requests on 18195 alone/.test(to.said())
-                ? true
-                : undefined,
-        );
+        // kubectl's log escapes the quotes.
+        const words = /error forwarding port 9: pod \\?"server\\?" answers requests on 18195 alone/;
+        await world.until("what kubectl says", () => (words.test(to.said()) ? true : undefined), {
+            explain: to.said,
+        });
         await end(to);
     });
 

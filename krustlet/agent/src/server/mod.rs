@@ -152,7 +152,9 @@ pub fn start(listener: TcpListener, serving: &Serving, door: Door, site: Site) -
     let tls = RustlsConfig::from_config(tls(serving, door.ca.clone())?);
     let handle = Handle::new();
     let acceptor = PeerAcceptor { tls: RustlsAcceptor::new(tls.clone()), connections: Connections::new(door.limits) };
-    let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle.clone()).http1_only();
+    let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle.clone());
+    // The server's own `http1_only` would let no connection be upgraded.
+    *server.http_builder() = server.http_builder().clone().http1_only();
     // Without a timer hyper keeps no time at all.
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(door.limits.idle);
     let reviewer = Arc::new(Reviewer::new(door.client, &site.node_name, Times::DEFAULT));

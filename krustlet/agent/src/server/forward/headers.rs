@@ -136,8 +136,9 @@ fn take_text(text: &mut &[u8]) -> io::Result<String> {
 
 /// A block without any header, as it stands behind others: whoever only says yes compresses nothing.
 pub fn empty_block(first: bool) -> Vec<u8> {
-    // A zlib stream that names no dictionary; then a block of four bytes as they are, which are the number of headers.
-    let stored = [0, 4, 0, !4, !0, 0, 0, 0, 0];
+    // A zlib stream that names no dictionary; then a block of four bytes as they are, which are the number of headers; then an empty
+    // one, after which a reader gives out what it has without asking for more.
+    let stored = [0, 4, 0, !4, !0, 0, 0, 0, 0, 0, 0, 0, !0, !0];
     if first { [&[0x78, 0x01], &stored[..]].concat() } else { stored.into() }
 }
 

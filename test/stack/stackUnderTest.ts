@@ -15,6 +15,7 @@ export interface StateResource {
     id?: string;
     created?: string;
     modified?: string;
+    inputs?: Record<string, unknown>;
     outputs?: Record<string, unknown>;
 }
 

@@ -178,7 +178,7 @@ export class CrashTable {
                 const made = await madeByPlugins(this.crashing.stack);
                 const isOver = made.some(({ name }) => name === wanted) === (command === "up");
                 const waited = aim.delayOf(wanted);
-                delays.set(wanted, isOver ? Math.floor(waited / 2) : 2 * waited + 10);
+                delays.set(wanted, isOver ? Math.floor(waited / 8) : 2 * waited + 10);
                 what.push(`${isOver ? "after" : "before"} ${wanted}, which had ${waited} ms`);
                 const tried = (tries.get(wanted) ?? 0) + 1;
                 tries.set(wanted, tried);

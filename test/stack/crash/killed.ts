@@ -53,12 +53,13 @@ export async function killedAt(stack: StackUnderTest, command: Command, aim: Aim
     // The engine is there long before: to look for it only then would take as long as some resources do.
     let engine: ProcessId[] = [];
     const kill = async (resource: string) => {
+        const maker = aim.makerOf(resource) ?? "nobody";
+        const find = () => (aim.who === "engine" ? engine : processesOf(stack, maker));
+        // A plugin is there before its resources: to look for it takes longer than some of them.
+        let found = maker.startsWith(PLUGIN) ? find() : [];
         // What is printed is written down only then, and begun after that.
         const isDone = () => over || names(said, ended).includes(resource);
         while (!isDone() && !(await pending(stack)).includes(resource)) await sleep(2);
-        const find = () =>
-            aim.who === "engine" ? engine : processesOf(stack, aim.makerOf(resource) ?? "nobody");
-        let found = find();
         // A step starts a moment after its resource.
         for (; found.length === 0 && !isDone(); found = find()) await sleep(2);
         const milliseconds = aim.delayOf(resource);

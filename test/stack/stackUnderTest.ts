@@ -106,6 +106,11 @@ export class StackUnderTest {
         await fs.writeFile(this.configFile, `${JSON.stringify({ config: keys }, null, 4)}\n`);
     }
 
+    /** The copy of its configuration that `npm run up` works with. */
+    get configCopy(): string {
+        return path.join(this.home, "config/krustlet-stack", `Pulumi.${this.name}.yaml`);
+    }
+
     private get env(): Record<string, string> {
         return { KRUSTLET_STACK_HOME: this.home };
     }

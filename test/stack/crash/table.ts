@@ -228,7 +228,9 @@ export class CrashTable {
         const differ = differences(this.standing, now.map(unnumbered));
         if (differ !== undefined)
             for (const one of now) if (differ.includes(unnumbered(one))) this.lost.add(one);
-        const next = await stack.pulumi(`preview --stack ${stack.name} --expect-no-changes`);
+        // Into the project's own file Pulumi would write what its passphrase has to stay for.
+        const look = `preview --stack ${stack.name} --config-file ${stack.configCopy} --expect-no-changes`;
+        const next = await stack.pulumi(look);
         if (next.exitCode !== 0)
             this.say(`a change is left: ${shortly({ said: next.stdout + next.stderr })}`);
         return differ ?? (next.exitCode === 0 ? "yes" : "a change is left");

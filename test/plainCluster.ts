@@ -3,6 +3,7 @@ import * as fs from "node:fs/promises";
 import { hostname, release } from "node:os";
 import { NODE_IMAGE } from "../common/versions";
 import { KindNodeRole } from "../steps/contract";
+import { lostNetwork } from "../steps/cluster/createKindCluster";
 import { hostFacts, kindConfig } from "../steps/cluster/kind";
 import { dockerHost } from "../steps/lib/docker";
 import { run } from "../steps/lib/run";
@@ -27,13 +28,15 @@ export async function createPlainCluster(
     // What the host needs, and nothing by which a stack knows its own.
     const added = Array.from({ length: workers }, () => ({ role: KindNodeRole.Worker }));
     const plain = { ...config, nodes: [...nodes.map(({ role }) => ({ role })), ...added] };
-    await run(
-        [
-            ...["kind", "create", "cluster", `--name=${name}`, "--config=-", "--wait=120s"],
-            ...[`--image=${NODE_IMAGE.name}:${NODE_IMAGE.tag}`, `--kubeconfig=${kubeconfig}`],
-        ],
-        { input: JSON.stringify(plain), timeoutSeconds: 300 },
-    );
+    const argv = [
+        ...["kind", "create", "cluster", `--name=${name}`, "--config=-", "--wait=120s"],
+        ...[`--image=${NODE_IMAGE.name}:${NODE_IMAGE.tag}`, `--kubeconfig=${kubeconfig}`],
+    ];
+    const create = () => run(argv, { input: JSON.stringify(plain), timeoutSeconds: 300 });
+    await create().catch((error: unknown) => {
+        if (!lostNetwork(error)) throw error;
+        return create();
+    });
     return async () => {
         await run(["kind", "delete", "cluster", `--name=${name}`, `--kubeconfig=${kubeconfig}`]);
         // kind leaves its network, and whoever runs kind by hand does too.

@@ -164,7 +164,7 @@ async function make(input: KindClusterInput, config: string): Promise<ClusterOut
 }
 
 /** Whether the network that kind shares among its clusters went, with the last one of before, after kind had seen that it is there. */
-function lostNetwork(error: unknown): boolean {
+export function lostNetwork(error: unknown): boolean {
     return error instanceof RunError && /network \S+ not found/.test(error.result.stderr);
 }
 

@@ -15,6 +15,7 @@ export interface StateResource {
     id?: string;
     created?: string;
     modified?: string;
+    inputs?: Record<string, unknown>;
     outputs?: Record<string, unknown>;
 }
 
@@ -103,6 +104,11 @@ export class StackUnderTest {
         const keys: StackConfig = {};
         for (const [key, value] of Object.entries(config)) keys[`krustlet-stack:${key}`] = value;
         await fs.writeFile(this.configFile, `${JSON.stringify({ config: keys }, null, 4)}\n`);
+    }
+
+    /** The copy of its configuration that `npm run up` works with. */
+    get configCopy(): string {
+        return path.join(this.home, "config/krustlet-stack", `Pulumi.${this.name}.yaml`);
     }
 
     private get env(): Record<string, string> {

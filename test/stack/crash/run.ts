@@ -8,7 +8,7 @@ import { table } from "../../../tools/lib/table";
 import { prepareTools } from "../../../tools/toolchain/prepare";
 import { victims } from "./killed";
 import { ofOtherKinds, onExisting, onKind, type Prepared } from "./stacks";
-import { columns, countOf, CrashTable, MISSED, moments, type Table } from "./table";
+import { columns, countOf, CrashTable, MISSED, moments, NOBODY, type Table } from "./table";
 
 /** What each stack is killed at: of each after the first, what that has not. */
 const stacks: Record<string, (only?: RegExp) => Promise<Prepared>> = {
@@ -59,8 +59,10 @@ async function main(): Promise<void> {
     ]);
     console.log(table([["killed at", ...wanted], ...lines]));
     for (const column of wanted) {
-        const { yes, missed, wrong } = countOf(all, column);
-        console.log(`${column}: ${yes} of ${all.size} yes, ${missed} ${MISSED}, ${wrong} wrong`);
+        const { yes, missed, nobody, wrong } = countOf(all, column);
+        console.log(
+            `${column}: ${yes} of ${all.size} yes, ${missed} ${MISSED}, ${nobody} ${NOBODY}, ${wrong} wrong`,
+        );
         // Where nobody was killed in time, nothing is shown.
         if (wrong > 0 || yes === 0) process.exitCode = 1;
     }

@@ -1,7 +1,16 @@
 // The crash table: somebody is killed at each of a stack's resources, when it is made and when it is deleted; then the next update has to end
 // as one that nothing happened to, with nothing left to do, and the next `down` to leave nothing.
 import assert from "node:assert/strict";
-import { killedAt, madeByPlugins, victims, type Killed, type Victim } from "./killed";
+import {
+    killedAt,
+    madeByPlugins,
+    victims,
+    type Aim,
+    type Command,
+    type Killed,
+    type Made,
+    type Victim,
+} from "./killed";
 import type { StackUnderTest } from "../stackUnderTest";
 
 /** A stack to be killed. */
@@ -25,26 +34,27 @@ export const columns: readonly Column[] = victims.flatMap((who) =>
     moments.map((moment) => `${who}: ${moment}` as const),
 );
 
-type Command = "up" | "down";
-
-/** What became of a kill: `yes`, `MISSED`, or what is wrong. */
+/** What became of a kill: `yes`, `MISSED`, `NOBODY`, or what is wrong. */
 export type Table = Map<string, Partial<Record<Column, string>>>;
 
 /** All went well, but each time that somebody was killed the resource was not begun yet, or at its end: that shows less. */
 export const MISSED = "missed";
+/** There is nobody to kill: Pulumi itself is at it, with no other process that it waits for. */
+export const NOBODY = "nobody";
 
 /** A resource that is missed is tried again so often in all, sooner where it was at its end, else later. */
 const TRIES = 4;
 
 /** How long after its beginning a resource is killed first, in milliseconds, one after the other. */
-const DELAYS = [10, 30, 120];
+const DELAYS = [0, 30, 120];
 
-/** How many resources of a column are `yes`, `MISSED`, or else. */
-export function countOf(table: Table, column: Column): { yes: number; missed: number; wrong: number } {
+/** How many resources of a column are `yes`, `MISSED`, `NOBODY`, or else. */
+export function countOf(table: Table, column: Column): Record<"yes" | "missed" | "nobody" | "wrong", number> {
     const cells = [...table.values()].map((row) => row[column]);
-    const yes = cells.filter((cell) => cell === "yes").length;
-    const missed = cells.filter((cell) => cell === MISSED).length;
-    return { yes, missed, wrong: cells.length - yes - missed };
+    const [yes, missed, nobody] = ["yes", MISSED, NOBODY].map(
+        (word) => cells.filter((cell) => cell === word).length,
+    );
+    return { yes, missed, nobody, wrong: cells.length - yes - missed - nobody };
 }
 
 /** What the stack's program prints. */
@@ -53,6 +63,7 @@ const LOG_LINE = /^Hello, World!$/m;
 export class CrashTable {
     readonly rows: Table = new Map();
     private standing: string[] = [];
+    private readonly makers = new Map<string, Made["makers"]>();
     private kills = 0;
     /** What an earlier row has left for good: it is told once. */
     private readonly lost = new Set<string>();
@@ -69,7 +80,11 @@ export class CrashTable {
         const { stack, only = /^/ } = this.crashing;
         assert.equal(await this.ends("up"), "yes");
         this.standing = (await this.crashing.stands()).map(unnumbered);
-        for (const name of await madeByPlugins(stack)) if (only.test(name)) this.rows.set(name, {});
+        for (const { name, makers } of await madeByPlugins(stack)) {
+            if (!only.test(name)) continue;
+            this.rows.set(name, {});
+            this.makers.set(name, makers);
+        }
         this.say(`${this.rows.size} resources`);
         let stands = true;
         for (const column of wanted) {
@@ -86,11 +101,12 @@ export class CrashTable {
 
     /** Kills at one resource (or those that are begun together with it), has that mended, and goes on with the next. */
     private async each(column: Column, command: Command): Promise<void> {
-        await this.kill(column, command, async (at) => {
+        const killed = async (at: string[]) => {
             const became = await (command === "up" ? this.vanishes() : this.converges());
             for (const name of at) this.note(name, column, became);
             if (became !== "yes") this.say(became);
-        });
+        };
+        await this.kill(column, command, killed, () => this.startsOver(command));
     }
 
     /** Kills each run at the next resource, where the one before was killed at the last; at the end nothing is to be seen of it. */
@@ -106,11 +122,9 @@ export class CrashTable {
                 return Promise.resolve();
             },
             async () => {
-                // The run that was not killed has come to its end; the next ones start where the first did.
                 const became = await ended();
                 for (const name of at.splice(0)) this.note(name, column, became);
-                if (command === "up") await this.vanishes();
-                else await this.ends("up");
+                await this.startsOver(command);
             },
         );
         const became = await ended();
@@ -118,65 +132,78 @@ export class CrashTable {
         for (const name of at) this.note(name, column, became);
     }
 
+    /** A run came to its own end: the next ones start where the first did. */
+    private async startsOver(command: Command): Promise<void> {
+        if (command === "up") await this.vanishes();
+        else await this.ends("up");
+    }
+
     private async kill(
         column: Column,
         command: Command,
         killed: (at: string[]) => Promise<void>,
-        passed: () => Promise<void> = () => Promise.resolve(),
+        passed: () => Promise<void>,
     ): Promise<void> {
+        const who = column.startsWith("engine") ? "engine" : "maker";
+        const makerOf = (name: string) => this.makers.get(name)?.[command];
+        if (who === "maker")
+            for (const name of this.rows.keys())
+                if (makerOf(name) === undefined) this.note(name, column, NOBODY);
+        const isOpen = (name: string) => {
+            const row = this.rows.get(name);
+            return row !== undefined && row[column] === undefined;
+        };
         const tries = new Map<string, number>();
         const delays = new Map<string, number>();
         let failures = 0;
-        const isWanted = (name: string) =>
-            this.rows.has(name) &&
-            this.rows.get(name)?.[column] === undefined &&
-            (tries.get(name) ?? 0) < TRIES;
-        while ([...this.rows.keys()].some(isWanted)) {
+        // Whether the run begins where the first one did, and so with each resource that it begins with at all.
+        for (let isFirst = true; [...this.rows.keys()].some(isOpen);) {
             let wanted: string | undefined;
-            const first = (name: string) => {
-                if (wanted === undefined && isWanted(name)) wanted = name;
-                return name === wanted;
-            };
             const delay = DELAYS[this.kills++ % DELAYS.length];
-            const delayOf = (name: string) => delays.get(name) ?? delay;
+            const aim: Aim = {
+                ...{ who, makerOf },
+                isWanted: (name) => {
+                    if (wanted === undefined && isOpen(name)) wanted = name;
+                    return name === wanted;
+                },
+                delayOf: (name) => delays.get(name) ?? delay,
+            };
             const begun = Date.now();
-            const who = column.startsWith("engine") ? "engine" : "maker";
-            const ended = await killedAt(this.crashing.stack, command, first, who, delayOf);
-            if (wanted !== undefined) tries.set(wanted, (tries.get(wanted) ?? 0) + 1);
+            const seconds = () => `${((Date.now() - begun) / 1000).toFixed(0)} s`;
+            const ended = await killedAt(this.crashing.stack, command, aim);
             // Its note holds what runs before were killed at, too.
-            const at = ended.at?.filter(
-                (name) => this.rows.get(name)?.[column] === undefined && this.rows.has(name),
-            );
-            let what = at ? at.join(", ") : `ended (${ended.exitCode})`;
-            if (at?.length === 0 && wanted !== undefined) {
-                const isHeld = (await madeByPlugins(this.crashing.stack)).includes(wanted);
-                const isOver = isHeld === (command === "up");
-                const waited = delayOf(wanted);
-                delays.set(wanted, isOver ? waited / 2 : waited * 2);
-                what = `${isOver ? "after" : "before"} ${wanted}, which had ${waited} ms`;
-                if (tries.get(wanted) === TRIES) {
+            const at = ended.at?.filter(isOpen) ?? [];
+            const what = at.length > 0 ? [at.join(", ")] : [];
+            if (wanted !== undefined && !at.includes(wanted)) {
+                const made = await madeByPlugins(this.crashing.stack);
+                const isOver = made.some(({ name }) => name === wanted) === (command === "up");
+                const waited = aim.delayOf(wanted);
+                delays.set(wanted, isOver ? Math.floor(waited / 8) : 2 * waited + 10);
+                what.push(`${isOver ? "after" : "before"} ${wanted}, which had ${waited} ms`);
+                const tried = (tries.get(wanted) ?? 0) + 1;
+                tries.set(wanted, tried);
+                if (tried === TRIES) {
                     at.push(wanted);
                     this.missed.add(`${column} ${wanted}`);
                 }
             }
-            const seconds = () => `${((Date.now() - begun) / 1000).toFixed(0)} s`;
-            this.say(`${column}: ${what} (${seconds()})`);
-            if (at) {
-                await killed(at);
-                this.say(`${column}: went on from there (${seconds()} in all)`);
-                continue;
-            }
-            if (ended.exitCode !== 0) {
+            if (!ended.at) what.push(`ended (${ended.exitCode})`);
+            this.say(`${column}: ${what.join("; ")} (${seconds()})`);
+            if (!ended.at && ended.exitCode !== 0) {
                 this.say(`${command} fails: ${shortly(ended)}`);
                 for (const [name, row] of this.rows)
                     if (row[column] === "killed") this.note(name, column, `${command} fails`);
                 assert.ok(++failures < 3, `${command} fails again and again`);
                 continue;
             }
-            // Nothing was begun that is wanted: whatever is missing is not begun by this command any more.
-            if (wanted === undefined)
-                for (const name of this.rows.keys()) tries.set(name, (tries.get(name) ?? 0) + 1);
-            await passed();
+            if (ended.at || at.length > 0) {
+                await killed(at);
+                this.say(`${column}: went on from there (${seconds()} in all)`);
+            }
+            if (!ended.at) await passed();
+            // What is open then is not begun by this command.
+            if (isFirst && wanted === undefined) return;
+            isFirst = !ended.at;
         }
     }
 
@@ -201,7 +228,9 @@ export class CrashTable {
         const differ = differences(this.standing, now.map(unnumbered));
         if (differ !== undefined)
             for (const one of now) if (differ.includes(unnumbered(one))) this.lost.add(one);
-        const next = await stack.pulumi(`preview --stack ${stack.name} --expect-no-changes`);
+        // Into the project's own file Pulumi would write what its passphrase has to stay for.
+        const look = `preview --stack ${stack.name} --config-file ${stack.configCopy} --expect-no-changes`;
+        const next = await stack.pulumi(look);
         if (next.exitCode !== 0)
             this.say(`a change is left: ${shortly({ said: next.stdout + next.stderr })}`);
         return differ ?? (next.exitCode === 0 ? "yes" : "a change is left");

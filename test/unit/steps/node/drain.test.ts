@@ -120,7 +120,7 @@ void describe("draining a node", () => {
     });
 
     void it("waits for no budget where no other Wasm node takes pods, but for what it has evicted", async () => {
-        for (const others of [{}, { other: true }]) {
+        for (const others of [{}, { other: true }] as Record<string, boolean>[]) {
             [notes, changes, nodes] = [[], [], { n: false, ...others }];
             pods = [
                 { name: "held", uid: "1", refusals: 1000 },

@@ -117,7 +117,7 @@ new kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
     inCluster,
 );
 
-/** Calls it once, from whichever node. A program reaches no other origin than those that it names. */
+/** Calls it once, from whichever node, when it is ready. A program reaches no other origin than those that it names. */
 const origin = hello.url.apply((url) => url ?? "");
 const caller = new WasmJob(
     "caller",
@@ -127,7 +127,7 @@ const caller = new WasmJob(
         args: ["get", pulumi.interpolate`${origin}/you`],
         allowedDomains: [origin],
     },
-    inCluster,
+    { ...inCluster, dependsOn: [hello] },
 );
 
 /** For kubectl: `export KUBECONFIG=$(pulumi stack output kubeconfigFile)`. */

@@ -43,6 +43,7 @@ test("examples/http: a server behind a Service that the host reaches, a budget, 
         kind: "Deployment",
         name: "auto-named",
     });
+    assert.ok(resources["caller-job"].options.dependsOn?.includes("command:local:Command::hello-http-ready"));
     const called = specOf("caller-job").template as {
         metadata: { annotations: object };
         spec: { containers: { args: string[] }[] };

@@ -71,7 +71,8 @@ export interface NodeSettings {
     readyTimeoutSeconds?: pulumi.Input<number>;
     /**
      * How long the pods of the node may take to leave it before it is removed, in seconds: each is evicted, which respects
-     * PodDisruptionBudgets and its grace. What is left then ends with the node. 0: nothing is evicted. Default: 60.
+     * PodDisruptionBudgets (as long as another Wasm node takes pods) and its grace. What is left then ends with the node. 0: nothing is
+     * evicted. Default: 60.
      */
     drainTimeoutSeconds?: pulumi.Input<number>;
 }

@@ -152,6 +152,11 @@ export interface WasmReplicasArgs extends WasmServingArgs {
      */
     replicas?: pulumi.Input<number>;
     /**
+     * Whether a HorizontalPodAutoscaler of yours says how many pods there are. Each update would undo what that has chosen if `replicas` was
+     * set, so that it may not be given then. It goes by what `limits` reserve. Default: false.
+     */
+    autoscaled?: boolean;
+    /**
      * How many pods come and go at a time in a roll-out. Default: Kubernetes' own, new pods before old ones go; with `ports`
      * and without `podAddresses`, where a new pod on the same node would wait for the old one's port for ever, one pod after the other,
      * the old one first. Example:

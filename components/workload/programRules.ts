@@ -31,6 +31,7 @@ import { rollingUpdate, servingProblems, servingRules } from "./serving/servingR
 /** Arguments that only some kinds have. */
 const onlyFor: Partial<Record<keyof WasmAnyProgramArgs, readonly WorkloadKind[]>> = {
     replicas: ["Deployment"],
+    autoscaled: ["Deployment"],
     rollingUpdate: ["Deployment"],
     // One that answers requests does not come to an end.
     ports: ["Pod", "Deployment", "DaemonSet"],
@@ -103,6 +104,7 @@ const programRules: Rules<ProgramArgs> = {
     imagePullSecrets: list(rules.objectName),
     ...servingRules,
     replicas: integer(0, 1000),
+    autoscaled: boolean,
     rollingUpdate,
     schedule,
     timeZone,
@@ -164,6 +166,10 @@ export function programProblems(args: WasmAnyProgramArgs, path = ""): Problem[] 
     const problems: Problem[] = [];
     if (args.wait === false && args.waitTimeoutSeconds !== undefined)
         problems.push(plain(at("waitTimeoutSeconds"), "is for a workload that is waited for; wait is false"));
+    if (args.autoscaled === true && args.replicas !== undefined) {
+        const message = "is the autoscaler's to say (minReplicas, maxReplicas); leave it out, or autoscaled";
+        problems.push(plain(at("replicas"), message));
+    }
     return [
         ...problems,
         ...sourceProblems(args, at),

@@ -47,7 +47,7 @@ export class WasmDeployment extends pulumi.ComponentResource {
         const made = {
             metadata,
             spec: {
-                replicas: checked.replicas ?? 1,
+                ...(checked.autoscaled !== true && { replicas: checked.replicas ?? 1 }),
                 selector,
                 strategy: strategyOf(checked),
                 template,

@@ -12,7 +12,8 @@ const betweenLooks = 200;
 /**
  * Takes a node's pods away as `kubectl drain` does, before the node is removed: nothing new is put on it, and each pod is evicted, which
  * respects its budget and gives it its grace; a controller puts another one elsewhere. A DaemonSet's stay, for it would put them back.
- * When the limit is over it goes on, and says which pods are left: nobody could else remove a node whose pods no budget lets go.
+ * When the limit is over it goes on, and says which pods are left: nobody could else remove a node whose pods no budget lets go. So it does
+ * as soon as none but those are left and no other Wasm node takes pods, as when the whole cluster goes.
  */
 export async function drain(
     kube: Kube,
@@ -44,10 +45,13 @@ export async function drain(
                 }),
         );
         if (left.length === 0) return;
-        if (Date.now() >= deadline) {
+        const over = Date.now() >= deadline;
+        const allHeld = !left.some(({ metadata }) => evicted.has(metadata.uid));
+        if (over || (allHeld && !(await othersTakePods(kube, node)))) {
+            const since = over ? `in ${limitSeconds} s` : "no other Wasm node takes pods, and";
             for (const { metadata } of left) {
                 const why = evicted.has(metadata.uid) ? "has not ended" : held.get(titleOf(metadata));
-                note(`pod ${titleOf(metadata)} ends with node "${node}": in ${limitSeconds} s it ${why}`);
+                note(`pod ${titleOf(metadata)} ends with node "${node}": ${since} it ${why}`);
             }
             return;
         }
@@ -66,6 +70,15 @@ export async function removePodsOf(kube: Kube, node: string): Promise<void> {
             );
         }),
     );
+}
+
+/** Whether a pod that leaves the node can come back anywhere, so that its budget lets another one go. */
+async function othersTakePods(kube: Kube, node: string): Promise<boolean> {
+    const arch = encodeURIComponent("kubernetes.io/arch=wasm32-wasi");
+    const { items } = await kube.get<{
+        items: { metadata: { name: string }; spec?: { unschedulable?: boolean } }[];
+    }>(`/api/v1/nodes?labelSelector=${arch}`);
+    return items.some(({ metadata, spec }) => metadata.name !== node && spec?.unschedulable !== true);
 }
 
 async function podsOn(kube: Kube, node: string): Promise<PodOnNode[]> {

@@ -1,4 +1,5 @@
 // The package's archives as `npm run package` makes them, once for all tests of this folder.
+import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -45,4 +46,12 @@ export async function readmeProgram(): Promise<string> {
     const program = /^## In your own stack\n[^]*?^```ts\n([^]*?)^```$/m.exec(text)?.[1];
     if (program === undefined) throw new Error('README.md has no program under "In your own stack"');
     return program;
+}
+
+/** A text with parts put in the place of others, each of which is there, wherever they are. */
+export function withParts(text: string, parts: Record<string, string>): string {
+    return Object.entries(parts).reduce((now, [old, part]) => {
+        assert.ok(now.includes(old), old);
+        return now.replaceAll(old, part);
+    }, text);
 }

@@ -11,19 +11,11 @@ import * as typescript from "typescript";
 import { runStep } from "../parts";
 import { createPlainCluster } from "../plainCluster";
 import { leftovers, type Leftovers } from "../stack/stackUnderTest";
-import { packages, readmeProgram, root } from "./packed";
+import { packages, readmeProgram, root, withParts } from "./packed";
 import { Stranger } from "./stranger";
 
 const clusterName = "krustlet-package-test";
 const plainName = "krustlet-package-plain";
-
-/** A text with parts put in the place of others, each of which is there. */
-function withParts(text: string, parts: Record<string, string>): string {
-    return Object.entries(parts).reduce((now, [old, part]) => {
-        assert.ok(now.includes(old), old);
-        return now.replace(old, part);
-    }, text);
-}
 
 const packed = packages();
 let program: string;

@@ -65,14 +65,20 @@ async function withoutPods(
     { kind, namespace, name }: WorkloadOutput,
     env: Env,
 ): Promise<string | undefined> {
+    const told = async (field: string, ...what: string[]) => {
+        const argv = ["kubectl", "--kubeconfig", kubeconfigFile, "--namespace", namespace, "get", ...what];
+        const options = { env, allowFailure: true, timeoutSeconds: 30 };
+        return (await run([...argv, "--output", `jsonpath=${field}`], options)).stdout.trim();
+    };
+    if (kind === "Job") {
+        // A list's kind tells one without pods from none at all.
+        const [ended, pods] = await Promise.all([
+            told("{.status.completionTime}", `job/${name}`),
+            told("{.kind} {.items[*].metadata.name}", "pods", `--selector=job-name=${name}`),
+        ]);
+        return ended !== "" && pods === "List" ? "it is complete, and they were deleted since" : undefined;
+    }
     if (!(kind in wantedPods)) return undefined;
     const [field, whyNone] = wantedPods[kind];
-    const { stdout } = await run(
-        [
-            ...["kubectl", "--kubeconfig", kubeconfigFile, "--namespace", namespace],
-            ...["get", `${kind.toLowerCase()}/${name}`, "--output", `jsonpath={${field}}`],
-        ],
-        { env, allowFailure: true, timeoutSeconds: 30 },
-    );
-    return stdout.trim() === "0" ? whyNone : undefined;
+    return (await told(`{${field}}`, `${kind.toLowerCase()}/${name}`)) === "0" ? whyNone : undefined;
 }

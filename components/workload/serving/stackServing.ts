@@ -45,8 +45,12 @@ export function addressed<W extends WorkloadItem>(workload: W, nodes: NodeItem[]
 }
 
 /** How many pods of it there are to be at once; undefined: that is still to come. */
-function podsOf({ kind = "Pod", replicas = 1 }: WorkloadItem, possible: number): number | undefined {
+function podsOf(
+    { kind = "Pod", replicas = 1, autoscaled = false }: WorkloadItem,
+    possible: number,
+): number | undefined {
     if (kind === "Pod") return 1;
+    if (autoscaled) return undefined;
     if (kind === "DaemonSet") return possible;
     return typeof replicas === "number" ? replicas : undefined;
 }

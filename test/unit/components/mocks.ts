@@ -121,6 +121,8 @@ function outputsOf(type: string, inputs: Record<string, unknown>, { steps, previ
             const ports = spec.ports.map((port) => ({ ...nodePort, ...port }));
             return preview ? {} : { metadata: { uid: "object-uid", ...metadata }, spec: { ...spec, ports } };
         }
+        case "kubernetes:policy/v1:PodDisruptionBudget":
+        case "kubernetes:autoscaling/v2:HorizontalPodAutoscaler":
         case "docker:index/volume:Volume":
         case "docker:index/container:Container":
         case "pulumi:providers:kubernetes":
@@ -203,7 +205,11 @@ export async function record<T>(
 
 /** A step's resource as its component gave it: each of them is told whose it is, alike. */
 function withoutClaim(name: string, resource: Registered): Registered {
-    if (resource.type.startsWith("kubernetes:")) return withoutDependency(withoutLabels(name, resource));
+    if (resource.type.startsWith("kubernetes:")) {
+        // What a program makes itself bears none.
+        const isOurs = resource.parent?.startsWith("krustlet-stack:") === true;
+        return withoutDependency(isOurs ? withoutLabels(name, resource) : resource);
+    }
     const { inputs, options } = resource;
     if (resource.type !== "command:local:Command") return withoutDependency(resource);
     const { stdin } = inputs;

@@ -9,6 +9,7 @@ import { workloadLog } from "../../../tools/stack/logs";
 const kubectl = `#!/bin/sh
 echo "$@" >> "$CALLS"
 case "$*" in
+    *" get job/"*) printf %s "$ENDED" ;;
     *" get "*) printf %s "$PODS" ;;
     *" logs "*) printf "$LOG"; [ -z "$REFUSED" ] || { echo "$REFUSED" >&2; exit 1; } ;;
 esac
@@ -26,7 +27,7 @@ describe("what up shows of a workload", () => {
 
     const show = async (
         kind: string,
-        told: { pods?: string; log?: string; refused?: string },
+        told: { pods?: string; ended?: string; log?: string; refused?: string },
         seconds = { quiet: 0.1, unread: 0.1 },
     ) => {
         await fs.writeFile(calls, "");
@@ -34,6 +35,7 @@ describe("what up shows of a workload", () => {
             PATH: `${dir}:${process.env.PATH}`,
             CALLS: calls,
             PODS: told.pods ?? "1",
+            ENDED: told.ended ?? "",
             LOG: told.log ?? "",
             REFUSED: told.refused ?? "",
         };
@@ -57,6 +59,15 @@ describe("what up shows of a workload", () => {
             assert.equal(await show(kind, { pods: "0" }), why);
             assert.doesNotMatch(await fs.readFile(calls, "utf8"), / logs /);
         }
+    });
+    it("is a line of a job whose pods have gone since it was complete, as in a drain of their node", async () => {
+        const ended = "2026-11-29T12:00:00Z";
+        const gone = "Job apps/w-1a2b has no pods: it is complete, and they were deleted since";
+        assert.equal(await show("Job", { pods: "List", ended }), gone);
+        const log = "one\\n";
+        // Its pods are still to come, are there, or nobody could say.
+        for (const told of [{ pods: "List" }, { pods: "List w-1a2b-x", ended }, { pods: "", ended }])
+            assert.equal(await show("Job", { ...told, log }), "Log of Job apps/w-1a2b:\none");
     });
     it("is a line of a cron job that has not run", async () => {
         const wanted = "CronJob apps/w-1a2b has not run yet; see its schedule";

@@ -13,6 +13,10 @@ use crate::pods::{ContainerView, Directory, PodView};
 /// How often rates are brought up to date: as often as the kubelet does.
 const SAMPLE: Duration = Duration::from_secs(10);
 
+/// The least that a container which runs has used, of the processor and of memory. A server has no memory between two requests, and none
+/// of either before the first; metrics-server takes that for not measured, and leaves the whole pod out.
+const LEAST: (Duration, u64) = (Duration::from_micros(1), 1);
+
 /// A container that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerUsage {
@@ -26,6 +30,14 @@ pub struct ContainerUsage {
     pub nano_cores: Option<u64>,
     /// Linear memory now: bytes.
     pub memory_bytes: u64,
+}
+
+impl ContainerUsage {
+    /// Of what a guest uses.
+    fn of(name: &str, started_at: Timestamp, guest: krustlet_runtime::Usage, nano_cores: Option<u64>) -> Self {
+        let (cpu, memory_bytes) = (guest.cpu.max(LEAST.0), guest.memory_bytes.max(LEAST.1));
+        Self { name: name.into(), started_at, cpu, nano_cores, memory_bytes }
+    }
 }
 
 /// A pod of which something runs.
@@ -155,13 +167,8 @@ impl Usages {
                 .iter()
                 .filter_map(|container| {
                     let (started_at, guest) = running(container)?;
-                    Some(ContainerUsage {
-                        name: container.name.clone(),
-                        started_at,
-                        cpu: guest.cpu,
-                        nano_cores: rates.nano_cores(&key(&pod, container, started_at)),
-                        memory_bytes: guest.memory_bytes,
-                    })
+                    let nano_cores = rates.nano_cores(&key(&pod, container, started_at));
+                    Some(ContainerUsage::of(&container.name, started_at, guest, nano_cores))
                 })
                 .collect(),
         });
@@ -233,6 +240,12 @@ mod tests {
         let mut young = pod.clone();
         young.containers[0].nano_cores = None;
         assert_eq!(young.nano_cores(), None);
+    }
+
+    #[test]
+    fn a_server_at_rest_uses_something() {
+        let rests = ContainerUsage::of("c", Timestamp::UNIX_EPOCH, krustlet_runtime::Usage::default(), None);
+        assert_eq!((rests.cpu, rests.memory_bytes), (Duration::from_micros(1), 1));
     }
 
     #[test]

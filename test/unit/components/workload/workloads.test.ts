@@ -53,6 +53,14 @@ test("a deployment", async () => {
     assert.equal(result.logsCommand, "kubectl logs --namespace default deployment/auto-named");
 });
 
+test("a deployment that an autoscaler sizes says nothing of its number of pods", async () => {
+    const { resources } = await workload("Deployment", { autoscaled: true });
+    assert.deepEqual(resources["w-deployment"].inputs.spec, {
+        selector: { matchLabels: { app: "w" } },
+        template: template("Always"),
+    });
+});
+
 test("a job", async () => {
     const { resources, result } = await workload("Job");
     assert.deepEqual(resources["w-job"], {

@@ -13,6 +13,12 @@ const refused: [string, { kind?: WorkloadKind } & Record<string, unknown>, strin
     ],
     ["no image", { image: undefined }, "image: is missing; for example artifact.reference"],
     ["replicas of a pod", { replicas: 2 }, "replicas: only a Deployment has it, not a Pod"],
+    ["a pod that is autoscaled", { autoscaled: true }, "autoscaled: only a Deployment has it, not a Pod"],
+    [
+        "two who say how many pods there are",
+        { kind: "Deployment", autoscaled: true, replicas: 2 },
+        "replicas: is the autoscaler's to say (minReplicas, maxReplicas); leave it out, or autoscaled",
+    ],
     [
         "a deployment that ends",
         { kind: "Deployment", restartPolicy: "Never" },

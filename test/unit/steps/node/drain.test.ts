@@ -20,6 +20,8 @@ void describe("draining a node", () => {
     const server = new ApiServer();
     let kube: Kube;
     let pods: Pod[] = [];
+    /** The Wasm nodes, this one too, and whether each is cordoned. */
+    let nodes: Record<string, boolean> = {};
     let cordons: string[] = [];
     let notes: string[] = [];
     const note = (line: string) => notes.push(line);
@@ -34,6 +36,7 @@ void describe("draining a node", () => {
     after(() => server.stop());
     beforeEach(() => {
         [cordons, notes, changes] = [[], [], []];
+        nodes = { n: false, other: false };
     });
 
     function answer(request: IncomingMessage, response: ServerResponse, body: string): void {
@@ -45,6 +48,12 @@ void describe("draining a node", () => {
         if (request.method === "PATCH") {
             cordons.push(`${url} ${request.headers["content-type"]} ${body}`);
             say(200, {});
+        } else if (url === "/api/v1/nodes?labelSelector=kubernetes.io%2Farch%3Dwasm32-wasi") {
+            const items = Object.entries(nodes).map(([name, unschedulable]) => ({
+                metadata: { name },
+                spec: { unschedulable },
+            }));
+            say(200, { items });
         } else if (request.method === "GET") {
             assert.equal(url, "/api/v1/pods?fieldSelector=spec.nodeName%3Dn");
             const items = pods.map(({ name, uid, ownerReferences }) => ({
@@ -108,6 +117,25 @@ void describe("draining a node", () => {
             'pod apps/slow ends with node "n": in 1 s it has not ended',
         ]);
         assert.equal(changes.filter((one) => one === "POST slow").length, 1);
+    });
+
+    void it("waits for no budget where no other Wasm node takes pods, but for what it has evicted", async () => {
+        for (const others of [{}, { other: true }] as Record<string, boolean>[]) {
+            [notes, changes, nodes] = [[], [], { n: false, ...others }];
+            pods = [
+                { name: "held", uid: "1", refusals: 1000 },
+                { name: "slow", uid: "2", endless: true },
+            ];
+            const ends = setTimeout(() => (pods = pods.filter(({ name }) => name !== "slow")), 500);
+            const begun = Date.now();
+            await drain(kube, "n", 60, note);
+            clearTimeout(ends);
+            assert.ok(Date.now() - begun < 30_000);
+            assert.deepEqual(notes, [
+                'pod apps/slow is evicted from node "n"',
+                'pod apps/held ends with node "n": no other Wasm node takes pods, and it could not be evicted: the API server answered 429: the disruption budget b needs 1 healthy pod',
+            ]);
+        }
     });
 
     void it("takes each pod away once, though another one comes that tolerates all taints", async () => {

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmtime::{Config, EngineWeak, Linker, PoolingAllocationConfig, component};
-use wasmtime_wasi::{I32Exit, p1, p2};
+use wasmtime_wasi::{I32Exit, p1, p2, p3};
 
 use crate::run::State;
 use crate::{http, listing, opening};
@@ -150,6 +150,10 @@ pub(crate) fn config() -> Config {
         // composed components needs; the limits count them together.
         .wasm_memory64(false)
         .wasm_multi_memory(true)
+        // What WASI 0.3 is made of, and no more of it: by the rest a program could have any number of stacks, or of threads.
+        .wasm_component_model_async(true)
+        .wasm_component_model_async_stackful(false)
+        .wasm_component_model_threading(false)
         // Nobody reads native unwind tables or Wasm addresses here: without them a module takes less memory.
         .native_unwind_info(false)
         .generate_address_map(false);
@@ -173,6 +177,7 @@ fn modules(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
 fn components(engine: &wasmtime::Engine) -> wasmtime::Result<component::Linker<State>> {
     let mut linker = component::Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
+    p3::add_to_linker(&mut linker)?;
     linker.allow_shadowing(true);
     opening::add_to_components(&mut linker)?;
     listing::add_to_components(&mut linker)?;

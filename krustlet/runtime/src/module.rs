@@ -37,7 +37,7 @@ impl Module {
     pub(crate) fn proxy(&self) -> Option<&ProxyPre<State>> {
         match &self.0.program {
             Program::Server(proxy) => Some(proxy),
-            Program::Module(_) | Program::Component(_) => None,
+            Program::Module(_) | Program::Component(_) | Program::Concurrent(_) => None,
         }
     }
 }

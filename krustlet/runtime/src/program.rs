@@ -2,7 +2,7 @@
 
 use wasmtime::component::{self, Component, types::ComponentItem};
 use wasmtime::{ExternType, InstancePre, Store};
-use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi::{p2, p3};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::RuntimeError;
@@ -16,8 +16,10 @@ use crate::run::State;
 pub(crate) enum Program {
     /// A core module of WASI preview 1, with an exported `_start`.
     Module(InstancePre<State>),
-    /// A component of WASI 0.2 that exports `wasi:cli/run`.
-    Component(CommandPre<State>),
+    /// A component that exports `wasi:cli/run` of WASI 0.2.
+    Component(p2::bindings::CommandPre<State>),
+    /// A component that exports `wasi:cli/run` of WASI 0.3, which is asynchronous.
+    Concurrent(p3::bindings::CommandPre<State>),
     /// A component of WASI 0.2 that exports `wasi:http/incoming-handler`, and not `wasi:cli/run`.
     Server(ProxyPre<State>),
 }
@@ -114,8 +116,9 @@ impl Program {
         let bound: component::InstancePre<State> = host.components().instantiate_pre(component).map_err(missing)?;
         // The export's own version may be any that is compatible with ours, which only the bindings can tell. A program that can do
         // both is one that runs to its end, as it has been for longer.
-        CommandPre::new(bound.clone())
-            .map(Self::Component)
+        p3::bindings::CommandPre::new(bound.clone())
+            .map(Self::Concurrent)
+            .or_else(|_| p2::bindings::CommandPre::new(bound.clone()).map(Self::Component))
             .or_else(|_| ProxyPre::new(bound).map(Self::Server))
             .map_err(|_| RuntimeError::NoRun { exports: all_exports(component) })
     }
@@ -124,6 +127,7 @@ impl Program {
         match self {
             Self::Module(program) => program.module().engine(),
             Self::Component(program) => program.engine(),
+            Self::Concurrent(program) => program.engine(),
             Self::Server(program) => program.engine(),
         }
     }
@@ -141,6 +145,12 @@ impl Program {
                 let command = program.instantiate_async(&mut *store).await?;
                 let result = command.wasi_cli_run().call_run(&mut *store).await?;
                 Ok(if result.is_ok() { 0 } else { 1 })
+            }
+            Self::Concurrent(program) => {
+                let command = program.instantiate_async(&mut *store).await?;
+                let run = async |store: &_| command.wasi_cli_run().call_run(store).await;
+                // What it has still under way ends with it, as the threads of a process do.
+                Ok(if store.run_concurrent(run).await??.is_ok() { 0 } else { 1 })
             }
             Self::Server(_) => Err(wasmtime::Error::msg("it answers requests, and does not run to an end")),
         }

@@ -22,6 +22,9 @@ const STACK_BYTES: usize = 2 << 20;
 const POOLED_CORE_INSTANCES: u32 = 8;
 const POOLED_TABLES: u32 = 4;
 
+/// How many stacks there are for each instance: by WASI 0.3 one may wait in a call while another is begun.
+const STACKS: u32 = 2;
+
 /// Wasmtime's engines: one for programs that stay, and one with a pool for those that are made anew for each request. What is compiled
 /// for one is machine code for the other too, so that whoever keeps code need not know of two.
 pub(crate) struct Hosts {
@@ -102,7 +105,7 @@ impl Hosts {
             .max_core_instances_per_component(POOLED_CORE_INSTANCES)
             .max_memories_per_component(1)
             .max_tables_per_component(POOLED_TABLES)
-            .total_stacks(instances);
+            .total_stacks(instances.saturating_mul(STACKS));
         Host::new(self.config.clone().allocation_strategy(pool))
     }
 }

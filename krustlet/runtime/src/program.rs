@@ -3,11 +3,11 @@
 use wasmtime::component::{self, Component, types::ComponentItem};
 use wasmtime::{ExternType, InstancePre, Store};
 use wasmtime_wasi::{p2, p3};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
 use crate::RuntimeError;
 use crate::code_cache::CodeCache;
-use crate::exports::{self, INCOMING_HANDLER, RUN};
+use crate::exports::{self, HANDLER, INCOMING_HANDLER, RUN};
 use crate::host::{Host, Hosts};
 use crate::module::hex;
 use crate::run::State;
@@ -20,8 +20,26 @@ pub(crate) enum Program {
     Component(p2::bindings::CommandPre<State>),
     /// A component that exports `wasi:cli/run` of WASI 0.3, which is asynchronous.
     Concurrent(p3::bindings::CommandPre<State>),
-    /// A component of WASI 0.2 that exports `wasi:http/incoming-handler`, and not `wasi:cli/run`.
-    Server(ProxyPre<State>),
+    /// A component that answers HTTP requests, and does not export `wasi:cli/run`.
+    Server(Proxy),
+}
+
+/// A component that answers HTTP requests.
+#[derive(Clone)]
+pub(crate) enum Proxy {
+    /// By `wasi:http/incoming-handler` of WASI 0.2.
+    P2(http2::bindings::ProxyPre<State>),
+    /// By `wasi:http/handler` of WASI 0.3.
+    P3(http3::bindings::ServicePre<State>),
+}
+
+impl Proxy {
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        match self {
+            Self::P2(program) => program.engine(),
+            Self::P3(program) => program.engine(),
+        }
+    }
 }
 
 /// What a binary is by its preamble: magic, version, layer
@@ -119,7 +137,10 @@ impl Program {
         p3::bindings::CommandPre::new(bound.clone())
             .map(Self::Concurrent)
             .or_else(|_| p2::bindings::CommandPre::new(bound.clone()).map(Self::Component))
-            .or_else(|_| ProxyPre::new(bound).map(Self::Server))
+            .or_else(|_| {
+                http3::bindings::ServicePre::new(bound.clone()).map(|program| Self::Server(Proxy::P3(program)))
+            })
+            .or_else(|_| http2::bindings::ProxyPre::new(bound).map(|program| Self::Server(Proxy::P2(program))))
             .map_err(|_| RuntimeError::NoRun { exports: all_exports(component) })
     }
 
@@ -164,7 +185,8 @@ fn on_its_host<'a, T>(
     wasm: &[u8],
     make: impl Fn(&Host) -> wasmtime::Result<T>,
 ) -> Result<(&'a Host, T), RuntimeError> {
-    let serves = exports::has(wasm, INCOMING_HANDLER) && !exports::has(wasm, RUN);
+    let serves = [HANDLER, INCOMING_HANDLER].into_iter().any(|handler| exports::has(wasm, handler));
+    let serves = serves && !exports::has(wasm, RUN);
     let pooled = if serves { hosts.pooled() } else { None };
     if let Some(host) = pooled {
         match make(host) {

@@ -20,7 +20,7 @@ use crate::{Engine, Module};
 /// program of WASI 0.3 may have under way.
 const HANDLES: usize = 4;
 
-/// What the store of a guest holds. The context of preview 1 is built on that of WASI 0.2, so that one serves both.
+/// What the store of a guest holds. The context of preview 1 is built on that of WASI 0.2 and 0.3, so that one serves all.
 pub(crate) struct State {
     pub(crate) wasi: WasiP1Ctx,
     pub(crate) http: GuestHttp,

@@ -262,6 +262,7 @@ pub(crate) mod tests {
         assert!(!pooled(&component(2, "(memory 1)", &[serves])), "memories");
         assert!(pooled(&component(8, "", &[serves])));
         assert!(!pooled(&component(9, "", &[serves])), "instances");
+        assert!(pooled(&component(1, "", &["wasi:http/handler@0.3.0"])));
         assert!(!pooled(&component(1, "", &[runs])));
         assert!(!pooled(&component(1, "", &[serves, runs])), "it runs to its end");
     }

@@ -36,6 +36,7 @@ use wasmtime::Store;
 pub use self::limits::ServerLimits;
 pub use self::stats::{Durations, ServerStats};
 
+use self::connection::Open;
 use self::id::RequestIds;
 use self::p3::Workers;
 use self::room::Room;
@@ -337,21 +338,5 @@ impl Service {
     /// Waits until all instances are to end.
     async fn ending(&self) {
         let _ = self.end.subscribe().wait_for(|end| *end).await;
-    }
-}
-
-/// A connection that is open. It counts even if its task is ended before the first step.
-struct Open(Arc<Metrics>);
-
-impl Open {
-    fn new(metrics: &Arc<Metrics>) -> Self {
-        metrics.connections.add();
-        Self(metrics.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections.take();
     }
 }

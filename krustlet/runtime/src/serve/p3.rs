@@ -143,48 +143,53 @@ async fn instance(
     mut given: mpsc::UnboundedReceiver<Given>,
     place: Place,
 ) {
-    let mut live = Vec::new();
-    let failure = match service.guests.store() {
-        Err(error) => Some(Failure::Start(error.to_string())),
+    let mut had = Had::default();
+    match service.guests.store() {
+        Err(error) => tell(&service, &load, Failure::Start(error.to_string()), given, had),
         Ok(mut store) => {
-            let failure = live_through(&service, &program, &load, &mut store, &mut given, &mut live).await;
-            tell(&service, &load, failure, given, live);
+            let failure = live_through(&service, &program, &load, &mut store, &mut given, &mut had).await;
             // Before the store goes, and with it the bodies of responses: whoever sees one of these go is to know why.
-            drop(store);
-            drop(place);
-            return;
+            match failure {
+                Some(failure) => tell(&service, &load, failure, given, had),
+                None => service.workers.retire(&load, false),
+            }
         }
-    };
-    tell(&service, &load, failure, given, live);
+    }
+    drop(place);
+}
+
+/// What an instance was given.
+#[derive(Default)]
+struct Had {
+    /// What is not over.
+    live: Vec<Arc<UnderWay>>,
+    last: Option<RequestId>,
 }
 
 /// Tells all that it has, or is still to be given, why it ends.
-fn tell(
-    service: &Service,
-    load: &Arc<Load>,
-    failure: Option<Failure>,
-    mut given: mpsc::UnboundedReceiver<Given>,
-    live: Vec<Arc<UnderWay>>,
-) {
+fn tell(service: &Service, load: &Arc<Load>, failure: Failure, mut given: mpsc::UnboundedReceiver<Given>, had: Had) {
     service.workers.retire(load, false);
-    let given = std::iter::from_fn(|| given.try_recv().ok()).map(|(_, under_way)| under_way);
-    for under_way in live.into_iter().chain(given) {
-        if let Some(failure) = &failure {
-            service.note(&under_way.id, failure);
-            under_way.call.fail(failure.clone());
-        }
+    let given: Vec<_> = std::iter::from_fn(|| given.try_recv().ok()).map(|(_, under_way)| under_way).collect();
+    if had.live.is_empty() && given.is_empty() && failure != Failure::Stopped {
+        // Of what it did after its last response. A request of which nobody is to hear any more stands for it.
+        had.last.iter().for_each(|id| service.note(id, &failure));
+    }
+    for under_way in had.live.into_iter().chain(given) {
+        service.note(&under_way.id, &failure);
+        under_way.call.fail(failure.clone());
     }
 }
 
-/// Has the instance answer what it is given, until it is to end: why, if it is not by itself. `live` has what is not over.
+/// Has the instance answer what it is given, until it is to end: why, if it is not by itself.
 async fn live_through(
     service: &Service,
     program: &ServicePre<State>,
     load: &Arc<Load>,
     store: &mut Store<State>,
     given: &mut mpsc::UnboundedReceiver<Given>,
-    live: &mut Vec<Arc<UnderWay>>,
+    had: &mut Had,
 ) -> Option<Failure> {
+    let Had { live, last } = had;
     let ticked = Arc::new(AtomicBool::new(false));
     store.epoch_deadline_callback({
         let ticked = ticked.clone();
@@ -230,6 +235,7 @@ async fn live_through(
             }
             next = given.recv(), if requests.is_some() => match (next, &requests) {
                 (Some((request, one)), Some(requests)) => {
+                    *last = Some(one.id.clone());
                     live.push(one.clone());
                     settled.push({
                         let one = one.clone();

@@ -261,6 +261,9 @@ async fn bodies_pass_whole_and_as_they_are_written() {
     assert_eq!(served.get("/after/300").await, (200, "done".into()));
     served.wrote("after", 1).await;
     assert_eq!(served.server.stats().traps, 0);
+    assert_eq!(served.get("/trap-after").await, (200, "done".into()));
+    served.until("its trap is counted", |served| served.server.stats().traps == 1).await;
+    assert!(served.sink.text().contains("the program trapped: wasm trap: wasm `unreachable`"));
 }
 
 #[tokio::test]

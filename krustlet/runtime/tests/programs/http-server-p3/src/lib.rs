@@ -94,6 +94,12 @@ impl wasip3::exports::http::handler::Guest for Server {
                 pause(1000).await;
                 panic!("as it was told");
             }),
+            ["trap-after"] => send(200, &[], async |mut body| {
+                body.write_all(b"done".to_vec()).await;
+                drop(body);
+                pause(200).await;
+                panic!("as it was told");
+            }),
             ["exit", code] => {
                 exit::exit_with_code(number(code));
                 unreachable!("it has ended")

@@ -25,7 +25,7 @@ macro_rules! add_with_paths {
         $types.func_wrap_concurrent(
             concat!("[method]descriptor.", $name),
             |store: &Accessor<State>, ($($arg,)*): ($($type,)*)| Box::pin(async move {
-                if [$(&$path),+].into_iter().any(is_too_long) {
+                if [$(&*$path),+].into_iter().any(is_too_long) {
                     return Ok((Err(ErrorCode::NameTooLong),));
                 }
                 Ok((told(WasiFilesystem::$function(&files(store), $($arg),*).await)?,))
@@ -104,7 +104,7 @@ fn files(store: &Accessor<State>) -> Accessor<State, WasiFilesystem> {
     store.with_getter::<WasiFilesystem>(WasiFilesystemView::filesystem)
 }
 
-fn is_too_long(path: &String) -> bool {
+fn is_too_long(path: &str) -> bool {
     path.len() >= PATH_BYTES
 }
 
@@ -114,7 +114,7 @@ async fn refused(
     may_be_pipe: bool,
     folder: &Resource<Descriptor>,
     follow: PathFlags,
-    path: &String,
+    path: &str,
 ) -> Option<ErrorCode> {
     if is_too_long(path) {
         return Some(ErrorCode::NameTooLong);
@@ -123,7 +123,7 @@ async fn refused(
         return None;
     }
     let folder = Resource::new_borrow(folder.rep());
-    let stat = WasiFilesystem::stat_at(&files(store), folder, follow, path.clone()).await.ok()?;
+    let stat = WasiFilesystem::stat_at(&files(store), folder, follow, path.to_owned()).await.ok()?;
     matches!(stat.type_, DescriptorType::Other(_) | DescriptorType::Fifo | DescriptorType::Socket)
         .then_some(ErrorCode::Unsupported)
 }

@@ -316,8 +316,10 @@ async fn answer(
     };
     one.call.answered();
     let sender = one.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-    // Nobody may wait for it any more.
-    let _ = sender.map(|sender| sender.send(outcome));
+    if let Some(sender) = sender {
+        // Nobody may wait for it any more.
+        let _ = sender.send(outcome);
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `krustlet-wasi`: a Kubernetes node agent that runs WebAssembly programs (modules of WASI preview 1, components of WASI 0.2) as
+//! `krustlet-wasi`: a Kubernetes node agent that runs WebAssembly programs (modules of WASI preview 1, components of WASI 0.2 and 0.3) as
 //! pods. `krustlet-wasi run` runs one without a cluster, and `krustlet-wasi serve` answers HTTP requests with one.
 //!
 //! Command line, labels and taints are those of Krustlet (<https://docs.krustlet.dev>).

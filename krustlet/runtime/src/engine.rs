@@ -96,7 +96,7 @@ impl Default for EngineConfig {
 /// a task that yields when it waits and at every tick of the epoch.
 ///
 /// Memory of programs that run to their end is taken on demand: a node starts a few of them a second and idles for hours, so a small
-/// idle footprint is worth more than starts that are still cheaper. Servers are made anew for each request, so that their instances
+/// idle footprint is worth more than starts that are still cheaper. Servers are made anew for each request, or for a hundred, so that their instances
 /// come from a pool, see [`EngineConfig::pooled_instances`].
 ///
 /// A linear memory is 4 GiB of address space, of which only touched pages are resident; the pages of a module's
@@ -170,7 +170,7 @@ impl Engine {
 
     /// Validates and compiles a program, or finds it among those that are in use: a program is known by the SHA-256 digest
     /// of its bytes and kept as long as somebody holds it or a container of it runs. The first bytes tell whether it is a
-    /// core module of WASI preview 1 or a component of WASI 0.2.
+    /// core module of WASI preview 1 or a component of WASI 0.2 or 0.3.
     ///
     /// This computes for as long as a compiler does, from milliseconds to seconds, on all processors: call it from
     /// `tokio::task::spawn_blocking`, never from an async task itself. With a
@@ -261,7 +261,7 @@ impl Engine {
     }
 
     /// Answers HTTP requests at `listener` with a module that [is a server](Module::is_server): an instance of its own for each
-    /// request, with all that `spec` names. Returns at once; from then on requests are taken. `docs/serving.md` says what a program and
+    /// request, or by WASI 0.3 one that several share, with all that `spec` names. Returns at once; from then on requests are taken. `docs/serving.md` says what a program and
     /// its clients get.
     ///
     /// The memory limit is for all instances together, and so is the limit of requests that they send.

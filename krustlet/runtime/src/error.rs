@@ -32,8 +32,8 @@ pub enum RuntimeError {
     /// The module wants something that nobody here provides.
     #[error(
         "this module imports what a node does not provide: {0}; there are the functions of wasi_snapshot_preview1 and \
-         wasi_experimental_http for a module, and the interfaces of WASI 0.2 that the world wasi:cli/command has and \
-         wasi:http/outgoing-handler for a component"
+         wasi_experimental_http for a module, and for a component the interfaces of WASI 0.2 and 0.3.0 that the world \
+         wasi:cli/command has, wasi:http/outgoing-handler of 0.2 and wasi:http/client of 0.3.0"
     )]
     Import(String),
 
@@ -46,9 +46,9 @@ pub enum RuntimeError {
 
     /// The component has no entry point: it is a library, or one of another version of WASI.
     #[error(
-        "this component exports {exports}, and neither wasi:cli/run nor wasi:http/incoming-handler of WASI 0.2, so there is \
-         nothing to run: build it as a program (the world wasi:cli/command) or as a server (the world wasi:http/proxy), not as \
-         a library"
+        "this component exports {exports}, and neither wasi:cli/run nor wasi:http/incoming-handler of WASI 0.2, nor \
+         wasi:cli/run nor wasi:http/handler of 0.3, so there is nothing to run: build it as a program (the world \
+         wasi:cli/command) or as a server (the world wasi:http/proxy of 0.2, wasi:http/service of 0.3), not as a library"
     )]
     NoRun {
         /// The names of its exports, or "nothing".
@@ -57,7 +57,7 @@ pub enum RuntimeError {
 
     /// The program answers HTTP requests, and was to run to its end.
     #[error(
-        "this component answers HTTP requests (it exports wasi:http/incoming-handler) and does not run to an end: it is to be \
+        "this component answers HTTP requests (it exports wasi:http/incoming-handler or wasi:http/handler) and does not run to an end: it is to be \
          served, with krustlet-wasi serve"
     )]
     Serves,
@@ -65,8 +65,8 @@ pub enum RuntimeError {
     /// The program runs to its end, and was to answer HTTP requests.
     #[error(
         "this program runs to its end and answers no HTTP requests: a server is a component that exports \
-         wasi:http/incoming-handler of WASI 0.2, and not wasi:cli/run (the world wasi:http/proxy); this one is to be run, with \
-         krustlet-wasi run"
+         wasi:http/incoming-handler of WASI 0.2 or wasi:http/handler of 0.3, and not wasi:cli/run (the worlds wasi:http/proxy \
+         and wasi:http/service); this one is to be run, with krustlet-wasi run"
     )]
     DoesNotServe,
 

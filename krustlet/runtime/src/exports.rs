@@ -6,6 +6,9 @@ use wasmparser::{Parser, Payload, Result};
 /// (<https://github.com/WebAssembly/wasi-http/blob/v0.2.3/wit/handler.wit>).
 pub(crate) const INCOMING_HANDLER: &str = "wasi:http/incoming-handler";
 
+/// The same of WASI 0.3 (<https://github.com/WebAssembly/WASI/blob/v0.3.0/proposals/http/wit/handler.wit>).
+pub(crate) const HANDLER: &str = "wasi:http/handler";
+
 /// The interface of those that run to their end.
 pub(crate) const RUN: &str = "wasi:cli/run";
 

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmtime::{Config, EngineWeak, Linker, PoolingAllocationConfig, component};
-use wasmtime_wasi::{I32Exit, p1, p2};
+use wasmtime_wasi::{I32Exit, p1, p2, p3};
 
 use crate::run::State;
 use crate::{http, listing, opening};
@@ -21,6 +21,9 @@ const STACK_BYTES: usize = 2 << 20;
 /// core instances, one memory and two tables. One that needs more is not refused; its instances are made without the pool.
 const POOLED_CORE_INSTANCES: u32 = 8;
 const POOLED_TABLES: u32 = 4;
+
+/// How many stacks there are for each instance: by WASI 0.3 one may wait in a call while another is begun.
+const STACKS: u32 = 2;
 
 /// Wasmtime's engines: one for programs that stay, and one with a pool for those that are made anew for each request. What is compiled
 /// for one is machine code for the other too, so that whoever keeps code need not know of two.
@@ -102,7 +105,7 @@ impl Hosts {
             .max_core_instances_per_component(POOLED_CORE_INSTANCES)
             .max_memories_per_component(1)
             .max_tables_per_component(POOLED_TABLES)
-            .total_stacks(instances);
+            .total_stacks(instances.saturating_mul(STACKS));
         Host::new(self.config.clone().allocation_strategy(pool))
     }
 }
@@ -150,6 +153,10 @@ pub(crate) fn config() -> Config {
         // composed components needs; the limits count them together.
         .wasm_memory64(false)
         .wasm_multi_memory(true)
+        // What WASI 0.3 is made of, and no more of it: by the rest a program could have any number of stacks, or of threads.
+        .wasm_component_model_async(true)
+        .wasm_component_model_async_stackful(false)
+        .wasm_component_model_threading(false)
         // Nobody reads native unwind tables or Wasm addresses here: without them a module takes less memory.
         .native_unwind_info(false)
         .generate_address_map(false);
@@ -173,6 +180,7 @@ fn modules(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
 fn components(engine: &wasmtime::Engine) -> wasmtime::Result<component::Linker<State>> {
     let mut linker = component::Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
+    p3::add_to_linker(&mut linker)?;
     linker.allow_shadowing(true);
     opening::add_to_components(&mut linker)?;
     listing::add_to_components(&mut linker)?;

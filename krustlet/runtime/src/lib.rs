@@ -6,9 +6,10 @@
 //!
 //! The guest's side of the contract is either WASI preview 1
 //! (<https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>): a core module with an exported `_start`; or
-//! WASI 0.2 (<https://github.com/WebAssembly/WASI/tree/main/wasip2>): a component that exports `wasi:cli/run`, or one that
-//! exports `wasi:http/incoming-handler`, and is a [`Server`]. The binary itself tells which. `docs/reference/wasi.md` says what each
-//! gets.
+//! WASI 0.2 (<https://github.com/WebAssembly/WASI/tree/v0.2.12>) or 0.3 (<https://github.com/WebAssembly/WASI/tree/v0.3.0>): a component
+//! that exports `wasi:cli/run`, or one that exports `wasi:http/incoming-handler` (0.2) or `wasi:http/handler` (0.3), and is a [`Server`].
+//! The binary itself tells which. `docs/reference/wasi.md` says what each gets. The code has a file for each version, `p1`, `p2` and `p3`,
+//! where they differ.
 //!
 //! ```no_run
 //! # use std::{io, sync::Arc};

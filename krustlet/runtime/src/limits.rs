@@ -50,26 +50,16 @@ impl Limits {
         Self { memory_limit, memory: 0, elements: 0, share, meter }
     }
 
-    /// Takes memory of the host's that a guest keeps besides its own: false if it may not have so much.
-    pub(crate) async fn take_besides(&mut self, bytes: u64) -> Result<bool> {
+    /// Takes memory of the host's that a guest keeps besides its own: `None` if it may not have so much.
+    pub(crate) async fn take_besides(&self, bytes: u64) -> Result<Option<Besides>> {
         if self.meter.usage().memory_bytes.saturating_add(bytes) > self.memory_limit {
-            return Ok(false);
+            return Ok(None);
         }
-        self.take(bytes).await?;
-        if self.meter.grow(bytes, self.memory_limit).is_err() {
-            // Another instance was quicker.
-            self.share.shrink(bytes);
-            return Ok(false);
-        }
-        self.memory = self.memory.saturating_add(bytes);
-        Ok(true)
-    }
-
-    /// The guest does not keep it any more.
-    pub(crate) fn give_back(&mut self, bytes: u64) {
-        self.memory = self.memory.saturating_sub(bytes);
-        self.share.shrink(bytes);
-        self.meter.shrink(bytes);
+        let mut share = self.share.another();
+        take(&mut share, &self.meter, bytes).await?;
+        // Another instance may have been quicker.
+        let grown = self.meter.grow(bytes, self.memory_limit).is_ok();
+        Ok(grown.then(|| Besides { share, meter: self.meter.clone(), bytes }))
     }
 
     /// Takes memory of the guest's own, which is the end of a guest that may not have it.
@@ -91,11 +81,8 @@ impl Limits {
         Ok(())
     }
 
-    /// Takes it from what all guests have together.
     async fn take(&mut self, bytes: u64) -> Result<()> {
-        // Whoever looks for the one who takes the most finds this one by what it asks for.
-        let _want = self.meter.want(bytes);
-        self.share.grow(bytes).await.map_err(|full| OutOfMemory::Host(full).into())
+        take(&mut self.share, &self.meter, bytes).await
     }
 
     fn full(&self, wanted: u64) -> OutOfMemory {
@@ -108,6 +95,40 @@ impl Drop for Limits {
         // In this order: whoever sees that the guest has nothing any more finds that others may have it.
         self.share.shrink(u64::MAX);
         self.meter.shrink(self.memory);
+    }
+}
+
+/// Takes it from what all guests have together.
+async fn take(share: &mut Share, meter: &Meter, bytes: u64) -> Result<()> {
+    // Whoever looks for the one who takes the most finds this one by what it asks for.
+    let _want = meter.want(bytes);
+    share.grow(bytes).await.map_err(|full| OutOfMemory::Host(full).into())
+}
+
+/// Memory of the host's that a guest keeps besides its own, until this goes.
+pub(crate) struct Besides {
+    share: Share,
+    meter: Arc<Meter>,
+    bytes: u64,
+}
+
+impl Besides {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Gives back what is more than that.
+    pub(crate) fn shrink_to(&mut self, bytes: u64) {
+        let more = self.bytes.saturating_sub(bytes);
+        self.bytes -= more;
+        self.share.shrink(more);
+        self.meter.shrink(more);
+    }
+}
+
+impl Drop for Besides {
+    fn drop(&mut self) {
+        self.shrink_to(0);
     }
 }
 
@@ -200,11 +221,11 @@ mod tests {
     async fn what_the_host_keeps_for_it_counts_until_it_goes() {
         let mut limits = limits(3);
         assert!(limits.memory_growing(0, PAGE, None).await.unwrap());
-        assert!(limits.take_besides(2 * PAGE as u64).await.unwrap());
-        assert!(!limits.take_besides(1).await.unwrap(), "it is told, and not ended");
+        let kept = limits.take_besides(2 * PAGE as u64).await.unwrap();
+        assert!(limits.take_besides(1).await.unwrap().is_none(), "it is told, and not ended");
         assert_eq!(limits.meter.usage().memory_bytes, 3 * PAGE as u64);
         assert!(limits.memory_growing(PAGE, 2 * PAGE, None).await.is_err());
-        limits.give_back(2 * PAGE as u64);
+        drop(kept);
         assert_eq!(limits.meter.usage().memory_bytes, PAGE as u64);
         assert!(limits.memory_growing(PAGE, 3 * PAGE, None).await.unwrap());
     }

@@ -5,8 +5,9 @@
 //! takes as long as its square; here it is read once. It is read when it is known that the guest may have that much memory, and told with
 //! `insufficient-memory` (`ENOMEM`) otherwise.
 
-mod components;
-mod modules;
+mod p1;
+mod p2;
+mod p3;
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,10 +16,13 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi::filesystem::Descriptor;
 
-pub(crate) use self::components::add_to_components;
-pub(crate) use self::modules::{Kept, add_to_modules};
-use crate::limits::Limits;
+pub(crate) use self::p1::{Kept, add_to_modules};
+use crate::limits::{Besides, Limits};
+use crate::run::State;
 
 /// What an entry takes besides its name: itself twice, as its list grows by doubling, and what the allocator adds to a name.
 const ENTRY_BYTES: u64 = 144;
@@ -31,7 +35,7 @@ const TRIES: usize = 3;
 struct Listing {
     entries: Vec<Entry>,
     /// What of the host's memory it counts for.
-    bytes: u64,
+    memory: Besides,
 }
 
 struct Entry {
@@ -41,12 +45,22 @@ struct Entry {
     identity: u64,
 }
 
+/// In the place of the stock functions.
+pub(crate) fn add_to_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    p2::add(linker)?;
+    p3::add(linker)
+}
+
+/// An open folder of a component's; `None` where it is a file.
+fn folder_of(state: &mut State, folder: &Resource<Descriptor>) -> wasmtime::Result<Option<Arc<File>>> {
+    Ok(match state.ctx().table.get(folder)? {
+        Descriptor::Dir(folder) => Some(folder.dir.clone()),
+        Descriptor::File(_) => None,
+    })
+}
+
 /// Reads a folder; `None` where the guest may not have so much memory.
-async fn list(
-    limits: &mut Limits,
-    folder: &Arc<File>,
-    identities: bool,
-) -> wasmtime::Result<io::Result<Option<Listing>>> {
+async fn list(limits: &Limits, folder: &Arc<File>, identities: bool) -> wasmtime::Result<io::Result<Option<Listing>>> {
     for _ in 0..TRIES {
         let again = folder.clone();
         let least = match tokio::task::spawn_blocking(move || size(&again)).await? {
@@ -55,30 +69,19 @@ async fn list(
         };
         // A folder may be filled meanwhile.
         let roomy = least.saturating_add(least / 4).saturating_add(ROOM_BYTES);
-        let bytes = if limits.take_besides(roomy).await? {
-            roomy
-        } else if limits.take_besides(least).await? {
-            least
-        } else {
-            return Ok(Ok(None));
+        let memory = match limits.take_besides(roomy).await? {
+            Some(memory) => Some(memory),
+            None => limits.take_besides(least).await?,
         };
-        let again = folder.clone();
-        let entries = tokio::task::spawn_blocking(move || read(&again, bytes, identities)).await;
-        match entries {
-            Ok(Ok(Some(entries))) => {
-                let used = entries.iter().fold(0, |sum, entry| sum + taken(entry.name.len())).min(bytes);
-                limits.give_back(bytes - used);
-                return Ok(Ok(Some(Listing { entries, bytes: used })));
+        let Some(mut memory) = memory else { return Ok(Ok(None)) };
+        let (again, bytes) = (folder.clone(), memory.bytes());
+        match tokio::task::spawn_blocking(move || read(&again, bytes, identities)).await? {
+            Ok(Some(entries)) => {
+                memory.shrink_to(entries.iter().fold(0, |sum, entry| sum + taken(entry.name.len())));
+                return Ok(Ok(Some(Listing { entries, memory })));
             }
-            Ok(Ok(None)) => limits.give_back(bytes),
-            Ok(Err(error)) => {
-                limits.give_back(bytes);
-                return Ok(Err(error.into()));
-            }
-            Err(error) => {
-                limits.give_back(bytes);
-                return Err(error.into());
-            }
+            Ok(None) => {}
+            Err(error) => return Ok(Err(error.into())),
         }
     }
     Ok(Ok(None))

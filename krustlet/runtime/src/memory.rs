@@ -158,6 +158,11 @@ impl MemoryBudget {
 }
 
 impl Share {
+    /// Of the same, with nothing in it.
+    pub(crate) fn another(&self) -> Self {
+        self.budget.share()
+    }
+
     /// Takes more; waits for it if there is none at the moment.
     pub(crate) async fn grow(&mut self, bytes: u64) -> Result<(), Full> {
         self.budget.take(bytes).await?;

@@ -5,13 +5,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use sha2::{Digest, Sha256};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::RuntimeError;
 use crate::code_cache::CodeCache;
 use crate::host::Hosts;
-use crate::program::Program;
-use crate::run::State;
+use crate::program::{Program, Proxy};
 
 /// A compiled program, ready to be started: a core module or a component. Clones share the machine code.
 #[derive(Clone)]
@@ -34,10 +32,10 @@ impl Module {
         self.proxy().is_some()
     }
 
-    pub(crate) fn proxy(&self) -> Option<&ProxyPre<State>> {
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
         match &self.0.program {
             Program::Server(proxy) => Some(proxy),
-            Program::Module(_) | Program::Component(_) => None,
+            Program::Module(_) | Program::Component(_) | Program::Concurrent(_) => None,
         }
     }
 }

@@ -51,7 +51,7 @@ impl Output {
     }
 }
 
-/// What a guest may write at once through the streams of WASI 0.2; preview 1 cuts at 4096 bytes before.
+/// What a guest may write at once through the streams of WASI 0.2 and 0.3; preview 1 cuts at 4096 bytes before.
 const PERMIT_BYTES: usize = 64 * 1024;
 
 #[async_trait]
@@ -97,6 +97,7 @@ impl tokio::io::AsyncWrite for Output {
         _: &mut std::task::Context<'_>,
         bytes: &[u8],
     ) -> std::task::Poll<io::Result<usize>> {
+        let bytes = &bytes[..bytes.len().min(PERMIT_BYTES)];
         std::task::Poll::Ready(self.take(bytes).map(|()| bytes.len()))
     }
 

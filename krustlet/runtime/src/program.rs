@@ -2,12 +2,12 @@
 
 use wasmtime::component::{self, Component, types::ComponentItem};
 use wasmtime::{ExternType, InstancePre, Store};
-use wasmtime_wasi::p2::bindings::CommandPre;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi::{p2, p3};
+use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
 use crate::RuntimeError;
 use crate::code_cache::CodeCache;
-use crate::exports::{self, INCOMING_HANDLER, RUN};
+use crate::exports::{self, HANDLER, INCOMING_HANDLER, RUN};
 use crate::host::{Host, Hosts};
 use crate::module::hex;
 use crate::run::State;
@@ -16,10 +16,30 @@ use crate::run::State;
 pub(crate) enum Program {
     /// A core module of WASI preview 1, with an exported `_start`.
     Module(InstancePre<State>),
-    /// A component of WASI 0.2 that exports `wasi:cli/run`.
-    Component(CommandPre<State>),
-    /// A component of WASI 0.2 that exports `wasi:http/incoming-handler`, and not `wasi:cli/run`.
-    Server(ProxyPre<State>),
+    /// A component that exports `wasi:cli/run` of WASI 0.2.
+    Component(p2::bindings::CommandPre<State>),
+    /// A component that exports `wasi:cli/run` of WASI 0.3, which is asynchronous.
+    Concurrent(p3::bindings::CommandPre<State>),
+    /// A component that answers HTTP requests, and does not export `wasi:cli/run`.
+    Server(Proxy),
+}
+
+/// A component that answers HTTP requests.
+#[derive(Clone)]
+pub(crate) enum Proxy {
+    /// By `wasi:http/incoming-handler` of WASI 0.2.
+    P2(http2::bindings::ProxyPre<State>),
+    /// By `wasi:http/handler` of WASI 0.3.
+    P3(http3::bindings::ServicePre<State>),
+}
+
+impl Proxy {
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        match self {
+            Self::P2(program) => program.engine(),
+            Self::P3(program) => program.engine(),
+        }
+    }
 }
 
 /// What a binary is by its preamble: magic, version, layer
@@ -114,9 +134,13 @@ impl Program {
         let bound: component::InstancePre<State> = host.components().instantiate_pre(component).map_err(missing)?;
         // The export's own version may be any that is compatible with ours, which only the bindings can tell. A program that can do
         // both is one that runs to its end, as it has been for longer.
-        CommandPre::new(bound.clone())
-            .map(Self::Component)
-            .or_else(|_| ProxyPre::new(bound).map(Self::Server))
+        p3::bindings::CommandPre::new(bound.clone())
+            .map(Self::Concurrent)
+            .or_else(|_| p2::bindings::CommandPre::new(bound.clone()).map(Self::Component))
+            .or_else(|_| {
+                http3::bindings::ServicePre::new(bound.clone()).map(|program| Self::Server(Proxy::P3(program)))
+            })
+            .or_else(|_| http2::bindings::ProxyPre::new(bound).map(|program| Self::Server(Proxy::P2(program))))
             .map_err(|_| RuntimeError::NoRun { exports: all_exports(component) })
     }
 
@@ -124,6 +148,7 @@ impl Program {
         match self {
             Self::Module(program) => program.module().engine(),
             Self::Component(program) => program.engine(),
+            Self::Concurrent(program) => program.engine(),
             Self::Server(program) => program.engine(),
         }
     }
@@ -142,6 +167,12 @@ impl Program {
                 let result = command.wasi_cli_run().call_run(&mut *store).await?;
                 Ok(if result.is_ok() { 0 } else { 1 })
             }
+            Self::Concurrent(program) => {
+                let command = program.instantiate_async(&mut *store).await?;
+                let run = async |store: &_| command.wasi_cli_run().call_run(store).await;
+                // What it has still under way ends with it, as the threads of a process do.
+                Ok(if store.run_concurrent(run).await??.is_ok() { 0 } else { 1 })
+            }
             Self::Server(_) => Err(wasmtime::Error::msg("it answers requests, and does not run to an end")),
         }
     }
@@ -154,7 +185,8 @@ fn on_its_host<'a, T>(
     wasm: &[u8],
     make: impl Fn(&Host) -> wasmtime::Result<T>,
 ) -> Result<(&'a Host, T), RuntimeError> {
-    let serves = exports::has(wasm, INCOMING_HANDLER) && !exports::has(wasm, RUN);
+    let serves = [HANDLER, INCOMING_HANDLER].into_iter().any(|handler| exports::has(wasm, handler));
+    let serves = serves && !exports::has(wasm, RUN);
     let pooled = if serves { hosts.pooled() } else { None };
     if let Some(host) = pooled {
         match make(host) {
@@ -230,6 +262,7 @@ pub(crate) mod tests {
         assert!(!pooled(&component(2, "(memory 1)", &[serves])), "memories");
         assert!(pooled(&component(8, "", &[serves])));
         assert!(!pooled(&component(9, "", &[serves])), "instances");
+        assert!(pooled(&component(1, "", &["wasi:http/handler@0.3.0"])));
         assert!(!pooled(&component(1, "", &[runs])));
         assert!(!pooled(&component(1, "", &[serves, runs])), "it runs to its end");
     }

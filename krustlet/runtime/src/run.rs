@@ -15,7 +15,12 @@ use crate::opening::Opener;
 use crate::usage::Meter;
 use crate::{Engine, Module};
 
-/// What the store of a guest holds. The context of preview 1 is built on that of WASI 0.2, so that one serves both.
+/// How many handles a component may have for each resource of WASI that it may hold: a call that has not ended is one as well, each end of
+/// a stream and of a future is, and a resource that is the program's own. They are the host's memory, and the one bound on the calls that a
+/// program of WASI 0.3 may have under way.
+const HANDLES: usize = 4;
+
+/// What the store of a guest holds. The context of preview 1 is built on that of WASI 0.2 and 0.3, so that one serves all.
 pub(crate) struct State {
     pub(crate) wasi: WasiP1Ctx,
     pub(crate) http: GuestHttp,
@@ -33,8 +38,10 @@ impl State {
 
     /// A store for one instance. At each tick of the epoch the guest gives its thread back: to its neighbours, and to whoever polls it,
     /// who drops it there if it is to end.
-    pub(crate) fn into_store(self, engine: &wasmtime::Engine) -> Store<Self> {
+    pub(crate) fn into_store(mut self, engine: &wasmtime::Engine) -> Store<Self> {
+        let handles = self.ctx().table.max_capacity().saturating_mul(HANDLES);
         let mut store = Store::new(engine, self);
+        store.set_max_component_handles(handles);
         store.limiter_async(|state| &mut state.limits);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);

@@ -10,8 +10,9 @@ use krustlet_runtime::ServerLimits;
 use super::flags::{Given, bytes};
 
 const EXAMPLES: &str = "\
-The program is a component that exports wasi:http/incoming-handler of WASI 0.2 (the world wasi:http/proxy). Each request has an
-instance of its own, which gets what is named here, and nothing else of this machine.
+The program is a component that exports wasi:http/incoming-handler of WASI 0.2 (the world wasi:http/proxy), or wasi:http/handler of 0.3
+(wasi:http/service). Each request has an instance of its own, by 0.3 a share of one, which gets what is named here, and nothing else of
+this machine.
 
 Examples:
   krustlet-wasi serve hello-http.wasm

@@ -1,4 +1,5 @@
-//! `wasi:http/outgoing-handler` of WASI 0.2 (<https://github.com/WebAssembly/wasi-http/tree/v0.2.3>).
+//! `wasi:http/outgoing-handler` of WASI 0.2 (<https://github.com/WebAssembly/wasi-http/tree/v0.2.3>) and `wasi:http/client` of 0.3
+//! (<https://github.com/WebAssembly/WASI/tree/v0.3.0/proposals/http>): both send what they send by the same hook.
 
 use std::sync::Arc;
 
@@ -7,9 +8,8 @@ use http::header::{HeaderName, TE, TRAILER};
 use http_body_util::BodyExt;
 use krustlet_http::{HttpError, Session, is_the_hosts};
 use wasmtime::component::Linker;
-use wasmtime_wasi_http::p2::add_only_http_to_linker_async;
 use wasmtime_wasi_http::{
-    Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+    Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, p2, p3,
 };
 
 use super::Side;
@@ -24,9 +24,10 @@ pub(super) const FIELDS_BYTES: usize = 64 * 1024;
 const CHUNK_BYTES: usize = 32 * 1024;
 const CHUNKS: usize = 1;
 
-/// Adds `wasi:http/types` and `wasi:http/outgoing-handler`.
+/// Adds `wasi:http/types` of both versions, `wasi:http/outgoing-handler` and `wasi:http/client`.
 pub(crate) fn add_to_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    add_only_http_to_linker_async(linker)
+    p2::add_only_http_to_linker_async(linker)?;
+    p3::add_to_linker(linker)
 }
 
 impl WasiHttpView for State {
@@ -101,6 +102,10 @@ impl WasiHttpHooks for Hooks {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK_BYTES
     }
 }

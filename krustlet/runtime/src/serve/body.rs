@@ -100,8 +100,10 @@ impl Wait {
     }
 
     /// From here on the instance may go on by itself.
-    fn over(&mut self) {
-        self.0 = None;
+    pub(super) fn over(&mut self) {
+        if let Some(call) = self.0.take() {
+            call.over();
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) struct Call {
     failure: OnceLock<Failure>,
     notice: Notify,
     answered: AtomicBool,
+    over: AtomicBool,
 }
 
 impl Call {
@@ -40,9 +41,25 @@ impl Call {
         self.answered.load(Ordering::Relaxed)
     }
 
+    /// The client has all of its response, or has been told that there is none.
+    pub(super) fn over(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.notice.notify_one();
+    }
+
     /// Waits until it has failed. There is one waiter: the instance.
     pub(super) async fn failed(&self) {
-        self.notice.notified().await;
+        while self.failure().is_none() {
+            self.notice.notified().await;
+        }
+    }
+
+    /// Waits until it has failed, or is over: why it has failed. There is one waiter: the instance.
+    pub(super) async fn settled(&self) -> Option<&Failure> {
+        while self.failure().is_none() && !self.over.load(Ordering::Relaxed) {
+            self.notice.notified().await;
+        }
+        self.failure()
     }
 }
 

@@ -77,6 +77,22 @@ async fn left(stream: &TcpStream, activity: &Activity) {
     }
 }
 
+/// A connection that is open. It counts even if its task is ended before the first step.
+pub(super) struct Open(Arc<Metrics>);
+
+impl Open {
+    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.connections.add();
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.take();
+    }
+}
+
 /// A request that is under way, as long as one of its bodies is.
 pub(super) struct UnderWay {
     activity: Arc<Activity>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct ServerLimits {
     /// Connections that are open at once. One more is closed as soon as it is accepted. Default: 1024.
     pub max_connections: usize,
-    /// Requests that are under way at once, and with them instances, as each request has one of its own. One more is answered with
+    /// Requests that are under way at once, and with them instances, as each request has one of its own, by WASI 0.3 a share of one. One more is answered with
     /// 503 and `Retry-After`, and not kept waiting. A request is under way until its instance is gone. Of responses that outlast their
     /// instance, as their client is slow, there may be some more: eight times as many in all. Default: 256.
     ///

@@ -1,7 +1,8 @@
-//! HTTP servers: components of WASI 0.2 that export `wasi:http/incoming-handler`
-//! (<https://github.com/WebAssembly/wasi-http/blob/v0.2.3/wit/handler.wit>).
+//! HTTP servers: components that export `wasi:http/incoming-handler` of WASI 0.2
+//! (<https://github.com/WebAssembly/wasi-http/blob/v0.2.3/wit/handler.wit>) or `wasi:http/handler` of 0.3
+//! (<https://github.com/WebAssembly/WASI/blob/v0.3.0/proposals/http/wit/worlds.wit>).
 //!
-//! Each request has an instance of its own. All of it runs on the engine's threads, beside other guests: the connections, which hyper
+//! Each request has an instance of its own; by 0.3 it shares one with others. All of it runs on the engine's threads, beside other guests: the connections, which hyper
 //! serves by HTTP/1.1 or, to a client that begins so, by HTTP/2; and the instances, each as a task that ends when its client goes.
 
 mod activity;
@@ -10,6 +11,8 @@ mod call;
 mod connection;
 mod id;
 mod limits;
+mod p2;
+mod p3;
 mod request;
 mod room;
 mod stats;
@@ -29,12 +32,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wasmtime::Store;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 pub use self::limits::ServerLimits;
 pub use self::stats::{Durations, ServerStats};
 
+use self::connection::Open;
 use self::id::RequestIds;
+use self::p3::Workers;
 use self::room::Room;
 pub(crate) use self::room::semaphore;
 use self::stats::Metrics;
@@ -43,6 +47,7 @@ use crate::http::{GuestHttp, Side};
 use crate::limits::Limits;
 use crate::memory::MemoryBudget;
 use crate::opening::Opener;
+use crate::program::Proxy;
 use crate::run::State;
 use crate::usage::Meter;
 use crate::{Container, Engine, ExitStatus, Module, RunSpec, RuntimeError};
@@ -123,7 +128,7 @@ impl fmt::Debug for Server {
 
 /// What instances are made of.
 pub(crate) struct Guests {
-    pub(crate) program: ProxyPre<State>,
+    pub(crate) program: Proxy,
     pub(crate) spec: RunSpec,
     pub(crate) http: Session,
     pub(crate) memory_limit: u64,
@@ -155,6 +160,9 @@ struct Service {
     http: auto::Builder<Streams>,
     connections: Room,
     instances: Room,
+    /// For requests, where several are one instance's.
+    requests: Arc<Semaphore>,
+    workers: Workers,
     /// For responses, whose instances may have ended.
     places: Arc<Semaphore>,
     ids: RequestIds,
@@ -211,6 +219,8 @@ pub(crate) fn spawn(
         instances: Room::new(limits.max_concurrent_requests, guests.instances.clone()),
         guests,
         http: http(&limits),
+        requests: semaphore(limits.max_concurrent_requests),
+        workers: Workers::default(),
         places: semaphore(limits.max_concurrent_requests.saturating_mul(PLACES)),
         limits,
         ids: RequestIds::default(),
@@ -328,21 +338,5 @@ impl Service {
     /// Waits until all instances are to end.
     async fn ending(&self) {
         let _ = self.end.subscribe().wait_for(|end| *end).await;
-    }
-}
-
-/// A connection that is open. It counts even if its task is ended before the first step.
-struct Open(Arc<Metrics>);
-
-impl Open {
-    fn new(metrics: &Arc<Metrics>) -> Self {
-        metrics.connections.add();
-        Self(metrics.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections.take();
     }
 }

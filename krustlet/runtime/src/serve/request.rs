@@ -1,4 +1,4 @@
-//! One request: through an instance of its own, and back.
+//! One request: through an instance, and back.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,23 +8,27 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::{Body, Incoming};
 use tokio::sync::oneshot;
-use tokio::time::sleep;
-use wasmtime::Store;
-use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
-use wasmtime_wasi_http::p2::body::{HostOutgoingBody, StreamContext};
-use wasmtime_wasi_http::{WasiBody, WasiHttpView};
+use wasmtime_wasi_http::WasiBody;
 
 use super::Service;
 use super::body::{Answer, RequestBody, ResponseBody, Wait};
 use super::call::{Call, Failure};
 use super::connection::{Seen, UnderWay};
 use super::id::{REQUEST_ID, RequestId};
-use super::room::{self, Place};
+use super::{p2, p3, room};
 use crate::Stream;
-use crate::run::State;
+use crate::program::Proxy;
 
 /// As `wasi:http` gives it: the response, or the error code that the program has instead.
-type Outcome = Result<Response<WasiBody>, ErrorCode>;
+pub(super) type Outcome = Result<Response<WasiBody>, String>;
+
+/// What an instance is to do.
+pub(super) struct Job {
+    pub(super) request: Request<RequestBody>,
+    pub(super) sender: oneshot::Sender<Outcome>,
+    pub(super) call: Arc<Call>,
+    pub(super) id: RequestId,
+}
 
 /// Answers a request, whatever happens to it.
 pub(super) async fn handle(
@@ -58,17 +62,23 @@ async fn answer(
 ) -> Result<Answer, Failure> {
     let limits = &service.limits;
     check(&request, limits.max_body_bytes)?;
-    let Some((place, slot)) = room::take(&service.places).zip(service.instances.take()) else {
+    let busy = || {
         service.metrics.refused_requests.add();
-        return Err(Failure::Busy);
+        Failure::Busy
     };
+    let place = room::take(&service.places).ok_or_else(busy)?;
     let call = Arc::new(Call::default());
-    let wait = Wait::new(call.clone());
+    let mut wait = Wait::new(call.clone());
     let to_head = request.method() == Method::HEAD;
     let request =
         request.map(|body| RequestBody::new(body, limits.max_body_bytes, limits.body_timeout, call.clone(), under_way));
     let (sender, receiver) = oneshot::channel();
-    tokio::spawn(instance(service.clone(), request, sender, call.clone(), slot, id.clone()));
+    let job = Job { request, sender, call: call.clone(), id: id.clone() };
+    match &service.guests.program {
+        Proxy::P2(program) => p2::begin(service, program, job),
+        Proxy::P3(program) => p3::begin(service, program, job),
+    }
+    .ok_or_else(busy)?;
     let outcome = receiver.await;
     // It is said before the sender goes; and a program that makes a response of a body that is too large has not seen all of it.
     if let Some(failure) = call.failure() {
@@ -77,9 +87,11 @@ async fn answer(
     let failure = match outcome {
         Ok(Ok(response)) if response.status().is_informational() => Failure::Status(response.status().as_u16()),
         Ok(Ok(response)) => return Ok(Answer::of_instance(response, to_head, wait, place)),
-        Ok(Err(code)) => Failure::Code(format!("{code:?}")),
+        Ok(Err(code)) => Failure::Code(code),
         Err(_) => Failure::NoResponse,
     };
+    // It is told so below: the instance need not end for it.
+    wait.over();
     service.note(id, &failure);
     Err(failure)
 }
@@ -109,82 +121,9 @@ fn check(request: &Request<Incoming>, max_body_bytes: u64) -> Result<(), Failure
     Ok(())
 }
 
-/// An instance, from its making to its end.
-async fn instance(
-    service: Arc<Service>,
-    request: Request<RequestBody>,
-    sender: oneshot::Sender<Outcome>,
-    call: Arc<Call>,
-    slot: Place,
-    id: RequestId,
-) {
-    let failed = |failure: Failure| {
-        service.note(&id, &failure);
-        call.fail(failure);
-    };
-    match service.guests.store() {
-        Err(error) => failed(Failure::Start(error.to_string())),
-        Ok(mut store) => {
-            let failure = tokio::select! {
-                biased;
-                () = call.failed() => None,
-                () = service.ending() => Some(Failure::Stopped),
-                () = sleep(service.limits.request_timeout) => Some(Failure::Timeout),
-                result = service.guests.meter.count(run(&service, &mut store, request, sender, call.clone())) => {
-                    // One that exits well after its response might as well have returned.
-                    let failure = result.err().map(|error| Failure::of(&error));
-                    failure.filter(|failure| *failure != Failure::Ended(0) || !call.is_answered())
-                }
-            };
-            if failure.is_none() && call.failure().is_none() && abort_bodies(&mut store) && call.is_answered() {
-                service.note(&id, &Failure::Unfinished);
-            }
-            // Before the store goes, and with it the sender of the response and that of its body: whoever sees one of these go is to
-            // know why.
-            failure.into_iter().for_each(failed);
-        }
-    }
-    drop(slot);
-}
-
-/// Ends the bodies that an instance has begun and not finished, which would look as if they were through when it goes. Whether there was
-/// one.
-fn abort_bodies(store: &mut Store<State>) -> bool {
-    let mut found = false;
-    let resources = store.data_mut().http().table.iter_mut();
-    for body in resources.filter_map(|resource| resource.downcast_mut::<HostOutgoingBody>()) {
-        // It goes by its abortion, and another one has to stand for it in the table.
-        let (nothing, _) = HostOutgoingBody::new(StreamContext::Response, None, 1, 1);
-        std::mem::replace(body, nothing).abort();
-        found = true;
-    }
-    found
-}
-
-async fn run(
-    service: &Service,
-    store: &mut Store<State>,
-    request: Request<RequestBody>,
-    sender: oneshot::Sender<Outcome>,
-    call: Arc<Call>,
-) -> wasmtime::Result<()> {
-    let respond = move |outcome| {
-        call.answered();
-        // Nobody may wait for it any more.
-        let _ = sender.send(outcome);
-    };
-    let (request, response) = {
-        let mut http = store.data_mut().http();
-        (http.new_incoming_request(Scheme::Http, request)?, http.new_response_outparam_from_callback(respond)?)
-    };
-    let proxy = service.guests.program.instantiate_async(&mut *store).await?;
-    service.metrics.instances.add();
-    proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, response).await
-}
-
 impl Service {
     /// Counts what is not the client's fault, and says it in the program's log.
-    fn note(&self, id: &RequestId, failure: &Failure) {
+    pub(super) fn note(&self, id: &RequestId, failure: &Failure) {
         match failure {
             Failure::Trapped(_) | Failure::Ended(_) | Failure::NoResponse | Failure::Unfinished => {
                 self.metrics.traps.add()

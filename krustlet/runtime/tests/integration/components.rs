@@ -208,17 +208,20 @@ fn components_that_cannot_run_are_refused_by_what_they_are() {
     let cases = [
         (
             wat("(component)"),
-            "this component exports nothing, and neither wasi:cli/run nor wasi:http/incoming-handler of WASI 0.2",
-        ),
-        (
-            wat(r#"(component
-                (instance $handler)
-                (export "wasi:http/handler@0.3.0" (instance $handler)))"#),
-            "exports wasi:http/handler@0.3.0, and neither wasi:cli/run",
+            "this component exports nothing, and neither wasi:cli/run nor wasi:http/incoming-handler of WASI 0.2, nor",
         ),
         (
             wat(r#"(component (import "wasi:keyvalue/store@0.2.0" (instance (export "open" (func)))))"#),
             "imports what a node does not provide: component imports instance `wasi:keyvalue/store@0.2.0`",
+        ),
+        (
+            wat(r#"(component (instance $handler) (export "wasi:http/handler@0.4.0" (instance $handler)))"#),
+            "exports wasi:http/handler@0.4.0, and neither wasi:cli/run",
+        ),
+        // Requests that are handed on to another component: there is none.
+        (
+            wat(r#"(component (import "wasi:http/handler@0.3.0" (instance (export "handle" (func async)))))"#),
+            "imports what a node does not provide: component imports instance `wasi:http/handler@0.3.0`",
         ),
         (toolbox[..toolbox.len() - 1].to_vec(), "this WebAssembly module is not valid"),
         (b"\0asm\x0d\0\x01\0\xff".to_vec(), "this WebAssembly module is not valid"),

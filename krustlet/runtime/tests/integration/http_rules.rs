@@ -125,7 +125,7 @@ async fn a_module_without_a_memory_gets_an_error() {
 #[tokio::test]
 async fn a_guest_that_is_stopped_drops_its_requests_at_once() {
     let world = World::new().await;
-    for (index, program) in [&world.module, &world.component].into_iter().enumerate() {
+    for (index, program) in [&world.module, &world.component, &world.p3].into_iter().enumerate() {
         let mut spec = RunSpec::new(Arc::new(Memory::default()));
         spec.args = args(&["send", "GET", "http://allowed.example/never", "", ""]);
         spec.http = access(&USUAL);
@@ -181,17 +181,18 @@ async fn the_log_tells_origin_and_reason_and_nothing_secret_and_cannot_be_filled
     };
     let words = ["send", "GET", "https://evil.test/path?token=hunter2", "authorization:hunter2", ""];
     world.ask_module(with_name("module"), &words).await;
-    world.ask_component(with_name("component"), &words).await;
+    world.ask(&world.component, with_name("component"), &words).await;
+    world.ask_p3(with_name("component-p3"), &words).await;
     let url = "https://allowed.example/302?https://evil.test/hunter2";
     world.ask_module(with_name("redirected"), &["send", "GET", url, "", ""]).await;
     let mut many = with_name("many");
     many.max_concurrent_requests = std::num::NonZeroUsize::MIN;
-    world.ask_component(many, &["open", "100", URL]).await;
+    world.ask(&world.component, many, &["open", "100", URL]).await;
 
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let lines =
         |name: &str| text.lines().filter(|line| line.contains(&format!("default/{name}/main"))).collect::<Vec<_>>();
-    for name in ["module", "component"] {
+    for name in ["module", "component", "component-p3"] {
         let lines = lines(name);
         assert!(lines.len() == 1 && lines[0].contains(" INFO "), "{text}");
         assert!(lines[0].contains("refused an HTTP request: the origin is not allowed"), "{text}");

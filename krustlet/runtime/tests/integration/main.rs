@@ -8,6 +8,7 @@ mod guests;
 mod http;
 mod http_rules;
 mod limits;
+mod p3;
 mod pipes;
 mod serve;
 mod stop;

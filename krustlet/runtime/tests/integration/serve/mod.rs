@@ -5,6 +5,7 @@ mod ending;
 mod hostile;
 mod limits;
 mod many;
+mod p3;
 
 use std::net::TcpListener;
 use std::sync::{Arc, LazyLock};
@@ -24,6 +25,9 @@ use crate::support::{Memory, component_project};
 
 /// The guest of `programs/http-server`.
 pub static SERVER: LazyLock<Vec<u8>> = LazyLock::new(|| component_project("http-server", "http_server.wasm"));
+
+/// The guest of `programs/http-server-p3`.
+pub static SERVER_P3: LazyLock<Vec<u8>> = LazyLock::new(|| component_project("http-server-p3", "http_server_p3.wasm"));
 
 /// Far more than it takes, and far less than for ever.
 const AT_LAST: Duration = Duration::from_secs(20);
@@ -47,6 +51,13 @@ impl Served {
     pub fn with(config: EngineConfig, spec: impl FnOnce(&mut RunSpec), limits: ServerLimits) -> Self {
         let engine = Engine::new(config).unwrap();
         let module = engine.compile(&SERVER).unwrap();
+        Self::of(engine, &module, spec, limits)
+    }
+
+    /// The same of the guest of WASI 0.3.
+    pub fn p3(config: EngineConfig, spec: impl FnOnce(&mut RunSpec), limits: ServerLimits) -> Self {
+        let engine = Engine::new(config).unwrap();
+        let module = engine.compile(&SERVER_P3).unwrap();
         Self::of(engine, &module, spec, limits)
     }
 

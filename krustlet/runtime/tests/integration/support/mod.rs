@@ -127,8 +127,14 @@ pub fn built(command: &mut Command) {
 /// The test program `programs/toolbox.rs`.
 pub static TOOLBOX: LazyLock<Vec<u8>> = LazyLock::new(|| program("toolbox"));
 
-/// The toolbox as both kinds.
-pub static TOOLBOXES: LazyLock<[(&'static str, Vec<u8>); 2]> = LazyLock::new(|| both(&TOOLBOX));
+/// The test program `programs/toolbox-p3`.
+pub static TOOLBOX_P3: LazyLock<Vec<u8>> = LazyLock::new(|| component_project("toolbox-p3", "toolbox_p3.wasm"));
+
+/// The toolbox as every kind of program that runs here.
+pub static TOOLBOXES: LazyLock<[(&'static str, Vec<u8>); 3]> = LazyLock::new(|| {
+    let [module, component] = both(&TOOLBOX);
+    [module, component, ("component of 0.3", TOOLBOX_P3.clone())]
+});
 
 /// Compiles the toolboxes once for all uses of an engine, which keeps them as long as somebody holds them.
 pub fn hold_toolboxes(engine: &Engine) -> Vec<Module> {

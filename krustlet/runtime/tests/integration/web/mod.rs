@@ -121,6 +121,9 @@ pub static MODULE: LazyLock<Vec<u8>> = LazyLock::new(|| program("http_module"));
 /// The guest of `programs/http-component`.
 pub static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| component_project("http-component", "http-component.wasm"));
 
+/// The guest of `programs/http-p3`.
+pub static P3: LazyLock<Vec<u8>> = LazyLock::new(|| component_project("http-p3", "http_p3.wasm"));
+
 /// The permission to send requests to these origins, with limits that a test can wait for.
 pub fn access(origins: &[&str]) -> HttpAccess {
     HttpAccess {
@@ -137,12 +140,13 @@ pub fn access(origins: &[&str]) -> HttpAccess {
     }
 }
 
-/// A web, an engine, and both guests.
+/// A web, an engine, and all guests.
 pub struct World {
     pub web: Arc<Web>,
     pub engine: Engine,
     pub module: krustlet_runtime::Module,
     pub component: krustlet_runtime::Module,
+    pub p3: krustlet_runtime::Module,
 }
 
 impl World {
@@ -153,8 +157,8 @@ impl World {
         std::fs::write(&file, authority.pem()).unwrap();
         let web = Web::new().await;
         let engine = web.engine(&file);
-        let (module, component) = (engine.compile(&MODULE).unwrap(), engine.compile(&COMPONENT).unwrap());
-        Self { web, engine, module, component }
+        let [module, component, p3] = [&MODULE, &COMPONENT, &P3].map(|wasm| engine.compile(wasm).unwrap());
+        Self { web, engine, module, component, p3 }
     }
 
     /// What the module prints.
@@ -162,12 +166,19 @@ impl World {
         self.ask(&self.module, access, words).await
     }
 
-    /// What the component prints.
+    /// What the component prints, which is what that of WASI 0.3 prints as well.
     pub async fn ask_component(&self, access: HttpAccess, words: &[&str]) -> String {
-        self.ask(&self.component, access, words).await
+        let text = self.ask(&self.component, access.clone(), words).await;
+        assert_eq!(self.ask_p3(access, words).await, text, "{words:?}");
+        text
     }
 
-    async fn ask(&self, program: &krustlet_runtime::Module, access: HttpAccess, words: &[&str]) -> String {
+    /// What the component of WASI 0.3 prints.
+    pub async fn ask_p3(&self, access: HttpAccess, words: &[&str]) -> String {
+        self.ask(&self.p3, access, words).await
+    }
+
+    pub async fn ask(&self, program: &krustlet_runtime::Module, access: HttpAccess, words: &[&str]) -> String {
         let (status, text) = self.run(program, access, words).await;
         assert_eq!(status, exited(0), "{words:?}: {text}");
         text

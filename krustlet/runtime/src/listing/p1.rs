@@ -15,7 +15,6 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wiggle::GuestPtr;
 
 use super::{Entry, Listing, identity, list};
-use crate::limits::Limits;
 use crate::opening::{PREVIEW1, parts};
 use crate::run::State;
 
@@ -32,18 +31,14 @@ impl Kept {
         self.0.remove(at).map(|(_, listing)| listing)
     }
 
-    fn keep(&mut self, folder: u64, listing: Listing, limits: &mut Limits) {
-        while self.0.len() >= KEPT && self.drop_one(limits) {}
+    fn keep(&mut self, folder: u64, listing: Listing) {
+        while self.0.len() >= KEPT && self.drop_one() {}
         self.0.push_back((folder, listing));
     }
 
     /// Drops the one that was not used for the longest time; false if there is none.
-    fn drop_one(&mut self, limits: &mut Limits) -> bool {
-        let oldest = self.0.pop_front();
-        if let Some((_, listing)) = &oldest {
-            limits.give_back(listing.bytes);
-        }
-        oldest.is_some()
+    fn drop_one(&mut self) -> bool {
+        self.0.pop_front().is_some()
     }
 }
 
@@ -100,12 +95,12 @@ pub(super) async fn part(
     let listing = match known {
         Some(known) if from > 0 => known,
         known => {
-            state.limits.give_back(known.map_or(0, |known| known.bytes));
+            drop(known);
             loop {
-                match list(&mut state.limits, folder, true).await? {
+                match list(&state.limits, folder, true).await? {
                     Ok(Some(listing)) => break listing,
                     // What it keeps it can do without.
-                    Ok(None) if state.listings.drop_one(&mut state.limits) => {}
+                    Ok(None) if state.listings.drop_one() => {}
                     Ok(None) => return Ok(Err(Errno::Nomem)),
                     Err(error) => return Ok(Err(ErrorCode::from(error).into())),
                 }
@@ -113,9 +108,8 @@ pub(super) async fn part(
         }
     };
     let (part, is_last) = encode(&listing.entries, id, from, room);
-    match is_last {
-        true => state.limits.give_back(listing.bytes),
-        false => state.listings.keep(id, listing, &mut state.limits),
+    if !is_last {
+        state.listings.keep(id, listing);
     }
     Ok(Ok(part))
 }

@@ -1,4 +1,4 @@
-//! Listings for components, by streams that they keep.
+//! Listings for components of WASI 0.2, by streams that they keep.
 
 use std::vec::IntoIter;
 
@@ -9,7 +9,8 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 
-use super::{Entry, list};
+use super::{Entry, Listing, folder_of, list};
+use crate::limits::Besides;
 use crate::run::State;
 
 /// The interface, in the version that the stock functions have.
@@ -18,11 +19,11 @@ const TYPES: &str = "wasi:filesystem/types@0.2.12";
 /// What of a listing is still to be told.
 pub(super) struct Stream {
     entries: IntoIter<Entry>,
-    bytes: u64,
+    _memory: Besides,
 }
 
 /// In the place of the stock functions.
-pub(crate) fn add_to_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut types = linker.instance(TYPES)?;
     types.func_wrap_async(
         "[method]descriptor.read-directory",
@@ -39,7 +40,8 @@ pub(crate) fn add_to_components(linker: &mut Linker<State>) -> wasmtime::Result<
         },
     )?;
     types.resource("directory-entry-stream", ResourceType::host::<Stream>(), |mut store, handle| {
-        drop_stream(store.data_mut(), Resource::new_own(handle))
+        store.data_mut().ctx().table.delete(Resource::<Stream>::new_own(handle))?;
+        Ok(())
     })
 }
 
@@ -47,28 +49,14 @@ pub(super) async fn read_directory(
     state: &mut State,
     folder: Resource<Descriptor>,
 ) -> wasmtime::Result<Result<Resource<Stream>, ErrorCode>> {
-    let file = match state.ctx().table.get(&folder)? {
-        Descriptor::Dir(folder) => folder.dir.clone(),
-        Descriptor::File(_) => return Ok(Err(ErrorCode::NotDirectory)),
-    };
-    match list(&mut state.limits, &file, false).await? {
-        Ok(Some(listing)) => {
-            let stream = Stream { entries: listing.entries.into_iter(), bytes: listing.bytes };
-            let pushed = state.ctx().table.push(stream);
-            if pushed.is_err() {
-                state.limits.give_back(listing.bytes);
-            }
-            Ok(Ok(pushed?))
+    let Some(folder) = folder_of(state, &folder)? else { return Ok(Err(ErrorCode::NotDirectory)) };
+    match list(&state.limits, &folder, false).await? {
+        Ok(Some(Listing { entries, memory })) => {
+            Ok(Ok(state.ctx().table.push(Stream { entries: entries.into_iter(), _memory: memory })?))
         }
         Ok(None) => Ok(Err(ErrorCode::InsufficientMemory)),
         Err(error) => Ok(Err(error.into())),
     }
-}
-
-pub(super) fn drop_stream(state: &mut State, stream: Resource<Stream>) -> wasmtime::Result<()> {
-    let stream = state.ctx().table.delete(stream)?;
-    state.limits.give_back(stream.bytes);
-    Ok(())
 }
 
 fn kind(kind: FileType) -> DescriptorType {

@@ -139,7 +139,7 @@ async function build(context: SuiteContext): Promise<Modules> {
     const [hello, ticker] = [await built("hello-world"), await built("ticker")];
     const probe = await built("probe");
     const [catFacts, catFactsComponent] = [await built("cat-facts"), await built("cat-facts-component")];
-    const helloHttp = await built("hello-http");
+    const [helloHttp, visits] = [await built("hello-http"), await built("visits")];
     // The step builds the probe for preview 1. A second target in the same folder, which is the step's own.
     const target = "wasm32-wasip2";
     const env = { ...context.env, CARGO_TARGET_DIR: targetFolder(source("probe"), context.env) };
@@ -147,7 +147,7 @@ async function build(context: SuiteContext): Promise<Modules> {
     const options = { cwd: source("probe"), env, timeoutSeconds: 600 };
     await run(argv, options);
     const component = path.join(env.CARGO_TARGET_DIR, target, "release", "probe.wasm");
-    return { hello, ticker, probe, component, catFacts, catFactsComponent, helloHttp };
+    return { hello, ticker, probe, component, catFacts, catFactsComponent, helloHttp, visits };
 }
 
 async function push(
@@ -175,6 +175,7 @@ async function push(
         component: await component("component", files.component),
         catFactsComponent: await component("cat-facts-component", files.catFactsComponent),
         helloHttp: await component("hello-http", files.helloHttp),
+        visits: await component("visits", files.visits),
     };
 }
 

@@ -48,6 +48,8 @@ export interface NodeUnderTest {
         catFactsComponent: PushedModule;
         /** workloads/hello-http. */
         helloHttp: PushedModule;
+        /** workloads/visits. */
+        visits: PushedModule;
     };
 }
 

@@ -12,7 +12,7 @@ interface EndpointSlice extends KubeObject {
 }
 
 /** Nobody else in the suite listens there. */
-const PORTS = { reached: 18180, conflict: 18181, unready: 18182, refused: 18183 };
+const PORTS = { reached: 18180, conflict: 18181, unready: 18182, refused: 18183, counting: 18184 };
 
 /** A pod of workloads/hello-http. */
 export function serving(port: number, main: Partial<Container> = {}): PodParts {
@@ -78,6 +78,26 @@ export const servingStories: readonly Story[] = [
                 "m",
             );
             assert.match(text, counted);
+            await world.remove(pod);
+            await world.untilGone(pod, Date.now());
+        },
+    },
+    {
+        name: "serving: a component of WASI 0.3, whose instances answer many requests each",
+        async run(world) {
+            const port = PORTS.counting;
+            const image = underTest().modules.visits.image;
+            const pod = await world.start("serving-visits", serving(port, { image }));
+            await world.untilPod(pod, "Ready", isReady);
+            const visits: number[] = [];
+            for (let request = 0; request < 20; request++) {
+                const text = await ask(world, pod, port, "/");
+                assert.match(text, /^visit \d+\n$/);
+                visits.push(Number(text.slice("visit ".length)));
+            }
+            assert.equal(visits[0], 1);
+            // An instance that nobody asked for some seconds ends, so that another one may have begun to count.
+            assert.ok(Math.max(...visits) > 1, visits.join(" "));
             await world.remove(pod);
             await world.untilGone(pod, Date.now());
         },

@@ -10,8 +10,12 @@ type Env = Record<string, string> | undefined;
 
 /** Removes the containers of the kind cluster of that name, which is a test's own. */
 export async function removeTestCluster(name: string, env?: Env): Promise<void> {
-    const filter = `--filter=label=io.x-k8s.kind.cluster=${name}`;
-    const { stdout } = await run(["docker", "ps", "--all", "--quiet", filter], { env });
+    await removeTestContainers(`label=io.x-k8s.kind.cluster=${name}`, env);
+}
+
+/** Removes the containers that a filter of `docker ps` finds, which are a test's own. */
+export async function removeTestContainers(filter: string, env?: Env): Promise<void> {
+    const { stdout } = await run(["docker", "ps", "--all", "--quiet", `--filter=${filter}`], { env });
     const containers = stdout.split("\n").filter(Boolean);
     if (containers.length > 0) await run(["docker", "rm", "--force", "--volumes", ...containers], { env });
 }

@@ -53,6 +53,8 @@ export const thereAtOnce = { [WAIT_FOR]: "jsonpath={.metadata.uid}" };
 
 /** The arguments of any kind, when they have been checked. */
 type CheckedArgs = WasmWorkloadArgs & WasmAwaitArgs & WasmServingArgs & { restartPolicy?: RestartPolicy };
+/** What is waited for; `autoscaled` is a Deployment's. */
+type AwaitedArgs = WasmAwaitArgs & WasmServingArgs & { autoscaled?: boolean };
 
 /** What the component of any kind makes its object of. */
 export interface Workload<A> {
@@ -155,7 +157,7 @@ export function reasons({ because, lost }: ObserveLossOutput): Texts {
 export function awaitReady(
     component: pulumi.ComponentResource,
     name: string,
-    { kind, args, observed }: Workload<WasmAwaitArgs & WasmServingArgs>,
+    { kind, args, observed }: Workload<AwaitedArgs>,
     { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
     made: object,
     service?: pulumi.Input<AwaitWorkloadInput["service"]>,
@@ -173,8 +175,11 @@ export function awaitReady(
                 namespace: metadata.namespace,
                 name: metadata.name,
                 uid: metadata.uid,
-                // Pods of older clusters have none.
-                generation: pulumi.output(metadata.generation).apply((known?: number) => known ?? 0),
+                // Pods of older clusters have none. An autoscaler's changes are none of this program's.
+                generation:
+                    args.autoscaled === true
+                        ? 0
+                        : pulumi.output(metadata.generation).apply((known?: number) => known ?? 0),
                 timeoutSeconds: waitTimeoutSeconds ?? WAIT_SECONDS,
                 applied: digestOf(made),
                 ...(holdsPort(args) && { alone: true }),

@@ -47,6 +47,8 @@ const nodes = ["krustlet-a", "krustlet-b"].map(
             {
                 nodeName,
                 runtime: "container",
+                // Its pods leave one after another, as the budget below lets them.
+                drainTimeoutSeconds: 300,
                 kubeconfigFile: cluster.kubeconfigFile,
                 clusterIdentity: cluster.identity,
                 network: cluster.network,

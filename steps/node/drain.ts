@@ -9,17 +9,22 @@ interface PodOnNode {
 /** How often is looked which pods are left, in milliseconds. */
 const betweenLooks = 200;
 
+/** Within how many seconds a node that is made anew in the same update takes pods again. */
+const rejoinSeconds = 20;
+
 /**
  * Takes a node's pods away as `kubectl drain` does, before the node is removed: nothing new is put on it, and each pod is evicted, which
  * respects its budget and gives it its grace; a controller puts another one elsewhere. A DaemonSet's stay, for it would put them back.
  * When the limit is over it goes on, and says which pods are left: nobody could else remove a node whose pods no budget lets go. So it does
- * as soon as none but those are left and no other Wasm node takes pods, as when the whole cluster goes.
+ * where none but those are left and no other Wasm node takes pods, as when the whole cluster goes: at once if there is no other one, and else
+ * after `patienceSeconds`, for the others may be made anew in the same update.
  */
 export async function drain(
     kube: Kube,
     node: string,
     limitSeconds: number,
     note: (line: string) => void,
+    patienceSeconds = rejoinSeconds,
 ): Promise<void> {
     if (limitSeconds === 0) return;
     await kube.merge(`/api/v1/nodes/${node}`, { spec: { unschedulable: true } });
@@ -29,6 +34,8 @@ export async function drain(
     const evicted = new Set<string>();
     /** Why a pod may not be evicted yet, by its name. */
     const held = new Map<string, string>();
+    /** Since when none but held pods are left and no other node takes any. */
+    let stuckSince: number | undefined;
     for (;;) {
         const left = (await podsOn(kube, node)).filter(
             ({ metadata }) => leaving.has(metadata.uid) && !isOfDaemonSet(metadata),
@@ -47,7 +54,11 @@ export async function drain(
         if (left.length === 0) return;
         const over = Date.now() >= deadline;
         const allHeld = !left.some(({ metadata }) => evicted.has(metadata.uid));
-        if (over || (allHeld && !(await othersTakePods(kube, node)))) {
+        const others = allHeld ? await otherNodes(kube, node) : [];
+        if (!allHeld || others.some(({ spec }) => spec?.unschedulable !== true)) stuckSince = undefined;
+        else stuckSince ??= Date.now();
+        const patience = others.length === 0 ? 0 : patienceSeconds * 1000;
+        if (over || (stuckSince !== undefined && Date.now() >= stuckSince + patience)) {
             const since = over ? `in ${limitSeconds} s` : "no other Wasm node takes pods, and";
             for (const { metadata } of left) {
                 const why = evicted.has(metadata.uid) ? "has not ended" : held.get(titleOf(metadata));
@@ -72,13 +83,16 @@ export async function removePodsOf(kube: Kube, node: string): Promise<void> {
     );
 }
 
-/** Whether a pod that leaves the node can come back anywhere, so that its budget lets another one go. */
-async function othersTakePods(kube: Kube, node: string): Promise<boolean> {
+interface WasmNode {
+    metadata: { name: string };
+    spec?: { unschedulable?: boolean };
+}
+
+/** The Wasm nodes where a pod that leaves this one may come back, so that its budget lets another one go. */
+async function otherNodes(kube: Kube, node: string): Promise<WasmNode[]> {
     const arch = encodeURIComponent("kubernetes.io/arch=wasm32-wasi");
-    const { items } = await kube.get<{
-        items: { metadata: { name: string }; spec?: { unschedulable?: boolean } }[];
-    }>(`/api/v1/nodes?labelSelector=${arch}`);
-    return items.some(({ metadata, spec }) => metadata.name !== node && spec?.unschedulable !== true);
+    const { items } = await kube.get<{ items: WasmNode[] }>(`/api/v1/nodes?labelSelector=${arch}`);
+    return items.filter(({ metadata }) => metadata.name !== node);
 }
 
 async function podsOn(kube: Kube, node: string): Promise<PodOnNode[]> {

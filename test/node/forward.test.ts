@@ -59,6 +59,8 @@ describe("kubectl port-forward", { timeout: 300_000 }, () => {
     const get = async ({ port }: Forward, path: string) =>
         (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: "close" } })).text();
     const end = async ({ process }: Forward) => {
+        // By itself, as after the first connection that could not be forwarded.
+        if (process.exitCode !== null || process.signalCode !== null) return;
         process.kill("SIGTERM");
         await once(process, "exit");
     };

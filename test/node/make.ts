@@ -124,6 +124,8 @@ async function prepare(folder: string): Promise<void> {
         // Small, so that a test can fill them quickly.
         `--container-log-max-size-bytes=${LOG_ROTATION.maxBytes}`,
         `--container-log-max-files=${LOG_ROTATION.maxFiles}`,
+        // Which it does not by itself.
+        "--wasi-0-3",
     ];
     const script = `#!/bin/sh\nexec krustlet-wasi "$@" ${flags.join(" ")}\n`;
     await fs.writeFile(path.join(folder, "agent"), script, { mode: 0o700 });

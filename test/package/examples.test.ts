@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
+import { removeTestCluster, removeTestContainers } from "../killedRun";
 import { leftovers, type Leftovers } from "../stack/stackUnderTest";
 import { packages, root, withParts } from "./packed";
 import { Stranger } from "./stranger";
@@ -11,7 +12,7 @@ const cluster = "krustlet-package-http";
 const packed = packages();
 const example = path.join(root, "examples/http");
 
-void describe("examples/http", { timeout: 900_000 }, () => {
+void describe("examples/http", { timeout: 720_000 }, () => {
     let stranger: Stranger;
     let atFirst: Leftovers;
     let outputs: Record<string, string>;
@@ -19,6 +20,9 @@ void describe("examples/http", { timeout: 900_000 }, () => {
         (await stranger.run("sh", "-c", `export KUBECONFIG='${outputs.kubeconfigFile}'; ${script}`)).stdout;
 
     before(async () => {
+        // Of a run that was killed: its nodes have the cluster's name in theirs, and its registry has the port.
+        await removeTestCluster(cluster);
+        for (const filter of [`name=${cluster}`, "publish=5098"]) await removeTestContainers(filter);
         atFirst = await leftovers();
         stranger = await Stranger.create("example-http", packed);
         const program = withParts(await fs.readFile(path.join(example, "index.ts"), "utf8"), {
@@ -34,7 +38,7 @@ void describe("examples/http", { timeout: 900_000 }, () => {
         await stranger.install("npm", packed);
         await stranger.run("pulumi", "stack", "init", "dev");
     });
-    after(() => stranger.run("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "dev"));
+    after(() => stranger?.run("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "dev"));
 
     void it("has the types of the package", async () => {
         const options = { module: "nodenext", moduleResolution: "nodenext" };

@@ -30,7 +30,12 @@ void describe("a node that is drained under load", { timeout: 1_200_000 }, () =>
     const config = (...nodes: string[]): StackConfig => ({
         clusterName: CLUSTER,
         registryPort: 5124,
-        nodes: nodes.map((name) => ({ name, port: name === FIRST ? 3124 : 3125, runtime: "container" })),
+        nodes: nodes.map((name) => ({
+            name,
+            port: name === FIRST ? 3124 : 3125,
+            runtime: "container",
+            drainTimeoutSeconds: 300,
+        })),
         workloads: [
             {
                 name: "asks",

@@ -197,6 +197,7 @@ fn images(config: &Config) -> Result<Images> {
         egress: Egress { allowed: config.allowed_egress.clone() },
         memory_budget_bytes: node::memory_for_programs(config),
         max_server_connections: files::open_files_limit().map_or(usize::MAX, connections),
+        wasi_0_3: config.wasi_0_3,
         ..EngineConfig::default()
     })?;
     if !engine.keeps_code() {

@@ -22,7 +22,7 @@ use crate::module::{Modules, hex};
 use crate::opening::{Opener, Openers};
 use crate::program::Program;
 use crate::serve::{self, Server, ServerLimits};
-use crate::{Container, Module, RunSpec, RuntimeError, run};
+use crate::{Container, Module, RunSpec, RuntimeError, exports, run};
 
 /// How long a guest may compute before it has to give its thread to the next one, and about how long it takes to stop it.
 /// A tick costs the host one atomic addition.
@@ -70,6 +70,9 @@ pub struct EngineConfig {
     /// Where guests may connect to, whatever their [`RunSpec`] allows. Default: everywhere but to the host itself and what is for it
     /// alone, see [`Egress`].
     pub egress: Egress,
+    /// Whether components of WASI 0.3 may run. What one may have of the host's memory is not bounded in all places yet, so this is for
+    /// programs of those alone who may have all of it. Default: yes.
+    pub wasi_0_3: bool,
 }
 
 impl Default for EngineConfig {
@@ -84,6 +87,7 @@ impl Default for EngineConfig {
             trusted_ca_file: None,
             network: Arc::new(HostNetwork::default()),
             egress: Egress::default(),
+            wasi_0_3: true,
         }
     }
 }
@@ -115,6 +119,7 @@ struct Shared {
     instances: Arc<Semaphore>,
     http: Client,
     openers: Openers,
+    wasi_0_3: bool,
     /// `None` only while it is dropped.
     guests: Option<Runtime>,
 }
@@ -164,6 +169,7 @@ impl Engine {
             }),
             http,
             openers: Openers::default(),
+            wasi_0_3: config.wasi_0_3,
             guests: Some(guests.build().map_err(failed)?),
         })))
     }
@@ -179,8 +185,9 @@ impl Engine {
     /// # Errors
     ///
     /// [`NotWasm`](RuntimeError::NotWasm), [`Invalid`](RuntimeError::Invalid), [`Import`](RuntimeError::Import),
-    /// [`NoStart`](RuntimeError::NoStart) or [`NoRun`](RuntimeError::NoRun), by what the bytes are.
+    /// [`NoStart`](RuntimeError::NoStart), [`NoRun`](RuntimeError::NoRun) or [`Wasi03`](RuntimeError::Wasi03), by what the bytes are.
     pub fn compile(&self, wasm: &[u8]) -> Result<Module, RuntimeError> {
+        self.admit(wasm)?;
         self.0.modules.get_or_compile(&self.0.hosts, self.0.code_cache.as_ref(), wasm)
     }
 
@@ -191,10 +198,16 @@ impl Engine {
     ///
     /// Those of [`compile`](Self::compile).
     pub fn load(&self, wasm: &[u8]) -> Result<Option<Module>, RuntimeError> {
+        self.admit(wasm)?;
         match &self.0.code_cache {
             Some(cache) => self.0.modules.get_or_load(&self.0.hosts, cache, wasm),
             None => Ok(None),
         }
+    }
+
+    /// Whether a program is of a kind that may run here, before anything is compiled.
+    fn admit(&self, wasm: &[u8]) -> Result<(), RuntimeError> {
+        if self.0.wasi_0_3 || !exports::is_of_0_3(wasm) { Ok(()) } else { Err(RuntimeError::Wasi03) }
     }
 
     /// Whether machine code can be kept on disk, so that another process can compile for this one.

@@ -44,6 +44,14 @@ pub enum RuntimeError {
     )]
     NoStart,
 
+    /// The component is of WASI 0.3, which [`EngineConfig::wasi_0_3`](crate::EngineConfig::wasi_0_3) does not let run.
+    #[error(
+        "this component is of WASI 0.3, which this node does not run: what such a program may have of the host's memory is not \
+         bounded in all places yet; build it for WASI 0.2, or start the node with --wasi-0-3 where all who may make pods are trusted \
+         with the node"
+    )]
+    Wasi03,
+
     /// The component has no entry point: it is a library, or one of another version of WASI.
     #[error(
         "this component exports {exports}, and neither wasi:cli/run nor wasi:http/incoming-handler of WASI 0.2, nor \

@@ -17,7 +17,20 @@ pub(crate) fn has(wasm: &[u8], interface: &str) -> bool {
     find(wasm, interface).unwrap_or(false)
 }
 
+/// Whether a component exports or imports any interface of WASI 0.3. What is damaged does not: the compiler says more.
+pub(crate) fn is_of_0_3(wasm: &[u8]) -> bool {
+    let is_of_0_3 = |name: &str| {
+        name.starts_with("wasi:") && name.split_once('@').is_some_and(|(_, version)| version.starts_with("0.3"))
+    };
+    any_name(wasm, true, is_of_0_3).unwrap_or(false)
+}
+
 fn find(wasm: &[u8], interface: &str) -> Result<bool> {
+    any_name(wasm, false, |name| name.split('@').next() == Some(interface))
+}
+
+/// Whether what the component itself exports, or imports as well, has such a name.
+fn any_name(wasm: &[u8], imports: bool, wanted: impl Fn(&str) -> bool) -> Result<bool> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
@@ -25,7 +38,14 @@ fn find(wasm: &[u8], interface: &str) -> Result<bool> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    if export?.name.name.split('@').next() == Some(interface) {
+                    if wanted(export?.name.name) {
+                        return Ok(true);
+                    }
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 0 && imports => {
+                for import in section {
+                    if wanted(import?.name.name) {
                         return Ok(true);
                     }
                 }
@@ -57,5 +77,19 @@ mod tests {
         assert!(!has(&component(yes, no), INCOMING_HANDLER));
         assert!(!has(&component(no, "wasi:http/incoming-handler-not@0.2.7"), INCOMING_HANDLER));
         assert!(!has(b"\0asm\x0d\0\x01\0\xff", INCOMING_HANDLER));
+    }
+
+    #[test]
+    fn a_component_is_of_0_3_by_what_it_exports_and_by_what_it_imports() {
+        let component = |text: &str| wat::parse_str(format!("(component {text})")).unwrap();
+        let exports = |name: &str| component(&format!(r#"(instance $i) (export "{name}" (instance $i))"#));
+        let imports = |name: &str| component(&format!(r#"(import "{name}" (instance))"#));
+        for name in ["wasi:http/handler@0.3.0", "wasi:cli/run@0.3.2", "wasi:cli/run@0.3.0-rc-2026-01-01"] {
+            assert!(is_of_0_3(&exports(name)) && is_of_0_3(&imports(name)), "{name}");
+        }
+        for name in ["wasi:cli/run@0.2.3", "wasi:http/incoming-handler@0.2.0", "my:own/run@0.3.0"] {
+            assert!(!is_of_0_3(&exports(name)) && !is_of_0_3(&imports(name)), "{name}");
+        }
+        assert!(!is_of_0_3(b"\0asm\x01\0\0\0") && !is_of_0_3(b""));
     }
 }

@@ -129,6 +129,11 @@ pub struct Flags {
     #[arg(long, env = "KRUSTLET_SERVER_LIMITS", default_value = server_limits::DEFAULT)]
     pub(super) server_limits: String,
 
+    /// Run components of WASI 0.3, too. What such a program may have of this machine's memory is not bounded in all places yet: only where
+    /// all who may make pods are trusted with the node
+    #[arg(long = "wasi-0-3", env = "KRUSTLET_WASI_0_3")]
+    pub(super) wasi_0_3: bool,
+
     /// Folders of this machine (absolute paths, separated by commas) below which hostPath volumes may be [default: none]
     #[arg(long, env = "KRUSTLET_ALLOWED_HOST_PATHS", value_delimiter = ',')]
     pub(super) allowed_host_paths: Vec<String>,

@@ -66,6 +66,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// `--server-limits`: what the clients of pods that serve may take.
     pub server_limits: ServerLimits,
+    /// `--wasi-0-3`: whether components of WASI 0.3 are run.
+    pub wasi_0_3: bool,
     /// Folders below which hostPath volumes may be. Empty: nowhere.
     pub allowed_host_paths: Vec<PathBuf>,
     /// What pods may send requests to of that which the node keeps for itself. Empty: nothing.
@@ -221,6 +223,7 @@ impl Config {
             eviction_hard,
             shutdown_grace: Duration::from_secs(u64::from(flags.shutdown_grace_period_seconds)),
             server_limits,
+            wasi_0_3: flags.wasi_0_3,
             allowed_host_paths,
             allowed_egress,
             pod_routes_file: flags.pod_routes_file.as_deref().map(absolute),

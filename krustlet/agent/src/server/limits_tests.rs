@@ -1,6 +1,6 @@
 //! What the port stands: from strangers, and from clients that take their time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

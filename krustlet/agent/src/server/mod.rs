@@ -4,6 +4,7 @@
 //! TLS 1.2 and 1.3. A client certificate that the cluster's CA did not sign ends the handshake; without one, every answer is
 //! 401. HTTP/1.1 alone, within the [`Limits`]. What a client may do the API server is asked for each request ([`access`]).
 
+mod accept;
 mod access;
 mod connections;
 mod exposition;
@@ -24,20 +25,19 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::middleware::from_fn_with_state;
-use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use hyper_util::rt::TokioTimer;
 use krustlet_runtime::MemoryBudget;
 use kube::Client;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
+use self::accept::Port;
 pub use self::connections::{Connections, Limits};
 use self::peer::PeerAcceptor;
 use self::review::{Reviewer, Times};
@@ -46,9 +46,6 @@ use crate::images::compile::Compiler;
 use crate::join::Serving;
 use crate::logs::Logs;
 use crate::pods::{Directory, Evictions};
-
-/// How long open connections may go on when the agent stops.
-const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Takes the port, so that a conflict shows before anything is asked of the cluster. Connections are answered from
 /// [`start`] on.
@@ -123,7 +120,7 @@ pub struct Door {
 pub struct Server {
     tls: RustlsConfig,
     ca: Arc<RootCertStore>,
-    handle: Handle<SocketAddr>,
+    stop: CancellationToken,
     sampler: AbortHandle,
 }
 
@@ -140,7 +137,7 @@ impl Server {
     /// Ends it: no new connection from now on, open ones within half a second.
     pub fn stop(&self) {
         self.sampler.abort();
-        self.handle.graceful_shutdown(Some(FAREWELL));
+        self.stop.cancel();
     }
 }
 
@@ -150,23 +147,16 @@ impl Server {
 /// When the CA cannot be used.
 pub fn start(listener: TcpListener, serving: &Serving, door: Door, site: Site) -> Result<Server> {
     let tls = RustlsConfig::from_config(tls(serving, door.ca.clone())?);
-    let handle = Handle::new();
+    let stop = CancellationToken::new();
     let acceptor = PeerAcceptor { tls: RustlsAcceptor::new(tls.clone()), connections: Connections::new(door.limits) };
-    let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle.clone());
-    // The server's own `http1_only` would let no connection be upgraded.
-    *server.http_builder() = server.http_builder().clone().http1_only();
-    // Without a timer hyper keeps no time at all.
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(door.limits.idle);
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let reviewer = Arc::new(Reviewer::new(door.client, &site.node_name, Times::DEFAULT));
     let usages = Usages::new(site.directory.clone(), site.data_dir.clone());
     let sampler = tokio::spawn(usages.clone().sample_for_ever()).abort_handle();
     let router = routes::router(site, usages).layer(from_fn_with_state(reviewer, access::authorize));
-    tokio::spawn(async move {
-        if let Err(error) = server.serve(router.into_make_service()).await {
-            tracing::error!("the log port has failed: {error}");
-        }
-    });
-    Ok(Server { tls, ca: door.ca, handle, sampler })
+    let port = Port { acceptor, router, idle: door.limits.idle, stop: stop.clone() };
+    tokio::spawn(port.serve(listener));
+    Ok(Server { tls, ca: door.ca, stop, sampler })
 }
 
 fn tls(serving: &Serving, ca: Arc<RootCertStore>) -> Result<Arc<ServerConfig>> {

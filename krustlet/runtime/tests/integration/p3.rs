@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::{Memory, TOOLBOX_P3, args, engine, exited, run, stopped};
-use krustlet_runtime::{Container, Engine, Exit, LogSink, Mount, RunSpec, Stream};
+use krustlet_runtime::{Container, Engine, EngineConfig, Exit, LogSink, Mount, RunSpec, Stream};
 
 /// For what takes milliseconds, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(30);
@@ -31,6 +31,16 @@ async fn run_and_exit_give_the_exit_code() {
     }
     let status = tool(&engine, &["trap"]).0.wait().await;
     assert_eq!(status.reason, Exit::Trapped("wasm trap: wasm `unreachable` instruction executed".into()));
+}
+
+#[test]
+fn an_engine_that_is_not_to_run_it_says_so() {
+    let engine = Engine::new(EngineConfig { wasi_0_3: false, ..EngineConfig::default() }).unwrap();
+    let error = engine.compile(&TOOLBOX_P3).unwrap_err();
+    assert!(error.to_string().contains("--wasi-0-3"), "{error}");
+    for (kind, wasm) in TOOLBOXES.iter().take(2) {
+        assert!(engine.compile(wasm).is_ok(), "{kind}");
+    }
 }
 
 #[tokio::test]

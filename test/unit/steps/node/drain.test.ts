@@ -128,7 +128,7 @@ void describe("draining a node", () => {
             ];
             const ends = setTimeout(() => (pods = pods.filter(({ name }) => name !== "slow")), 500);
             const begun = Date.now();
-            await drain(kube, "n", 60, note);
+            await drain(kube, "n", 60, note, 1);
             clearTimeout(ends);
             assert.ok(Date.now() - begun < 30_000);
             assert.deepEqual(notes, [
@@ -136,6 +136,15 @@ void describe("draining a node", () => {
                 'pod apps/held ends with node "n": no other Wasm node takes pods, and it could not be evicted: the API server answered 429: the disruption budget b needs 1 healthy pod',
             ]);
         }
+    });
+
+    void it("waits for a budget while another Wasm node may be made anew beside it", async () => {
+        nodes = { n: false, other: true };
+        pods = [{ name: "held", uid: "1", refusals: 12 }];
+        const back = setTimeout(() => (nodes.other = false), 800);
+        await drain(kube, "n", 60, note, 2);
+        clearTimeout(back);
+        assert.deepEqual(notes, ['pod apps/held is evicted from node "n"']);
     });
 
     void it("takes each pod away once, though another one comes that tolerates all taints", async () => {

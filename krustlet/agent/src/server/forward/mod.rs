@@ -20,6 +20,8 @@ use super::Site;
 use super::routes::refuse;
 use crate::pods::{Directory, PodView};
 
+/// Clients that forward ports at once. Each has one of the connections to the node's port, for as long as it likes.
+const MOST_CLIENTS: usize = 64;
 /// Connections to all pods of the node, for all clients: each takes a file of those that the agent may open.
 const MOST: usize = 128;
 
@@ -30,11 +32,15 @@ const ACCEPTED_PROTOCOLS: HeaderName = HeaderName::from_static("x-accepted-strea
 
 /// Who forwards ports, and how much of it there may be. Clones are the same.
 #[derive(Clone)]
-pub struct Forwarder(Arc<Semaphore>);
+pub struct Forwarder {
+    clients: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+}
 
 impl Default for Forwarder {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST)))
+        let of = |most| Arc::new(Semaphore::new(most));
+        Self { clients: of(MOST_CLIENTS), connections: of(MOST) }
     }
 }
 
@@ -61,18 +67,22 @@ pub fn port_forward(site: &Site, path: &str, forwarder: Forwarder, mut request: 
     }
     let streams = match agreed(request.headers()) {
         Ok(streams) => streams,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
+    };
+    let Ok(client) = forwarder.clients.try_acquire_owned() else {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "port-forward: too many clients forward ports of this node");
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let find = find(site.directory.clone(), namespace.into(), pod.into(), view.uid);
     tokio::spawn(async move {
         let served = match upgrade.await {
-            Ok(connection) => session::serve(TokioIo::new(connection), forwarder.0, find).await,
+            Ok(connection) => session::serve(TokioIo::new(connection), forwarder.connections, find).await,
             Err(error) => Err(io::Error::other(error)),
         };
         if let Err(error) = served {
             tracing::debug!("port forwarding has ended: {error}");
         }
+        drop(client);
     });
     let upgraded = [(CONNECTION, "Upgrade"), (UPGRADE, PROTOCOL)];
     let mut response = (StatusCode::SWITCHING_PROTOCOLS, upgraded).into_response();
@@ -83,14 +93,14 @@ pub fn port_forward(site: &Site, path: &str, forwarder: Forwarder, mut request: 
 }
 
 /// Whether the client names what its streams mean, which is then said again.
-fn agreed(headers: &HeaderMap) -> Result<bool, Response> {
+fn agreed(headers: &HeaderMap) -> Result<bool, Box<Response>> {
     let words = |name: HeaderName| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).map(|word| word.trim().to_lowercase()).collect::<Vec<_>>()
     };
     if !words(CONNECTION).contains(&"upgrade".into()) || !words(UPGRADE).contains(&PROTOCOL.to_lowercase()) {
         let message = format_args!("port-forward wants a connection that is upgraded to {PROTOCOL}");
-        return Err(refuse(StatusCode::BAD_REQUEST, message));
+        return Err(refuse(StatusCode::BAD_REQUEST, message).into());
     }
     let named = words(STREAM_PROTOCOLS);
     if named.is_empty() || named.contains(&STREAMS.into()) {
@@ -99,7 +109,7 @@ fn agreed(headers: &HeaderMap) -> Result<bool, Response> {
     let message = format_args!("port-forward speaks {STREAMS}, not {}", named.join(", "));
     let mut refusal = refuse(StatusCode::FORBIDDEN, message);
     refusal.headers_mut().insert(ACCEPTED_PROTOCOLS, HeaderValue::from_static(STREAMS));
-    Err(refusal)
+    Err(refusal.into())
 }
 
 /// Where containers of a pod answer requests now.

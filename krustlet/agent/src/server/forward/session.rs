@@ -31,6 +31,9 @@ const WAITING: usize = 8;
 /// Where a port of the pod is at this moment, or why nowhere.
 pub type Find = Box<dyn Fn(u16) -> Result<SocketAddr, String> + Send + Sync>;
 
+/// A connection's place among all those of the node.
+type Place = Arc<OwnedSemaphorePermit>;
+
 /// Serves a client until it goes.
 ///
 /// # Errors
@@ -69,8 +72,8 @@ struct Request {
     port: u16,
     data: Option<u32>,
     error: Option<u32>,
-    /// Where what comes for the pod goes; `None`: not yet, or no more.
-    pod: Option<OwnedWriteHalf>,
+    /// Where what comes for the pod goes; `None`: not yet, or no more. The place is free when nobody has the connection any more.
+    pod: Option<(OwnedWriteHalf, Place)>,
     pump: Option<JoinHandle<()>>,
 }
 
@@ -98,6 +101,7 @@ impl Session {
         let mut headers = HeaderReader::new();
         loop {
             let frame = timeout(SILENCE, frames::read(&mut read, &mut headers)).await??;
+            self.let_go();
             match frame {
                 None | Some(Frame::GoAway) => return Ok(()),
                 Some(Frame::Open { stream, headers }) => self.open(stream, headers).await?,
@@ -110,9 +114,18 @@ impl Session {
     }
 
     async fn send(&self, frame: Vec<u8>) -> io::Result<()> {
-        // It has failed to write, or the client takes nothing any more.
-        let sent = timeout(PATIENCE, self.frames.send(frame)).await?;
+        // A client that does not read one of its streams takes nothing of the others meanwhile, which is no reason to end them.
+        let sent = timeout(SILENCE, self.frames.send(frame)).await?;
         sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Lets go of the connections that the pods have ended.
+    fn let_go(&mut self) {
+        for request in self.requests.values_mut() {
+            if request.pump.as_ref().is_some_and(JoinHandle::is_finished) {
+                request.pod = None;
+            }
+        }
     }
 
     async fn open(&mut self, stream: u32, headers: Headers) -> io::Result<()> {
@@ -157,7 +170,8 @@ impl Session {
         match connected {
             Ok((pod, place)) => {
                 let (read, write) = pod.into_split();
-                request.pod = Some(write);
+                let place = Arc::new(place);
+                request.pod = Some((write, place.clone()));
                 request.pump = Some(tokio::spawn(pump(read, streams, self.frames.clone(), place)));
                 Ok(())
             }
@@ -175,24 +189,38 @@ impl Session {
         if stream > self.newest || stream == 0 {
             return self.send(frames::reset(stream, Reset::InvalidStream)).await;
         }
-        let Some(request) = self.requests.values_mut().find(|request| request.data == Some(stream)) else {
+        let Some((name, request)) = self.requests.iter_mut().find(|(_, request)| request.data == Some(stream)) else {
             return Ok(());
         };
-        let Some(pod) = &mut request.pod else { return Ok(()) };
-        let written = timeout(PATIENCE, pod.write_all(bytes)).await;
-        // Its other half tells the client why, when the pod has ended the connection.
-        if fin || !matches!(written, Ok(Ok(()))) {
-            request.pod = None;
+        let Some((pod, _)) = &mut request.pod else { return Ok(()) };
+        match timeout(PATIENCE, pod.write_all(bytes)).await {
+            Ok(Ok(())) if !fin => Ok(()),
+            // Its other half tells the client why, when the pod has ended the connection.
+            Ok(_) => {
+                request.pod = None;
+                Ok(())
+            }
+            Err(_) => {
+                let name = name.clone();
+                let why = format!("error forwarding: the pod took nothing for {} s", PATIENCE.as_secs());
+                self.end(&name, &why).await?;
+                self.send(frames::reset(stream, Reset::Cancel)).await
+            }
         }
-        Ok(())
     }
 
     /// The client wants nothing more of a stream. It waits for the end of the one that has the words, all the same.
     async fn forget(&mut self, stream: u32) -> io::Result<()> {
-        let name = self.requests.iter().find(|(_, request)| request.data == Some(stream));
-        let Some(mut request) = name.map(|(name, _)| name.clone()).and_then(|name| self.requests.remove(&name)) else {
-            return Ok(());
-        };
+        let found = self.requests.iter().find(|(_, request)| request.data == Some(stream));
+        match found.map(|(name, _)| name.clone()) {
+            Some(name) => self.end(&name, "").await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a request; the last word on it is this one, if none was said before.
+    async fn end(&mut self, name: &str, said: &str) -> io::Result<()> {
+        let Some(mut request) = self.requests.remove(name) else { return Ok(()) };
         let unsaid = match request.pump.take() {
             Some(pump) => {
                 pump.abort();
@@ -201,7 +229,7 @@ impl Session {
             None => true,
         };
         match request.error {
-            Some(error) if unsaid => self.send(frames::data(error, true, b"")).await,
+            Some(error) if unsaid => self.send(frames::data(error, true, said.as_bytes())).await,
             _ => Ok(()),
         }
     }
@@ -218,8 +246,8 @@ impl Request {
     }
 }
 
-/// Carries what the pod says to the client, to its end. The place is free after it.
-async fn pump(mut pod: OwnedReadHalf, streams: Streams, frames: mpsc::Sender<Vec<u8>>, place: OwnedSemaphorePermit) {
+/// Carries what the pod says to the client, to its end.
+async fn pump(mut pod: OwnedReadHalf, streams: Streams, frames: mpsc::Sender<Vec<u8>>, place: Place) {
     let mut piece = vec![0; PIECE];
     let said = loop {
         match pod.read(&mut piece).await {

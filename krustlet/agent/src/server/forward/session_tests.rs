@@ -72,6 +72,28 @@ impl Client {
     }
 }
 
+#[tokio::test]
+async fn a_connection_that_the_pod_has_ended_is_let_go_while_the_client_says_nothing_of_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut client = Client::of(1, Ok(address));
+    client.open_both().await;
+    // It ends what it says, and hears on.
+    let (mut pod, _) = listener.accept().await.unwrap();
+    pod.shutdown().await.unwrap();
+    assert_eq!(client.hear().await, (3, true, vec![]));
+    assert_eq!(client.hear().await, (1, true, vec![]));
+    loop {
+        client.say(&frames::ping(9)).await;
+        assert_eq!(client.hear().await, (9, false, b"ping".into()));
+        let mut nothing = [0; 1];
+        if let Ok(read) = timeout(Duration::from_millis(20), pod.read(&mut nothing)).await {
+            assert_eq!(read.unwrap(), 0);
+            break;
+        }
+    }
+}
+
 /// A pod that answers what it gets with the same in capitals, to the end.
 async fn pod() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,5 +1,7 @@
 //! The port as clients find it: over TCP and TLS, with certificates of this and of other authorities.
 
+use std::time::Duration;
+
 use std::sync::Mutex;
 
 use axum::body::Bytes;

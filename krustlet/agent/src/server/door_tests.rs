@@ -1,8 +1,7 @@
 //! The port as clients find it: over TCP and TLS, with certificates of this and of other authorities.
 
-use std::time::Duration;
-
 use std::sync::Mutex;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::StatusCode;

@@ -10,12 +10,13 @@ type Env = Record<string, string> | undefined;
 
 /** Removes the containers of the kind cluster of that name, which is a test's own. */
 export async function removeTestCluster(name: string, env?: Env): Promise<void> {
-    await removeTestContainers(`label=io.x-k8s.kind.cluster=${name}`, env);
+    await removeTestContainers([`label=io.x-k8s.kind.cluster=${name}`], env);
 }
 
-/** Removes the containers that a filter of `docker ps` finds, which are a test's own. */
-export async function removeTestContainers(filter: string, env?: Env): Promise<void> {
-    const { stdout } = await run(["docker", "ps", "--all", "--quiet", `--filter=${filter}`], { env });
+/** Removes the containers that filters of `docker ps` find, which are a test's own. */
+export async function removeTestContainers(filters: string[], env?: Env): Promise<void> {
+    const argv = ["docker", "ps", "--all", "--quiet", ...filters.map((filter) => `--filter=${filter}`)];
+    const { stdout } = await run(argv, { env });
     const containers = stdout.split("\n").filter(Boolean);
     if (containers.length > 0) await run(["docker", "rm", "--force", "--volumes", ...containers], { env });
 }

@@ -34,6 +34,8 @@ export async function drain(
     const evicted = new Set<string>();
     /** Why a pod may not be evicted yet, by its name. */
     const held = new Map<string, string>();
+    /** Where there is none at first, none comes. One that is made anew is gone for a moment. */
+    const patience = (await otherNodes(kube, node)).length === 0 ? 0 : patienceSeconds * 1000;
     /** Since when none but held pods are left and no other node takes any. */
     let stuckSince: number | undefined;
     for (;;) {
@@ -57,7 +59,6 @@ export async function drain(
         const others = allHeld ? await otherNodes(kube, node) : [];
         if (!allHeld || others.some(({ spec }) => spec?.unschedulable !== true)) stuckSince = undefined;
         else stuckSince ??= Date.now();
-        const patience = others.length === 0 ? 0 : patienceSeconds * 1000;
         if (over || (stuckSince !== undefined && Date.now() >= stuckSince + patience)) {
             const since = over ? `in ${limitSeconds} s` : "no other Wasm node takes pods, and";
             for (const { metadata } of left) {

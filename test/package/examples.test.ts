@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
+import { ownerLabel } from "../../steps/lib/docker";
 import { removeTestCluster, removeTestContainers } from "../killedRun";
 import { leftovers, type Leftovers } from "../stack/stackUnderTest";
 import { packages, root, withParts } from "./packed";
@@ -22,7 +23,8 @@ void describe("examples/http", { timeout: 720_000 }, () => {
     before(async () => {
         // Of a run that was killed: its nodes have the cluster's name in theirs, and its registry has the port.
         await removeTestCluster(cluster);
-        for (const filter of [`name=${cluster}`, "publish=5098"]) await removeTestContainers(filter);
+        await removeTestContainers([`name=${cluster}`, "label=krustlet-stack.node"]);
+        await removeTestContainers(["publish=5098", `label=${ownerLabel}`]);
         atFirst = await leftovers();
         stranger = await Stranger.create("example-http", packed);
         const program = withParts(await fs.readFile(path.join(example, "index.ts"), "utf8"), {

@@ -1,6 +1,6 @@
 //! What a component exports, as its bytes tell: which engine is to compile it has to be known before.
 
-use wasmparser::{Parser, Payload, Result};
+use wasmparser::{CanonicalFunction, CanonicalOption, Parser, Payload, Result};
 
 /// The interface of those that answer HTTP requests, without its version
 /// (<https://github.com/WebAssembly/wasi-http/blob/v0.2.3/wit/handler.wit>).
@@ -17,12 +17,37 @@ pub(crate) fn has(wasm: &[u8], interface: &str) -> bool {
     find(wasm, interface).unwrap_or(false)
 }
 
-/// Whether a component exports or imports any interface of WASI 0.3. What is damaged does not: the compiler says more.
+/// Whether a component exports or imports any interface of WASI 0.3, or has any part that is asynchronous as those are, by which it could have
+/// many calls of its own under way. What is damaged does not: the compiler says more.
 pub(crate) fn is_of_0_3(wasm: &[u8]) -> bool {
     let is_of_0_3 = |name: &str| {
         name.starts_with("wasi:") && name.split_once('@').is_some_and(|(_, version)| version.starts_with("0.3"))
     };
-    any_name(wasm, true, is_of_0_3).unwrap_or(false)
+    any_name(wasm, true, is_of_0_3).unwrap_or(false) || is_asynchronous(wasm).unwrap_or(false)
+}
+
+/// Whether a component, or one inside it, calls or is called as functions of WASI 0.3 are: of what the components of 0.2 are made of, nothing is.
+fn is_asynchronous(wasm: &[u8]) -> Result<bool> {
+    let is_asynchronous =
+        |option: &CanonicalOption| matches!(option, CanonicalOption::Async | CanonicalOption::Callback(_));
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Payload::ComponentCanonicalSection(section) = payload? else { continue };
+        for function in section {
+            let found = match function? {
+                CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {
+                    options.iter().any(is_asynchronous)
+                }
+                CanonicalFunction::ResourceNew { .. }
+                | CanonicalFunction::ResourceDrop { .. }
+                | CanonicalFunction::ResourceRep { .. } => false,
+                _ => true,
+            };
+            if found {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn find(wasm: &[u8], interface: &str) -> Result<bool> {
@@ -91,5 +116,25 @@ mod tests {
             assert!(!is_of_0_3(&exports(name)) && !is_of_0_3(&imports(name)), "{name}");
         }
         assert!(!is_of_0_3(b"\0asm\x01\0\0\0") && !is_of_0_3(b""));
+    }
+
+    #[test]
+    fn so_is_one_with_a_part_that_is_asynchronous_whatever_its_interfaces() {
+        let within = |text: &str| wat::parse_str(format!(r#"(component (component {text}))"#)).unwrap();
+        let lifted = |options: &str| {
+            within(&format!(
+                r#"(core module $m (func (export "f") (result i32) (i32.const 0)) (func (export "c") (param i32 i32 i32) (result i32) (i32.const 0)))
+                (core instance $i (instantiate $m))
+                (func (export "f") {options})"#
+            ))
+        };
+        let sync = lifted(r#"(result u32) (canon lift (core func $i "f"))"#);
+        let callback = lifted(r#"async (canon lift (core func $i "f") async (callback (func $i "c")))"#);
+        let lowered = within(r#"(import "f" (func $f)) (core func (canon lower (func $f) async))"#);
+        let new_set = within("(core func (canon waitable-set.new))");
+        let resource = within(r#"(type $r (resource (rep i32))) (core func (canon resource.new $r))"#);
+        for (of_0_3, wasm) in [(false, sync), (true, callback), (true, lowered), (true, new_set), (false, resource)] {
+            assert_eq!(is_of_0_3(&wasm), of_0_3, "{wasm:?}");
+        }
     }
 }

@@ -131,7 +131,7 @@ pub struct Flags {
 
     /// Run components of WASI 0.3, too. What such a program may have of this machine's memory is not bounded in all places yet: only where
     /// all who may make pods are trusted with the node
-    #[arg(long = "wasi-0-3", env = "KRUSTLET_WASI_0_3")]
+    #[arg(long = "wasi-0-3", env = "KRUSTLET_WASI_0_3", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) wasi_0_3: bool,
 
     /// Folders of this machine (absolute paths, separated by commas) below which hostPath volumes may be [default: none]

@@ -77,7 +77,7 @@ impl Connections {
             strangers.pop_first();
         }
         drop(strangers);
-        Stranger { id, connections: self.clone(), ended }
+        Stranger { id, connections: self.clone(), ended, gone: false }
     }
 
     fn strangers(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<()>>> {
@@ -91,9 +91,16 @@ pub struct Stranger {
     id: u64,
     connections: Connections,
     ended: oneshot::Receiver<()>,
+    gone: bool,
 }
 
 impl Stranger {
+    /// Whether this one has to make room; whoever asks is woken when it has to.
+    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        self.gone = self.gone || self.ended.poll_unpin(cx).is_ready();
+        self.gone
+    }
+
     /// Returns when this one has to make room for another one. May be dropped and called again.
     pub async fn must_go(&mut self) {
         // Nothing is ever sent.
@@ -138,23 +145,31 @@ pub struct Counted<S> {
     pub client: Client,
 }
 
+impl<S> Counted<S> {
+    /// An error once the client has to make room, at whatever it does: one that reads nothing is never read from.
+    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match &mut self.client {
+            Client::Stranger(stranger) if stranger.is_gone(cx) => Err(io::ErrorKind::ConnectionAborted.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Client::Stranger(stranger) = &mut self.client
-            && stranger.ended.poll_unpin(cx).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
+        self.look(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.look(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.look(cx)?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

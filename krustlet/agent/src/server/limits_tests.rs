@@ -60,6 +60,21 @@ async fn strangers_end_only_strangers() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_reads_nothing_makes_room_too() {
+    let port = port(Limits { strangers: 1, ..Limits::here() });
+    let mut first = port.connect(None, BOTH).await.unwrap();
+    let many = "GET /healthz HTTP/1.1\r\nhost: n\r\n\r\n".repeat(1000);
+    // Until nothing more is taken, as the answers are not.
+    while let Ok(sent) = tokio::time::timeout(QUICK, first.write_all(many.as_bytes())).await {
+        sent.unwrap();
+    }
+    let _second = port.connect(None, BOTH).await.unwrap();
+    // It still reads nothing.
+    let on = async { while first.write_all(many.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(10), on).await.expect("the connection is still open");
+}
+
+#[tokio::test]
 async fn who_takes_too_long_is_not_waited_for() {
     let port = port(Limits { idle: QUICK, ..Limits::here() });
     for begun in ["", "GET /healthz HTTP/1.1\r\n", "GET /healthz HTTP/1.1\r\nhost: n\r\n\r\n"] {

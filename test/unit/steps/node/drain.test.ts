@@ -141,8 +141,11 @@ void describe("draining a node", () => {
     void it("waits for a budget while another Wasm node may be made anew beside it", async () => {
         nodes = { n: false, other: true };
         pods = [{ name: "held", uid: "1", refusals: 12 }];
+        // Its Node is gone for a moment.
+        const gone = setTimeout(() => (nodes = { n: false }), 300);
         const back = setTimeout(() => (nodes.other = false), 800);
         await drain(kube, "n", 60, note, 2);
+        clearTimeout(gone);
         clearTimeout(back);
         assert.deepEqual(notes, ['pod apps/held is evicted from node "n"']);
     });

@@ -148,10 +148,12 @@ pub struct Counted<S> {
 impl<S> Counted<S> {
     /// An error once the client has to make room, at whatever it does: one that reads nothing is never read from.
     fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        match &mut self.client {
-            Client::Stranger(stranger) if stranger.is_gone(cx) => Err(io::ErrorKind::ConnectionAborted.into()),
-            _ => Ok(()),
+        if let Client::Stranger(stranger) = &mut self.client
+            && stranger.is_gone(cx)
+        {
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
+        Ok(())
     }
 }
 

@@ -129,7 +129,7 @@ mod tests {
             ))
         };
         let sync = lifted(r#"(result u32) (canon lift (core func $i "f"))"#);
-        let callback = lifted(r#"async (canon lift (core func $i "f") async (callback (func $i "c")))"#);
+        let callback = lifted(r#"async (canon lift (core func $i "f") async (callback (core func $i "c")))"#);
         let lowered = within(r#"(import "f" (func $f)) (core func (canon lower (func $f) async))"#);
         let new_set = within("(core func (canon waitable-set.new))");
         let resource = within(r#"(type $r (resource (rep i32))) (core func (canon resource.new $r))"#);

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::support::{Memory, TOOLBOX_P3, args, engine, exited, run, stopped};
+use crate::support::{Memory, TOOLBOX_P3, TOOLBOXES, args, engine, exited, run, stopped};
 use krustlet_runtime::{Container, Engine, EngineConfig, Exit, LogSink, Mount, RunSpec, Stream};
 
 /// For what takes milliseconds, on a machine that is busy.

@@ -7,10 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive } from "../../steps/lib/processes";
 import { agent } from "./lib/agent";
 import { pathOf, type KubeObject } from "./lib/api";
-import { killApiServer, whileSilent } from "./lib/controlPlane";
+import { killApiServer, untilApiServer, whileSilent } from "./lib/controlPlane";
 import { podOf, stateOf, statusOf, type Pod } from "./lib/pod";
 import { underTest } from "./underTest";
-import { World } from "./lib/world";
+import { holding, World } from "./lib/world";
 
 /** How long a program of these goes on, in milliseconds: it ends while nobody hears of it. */
 const WORK = 5000;
@@ -72,15 +72,7 @@ describe("outages", { timeout: 400_000 }, () => {
             }
         });
     };
-    const node = () =>
-        world.api.get<
-            KubeObject & {
-                spec: { taints?: { key: string }[] };
-                status: { conditions: { type: string; status: string }[] };
-            }
-        >(`/api/v1/nodes/${underTest().node.nodeName}`);
-    const isReady = async () =>
-        (await node()).status.conditions.some(({ type, status }) => type === "Ready" && status === "True");
+    const isReady = async () => holding(await world.nodeObject()).includes("Ready");
 
     it("what ended while the API server was silent and the agent was killed has run once, and is reported as it ended", async () => {
         const names = ["on-failure", "never"];
@@ -123,12 +115,9 @@ describe("outages", { timeout: 400_000 }, () => {
     });
 
     it("an agent that starts while the API server's port is closed waits for it", async () => {
-        await killApiServer();
+        const died = await killApiServer();
         const another = await killAgent();
-        await world.until("the API server, anew", async () => {
-            const answer = await world.api.request("GET", "/readyz", undefined, {}, 2).catch(() => undefined);
-            return answer?.status === 200 ? true : undefined;
-        });
+        await untilApiServer(world, died);
         const fresh = await world.start("fresh", { args: ["print", "fresh"] });
         assert.equal((await world.untilEnded(fresh)).status.phase, "Succeeded");
         assert.ok(isAlive(another), "it is still the same");
@@ -141,14 +130,12 @@ describe("outages", { timeout: 400_000 }, () => {
         });
         await world.untilRunning(going);
         const { pid } = agent();
-        const before = await node();
+        const before = await world.nodeObject();
         await world.api.delete(`/api/v1/nodes/${before.metadata.name}`);
         const after = await world.until("another Node", async () => {
-            const now = await node().catch(() => undefined);
-            const ready = now?.status.conditions.some(
-                ({ type, status }) => type === "Ready" && status === "True",
-            );
-            return now !== undefined && ready && now.metadata.uid !== before.metadata.uid ? now : undefined;
+            const now = await world.nodeObject().catch(() => undefined);
+            if (now === undefined || now.metadata.uid === before.metadata.uid) return undefined;
+            return holding(now).includes("Ready") ? now : undefined;
         });
         // Labels that the cluster sets, such as its controllers', come back in their own time.
         for (const [label, value] of Object.entries(before.metadata.labels ?? {}))

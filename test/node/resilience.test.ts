@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { agent, kill, launch, renewedAt } from "./lib/agent";
 import { mounts } from "./cases/objects";
-import { apiServerPid, killApiServer } from "./lib/controlPlane";
+import { killApiServer, untilApiServer } from "./lib/controlPlane";
 import { becomes } from "./runCase";
 import { stateOf, statusOf, type Pod, type PodParts } from "./lib/pod";
 import { underTest } from "./underTest";
@@ -142,16 +142,7 @@ describe("resilience", { timeout: 400_000 }, () => {
         const { pid } = agent();
 
         const died = await killApiServer();
-        await world.until(
-            "the API server, anew",
-            async () => {
-                const answer = await world.api
-                    .request("GET", "/readyz", undefined, {}, 2)
-                    .catch(() => undefined);
-                return answer?.status === 200 && (await apiServerPid()) !== died ? true : undefined;
-            },
-            { seconds: 120 },
-        );
+        await untilApiServer(world, died);
         await becomes(world, ending, {
             phase: "Failed",
             containers: { main: { state: "terminated Error 5" } },

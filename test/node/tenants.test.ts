@@ -10,9 +10,9 @@ import { podOf, statusOf, type Pod, type PodParts } from "./lib/pod";
 import { heavyModule } from "./lib/heavyModule";
 import { pushArtifact, scripted, ScriptedRegistry } from "./lib/scriptedRegistry";
 import { mounts } from "./cases/objects";
-import { serving } from "./cases/serving";
+import { isReady, serving } from "./cases/serving";
 import { underTest } from "./underTest";
-import { timeOf, World } from "./lib/world";
+import { holding, timeOf, World } from "./lib/world";
 
 const HOSTILE = 110;
 const HOSTILE_NAMESPACE = "tenants-hostile";
@@ -64,8 +64,6 @@ const ends: Record<string, RegExp> = {
 };
 
 const greatest = (values: number[]) => Math.max(0, ...values);
-const isReady = (pod: Pod) =>
-    pod.status.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
 
 describe("tenants", { timeout: 600_000 }, () => {
     let world: World;
@@ -104,13 +102,7 @@ describe("tenants", { timeout: 600_000 }, () => {
         assert.match(await world.log(steady[0]), /tick \d+\n$/);
         return Date.now() - begun;
     };
-    const conditions = async () => {
-        const path = `/api/v1/nodes/${underTest().node.nodeName}`;
-        const { status } = await world.api.get<{
-            status: { conditions: { type: string; status: string }[] };
-        }>(path);
-        return status.conditions.filter(({ status }) => status === "True").map(({ type }) => type);
-    };
+    const conditions = async () => holding(await world.nodeObject());
     /** The longest pause between two lines of a program that pauses for PAUSE. */
     const longestPause = async (pod: Pod, since: number) => {
         const log = await world.api.text(

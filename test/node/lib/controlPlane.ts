@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { run } from "../../../steps/lib/run";
 import { underTest } from "../underTest";
+import type { World } from "./world";
 
 const container = () => `${underTest().clusterName}-control-plane`;
 
@@ -25,7 +26,7 @@ async function inControlPlane(script: string): Promise<string> {
 }
 
 /** Process id of the API server in its container; empty while there is none. */
-export function apiServerPid(): Promise<string> {
+function apiServerPid(): Promise<string> {
     return inControlPlane(
         'for p in /proc/[0-9]*; do [ "$(cat "$p/comm" 2>/dev/null)" = kube-apiserver ] && echo "${p#/proc/}"; done',
     );
@@ -37,4 +38,16 @@ export async function killApiServer(): Promise<string> {
     assert.match(pid, /^\d+$/);
     await inControlPlane(`kill -9 ${pid}`);
     return pid;
+}
+
+/** Waits for the API server that comes after the one that died. */
+export async function untilApiServer(world: World, died: string): Promise<void> {
+    await world.until(
+        "the API server, anew",
+        async () => {
+            const answer = await world.api.request("GET", "/readyz", undefined, {}, 2).catch(() => undefined);
+            return answer?.status === 200 && (await apiServerPid()) !== died ? true : undefined;
+        },
+        { seconds: 120 },
+    );
 }

@@ -212,11 +212,26 @@ export class World {
         });
     }
 
+    /** The Node under test. */
+    nodeObject(): Promise<NodeObject> {
+        return this.api.get(`/api/v1/nodes/${underTest().node.nodeName}`);
+    }
+
     /** What the node itself answers, through the API server. */
     node(path: string, method = "GET"): ReturnType<Api["request"]> {
         return this.api.request(method, `/api/v1/nodes/${underTest().node.nodeName}/proxy/${path}`);
     }
 }
+
+/** What of a Node the tests look at. */
+export interface NodeObject extends KubeObject {
+    spec: { taints?: { key: string }[] };
+    status: { conditions: { type: string; status: string }[] };
+}
+
+/** The conditions of a Node that hold: `Ready`, and no pressure, as long as all is well. */
+export const holding = ({ status: { conditions } }: NodeObject) =>
+    conditions.filter(({ status }) => status === "True").map(({ type }) => type);
 
 /** The last lines of the agent's log that name a pod. */
 function agentLogOf(pod: Pod): string {

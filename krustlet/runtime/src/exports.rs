@@ -23,7 +23,8 @@ pub(crate) fn is_of_0_3(wasm: &[u8]) -> bool {
     let is_of_0_3 = |name: &str| {
         name.starts_with("wasi:") && name.split_once('@').is_some_and(|(_, version)| version.starts_with("0.3"))
     };
-    any_name(wasm, true, is_of_0_3).unwrap_or(false) || is_asynchronous(wasm).unwrap_or(false)
+    Parser::is_component(wasm)
+        && (any_name(wasm, true, is_of_0_3).unwrap_or(false) || is_asynchronous(wasm).unwrap_or(false))
 }
 
 /// Whether a component, or one inside it, calls or is called as functions of WASI 0.3 are: of what the components of 0.2 are made of, nothing is.

@@ -13,6 +13,7 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
@@ -36,6 +37,18 @@ struct Listing {
     entries: Vec<Entry>,
     /// What of the host's memory it counts for.
     memory: Besides,
+}
+
+/// What of a listing is still to be told.
+struct Unread {
+    entries: IntoIter<Entry>,
+    _memory: Besides,
+}
+
+impl From<Listing> for Unread {
+    fn from(Listing { entries, memory }: Listing) -> Self {
+        Self { entries: entries.into_iter(), _memory: memory }
+    }
 }
 
 struct Entry {

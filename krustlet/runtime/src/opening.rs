@@ -5,8 +5,8 @@
 //! guest may put a pipe in a file's place; so files of such folders are opened on threads that one tenant has for itself.
 
 mod p1;
-mod p2;
-mod p3;
+pub(crate) mod p2;
+pub(crate) mod p3;
 
 use std::collections::HashMap;
 use std::pin::Pin;

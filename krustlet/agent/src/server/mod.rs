@@ -7,19 +7,13 @@
 mod accept;
 mod access;
 mod connections;
-mod exposition;
 mod forward;
 mod logs;
 mod metrics;
 pub mod peer;
 mod pods;
-mod process;
-mod rates;
 mod review;
 mod routes;
-mod serving;
-mod stats;
-mod usage;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -39,9 +33,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::accept::Port;
 pub use self::connections::{Connections, Limits};
+use self::metrics::usage::Usages;
 use self::peer::PeerAcceptor;
 use self::review::{Reviewer, Times};
-use self::usage::Usages;
 use crate::images::compile::Compiler;
 use crate::join::Serving;
 use crate::logs::Logs;

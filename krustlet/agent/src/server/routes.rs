@@ -9,9 +9,10 @@ use axum::routing::{any, get};
 use axum::{Json, Router};
 
 use super::forward::{Forwarder, port_forward};
-use super::process::Process;
-use super::usage::{Usage, Usages};
-use super::{Site, exposition, logs, metrics, pods, serving, stats};
+use super::metrics::process::Process;
+use super::metrics::usage::{Usage, Usages};
+use super::metrics::{self, exposition, serving, stats};
+use super::{Site, logs, pods};
 
 /// What is not there on a WebAssembly node, and why.
 const ABSENT: [(&str, &str); 3] = [

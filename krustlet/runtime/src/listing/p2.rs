@@ -1,7 +1,5 @@
 //! Listings for components of WASI 0.2, by streams that they keep.
 
-use std::vec::IntoIter;
-
 use rustix::fs::FileType;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
@@ -9,18 +7,9 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 
-use super::{Entry, Listing, folder_of, list};
-use crate::limits::Besides;
+use super::{Unread, folder_of, list};
+use crate::opening::p2::TYPES;
 use crate::run::State;
-
-/// The interface, in the version that the stock functions have.
-const TYPES: &str = "wasi:filesystem/types@0.2.12";
-
-/// What of a listing is still to be told.
-pub(super) struct Stream {
-    entries: IntoIter<Entry>,
-    _memory: Besides,
-}
 
 /// In the place of the stock functions.
 pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -33,14 +22,14 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )?;
     types.func_wrap(
         "[method]directory-entry-stream.read-directory-entry",
-        |mut store: StoreContextMut<'_, State>, (stream,): (Resource<Stream>,)| {
+        |mut store: StoreContextMut<'_, State>, (stream,): (Resource<Unread>,)| {
             let entry = store.data_mut().ctx().table.get_mut(&stream)?.entries.next();
             let entry = entry.map(|entry| DirectoryEntry { type_: kind(entry.kind), name: entry.name });
             Ok((Ok::<_, ErrorCode>(entry),))
         },
     )?;
-    types.resource("directory-entry-stream", ResourceType::host::<Stream>(), |mut store, handle| {
-        store.data_mut().ctx().table.delete(Resource::<Stream>::new_own(handle))?;
+    types.resource("directory-entry-stream", ResourceType::host::<Unread>(), |mut store, handle| {
+        store.data_mut().ctx().table.delete(Resource::<Unread>::new_own(handle))?;
         Ok(())
     })
 }
@@ -48,12 +37,10 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 pub(super) async fn read_directory(
     state: &mut State,
     folder: Resource<Descriptor>,
-) -> wasmtime::Result<Result<Resource<Stream>, ErrorCode>> {
+) -> wasmtime::Result<Result<Resource<Unread>, ErrorCode>> {
     let Some(folder) = folder_of(state, &folder)? else { return Ok(Err(ErrorCode::NotDirectory)) };
     match list(&state.limits, &folder, false).await? {
-        Ok(Some(Listing { entries, memory })) => {
-            Ok(Ok(state.ctx().table.push(Stream { entries: entries.into_iter(), _memory: memory })?))
-        }
+        Ok(Some(listing)) => Ok(Ok(state.ctx().table.push(Unread::from(listing))?)),
         Ok(None) => Ok(Err(ErrorCode::InsufficientMemory)),
         Err(error) => Ok(Err(error.into())),
     }

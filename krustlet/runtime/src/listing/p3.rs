@@ -3,7 +3,6 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::vec::IntoIter;
 
 use rustix::fs::FileType;
 use wasmtime::StoreContextMut;
@@ -13,20 +12,12 @@ use wasmtime::component::{
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p3::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 
-use super::{Entry, Listing, folder_of, list};
-use crate::limits::Besides;
+use super::{Unread, folder_of, list};
+use crate::opening::p3::TYPES;
 use crate::run::State;
 
-/// The interface, in the version that the stock functions have.
-const TYPES: &str = "wasi:filesystem/types@0.3.0";
 /// How many entries are told at once where the guest does not say how many.
 const AT_ONCE: usize = 32;
-
-/// What of a listing is still to be told.
-pub(super) struct Stream {
-    entries: IntoIter<Entry>,
-    _memory: Besides,
-}
 
 /// In the place of the stock function.
 pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -48,16 +39,16 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 pub(super) async fn read_directory(
     state: &mut State,
     folder: Resource<Descriptor>,
-) -> wasmtime::Result<Result<Stream, ErrorCode>> {
+) -> wasmtime::Result<Result<Unread, ErrorCode>> {
     let Some(folder) = folder_of(state, &folder)? else { return Ok(Err(ErrorCode::NotDirectory)) };
     Ok(match list(&state.limits, &folder, false).await? {
-        Ok(Some(Listing { entries, memory })) => Ok(Stream { entries: entries.into_iter(), _memory: memory }),
+        Ok(Some(listing)) => Ok(listing.into()),
         Ok(None) => Err(ErrorCode::InsufficientMemory),
         Err(error) => Err(error.into()),
     })
 }
 
-impl StreamProducer<State> for Stream {
+impl StreamProducer<State> for Unread {
     type Item = DirectoryEntry;
     type Buffer = VecBuffer<DirectoryEntry>;
 

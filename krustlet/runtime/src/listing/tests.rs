@@ -56,7 +56,7 @@ async fn listings_that_a_component_keeps_are_its_memory() {
     let refused = p2::read_directory(&mut state, folder()).await.unwrap();
     assert!(matches!(refused, Err(ErrorCode::InsufficientMemory)));
     let drop_stream = |state: &mut State, stream| {
-        drop(state.ctx().table.delete(Resource::<p2::Stream>::new_own(stream)).unwrap());
+        drop(state.ctx().table.delete(Resource::<Unread>::new_own(stream)).unwrap());
     };
     drop_stream(&mut state, streams[0]);
     let again = p2::read_directory(&mut state, folder()).await.unwrap().unwrap();

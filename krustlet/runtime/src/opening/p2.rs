@@ -13,7 +13,7 @@ use super::on;
 use crate::run::State;
 
 /// The interface, in the version that the stock functions have.
-const TYPES: &str = "wasi:filesystem/types@0.2.12";
+pub(crate) const TYPES: &str = "wasi:filesystem/types@0.2.12";
 
 pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut interface = linker.instance(TYPES)?;

@@ -15,7 +15,7 @@ use super::on;
 use crate::run::State;
 
 /// The interface, in the version that the stock functions have.
-const TYPES: &str = "wasi:filesystem/types@0.3.0";
+pub(crate) const TYPES: &str = "wasi:filesystem/types@0.3.0";
 /// Linux' own limit, with the NUL at the end.
 const PATH_BYTES: usize = 4096;
 

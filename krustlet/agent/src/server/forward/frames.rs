@@ -1,10 +1,10 @@
 //! Frames of SPDY/3.1, as far as port forwarding has them: <https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/>.
 
-use std::io::{self, ErrorKind};
+use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::headers::{HeaderReader, Headers, empty_block};
+use super::headers::{HeaderReader, Headers, bad, empty_block};
 
 const VERSION: u8 = 3;
 const SYN_STREAM: u16 = 1;
@@ -137,12 +137,10 @@ pub fn data(stream: u32, fin: bool, bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn bad(what: &'static str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, what)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
 
     async fn all(mut bytes: &[u8]) -> io::Result<Vec<Frame>> {

@@ -142,25 +142,24 @@ pub fn empty_block(first: bool) -> Vec<u8> {
     if first { [&[0x78, 0x01], &stored[..]].concat() } else { stored.into() }
 }
 
-fn bad(what: &'static str) -> io::Error {
+/// An error of a client that does not keep to the protocol.
+pub fn bad(what: &'static str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, what)
 }
+
+/// What moby/spdystream sends first for a stream `error` of port 8080, request 0, then for a stream `data` of it.
+#[cfg(test)]
+pub const SENT: [&[u8]; 2] = [
+    b"\x78\xf9\xe3\xc6\xa7\xc2\x02\x25\x3a\x70\x3a\x2b\x29\x4a\x4d\xcc\x85\x16\x25\xac\xa9\xa0\x80\x86\x14\xcb\x45\xe0\x1c\x60\
+      \x61\x60\x61\xc0\xc0\xc0\xc0\x59\x04\x89\xc6\x4c\x50\xf2\x66\x34\x00\x00\x00\x00\xff\xff",
+    b"\xc2\xaa\x19\x54\x0e\x25\x12\xd6\x0b\x00\x00\x00\xff\xff",
+];
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// What moby/spdystream sends first for a stream `error` and then for a stream `data` of port 8080, request 0.
-    const SENT: [&str; 2] = [
-        "78f9e3c6a7c202253a703a2b294a4dcc851625aca9a0808614cb45e01c60616061c0c0c0c0590489c64c50f2663400000000ffff",
-        "c2aa19540e2512d60b000000ffff",
-    ];
-
-    fn bytes(hex: &str) -> Vec<u8> {
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
-    }
 
     #[test]
     fn the_dictionary_has_its_length() {
@@ -171,7 +170,7 @@ mod tests {
     fn what_clients_send_is_read() {
         let mut reader = HeaderReader::new();
         for (sent, kind) in SENT.iter().zip(["error", "data"]) {
-            let mut headers = reader.read(&bytes(sent)).unwrap();
+            let mut headers = reader.read(sent).unwrap();
             headers.sort();
             let wanted = [("port", "8080"), ("requestid", "0"), ("streamtype", kind)];
             assert_eq!(headers, wanted.map(|(name, value)| (name.to_string(), value.to_string())));
@@ -197,7 +196,7 @@ mod tests {
         #[test]
         fn whatever_comes_is_read_or_refused(blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..5)) {
             let mut reader = HeaderReader::new();
-            let _ = reader.read(&bytes(SENT[0]));
+            let _ = reader.read(SENT[0]);
             for block in blocks {
                 let _ = reader.read(&block);
             }

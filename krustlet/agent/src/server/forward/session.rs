@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::frames::{self, Frame, Reset};
-use super::headers::{HeaderReader, Headers};
+use super::headers::{HeaderReader, Headers, bad};
 
 /// Connections to pods that one client may have at once.
 const MOST: usize = 64;
@@ -130,7 +130,7 @@ impl Session {
 
     async fn open(&mut self, stream: u32, headers: Headers) -> io::Result<()> {
         if stream <= self.newest || stream.is_multiple_of(2) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a stream has a number that is not its own"));
+            return Err(bad("a stream has a number that is not its own"));
         }
         self.newest = stream;
         self.requests.retain(|_, request| !request.is_over());

@@ -3,15 +3,8 @@ use std::sync::Mutex;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 
-use super::super::headers::empty_block;
+use super::super::headers::{SENT, empty_block};
 use super::*;
-
-/// What moby/spdystream sends first for a stream `error` of port 8080, request 0, then for a stream `data` of it.
-const OPEN: [&[u8]; 2] = [
-    b"\x78\xf9\xe3\xc6\xa7\xc2\x02\x25\x3a\x70\x3a\x2b\x29\x4a\x4d\xcc\x85\x16\x25\xac\xa9\xa0\x80\x86\x14\xcb\x45\xe0\x1c\x60\
-      \x61\x60\x61\xc0\xc0\xc0\xc0\x59\x04\x89\xc6\x4c\x50\xf2\x66\x34\x00\x00\x00\x00\xff\xff",
-    b"\xc2\xaa\x19\x54\x0e\x25\x12\xd6\x0b\x00\x00\x00\xff\xff",
-];
 
 /// A client of a session, and what it hears.
 struct Client {
@@ -22,6 +15,10 @@ struct Client {
 
 impl Client {
     fn of(places: usize, answer: Result<SocketAddr, String>) -> Self {
+        Self::within(Arc::new(Semaphore::new(places)), answer)
+    }
+
+    fn within(places: Arc<Semaphore>, answer: Result<SocketAddr, String>) -> Self {
         let (connection, other) = tokio::io::duplex(1 << 20);
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heard = asked.clone();
@@ -29,7 +26,7 @@ impl Client {
             heard.lock().unwrap().push(port);
             answer.clone()
         });
-        let session = tokio::spawn(serve(other, Arc::new(Semaphore::new(places)), find));
+        let session = tokio::spawn(serve(other, places, find));
         Self { connection, session, asked }
     }
 
@@ -65,7 +62,7 @@ impl Client {
     }
 
     async fn open_both(&mut self) {
-        for (stream, block) in [1, 3].into_iter().zip(OPEN) {
+        for (stream, block) in [1, 3].into_iter().zip(SENT) {
             self.open(stream, block).await;
             assert_eq!(self.hear().await, (stream, false, b"reply".into()));
         }
@@ -158,20 +155,13 @@ async fn a_port_that_nobody_has_is_said_on_the_other_stream() {
 #[tokio::test]
 async fn a_place_is_free_when_its_connection_has_ended() {
     let places = Arc::new(Semaphore::new(1));
-    let (mut connection, other) = tokio::io::duplex(1 << 20);
-    let address = pod().await;
-    let session = tokio::spawn(serve(other, places.clone(), Box::new(move |_| Ok(address))));
-    let mut bytes = Vec::new();
-    for (stream, block) in [1_u32, 3].into_iter().zip(OPEN) {
-        let length = u32::try_from(10 + block.len()).unwrap();
-        bytes.extend([&[0x80, 3, 0, 1][..], &length.to_be_bytes(), &stream.to_be_bytes(), &[0; 6], block].concat());
-    }
-    connection.write_all(&bytes).await.unwrap();
+    let mut client = Client::within(places.clone(), Ok(pod().await));
+    client.open_both().await;
     while places.available_permits() == 1 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    drop(connection);
-    session.await.unwrap().unwrap();
+    drop(client.connection);
+    client.session.await.unwrap().unwrap();
     while places.available_permits() == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -2,14 +2,21 @@
 //!
 //! <https://kubernetes.io/docs/reference/instrumentation/metrics/>, <https://kubernetes.io/docs/reference/instrumentation/node-metrics/>
 
+pub mod exposition;
+pub mod process;
+mod rates;
+pub mod serving;
+pub mod stats;
+pub mod usage;
+
 use std::sync::atomic::Ordering;
 
 use k8s_openapi::jiff::Timestamp;
 use krustlet_runtime::MemoryBudget;
 
-use super::exposition::{Exposition, Kind};
-use super::process::Process;
-use super::usage::{ContainerUsage, PodUsage, Usage};
+use self::exposition::{Exposition, Kind};
+use self::process::Process;
+use self::usage::{ContainerUsage, PodUsage, Usage};
 use crate::images::compile::Compiler;
 use crate::node::KUBELET_VERSION;
 use crate::pods::Evictions;
@@ -144,7 +151,7 @@ fn labels<'a>(pod: &'a PodUsage, container: &'a ContainerUsage) -> [(&'static st
 mod tests {
     use std::time::Duration;
 
-    use super::super::usage::{NodeUsage, example};
+    use super::usage::{NodeUsage, example};
     use super::*;
 
     fn samples(text: &str) -> Vec<&str> {

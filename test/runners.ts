@@ -20,13 +20,24 @@ export function add(...all: Counts[]): Counts {
     };
 }
 
-/** How much of one run's failures is said once more. */
-const LINES_OF_FAILURES = 60;
+/** How many lines of a failure are said once more: of its beginning, and of its end, where a program that failed says why. */
+const FIRST_LINES = 20;
+const LAST_LINES = 60;
 
-/** What a run says of its failures, from where it begins to. */
-function failuresIn(output: string, begin: RegExp): string[] {
+/** The beginning and the end of a text. */
+function endsOf(text: string): string {
+    const lines = text.trimEnd().split("\n");
+    const between = lines.length - FIRST_LINES - LAST_LINES;
+    if (between <= 0) return lines.join("\n");
+    return [...lines.slice(0, FIRST_LINES), `  … ${between} lines more …`, ...lines.slice(-LAST_LINES)].join(
+        "\n",
+    );
+}
+
+/** What a run says of its failures, from where it begins to; each of them begins as `each` does. */
+function failuresIn(output: string, begin: RegExp, each: RegExp): string[] {
     const from = output.search(begin);
-    return from < 0 ? [] : [output.slice(from).split("\n").slice(0, LINES_OF_FAILURES).join("\n").trimEnd()];
+    return from < 0 ? [] : [output.slice(from).split(each).map(endsOf).join("\n")];
 }
 
 /** Every `*.test.ts` below a folder, sorted. */
@@ -121,13 +132,13 @@ export function nodeCounts(output: string, exitCode: number): Counts {
     };
     // A skipped, cancelled or to-do test has not shown anything.
     const failed = number("fail") + number("cancelled") + number("skipped") + number("todo");
-    const failures = failuresIn(output, /^✖ failing tests:$/m);
+    const failures = failuresIn(output, /^✖ failing tests:$/m, /^(?=test at )/m);
     return atLeastOneFailure({ passed: number("pass"), failed, failures }, exitCode);
 }
 
 /** Counts of a `cargo test` run: one closing line for each test binary. */
 export function cargoCounts(output: string, exitCode: number): Counts {
-    const counts = { passed: 0, failed: 0, failures: failuresIn(output, /^failures:$/m) };
+    const counts = { passed: 0, failed: 0, failures: failuresIn(output, /^failures:$/m, /^(?=---- )/m) };
     for (const line of output.matchAll(/^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {
         counts.passed += Number(line[1]);
         counts.failed += Number(line[2]) + Number(line[3]);
@@ -138,7 +149,7 @@ export function cargoCounts(output: string, exitCode: number): Counts {
 /** Counts of a `go test -v` run. */
 export function goCounts(output: string, exitCode: number): Counts {
     const count = (word: string) => [...output.matchAll(new RegExp(`^\\s*--- ${word}: `, "gm"))].length;
-    const failures = failuresIn(output, /^\s*--- FAIL: /m);
+    const failures = failuresIn(output, /^\s*--- FAIL: /m, /^(?=\s*--- FAIL: )/m);
     const failed = count("FAIL") + count("SKIP");
     return atLeastOneFailure({ passed: count("PASS"), failed, failures }, exitCode);
 }

@@ -33,6 +33,9 @@ const expected = [
     /^krustlet\/[\w-]+\/src\/([\w-]+\/)*\w+\.rs$/,
 ];
 
+/** A source that is there for tests alone. */
+const testSource = /(tests|\/testing|\/testing\/\w+)\.rs$/;
+
 describe("the package", () => {
     it("holds what it needs, each kind of file by its place, and nothing else", async () => {
         const files = await filesIn(packed.main);
@@ -57,7 +60,14 @@ describe("the package", () => {
     it("holds the whole source of the programs, which cargo builds where there are none", async () => {
         const workspace = path.join(root, "krustlet");
         const found = await fs.readdir(workspace, { recursive: true });
-        const sources = found.filter((file) => /^[\w-]+\/(Cargo\.toml$|src\/.*\.rs$)/.test(file));
+        const all = found.filter((file) => /^[\w-]+\/(Cargo\.toml$|src\/.*\.rs$)/.test(file));
+        const sources = all.filter((file) => !testSource.test(file));
+        // Nothing but tests asks for what is left out.
+        for (const file of sources) {
+            const text = await fs.readFile(path.join(workspace, file), "utf8");
+            for (const [module, before] of text.matchAll(/^(.*)\n(pub )?mod (\w+_)?(tests|testing);$/gm))
+                assert.equal(before, "#[cfg(test)]", `${file}: ${module}`);
+        }
         const packedSources = (await filesIn(packed.main)).filter((file) => /^krustlet\/[\w-]+\//.test(file));
         assert.deepEqual(packedSources.sort(), sources.map((file) => `krustlet/${file}`).sort());
     });

@@ -65,3 +65,17 @@ test("what is said of a failure is kept for the end", () => {
     assert.match(failures[0], /^✖ failing tests:\n[^]*✖ breaks [^]*why it did/);
     assert.doesNotMatch(failures[0], /passes/);
 });
+
+test("of a long failure the beginning and the end are kept, of each one", () => {
+    const { stdout, stderr } = runs(
+        `import { it } from "node:test";
+         const long = (name) => [name + " begins", ...Array(500).fill("progress"), name + " ends"].join("\\n");
+         for (const name of ["one", "other"]) it(name, () => { throw new Error(long(name)); });`,
+        0.8,
+    );
+    const { failures } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Counts;
+    const said = failures?.[0] ?? "";
+    for (const name of ["one", "other"])
+        assert.match(said, new RegExp(`${name} begins[^]*more …[^]*${name} ends`), stderr);
+    assert.ok(said.split("\n").length < 200, said);
+});

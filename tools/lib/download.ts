@@ -1,5 +1,4 @@
 import { createHash, type Hash } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -116,7 +115,9 @@ export async function download(
         },
     });
     try {
-        await pipeline(body as unknown as NodeJS.ReadableStream, meter, createWriteStream(file));
+        // It is open before there is anything to fail: a stream that opens it itself may do so once the file has been removed.
+        const opened = await fs.open(file, "w");
+        await pipeline(body as unknown as NodeJS.ReadableStream, meter, opened.createWriteStream());
         const found = hash.digest("hex");
         if (found !== expected.hex) throw new ChecksumError(url, expected, found);
     } catch (error) {

@@ -8,6 +8,9 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::HttpError;
 
+/// The most letters of a method. The longest that is registered has 17 (<https://www.iana.org/assignments/http-methods>).
+pub const MAX_METHOD_BYTES: usize = 32;
+
 /// The most headers of a request.
 pub const MAX_REQUEST_HEADERS: usize = 100;
 
@@ -44,7 +47,7 @@ pub(crate) fn check_method(method: &Method) -> Result<(), HttpError> {
     // Fetch standard does, without regard to case.
     let name = method.as_str();
     let forbidden = ["CONNECT", "TRACE", "TRACK"].iter().any(|other| other.eq_ignore_ascii_case(name));
-    if forbidden || name.len() > 32 { Err(HttpError::Method) } else { Ok(()) }
+    if forbidden || name.len() > MAX_METHOD_BYTES { Err(HttpError::Method) } else { Ok(()) }
 }
 
 pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), HttpError> {

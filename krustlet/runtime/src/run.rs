@@ -20,6 +20,10 @@ use crate::{Engine, Module};
 /// program of WASI 0.3 may have under way.
 const HANDLES: usize = 4;
 
+/// The most bytes that a component may hand over in one call, as strings and lists; more is its end. They are copied, and many of a list may
+/// be the same ones in the program's memory. What is written to files and bodies comes in smaller pieces.
+const CALL_BYTES: usize = 8 << 20;
+
 /// What the store of a guest holds. The context of preview 1 is built on that of WASI 0.2 and 0.3, so that one serves all.
 pub(crate) struct State {
     pub(crate) wasi: WasiP1Ctx,
@@ -42,6 +46,7 @@ impl State {
         let handles = self.ctx().table.max_capacity().saturating_mul(HANDLES);
         let mut store = Store::new(engine, self);
         store.set_max_component_handles(handles);
+        store.set_hostcall_fuel(CALL_BYTES);
         store.limiter_async(|state| &mut state.limits);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);

@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{
     Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, p2, p3,
 };
 
-use super::Side;
+use super::{Side, setters};
 use crate::run::State;
 
 /// The most that one `fields` may take of the host's memory, in bytes; past it the guest traps. More than the headers of a
@@ -27,7 +27,8 @@ const CHUNKS: usize = 1;
 /// Adds `wasi:http/types` of both versions, `wasi:http/outgoing-handler` and `wasi:http/client`.
 pub(crate) fn add_to_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     p2::add_only_http_to_linker_async(linker)?;
-    p3::add_to_linker(linker)
+    p3::add_to_linker(linker)?;
+    setters::add(linker)
 }
 
 impl WasiHttpView for State {

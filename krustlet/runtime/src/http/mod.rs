@@ -2,6 +2,7 @@
 
 mod component;
 mod module;
+mod setters;
 
 use std::collections::HashMap;
 

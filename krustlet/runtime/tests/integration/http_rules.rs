@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Memory, args, engine, exited, run, stopped};
 use crate::web::rows::USUAL;
 use crate::web::{World, access};
-use krustlet_runtime::{Engine, EngineConfig, RunSpec};
+use krustlet_runtime::{Engine, EngineConfig, Exit, RunSpec};
 
 const URL: &str = "http://allowed.example/";
 
@@ -107,6 +107,18 @@ async fn a_pointer_out_of_memory_and_text_that_is_none_are_errors_to_the_guest()
     assert_eq!(text.lines().collect::<Vec<_>>(), [request, response.to_vec()].concat());
     // All that was refused was not sent.
     assert_eq!(world.web.servers.requests(), 1);
+}
+
+#[tokio::test]
+async fn more_than_a_call_may_hand_over_ends_a_component() {
+    let world = World::new().await;
+    let method = "A".repeat(9 << 20);
+    for program in [&world.component, &world.p3] {
+        let (status, text) =
+            world.run(program, access(&USUAL), &["send", &method, "http://allowed.example/", "", ""]).await;
+        let Exit::Trapped(reason) = status.reason else { panic!("{status:?} {text}") };
+        assert!(reason.contains("fuel"), "{reason}");
+    }
 }
 
 #[tokio::test]

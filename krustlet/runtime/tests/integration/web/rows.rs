@@ -143,6 +143,7 @@ fn where_to() -> Vec<Row> {
 
 fn urls() -> Vec<Row> {
     let long = format!("http://allowed.example/{}", "a".repeat(1 << 20));
+    let long_host = format!("http://{}.example/", "a".repeat(9000));
     vec![
         get("allowed host as a user", "https://allowed.example@evil.test/", URL, URL_C),
         get("allowed host as a user with password", "https://allowed.example:443@evil.test/", URL, URL_C)
@@ -164,6 +165,7 @@ fn urls() -> Vec<Row> {
         get("port 0", "http://allowed.example:0/", URL, URL_C),
         get("port 65616, which is 80 cut to 16 bits", "http://allowed.example:65616/", URL, URL_C).p3(AUTHORITY_C),
         get("URL of 1 MiB", &long, URL, "set-path-with-query fails").shown("GET http://allowed.example/aaa…"),
+        get("host of 9 KB", &long_host, URL, AUTHORITY_C).shown("GET http://aaa….example/"),
         get("URL of 9 KB", &long[..9000], URL, "error http-request-uri-too-long")
             .shown("GET http://allowed.example/aaa…"),
     ]
@@ -249,6 +251,7 @@ fn requests() -> Vec<Row> {
     let many = "x-a:b\n".repeat(101);
     let long = format!("x-a:{}", "b".repeat(40_000));
     let longer = format!("{}:b", "x".repeat(40_000));
+    let long_method = "A".repeat(9000);
     let get_with = "GET http://allowed.example/ …";
     vec![
         with("Host of another", "host:evil.test", ENCODING, "fields.append: forbidden"),
@@ -270,6 +273,8 @@ fn requests() -> Vec<Row> {
         method("TRACE", "TRACE", "error 8 invalid-method", "error http-request-method-invalid"),
         method("space in the method", "GET /x HTTP/1.1\r\n", "error 8 invalid-method", "set-method fails"),
         method("no method", "", "error 8 invalid-method", "set-method fails"),
+        method("a method of 9 KB", &long_method, "error 8 invalid-method", "set-method fails")
+            .shown("AAA… http://allowed.example/"),
         row(
             "43 at once where 42 are allowed",
             &["open", "43", "http://allowed.example/"],

@@ -254,6 +254,8 @@ const node: Suite = {
                     "node/resilience",
                     "node/outages",
                     "node/figures",
+                    "node/serverFigures",
+                    "node/hostileClients",
                     "node/tenants",
                     "security/renewal",
                 ],

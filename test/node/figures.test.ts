@@ -1,14 +1,10 @@
 /** The figures of issue and README: memory of the agent, and how quickly a full node is Ready. Printed, and held to. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { residentBytes, restart } from "./lib/agent";
+import { inMebibytes, MEBIBYTE, restart, restedBytes } from "./lib/agent";
 import { podOf, type Pod } from "./lib/pod";
 import { underTest } from "./underTest";
 import { timeOf, World } from "./lib/world";
-
-const MEBIBYTE = 2 ** 20;
-const inMebibytes = (bytes: number) => `${(bytes / MEBIBYTE).toFixed(2)} MiB`;
 
 /** Aims, and what a busy machine may take before a test fails for it. */
 const IDLE_BYTES = 40 * MEBIBYTE;
@@ -16,16 +12,6 @@ const POD_BYTES = 0.5 * MEBIBYTE;
 /** As many as a kubelet takes by default. */
 const PODS = 110;
 const READY = { aimSeconds: 5, mostSeconds: 10 };
-
-/** The memory of a process that has come to rest: the least of a few looks. */
-async function rested(): Promise<number> {
-    const seen: number[] = [];
-    for (let look = 0; look < 10; look += 1) {
-        seen.push(residentBytes());
-        await sleep(300);
-    }
-    return Math.min(...seen);
-}
 
 const readySince = (pod: Pod) => {
     const ready = pod.status.conditions?.find(({ type }) => type === "Ready");
@@ -54,7 +40,7 @@ describe("figures", { timeout: 240_000 }, () => {
         });
 
     it("the idle agent's memory", async () => {
-        idle = await rested();
+        idle = await restedBytes();
         console.log(`idle: ${inMebibytes(idle)} resident (aim: ${inMebibytes(IDLE_BYTES)})`);
         assert.ok(idle < IDLE_BYTES, inMebibytes(idle));
     });
@@ -64,7 +50,7 @@ describe("figures", { timeout: 240_000 }, () => {
         const pod = (await world.api.create(sleeper("sleeper-000"))) as Pod;
         await world.untilRunning(pod);
         console.log(`first pod: Running ${((Date.now() - begun) / 1000).toFixed(2)} s after it was made`);
-        first = await rested();
+        first = await restedBytes();
         console.log(`with one pod: ${inMebibytes(first)} resident`);
     });
 
@@ -100,7 +86,7 @@ describe("figures", { timeout: 240_000 }, () => {
     });
 
     it("each further pod's memory", async () => {
-        const full = await rested();
+        const full = await restedBytes();
         const each = (full - first) / (PODS - 1);
         console.log(
             `with ${PODS} pods: ${inMebibytes(full)} resident, ${inMebibytes(each)} for each after the first ` +

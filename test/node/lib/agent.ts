@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { agentFiles, endAgents, readRecord, runningAgents } from "../../../steps/node/agent/agent";
 import { isAlive, processesThat, type ProcessId } from "../../../steps/lib/processes";
 import { pass } from "../../steps/runStep";
@@ -54,6 +55,19 @@ export function residentBytes(): number {
     assert.ok(kibibytes !== undefined, status);
     return Number(kibibytes) * 1024;
 }
+
+/** Its resident memory once it has come to rest: the least of a few looks. */
+export async function restedBytes(): Promise<number> {
+    const seen: number[] = [];
+    for (let look = 0; look < 10; look += 1) {
+        seen.push(residentBytes());
+        await sleep(300);
+    }
+    return Math.min(...seen);
+}
+
+export const MEBIBYTE = 2 ** 20;
+export const inMebibytes = (bytes: number) => `${(bytes / MEBIBYTE).toFixed(2)} MiB`;
 
 /** When the node's Lease was renewed, in milliseconds since 1970. */
 export async function renewedAt(world: World): Promise<number> {

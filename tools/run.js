@@ -74,7 +74,7 @@ try {
     process.exit(1);
 }
 
-const tests = { test: "test/run.ts", bench: "test/bench.ts", "crash-table": "test/stack/crash/run.ts" };
+const tests = { test: "test/run.ts", bench: "test/bench/run.ts", "crash-table": "test/stack/crash/run.ts" };
 const script =
     command in tests
         ? ["--require", path.join(root, "typescript.cjs"), path.join(root, tests[command])]

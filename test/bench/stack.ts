@@ -1,38 +1,26 @@
 /**
- * `npm run bench`: how long the stack takes beside what it is made of, one after the other and three times over, on this machine as it is:
+ * How long the stack takes beside what it is made of, one after the other and three times over, on this machine as it is:
  * `kind create cluster` and an update from nothing, an empty program's update and one without a change, `kind delete cluster` and destroy.
- * Give it a quiet machine.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { consoleReporter } from "../common/report";
-import { ROOT } from "../common/root";
-import type { RunResult } from "../steps/lib/run";
-import { table } from "../tools/lib/table";
-import { prepareTools } from "../tools/toolchain/prepare";
-import { createPlainCluster } from "./plainCluster";
-import { StackUnderTest } from "./stack/stackUnderTest";
+import { ROOT } from "../../common/root";
+import type { RunResult } from "../../steps/lib/run";
+import { createPlainCluster } from "../plainCluster";
+import { StackUnderTest } from "../stack/stackUnderTest";
+import { Figures, ratios, ROUNDS, type Comparison } from "./rounds";
 
-const ROUNDS = 3;
 const NODE = "krustlet-bench";
 
-/** What is measured, in seconds, a value for each round. */
-const seconds = new Map<string, number[]>();
+const seconds = new Figures("s", 1);
 
 async function measure<T>(what: string, act: () => Promise<T>): Promise<T> {
     const begun = performance.now();
     const result = await act();
-    note(what, (performance.now() - begun) / 1000);
+    seconds.note(what, (performance.now() - begun) / 1000);
     return result;
 }
-
-function note(what: string, took: number): void {
-    seconds.set(what, [...(seconds.get(what) ?? []), took]);
-    console.log(`  ${what}: ${took.toFixed(1)} s`);
-}
-
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 async function succeeds(running: Promise<RunResult>): Promise<void> {
     const { exitCode, stdout, stderr } = await running;
@@ -69,7 +57,7 @@ async function round(stack: StackUnderTest, empty: string): Promise<void> {
     );
     await measure("kind delete cluster", remove);
     await measure("up from nothing", () => succeeds(stack.npmRun("up")));
-    note("agent's start until its Node is Ready", await agentStart(stack));
+    seconds.note("agent's start until its Node is Ready", await agentStart(stack));
     const update = "up --yes --skip-preview --non-interactive --stack";
     await measure("an empty program's update", () =>
         succeeds(stack.pulumi(`${update} empty --cwd ${empty}`)),
@@ -83,19 +71,14 @@ async function round(stack: StackUnderTest, empty: string): Promise<void> {
 }
 
 /** What is compared with what, and how much more it may be. */
-const comparisons: [ours: string, theirs: string, aim: number][] = [
+const comparisons: readonly Comparison[] = [
     ["up from nothing", "kind create cluster", 1.4],
     ["an update without a change", "an empty program's update", 1.5],
     ["npm run up without a change", "an empty program's update", 1.5],
     ["destroy", "kind delete cluster", 3 / 0.9],
 ];
 
-async function bench(): Promise<void> {
-    const { env } = await prepareTools(consoleReporter());
-    for (const [name, value] of Object.entries(env)) {
-        if (value === undefined) delete process.env[name];
-        else process.env[name] = value;
-    }
+export async function benchStack(): Promise<void> {
     const stack = await StackUnderTest.create("bench");
     try {
         await stack.configure({
@@ -120,17 +103,5 @@ async function bench(): Promise<void> {
     } finally {
         await stack.remove();
     }
-    const all = [...seconds].map(([what, values]) => [
-        what,
-        values.map((value) => value.toFixed(1)).join(" "),
-        median(values).toFixed(1),
-    ]);
-    console.log(`\n${table([["what", "seconds", "median"], ...all])}\n`);
-    const ratios = comparisons.map(([ours, theirs, aim]) => {
-        const [a, b] = [ours, theirs].map((what) => median(seconds.get(what) ?? []));
-        return [`${ours} / ${theirs}`, (a / b).toFixed(2), aim.toFixed(2)];
-    });
-    console.log(table([["ratio of the medians", "is", "aim"], ...ratios]));
+    console.log(`\n${seconds.table()}\n\n${ratios(seconds, comparisons)}`);
 }
-
-void bench();

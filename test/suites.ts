@@ -253,6 +253,7 @@ const node: Suite = {
                     "node/api",
                     "node/resilience",
                     "node/outages",
+                    "node/hostFaults",
                     "node/figures",
                     "node/serverFigures",
                     "node/hostileClients",

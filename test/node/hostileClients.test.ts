@@ -13,6 +13,8 @@ import { holding, World } from "./lib/world";
 /** Nobody else in the suite listens there. */
 const PORTS = { attacked: 18195, other: 18196 };
 const SECONDS = 25;
+/** How long an answer may take on a busy machine, in milliseconds. A tenth of it and less is what was seen on a quiet one. */
+const SLOWEST = 30_000;
 
 const greatest = (values: number[]) => Math.max(0, ...values);
 
@@ -37,7 +39,7 @@ describe("hostile clients", { timeout: 300_000 }, () => {
         const ask = async (port: number) => {
             const begun = Date.now();
             const response = await fetch(`http://${host}:${port}/you`, {
-                signal: AbortSignal.timeout(10_000),
+                signal: AbortSignal.timeout(SLOWEST),
             });
             assert.equal(await response.text(), "Hello, you!\n");
             return Date.now() - begun;
@@ -87,7 +89,7 @@ describe("hostile clients", { timeout: 300_000 }, () => {
         // 1,024 connections at most, with what an instance of each request has.
         assert.ok(most.descriptors < 2500, String(most.descriptors));
         assert.ok(most.bytes < 2 ** 30, String(most.bytes));
-        assert.ok(greatest(answers) < 10_000 && greatest(answersByApi) < 10_000);
+        assert.ok(greatest([...answers, ...answersByApi]) < SLOWEST);
         assert.ok(renewals.size > 1);
         for (const pod of [attacked, other]) {
             assert.ok(isReady(now(pod)), world.describe(pod));

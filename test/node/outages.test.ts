@@ -114,6 +114,20 @@ describe("outages", { timeout: 400_000 }, () => {
         await world.until("a Ready node", async () => ((await isReady()) ? true : undefined));
     });
 
+    it("a Node that the cluster takes for lost, for it was silent for a while, is Ready again by its next heartbeat", async () => {
+        // What the node lifecycle controller writes.
+        const lost = { type: "Ready", status: "Unknown", reason: "NodeStatusUnknown" };
+        const patch = JSON.stringify({ status: { conditions: [lost] } });
+        const { nodeName } = underTest().node;
+        const patched = await world.kubectl([
+            ...["patch", "node", nodeName, "--subresource=status", "--type=strategic"],
+            `--patch=${patch}`,
+        ]);
+        assert.equal(patched.exitCode, 0, patched.stderr);
+        assert.equal(await isReady(), false);
+        await world.until("a Ready node", async () => ((await isReady()) ? true : undefined));
+    });
+
     it("an agent that starts while the API server's port is closed waits for it", async () => {
         const died = await killApiServer();
         const another = await killAgent();

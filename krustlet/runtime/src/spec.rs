@@ -39,6 +39,9 @@ pub struct RunSpec {
     pub tenant: Option<String>,
     /// Where the guest may send HTTP requests to. Default: nowhere. `docs/http.md` says what it gets.
     pub http: HttpAccess,
+    /// Whether a server says each request in its standard error, once it has ended: its name, method, path, status and how long it took.
+    /// Default: no.
+    pub access_log: bool,
 }
 
 impl RunSpec {
@@ -53,6 +56,7 @@ impl RunSpec {
             open_resources: DEFAULT_OPEN_RESOURCES,
             tenant: None,
             http: HttpAccess::default(),
+            access_log: false,
         }
     }
 
@@ -111,6 +115,7 @@ impl fmt::Debug for RunSpec {
             .field("open_resources", &self.open_resources)
             .field("tenant", &self.tenant)
             .field("http", &self.http)
+            .field("access_log", &self.access_log)
             .finish_non_exhaustive()
     }
 }

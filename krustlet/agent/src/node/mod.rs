@@ -201,7 +201,10 @@ impl Registration {
 
     /// `false` when there is no Node.
     async fn try_report(&mut self, readiness: &Readiness) -> Result<bool> {
-        let before = self.reported.as_ref().map(|(status, _)| status);
+        // A node that the cluster has not heard of for a while it takes for lost, and leaves it to the node to say otherwise.
+        let Some(node) = self.nodes.get_opt(&self.config.node_name).await? else { return Ok(false) };
+        let reported = self.reported.as_ref().map(|(status, _)| status);
+        let before = reported.filter(|ours| object::stands(ours, &node)).or(node.status.as_ref());
         let pressed = self.pressure.observe(&Signals::now(&self.config.data_dir), std::time::Instant::now());
         let observed = Observed { readiness, pressed, images: (self.images)() };
         let status = object::status(&self.config, &self.host, observed, before, Timestamp::now());

@@ -139,6 +139,16 @@ pub fn essence(status: &NodeStatus) -> NodeStatus {
     status
 }
 
+/// Whether the Node's conditions are still those that were reported.
+pub fn stands(reported: &NodeStatus, node: &Node) -> bool {
+    let now = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    reported
+        .conditions
+        .iter()
+        .flatten()
+        .all(|ours| now.iter().any(|theirs| (&theirs.type_, &theirs.status) == (&ours.type_, &ours.status)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -83,7 +83,8 @@ impl Cluster {
 
     async fn patch_status(State(cluster): State<Self>, Path(_): Path<String>, Json(patch): Json<Value>) -> Answer {
         let mut objects = cluster.0.lock().unwrap();
-        if objects.node.is_some() {
+        if let Some(node) = &mut objects.node {
+            node["status"] = patch["status"].clone();
             objects.reports.push(patch);
         }
         found(objects.node.as_ref())
@@ -132,6 +133,29 @@ async fn what_changes_is_reported_and_nothing_else() {
     let conditions = cluster.with(|objects| objects.reports[2]["status"]["conditions"].clone());
     let ready = conditions.as_array().unwrap().iter().find(|condition| condition["type"] == "Ready").unwrap();
     assert_eq!((&ready["status"], &ready["message"]), (&json!("False"), &json!("agent stopped")));
+}
+
+#[tokio::test]
+async fn a_node_that_was_taken_for_lost_says_at_once_that_it_is_not() {
+    let (cluster, root) = (Cluster::default(), tempfile::tempdir().unwrap());
+    let mut registration = registered(&cluster, root.path(), Arc::default()).await;
+    registration.report(&Readiness::Ready).await.unwrap();
+    // As the node lifecycle controller does it, once the Lease has not been renewed for too long.
+    cluster.with(|objects| {
+        for condition in objects.node.as_mut().unwrap()["status"]["conditions"].as_array_mut().unwrap() {
+            condition["status"] = json!("Unknown");
+            condition["lastTransitionTime"] = json!("2026-01-01T00:00:00Z");
+        }
+    });
+    for _ in 0..2 {
+        registration.report(&Readiness::Ready).await.unwrap();
+    }
+    assert_eq!(cluster.with(|objects| objects.reports.len()), 2);
+    let conditions = cluster.with(|objects| objects.node.as_ref().unwrap()["status"]["conditions"].clone());
+    for condition in conditions.as_array().unwrap() {
+        assert_eq!(condition["status"], if condition["type"] == "Ready" { "True" } else { "False" });
+        assert_ne!(condition["lastTransitionTime"], "2026-01-01T00:00:00Z");
+    }
 }
 
 #[tokio::test]

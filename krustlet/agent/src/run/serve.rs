@@ -55,7 +55,8 @@ async fn start(flags: &ServeFlags) -> Result<Server> {
     // Before anything is pulled.
     let listener = TcpListener::bind(flags.addr)
         .with_context(|| format!("cannot listen on {}; name another place with --addr", flags.addr))?;
-    let Ready { engine, module, name, spec } = program::prepare(&flags.given).await?;
+    let Ready { engine, module, name, mut spec } = program::prepare(&flags.given).await?;
+    spec.access_log = flags.access_log;
     let server = engine.serve(&module, spec, listener, flags.limits());
     let server = server.with_context(|| format!("{} cannot be served", flags.given.program))?;
     complain(&format!("serving {name} at http://{}", server.address()));

@@ -40,6 +40,10 @@ pub struct ServeFlags {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
     grace_period_seconds: u64,
 
+    /// Say each request on standard error, once it has ended
+    #[arg(long)]
+    pub(super) access_log: bool,
+
     #[command(flatten)]
     limits: Limits,
 }
@@ -144,6 +148,7 @@ mod tests {
         let flags = parse(&[
             "--addr=[::1]:0",
             "--grace-period-seconds=1",
+            "--access-log",
             "--max-connections=2",
             "--max-requests=3",
             "--max-header-size=4Ki",
@@ -168,6 +173,7 @@ mod tests {
         };
         assert_eq!(flags.limits(), expected);
         assert_eq!((flags.addr.to_string().as_str(), flags.grace_period()), ("[::1]:0", Duration::from_secs(1)));
+        assert!(flags.access_log);
         assert_eq!(flags.given.env.len(), 1);
     }
 

@@ -11,6 +11,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::access::Access;
 use super::activity::Activity;
 use super::stats::Metrics;
 use super::watched::Watched;
@@ -110,6 +111,7 @@ pub(super) struct Seen {
     metrics: Arc<Metrics>,
     under_way: Arc<UnderWay>,
     code: u16,
+    access: Option<Access>,
 }
 
 impl Seen {
@@ -117,11 +119,16 @@ impl Seen {
         let begun = Instant::now();
         metrics.in_flight.add();
         activity.state().begin(begun);
-        Self { metrics, under_way: Arc::new(UnderWay { activity, begun }), code: CLIENT_GONE }
+        Self { metrics, under_way: Arc::new(UnderWay { activity, begun }), code: CLIENT_GONE, access: None }
     }
 
     pub(super) fn under_way(&self) -> &Arc<UnderWay> {
         &self.under_way
+    }
+
+    /// Its end is to be said.
+    pub(super) fn log(&mut self, access: Option<Access>) {
+        self.access = access;
     }
 
     pub(super) fn status(&mut self, status: StatusCode) {
@@ -132,6 +139,8 @@ impl Seen {
 impl Drop for Seen {
     fn drop(&mut self) {
         self.metrics.in_flight.take();
-        self.metrics.ended(self.code, self.under_way.begun.elapsed());
+        let took = self.under_way.begun.elapsed();
+        self.metrics.ended(self.code, took);
+        self.access.iter().for_each(|access| access.end(self.code, took));
     }
 }

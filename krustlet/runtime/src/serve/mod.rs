@@ -5,6 +5,7 @@
 //! Each request has an instance of its own; by 0.3 it shares one with others. All of it runs on the engine's threads, beside other guests: the connections, which hyper
 //! serves by HTTP/1.1 or, to a client that begins so, by HTTP/2; and the instances, each as a task that ends when its client goes.
 
+mod access;
 mod activity;
 mod body;
 mod call;

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
 use super::Service;
+use super::access::Access;
 use super::body::{Answer, RequestBody, ResponseBody, Wait};
 use super::call::{Call, Failure};
 use super::connection::{Seen, UnderWay};
@@ -37,6 +38,7 @@ pub(super) async fn handle(
     mut request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let id = service.ids.name(request.headers_mut());
+    seen.log(Access::new(&service.guests.spec, &id, &request));
     let version = request.version();
     let answer = match answer(&service, request, &id, seen.under_way()).await {
         Ok(answer) => answer,

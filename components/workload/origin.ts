@@ -5,8 +5,8 @@ import { rule } from "../validation";
 const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 /**
- * What keeps a text from being an origin as the node takes it: `scheme://host` or `scheme://host:port`, http or https, and
- * nothing else but a single `/`. Undefined when it is one. The text itself is left out: it may hold a password.
+ * What keeps a text from being an origin as the node takes it: `scheme://host` or `scheme://host:port`, http or https, or
+ * with a port tcp or udp, and nothing else but a single `/`. Undefined when it is one. The text itself is left out: it may hold a password.
  *
  * The node's own rule, krustlet/http/src/origin.rs, is held to the same table: krustlet/http/testdata/origins.json.
  */
@@ -22,14 +22,18 @@ export function originFault(text: string): string | undefined {
     const authority = slash < 0 ? rest : rest.slice(0, slash);
     if (slash >= 0 && slash !== rest.length - 1) return "it has a path";
     if (authority.includes("@")) return "it has a user name";
-    if (!["http", "https"].includes(scheme.toLowerCase())) return "its scheme is not http or https";
+    const known = scheme.toLowerCase();
+    if (!["http", "https", "tcp", "udp"].includes(known)) return "its scheme is not http, https, tcp or udp";
     if (authority.includes("%")) return "its host holds a percent sign";
     const [, host, port] = /^(\[[^\]]*\]|(?!\[)[^:]*)(?::(.*))?$/.exec(authority) ?? [];
     if (host === undefined) return "its host is no IPv6 address";
     if (host === "") return "it has no host";
     if (port !== undefined && !(/^\d+$/.test(port) && Number(port) >= 1 && Number(port) <= 65535))
         return "its port is no number from 1 to 65535";
-    return hostFault(host);
+    const fault = hostFault(host);
+    if (fault === undefined && port === undefined && ["tcp", "udp"].includes(known))
+        return `it has no port, which ${known}:// has to have`;
+    return fault;
 }
 
 /** The URL standard says what a host means, as it does to the node; what it takes but people read otherwise is refused. */
@@ -92,7 +96,7 @@ function isOfAHostV4([first]: number[]): boolean {
     return first !== 0 && first < 224;
 }
 
-/** An origin that a program may send HTTP requests to. */
+/** An origin that a program may send HTTP requests to, or connect sockets to. */
 export const origin = rule<string>((value) => {
     const example = 'give scheme://host or scheme://host:port (for example "https://catfact.ninja")';
     if (typeof value !== "string") return `must be an origin, not ${JSON.stringify(value)}; ${example}`;

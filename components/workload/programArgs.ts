@@ -122,10 +122,10 @@ export interface WasmProgramArgs {
     limits?: WasmLimitsArgs;
     /**
      * Origins that the program may send HTTP requests to: scheme, host and port must all match. Default: none, and every request is
-     * refused. Example: `["https://catfact.ninja"]`.
+     * refused. `tcp://host:port` and `udp://host:port` are what it may connect sockets to. Example: `["https://catfact.ninja"]`.
      */
     allowedDomains?: pulumi.Input<pulumi.Input<string>[]>;
-    /** How many HTTP requests the program may have under way at a time. Default: the node's own. Example: 42. */
+    /** How many HTTP requests the program may have under way at a time, and how many sockets open. Default: the node's own. Example: 42. */
     maxConcurrentRequests?: pulumi.Input<number>;
     /** Names of Secrets (`kubernetes.io/dockerconfigjson`) in its namespace that let the node pull the module. Default: none. */
     imagePullSecrets?: pulumi.Input<pulumi.Input<string>[]>;

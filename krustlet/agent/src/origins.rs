@@ -18,6 +18,10 @@ pub fn read(text: &str) -> Result<Read, OriginError> {
     let authority = text.find("://").map(|at| at + "://".len());
     let path = authority.and_then(|at| Some(at + text[at..].find('/')?));
     let Some(Ok(origin)) = path.map(|at| text[..at].parse::<Origin>()) else { return Err(fault) };
+    // What a path could mean to a socket nobody can say.
+    if !origin.scheme().is_http() {
+        return Err(fault);
+    }
     let note =
         format!("{text:?} allows requests to all of {origin}: only scheme, host and port are looked at, not the path");
     Ok((origin, Some(note)))
@@ -49,9 +53,17 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_stays_none() {
-        for text in
-            ["", "catfact.ninja", "catfact.ninja/fact", "ftp://a/b", "https:///x", "https://*.a/x", "https://me@a/x"]
-        {
+        for text in [
+            "",
+            "catfact.ninja",
+            "catfact.ninja/fact",
+            "ftp://a/b",
+            "https:///x",
+            "https://*.a/x",
+            "https://me@a/x",
+            "tcp://a:1/b",
+            "tcp://a",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

@@ -1,4 +1,4 @@
-//! What a guest may do with HTTP.
+//! What a guest may do with HTTP, and with sockets.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use crate::{AllowedOrigins, Discovery};
 /// How many requests a guest may have under way at once where nothing else is said.
 pub const DEFAULT_MAX_CONCURRENT_REQUESTS: NonZeroUsize = NonZeroUsize::new(50).unwrap();
 
-/// What a guest may do with HTTP. By default nothing: no origin is allowed.
+/// What a guest may do with HTTP, and with sockets. By default nothing: no origin is allowed.
 #[derive(Clone, Debug)]
 pub struct HttpAccess {
-    /// Where requests may go. Default: nowhere.
+    /// Where requests may go, and sockets: by origins of `tcp` and `udp`. Default: nowhere.
     pub allowed: AllowedOrigins,
     /// How many requests may be under way at once. A response counts until the guest has closed it, or dropped its body; the
-    /// next request past the limit is refused and not kept waiting. Default: [`DEFAULT_MAX_CONCURRENT_REQUESTS`], 50.
+    /// next request past the limit is refused and not kept waiting. So many sockets may be open besides. Default: [`DEFAULT_MAX_CONCURRENT_REQUESTS`], 50.
     pub max_concurrent_requests: NonZeroUsize,
     /// How long things may take and how large they may be. The defaults are meant for everybody.
     pub limits: HttpLimits,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::network::Network;
 use crate::refusals::Refusals;
 use crate::request::{MAX_REDIRECTS, check_headers, check_length, check_method, is_redirect, redirected};
 use crate::served::{Served, Serving};
+use crate::sockets::Known;
 use crate::target::{Target, named_origin};
 use crate::tls::{CaFileError, Trust};
 use crate::{Egress, HttpAccess, HttpError, HttpLimits, Origin};
@@ -64,6 +65,8 @@ impl Client {
             slots: Arc::new(Semaphore::new(slots)),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
             held: Arc::new(Semaphore::new(held as usize)),
+            sockets: Arc::new(Semaphore::new(slots)),
+            known: Mutex::default(),
             refusals: Refusals::new(access.name.clone()),
             access,
         }))
@@ -72,18 +75,24 @@ impl Client {
 
 /// One guest's permission, and what it has under way.
 #[derive(Clone, Debug)]
-pub struct Session(Arc<Guest>);
+pub struct Session(pub(crate) Arc<Guest>);
 
 #[derive(Debug)]
-struct Guest {
-    connector: Arc<Connector>,
-    access: HttpAccess,
+pub(crate) struct Guest {
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) access: HttpAccess,
     slots: Arc<Semaphore>,
-    lookups: Arc<Semaphore>,
+    pub(crate) lookups: Arc<Semaphore>,
     /// Counts the bytes of request bodies that are held.
     held: Arc<Semaphore>,
-    refusals: Refusals,
+    pub(crate) sockets: Arc<Semaphore>,
+    /// What its sockets may be connected to.
+    pub(crate) known: Mutex<Known>,
+    pub(crate) refusals: Refusals,
 }
+
+/// What a refusal in the host's log is about.
+const REQUEST: &str = "an HTTP request";
 
 /// A request that was found good, and is under way from now on. Nothing has been sent yet.
 #[derive(Debug)]
@@ -131,12 +140,12 @@ impl Session {
         check_headers(&headers)?;
         let target = target.inspect_err(|error| {
             if let Some(origin) = named() {
-                guest.refusals.note(&origin, error);
+                guest.refusals.note(REQUEST, &origin, error);
             }
         })?;
         let permit = guest.slots.clone().try_acquire_owned().map_err(|_| {
             let error = HttpError::TooMany(guest.access.max_concurrent_requests.get());
-            guest.refusals.note(&target.origin, &error);
+            guest.refusals.note(REQUEST, &target.origin, &error);
             error
         })?;
         let limits = guest.access.limits.clone();
@@ -184,7 +193,7 @@ impl Prepared {
             let location = response.0.headers().get(LOCATION).filter(|_| is_redirect(response.0.status()));
             let Some(location) = location else { return Ok(self.counted(response)) };
             let next = self.target.redirect(location, &self.guest.access.allowed).inspect_err(|error| {
-                self.guest.refusals.note(&self.target.origin, error);
+                self.guest.refusals.note(REQUEST, &self.target.origin, error);
             })?;
             let same_origin = next.origin == self.target.origin;
             if redirected(response.0.status(), same_origin, &mut self.method, &mut self.headers) {
@@ -268,7 +277,7 @@ impl Guest {
     fn note(&self, origin: &Origin, result: Result<Hop, HttpError>) -> Result<Hop, HttpError> {
         result.inspect_err(|error| {
             tracing::debug!(guest = %self.access.name, %origin, "an HTTP request failed: {error}");
-            self.refusals.note(origin, error);
+            self.refusals.note(REQUEST, origin, error);
         })
     }
 

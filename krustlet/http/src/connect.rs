@@ -1,7 +1,7 @@
 //! From an origin to a connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
+use url::Host;
 
 use crate::address;
 use crate::discovery::{Discovery, Endpoint, Found};
@@ -43,6 +44,49 @@ pub(crate) struct Names {
     pub(crate) lookups: Arc<Semaphore>,
 }
 
+/// Where a port of a host leads.
+pub(crate) struct Place {
+    pub(crate) port: (Scheme, u16),
+    /// What is connected to.
+    pub(crate) address: SocketAddr,
+}
+
+/// Where these ports of a name lead. The host's resolver is asked once for all of them.
+async fn look_up(
+    name: String,
+    ports: Vec<(Scheme, u16)>,
+    discovery: Option<Arc<dyn Discovery>>,
+    network: Arc<dyn Network>,
+) -> Result<Vec<((Scheme, u16), Endpoint)>, HttpError> {
+    let (mut places, mut resolved, mut failure) = (Vec::new(), None, HttpError::Dns);
+    for port in ports {
+        let found = match &discovery {
+            Some(discovery) => discovery.find(&name, port.1).await,
+            None => Found::Unknown,
+        };
+        match found {
+            // What is known of names is for TCP alone.
+            Found::At(_) | Found::Nowhere if port.0 == Scheme::Udp => {}
+            Found::At(endpoints) if endpoints.is_empty() => {
+                failure = HttpError::Connect(io::ErrorKind::ConnectionRefused);
+            }
+            Found::At(endpoints) => places.extend(endpoints.into_iter().map(|endpoint| (port, endpoint))),
+            Found::Nowhere => {}
+            Found::Unknown => {
+                let addresses = match resolved.take() {
+                    Some(addresses) => addresses,
+                    None => network.resolve(name.clone()).await.map_err(|_| HttpError::Dns)?,
+                };
+                let endpoint =
+                    |address: &IpAddr| Endpoint { address: SocketAddr::new(*address, port.1), private: false };
+                places.extend(addresses.iter().map(|address| (port, endpoint(address))));
+                resolved = Some(addresses);
+            }
+        }
+    }
+    if places.is_empty() { Err(failure) } else { Ok(places) }
+}
+
 impl Connector {
     /// A connection to an allowed origin, until `deadline`.
     pub(crate) async fn connect(
@@ -52,60 +96,53 @@ impl Connector {
         deadline: Instant,
     ) -> Result<Box<dyn Stream>, HttpError> {
         let late = |_| HttpError::ConnectTimeout;
-        let addresses = timeout_at(deadline, self.addresses(origin, names)).await.map_err(late)??;
-        let addresses = self.open(addresses)?;
+        let ports = vec![(origin.scheme, origin.port)];
+        let places = timeout_at(deadline, self.places(&origin.host, ports, names)).await.map_err(late)??;
+        let addresses = self.open(places.into_iter().map(|place| place.address).collect())?;
         let stream = self.dial(&addresses, deadline).await?;
         match origin.scheme {
-            Scheme::Http => Ok(Box::new(stream)),
             Scheme::Https => timeout_at(deadline, self.secure(origin, stream)).await.map_err(late)?,
+            _ => Ok(Box::new(stream)),
         }
     }
 
-    /// The addresses that may be connected to. An origin that is an address names that very address; `localhost` is this
+    /// The places that may be connected to at these ports of a host. One that is an address names that very address; `localhost` is this
     /// machine, and nobody is asked; any other name must stand for nothing special, not even among others, unless whoever knows it
     /// vouches for that.
-    async fn addresses(&self, origin: &Origin, names: Names) -> Result<Vec<SocketAddr>, HttpError> {
-        let port = origin.port;
-        if let Some(address) = literal(&origin.host) {
-            return Ok(vec![SocketAddr::new(address, port)]);
+    pub(crate) async fn places(
+        &self,
+        host: &Host<String>,
+        ports: Vec<(Scheme, u16)>,
+        names: Names,
+    ) -> Result<Vec<Place>, HttpError> {
+        let at = |addresses: &[IpAddr]| {
+            let pairs = addresses.iter().flat_map(|address| ports.iter().map(move |port| (*address, *port)));
+            pairs.map(|(address, port)| Place { port, address: SocketAddr::new(address, port.1) }).collect()
+        };
+        if let Some(address) = literal(host) {
+            return Ok(at(&[address]));
         }
-        let name = origin.host();
+        let name = host.to_string();
         if name == "localhost" {
-            return Ok(LOCALHOST.map(|address| SocketAddr::new(address, port)).into());
+            return Ok(at(&LOCALHOST));
         }
         let permit = names.lookups.acquire_owned().await.map_err(|_| HttpError::Dns)?;
         let network = self.network.clone();
         // In a task of its own, so that a guest which loses patience still has a look-up under way.
         let lookup = tokio::spawn(async move {
             let _permit = permit;
-            let found = match names.discovery.map(|discovery| discovery.find(&name, port)) {
-                Some(found) => found.await,
-                None => Found::Unknown,
-            };
-            match found {
-                Found::At(endpoints) if endpoints.is_empty() => {
-                    Err(HttpError::Connect(io::ErrorKind::ConnectionRefused))
-                }
-                Found::At(endpoints) => Ok(endpoints),
-                Found::Nowhere => Err(HttpError::Dns),
-                Found::Unknown => {
-                    let addresses = network.resolve(name).await.map_err(|_| HttpError::Dns)?;
-                    let endpoint = |address| Endpoint { address: SocketAddr::new(address, port), private: false };
-                    Ok(addresses.into_iter().map(endpoint).collect())
-                }
-            }
+            look_up(name, ports, names.discovery, network).await
         });
-        let endpoints = lookup.await.map_err(|_| HttpError::Dns)??;
-        let mut anybodys = endpoints.iter().filter(|endpoint| !endpoint.private);
-        if let Some(what) = anybodys.find_map(|endpoint| address::special(endpoint.address.ip())) {
+        let found = lookup.await.map_err(|_| HttpError::Dns)??;
+        let mut anybodys = found.iter().filter(|(_, endpoint)| !endpoint.private);
+        if let Some(what) = anybodys.find_map(|(_, endpoint)| address::special(endpoint.address.ip())) {
             return Err(HttpError::Address(what));
         }
-        let addresses: Vec<_> = endpoints.iter().map(|endpoint| endpoint.address).collect();
-        if addresses.is_empty() { Err(HttpError::Dns) } else { Ok(addresses) }
+        Ok(found.into_iter().map(|(port, endpoint)| Place { port, address: endpoint.address }).collect())
     }
 
     /// Those that the host lets guests connect to.
-    fn open(&self, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, HttpError> {
+    pub(crate) fn open(&self, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, HttpError> {
         let mut refused = None;
         addresses.retain(|address| {
             let what = self.egress.refuses(*address, &self.served);

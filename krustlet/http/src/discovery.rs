@@ -28,7 +28,7 @@ pub enum Found {
 
 /// The names that a guest's embedder knows: those of a cluster's services, say.
 pub trait Discovery: fmt::Debug + Send + Sync + 'static {
-    /// Where a name leads, for a request to this port of it. The name is in lower case, is no address, and an origin that the guest may
-    /// send requests to has it.
+    /// Where a name leads, for a request to this port of it, or a connection. The name is in lower case, is no address, and an origin that
+    /// the guest may send requests to, or connect sockets to, has it.
     fn find(&self, name: &str, port: u16) -> BoxFuture<'static, Found>;
 }

@@ -3,6 +3,7 @@
 //! The permission of a guest may come from whoever wrote the guest: it names origins, and an origin may be any address. What listens
 //! on the host's loopback address, or a cloud's metadata service, takes every program of the host for the host.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::str::FromStr;
 
@@ -70,7 +71,10 @@ impl Egress {
         match special(address) {
             Some(what @ ("an unspecified address" | "a loopback address" | "a link-local address")) => Some(what),
             _ if METADATA.contains(&address) => Some("an address of a cloud's metadata service"),
-            _ if is_own(address) && !is_own(NOBODYS) && !served.has(SocketAddr::new(address, at.port())) => {
+            _ if is_own(&bound(address))
+                && bound(NOBODYS).is_err()
+                && !served.has(SocketAddr::new(address, at.port())) =>
+            {
                 Some("an address of this node")
             }
             _ => None,
@@ -78,9 +82,19 @@ impl Egress {
     }
 }
 
-/// Whether this host has the address: then, and only then, it can be bound.
-fn is_own(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
+fn bound(address: IpAddr) -> io::Result<UdpSocket> {
+    UdpSocket::bind((address, 0))
+}
+
+/// Whether this host has an address, by whether it could be bound: then, and only then, it can. A host that has no more files or memory cannot
+/// tell, and has it: a guest may have made its socket before.
+fn is_own(bound: &io::Result<UdpSocket>) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    let exhausted = [ENOMEM, ENFILE, EMFILE, ENOBUFS];
+    bound.as_ref().map_or_else(|error| error.raw_os_error().is_some_and(|code| exhausted.contains(&code)), |_| true)
 }
 
 #[cfg(test)]
@@ -141,6 +155,16 @@ mod tests {
         let IpAddr::V4(v4) = own else { unreachable!() };
         assert!(refuses(&Egress::default(), v4.to_ipv6_mapped().into()).is_some());
         assert_eq!(refuses(&egress(&[&own.to_string()]), own), None);
+    }
+
+    #[test]
+    fn a_host_without_files_or_memory_has_every_address() {
+        assert!(is_own(&bound(Ipv4Addr::LOCALHOST.into())));
+        assert!(!is_own(&bound("203.0.113.7".parse().unwrap())));
+        for code in [12, 23, 24, 105] {
+            assert!(is_own(&Err(io::Error::from_raw_os_error(code))), "{code}");
+        }
+        assert!(!is_own(&Err(io::ErrorKind::AddrNotAvailable.into())));
     }
 
     #[test]

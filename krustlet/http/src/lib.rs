@@ -1,10 +1,11 @@
-//! Outgoing HTTP for guests that are not trusted: where a request may go, and a client that keeps to it.
+//! Outgoing HTTP for guests that are not trusted: where a request may go, and a client that keeps to it; and where their sockets may go.
 //!
 //! Nothing is allowed by default. [`HttpAccess`] names the [`Origin`]s that a guest may send requests to, and `docs/http.md` says
 //! what it gets, with a table of hostile requests and their answers. Nothing here knows of WebAssembly.
 
 mod access;
 mod address;
+mod allowed;
 mod body;
 mod client;
 mod connect;
@@ -16,17 +17,19 @@ mod origin;
 mod refusals;
 mod request;
 mod served;
+mod sockets;
 mod target;
 mod tls;
 
 pub use access::{DEFAULT_MAX_CONCURRENT_REQUESTS, HttpAccess, HttpLimits};
+pub use allowed::{AllowedOrigins, AllowedOriginsError};
 pub use body::{BoxError, RequestBody, ResponseBody};
 pub use client::{Client, MAX_RESPONSE_HEADER_BYTES, MAX_RESPONSE_HEADERS, Prepared, Session};
 pub use discovery::{Discovery, Endpoint, Found};
 pub use egress::{Cidr, CidrError, Egress};
 pub use error::HttpError;
 pub use network::{HostNetwork, Network};
-pub use origin::{AllowedOrigins, AllowedOriginsError, Origin, OriginError, Scheme};
+pub use origin::{Origin, OriginError, Scheme};
 pub use request::{MAX_METHOD_BYTES, MAX_REDIRECTS, MAX_REQUEST_HEADER_BYTES, MAX_REQUEST_HEADERS, is_the_hosts};
 pub use served::Serving;
 pub use target::MAX_URL_BYTES;

@@ -1,38 +1,49 @@
 //! Origins: the places that a guest may send requests to.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use url::{Host, Url};
 
 use crate::address;
 
-/// The two schemes there are for HTTP.
+/// The two schemes there are for HTTP, and those of sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
     /// In the clear; port 80 where none is named.
     Http,
     /// Over TLS; port 443 where none is named.
     Https,
+    /// A stream socket. Its port has to be named.
+    Tcp,
+    /// A datagram socket. Its port has to be named.
+    Udp,
 }
 
 impl Scheme {
-    /// As it stands in a URL: `http` or `https`.
+    /// As it stands in a URL: `http`, `https`, `tcp` or `udp`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
         }
     }
 
     /// The port that is meant where a URL names none.
-    pub fn default_port(self) -> u16 {
+    pub fn default_port(self) -> Option<u16> {
         match self {
-            Self::Http => 80,
-            Self::Https => 443,
+            Self::Http => Some(80),
+            Self::Https => Some(443),
+            Self::Tcp | Self::Udp => None,
         }
+    }
+
+    /// Whether it is one of the two of HTTP.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
     }
 }
 
@@ -40,7 +51,8 @@ impl Scheme {
 ///
 /// Read from `scheme://host[:port]`, where the scheme is `http` or `https`; the host a DNS name (in any alphabet, which is
 /// turned into ASCII, and any case), an IPv4 address of four decimal numbers or an IPv6 address in brackets; and the port the
-/// scheme's own where there is none. A single `/` may follow. There are no wildcards: each host is named.
+/// scheme's own where there is none. A single `/` may follow. There are no wildcards: each host is named. What sockets may be
+/// connected to is written likewise, `tcp://host:port` and `udp://host:port`, always with the port.
 ///
 /// ```
 /// # use krustlet_http::Origin;
@@ -48,6 +60,7 @@ impl Scheme {
 /// assert_eq!(origin.to_string(), "https://xn--bcher-kva.example");
 /// assert_eq!(origin.port(), 443);
 /// assert!("https://*.example".parse::<Origin>().is_err());
+/// assert_eq!("tcp://db.example:5432".parse::<Origin>()?.to_string(), "tcp://db.example:5432");
 /// # Ok::<(), krustlet_http::OriginError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,14 +72,17 @@ pub struct Origin {
 
 /// Why a text is no origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is no origin: {reason}; give scheme://host or scheme://host:port, as in https://catfact.ninja")]
+#[error(
+    "{given:?} is no origin: {reason}; give scheme://host or scheme://host:port, as in https://catfact.ninja, for sockets tcp://host:port \
+     or udp://host:port"
+)]
 pub struct OriginError {
     given: String,
     reason: String,
 }
 
 impl Origin {
-    /// `http` or `https`.
+    /// `http` or `https`, or that of a socket.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
@@ -88,8 +104,16 @@ impl Origin {
             "https" => Scheme::Https,
             _ => return None,
         };
-        let port = url.port().unwrap_or(scheme.default_port());
-        Some(Self { scheme, host: url.host()?.to_owned(), port })
+        Some(Self { scheme, host: url.host()?.to_owned(), port: url.port_or_known_default()? })
+    }
+
+    /// That of a socket to an address.
+    pub(crate) fn at(scheme: Scheme, address: SocketAddr) -> Self {
+        let host = match address.ip() {
+            IpAddr::V4(address) => Host::Ipv4(address),
+            IpAddr::V6(address) => Host::Ipv6(address),
+        };
+        Self { scheme, host, port: address.port() }
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -105,7 +129,7 @@ impl Origin {
         if text.contains(runs_from_right_to_left) {
             return Err("it is not in ASCII but from right to left: write its host as xn--…".into());
         }
-        let Some((_, rest)) = text.split_once("://") else {
+        let Some((scheme, rest)) = text.split_once("://") else {
             return Err("it does not begin with http:// or https://".into());
         };
         let authority = match rest.split_once('/') {
@@ -116,8 +140,24 @@ impl Origin {
         if authority.contains('@') {
             return Err("it has a user name, which no origin has".into());
         }
-        let url = plain_url(text)?;
-        let origin = Self::of(&url).ok_or_else(|| format!("its scheme is {}, not http or https", url.scheme()))?;
+        let socket = match scheme.to_ascii_lowercase().as_str() {
+            "tcp" => Some(Scheme::Tcp),
+            "udp" => Some(Scheme::Udp),
+            _ => None,
+        };
+        // The URL standard has no rules for the hosts of other schemes than the web's.
+        let url = match socket {
+            Some(_) => plain_url(&format!("http://{rest}"))?,
+            None => plain_url(text)?,
+        };
+        let mut origin =
+            Self::of(&url).ok_or_else(|| format!("its scheme is {}, not http, https, tcp or udp", url.scheme()))?;
+        if let Some(scheme) = socket {
+            if host_of(authority) == authority {
+                return Err(format!("it has no port, which {}:// has to have", scheme.as_str()));
+            }
+            origin.scheme = scheme;
+        }
         match literal(&origin.host) {
             None if origin.host().ends_with('.') => Err("its host ends in a dot".into()),
             Some(address) if !address::is_of_a_host(address) => {
@@ -229,72 +269,7 @@ impl fmt::Display for Origin {
     /// As it is written in a URL: without the port where it is the scheme's own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
-        if self.port == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
-    }
-}
-
-/// The origins that a guest may send requests to. By default none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AllowedOrigins(BTreeSet<Origin>);
-
-/// Why a list of origins could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AllowedOriginsError {
-    /// It is no JSON array of strings.
-    #[error("this is no JSON array of origins: {0}; give for example [\"https://catfact.ninja\"]")]
-    NoList(String),
-    /// One element is no string.
-    #[error("element {0} of the list of origins is no string")]
-    NoString(
-        /// Its place, counted from 1.
-        usize,
-    ),
-    /// One element is no origin.
-    #[error("element {0} of the list of origins: {1}")]
-    Element(
-        /// Its place, counted from 1.
-        usize,
-        /// What is wrong with it.
-        OriginError,
-    ),
-}
-
-impl AllowedOrigins {
-    /// Reads a JSON array of origins: `["https://catfact.ninja","http://10.0.0.7:8080"]`. The empty array allows nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`AllowedOriginsError`], with the number of the first element that is wrong.
-    pub fn from_json(text: &str) -> Result<Self, AllowedOriginsError> {
-        let elements: Vec<serde_json::Value> =
-            serde_json::from_str(text).map_err(|error| AllowedOriginsError::NoList(error.to_string()))?;
-        let mut origins = BTreeSet::new();
-        for (index, element) in elements.iter().enumerate() {
-            let text = element.as_str().ok_or(AllowedOriginsError::NoString(index + 1))?;
-            origins.insert(text.parse().map_err(|error| AllowedOriginsError::Element(index + 1, error))?);
-        }
-        Ok(Self(origins))
-    }
-
-    /// Whether the origin is among them: scheme, host and port, all three.
-    pub fn allows(&self, origin: &Origin) -> bool {
-        self.0.contains(origin)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// All of them, in the order of scheme, host and port.
-    pub fn iter(&self) -> impl Iterator<Item = &Origin> {
-        self.0.iter()
-    }
-}
-
-impl FromIterator<Origin> for AllowedOrigins {
-    fn from_iter<T: IntoIterator<Item = Origin>>(origins: T) -> Self {
-        Self(origins.into_iter().collect())
+        if Some(self.port) == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::AllowedOrigins;
 
 /// The table that the components' rule (components/workload/origin.ts) is held to, too.
 fn table(name: &str) -> Vec<(String, String)> {

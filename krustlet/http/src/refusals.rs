@@ -1,9 +1,10 @@
 //! Notes refused requests in the host's log, so that whoever runs the guest sees what permission it lacks.
 
+use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{HttpError, Origin};
+use crate::HttpError;
 
 /// How many lines a guest may cause at once, and how long it takes until it may cause one more.
 const LINES: u32 = 10;
@@ -21,14 +22,14 @@ impl Refusals {
         Self { name, budget: Mutex::new(Budget::new(Instant::now())) }
     }
 
-    /// Notes it, if it is a refusal and its turn.
-    pub(crate) fn note(&self, origin: &Origin, error: &HttpError) {
+    /// Notes it, if it is a refusal and its turn. `what` was to go to `origin`.
+    pub(crate) fn note(&self, what: &'static str, origin: &impl Display, error: &HttpError) {
         if !error.is_refusal() {
             return;
         }
         let silent = self.budget.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
         if let Some(unmentioned) = silent {
-            tracing::info!(guest = %self.name, %origin, unmentioned, "refused an HTTP request: {error}");
+            tracing::info!(guest = %self.name, %origin, unmentioned, "refused {what}: {error}");
         }
     }
 }

@@ -78,7 +78,7 @@ impl Target {
     /// What stands in the `Host` header.
     pub(crate) fn authority(&self) -> String {
         let origin = &self.origin;
-        if origin.port == origin.scheme.default_port() {
+        if Some(origin.port) == origin.scheme.default_port() {
             origin.host.to_string()
         } else {
             format!("{}:{}", origin.host, origin.port)

@@ -266,9 +266,10 @@ impl Engine {
             return Err(RuntimeError::Serves);
         }
         let limit = spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes);
-        let http = GuestHttp::new(self.0.http.session(spec.http.clone()), http::Side::Client);
+        let session = self.0.http.session(spec.http.clone());
         let opener = self.opener(&spec)?;
-        let wasi = spec.wasi()?;
+        let wasi = spec.wasi(&session)?;
+        let http = GuestHttp::new(session, http::Side::Client);
         let start = run::Start { module: module.clone(), wasi, http, memory_limit: limit, opener };
         Ok(run::spawn(self, self.guests()?, start))
     }
@@ -292,7 +293,8 @@ impl Engine {
     ) -> Result<Server, RuntimeError> {
         spec.open_resources = limits.open_resources(spec.open_resources);
         // What is wrong with it is to be known now, and not with the first request.
-        spec.wasi()?;
+        let http = self.0.http.session(spec.http.clone());
+        spec.wasi(&http)?;
         let program = module.proxy().ok_or(RuntimeError::DoesNotServe)?;
         let runtime = self.guests()?;
         let address = listener.local_addr().map_err(failed)?;
@@ -303,7 +305,7 @@ impl Engine {
         let guests = serve::Guests {
             module: module.clone(),
             program: program.clone(),
-            http: self.0.http.session(spec.http.clone()),
+            http,
             memory_limit: spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes),
             memory: self.0.memory.clone(),
             connections: self.0.connections.clone(),

@@ -7,7 +7,7 @@ use wasmtime::{Config, EngineWeak, Linker, PoolingAllocationConfig, component};
 use wasmtime_wasi::{I32Exit, p1, p2, p3};
 
 use crate::run::State;
-use crate::{http, listing, opening};
+use crate::{http, listing, opening, sockets};
 
 /// How deep a guest may nest its calls, in bytes of its native stack; past that it traps. Twice what Wasmtime gives by
 /// default: interpreters recurse. Stacks cost address space only, until they are used.
@@ -185,6 +185,7 @@ fn components(engine: &wasmtime::Engine) -> wasmtime::Result<component::Linker<S
     opening::add_to_components(&mut linker)?;
     listing::add_to_components(&mut linker)?;
     http::add_to_components(&mut linker)?;
+    sockets::add_to_components(&mut linker)?;
     Ok(linker)
 }
 

@@ -47,6 +47,7 @@ mod output;
 mod program;
 mod run;
 mod serve;
+mod sockets;
 mod spec;
 mod usage;
 

@@ -12,6 +12,7 @@ use crate::http::GuestHttp;
 use crate::limits::{Limits, OutOfMemory};
 use crate::listing::Kept;
 use crate::opening::Opener;
+use crate::sockets::Places;
 use crate::usage::Meter;
 use crate::{Engine, Module};
 
@@ -33,11 +34,13 @@ pub(crate) struct State {
     pub(crate) listings: Kept,
     /// Where it opens files, if not where all guests do.
     pub(crate) opener: Option<Arc<Opener>>,
+    /// Those of its open sockets.
+    pub(crate) places: Places,
 }
 
 impl State {
     pub(crate) fn new(wasi: WasiP1Ctx, http: GuestHttp, limits: Limits) -> Self {
-        Self { wasi, http, limits, listings: Kept::default(), opener: None }
+        Self { wasi, http, limits, listings: Kept::default(), opener: None, places: Places::default() }
     }
 
     /// A store for one instance. At each tick of the epoch the guest gives its thread back: to its neighbours, and to whoever polls it,

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use krustlet_http::HttpAccess;
+use krustlet_http::{HttpAccess, Session};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiView};
 
 use crate::mount;
 use crate::output::Output;
+use crate::sockets;
 use crate::{LogSink, Mount, RuntimeError, Stream};
 
 /// How many files, folders, streams and pollables a guest may hold at once where its [`RunSpec`] says nothing else. Each may be a file
@@ -37,7 +38,7 @@ pub struct RunSpec {
     /// Whose guest this is. To be set where a mount holds files that others than guests have made, among them named pipes it may be: all
     /// guests of a tenant open files on threads of its own, and a pipe is refused. Default: `None`, it has no such mounts.
     pub tenant: Option<String>,
-    /// Where the guest may send HTTP requests to. Default: nowhere. `docs/http.md` says what it gets.
+    /// Where the guest may send HTTP requests and connect sockets to. Default: nowhere. `docs/http.md` says what it gets.
     pub http: HttpAccess,
     /// Whether a server says each request in its standard error, once it has ended: its name, method, path, status and how long it took.
     /// Default: no.
@@ -60,8 +61,8 @@ impl RunSpec {
         }
     }
 
-    /// All of it as WASI wants it, with the folders opened.
-    pub(crate) fn wasi(&self) -> Result<WasiP1Ctx, RuntimeError> {
+    /// All of it as WASI wants it, with the folders opened. `session` is that of its HTTP access.
+    pub(crate) fn wasi(&self, session: &Session) -> Result<WasiP1Ctx, RuntimeError> {
         self.check()?;
         let mut context = WasiCtx::builder();
         mount::open_all(&self.mounts, &mut context)?;
@@ -69,11 +70,8 @@ impl RunSpec {
             .args(&self.args)
             .envs(&self.env)
             .stdout(Output::new(self.output.clone(), Stream::Stdout))
-            .stderr(Output::new(self.output.clone(), Stream::Stderr))
-            // Said again although it is the default: a guest has no network.
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false);
+            .stderr(Output::new(self.output.clone(), Stream::Stderr));
+        sockets::allow(&mut context, session);
         let mut wasi = context.build_p1();
         wasi.ctx().table.set_max_capacity(self.open_resources);
         Ok(wasi)

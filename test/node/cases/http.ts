@@ -1,4 +1,4 @@
-// Where a pod's containers may send HTTP requests: two annotations. The same for a module and a component.
+// Where a pod's containers may send HTTP requests, and connect sockets: two annotations. The same for a module and a component.
 import assert from "node:assert/strict";
 import { withServer, type TestServer } from "../lib/httpServer";
 import { becomes, runCase, slug, type Outcome, type Story } from "../runCase";
@@ -98,6 +98,50 @@ const rows = (kind: Kind): Row[] => [
     },
 ];
 
+/** A connection of the program's own, to the same server. */
+const connect = (origin: string, host = "127.0.0.1") => ["connect", host, new URL(origin).port];
+const socket = (origin: string, host = "127.0.0.1") => `tcp://${host}:${new URL(origin).port}`;
+const NOT_CONNECTED = /^not connected: .*[Pp]ermission denied.*\n$/;
+
+/** Modules of preview 1 have no sockets. */
+const socketRows: Row[] = [
+    {
+        what: "a socket is connected to an address that is named",
+        annotations: (origin) => allow(socket(origin)),
+        args: connect,
+        log: "connected\n",
+        asked: 0,
+    },
+    {
+        what: "a socket is connected to a name",
+        annotations: (origin) => allow(socket(origin, "localhost")),
+        args: (origin) => connect(origin, "localhost"),
+        log: "connected\n",
+        asked: 0,
+    },
+    {
+        what: "an origin of requests is none of sockets",
+        annotations: allow,
+        args: connect,
+        log: NOT_CONNECTED,
+        asked: 0,
+    },
+    {
+        what: "a name allows no socket to its address",
+        annotations: (origin) => allow(socket(origin, "localhost")),
+        args: connect,
+        log: NOT_CONNECTED,
+        asked: 0,
+    },
+    {
+        what: "another port is another place for sockets",
+        annotations: () => allow("tcp://127.0.0.1:9"),
+        args: connect,
+        log: NOT_CONNECTED,
+        asked: 0,
+    },
+];
+
 const story = (kind: Kind, row: Row): Story => ({
     name: `${kind}, HTTP: ${row.what}`,
     run: (world) =>
@@ -124,6 +168,11 @@ const malformed: [what: string, annotations: Record<string, string>, message: Re
         "a list with an element that is no origin",
         { [ALLOWED]: '["https://catfact.ninja", "catfact.ninja"]' },
         /^annotation alpha\.wasi\.krustlet\.dev\/allowed-domains: element 2 of the list of origins: "catfact\.ninja" is no origin/,
+    ],
+    [
+        "a socket without a port",
+        { [ALLOWED]: '["tcp://db.example"]' },
+        /^annotation alpha\.wasi\.krustlet\.dev\/allowed-domains: element 1 of the list of origins: "tcp:\/\/db\.example" is no origin: it has no port/,
     ],
     [
         "no list",
@@ -234,5 +283,6 @@ const catStories = kinds.flatMap((kind): Story[] => [
 export const httpStories: readonly Story[] = [
     ...catStories,
     ...kinds.flatMap((kind) => rows(kind).map((row) => story(kind, row))),
+    ...socketRows.map((row) => story("component", row)),
     ...malformedStories,
 ];

@@ -43,7 +43,7 @@ pub(super) struct Given {
     #[arg(value_name = "FILE|REF")]
     pub(super) program: String,
 
-    /// An origin that the program may send HTTP requests to (https://catfact.ninja, http://localhost:8080); may be repeated
+    /// An origin that the program may send HTTP requests to (https://catfact.ninja, http://localhost:8080), or tcp://host:port and udp://host:port for sockets; may be repeated
     /// [default: none, and every request is refused]
     #[arg(short = 'a', long, value_name = "ORIGIN", value_parser = origin)]
     pub(super) allowed_origin: Vec<origins::Read>,

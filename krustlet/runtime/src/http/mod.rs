@@ -54,4 +54,9 @@ impl GuestHttp {
         fields.set_field_size_limit(component::FIELDS_BYTES);
         Self { responses: Responses::default(), hooks: component::Hooks::new(session.clone(), side), fields, session }
     }
+
+    /// What the guest may do, and has under way.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
 }

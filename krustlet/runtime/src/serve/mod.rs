@@ -148,7 +148,7 @@ impl Guests {
     fn store(&self) -> Result<Store<State>, RuntimeError> {
         let http = GuestHttp::new(self.http.clone(), Side::Server);
         let limits = Limits::new(self.memory_limit, self.memory.share(), self.meter.clone());
-        let mut state = State::new(self.spec.wasi()?, http, limits);
+        let mut state = State::new(self.spec.wasi(&self.http)?, http, limits);
         state.opener = self.opener.clone();
         Ok(state.into_store(self.program.engine()))
     }

@@ -11,6 +11,7 @@ mod limits;
 mod p3;
 mod pipes;
 mod serve;
+mod sockets;
 mod stop;
 mod support;
 mod usage;

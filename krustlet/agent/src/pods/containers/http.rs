@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::origins;
 use crate::pods::serving::limits;
 
-/// JSON array of origins that the pod's containers may send requests to: `["https://catfact.ninja"]`. Without it: nowhere.
+/// JSON array of origins that the pod's containers may send requests to: `["https://catfact.ninja"]`; `tcp://host:port` and `udp://host:port` for
+/// sockets. Without it: nowhere.
 const ALLOWED_DOMAINS: &str = "alpha.wasi.krustlet.dev/allowed-domains";
 
 /// How many requests each of the pod's containers may have under way at once, as a number in a string: `"42"`.
@@ -119,6 +120,11 @@ mod tests {
                 &["http://10.0.0.7:8080", "http://[::1]:9", "https://a.example"],
                 0,
             ),
+            (
+                r#"["udp://10.0.0.7:8125", "tcp://DB.shop:5432", "https://a.example"]"#,
+                &["https://a.example", "tcp://db.shop:5432", "udp://10.0.0.7:8125"],
+                0,
+            ),
         ];
         for (text, wanted, notes) in table {
             let wanted = wanted.iter().map(ToString::to_string).collect();
@@ -147,6 +153,16 @@ mod tests {
                 r#"["https://*.example"]"#,
                 "annotation alpha.wasi.krustlet.dev/allowed-domains: element 1 of the list of origins: \"https://*.example\" is no \
                  origin: ",
+            ),
+            (
+                r#"["tcp://db.shop"]"#,
+                "annotation alpha.wasi.krustlet.dev/allowed-domains: element 1 of the list of origins: \"tcp://db.shop\" is no origin: it \
+                 has no port, which tcp:// has to have; give ",
+            ),
+            (
+                r#"["tcp://db.shop:5432/shop"]"#,
+                "annotation alpha.wasi.krustlet.dev/allowed-domains: element 1 of the list of origins: \"tcp://db.shop:5432/shop\" is no \
+                 origin: it has a path",
             ),
         ];
         for (text, wanted) in table {

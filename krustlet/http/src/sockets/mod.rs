@@ -1,0 +1,173 @@
+//! Sockets for guests: which names they may look up, and where they may connect to.
+//!
+//! Other than with a request, a guest gets a name's addresses first and connects to one of them later. So what it was given is kept: a
+//! socket goes to an address that a look-up has given for this very port, or that is named itself, and to no other, whatever the name
+//! stands for by then.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{MutexGuard, PoisonError};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+use url::Host;
+
+use crate::client::Session;
+use crate::connect::Names;
+use crate::served::Served;
+use crate::{HttpError, Origin, Scheme};
+
+/// How many ports of one name may be allowed and are looked up, those of TCP before those of UDP.
+const PORTS: usize = 16;
+
+/// How many addresses with a port are kept for a guest. The oldest makes room: it has to be looked up again.
+const KNOWN: usize = 1024;
+
+/// The longest name that is looked at, in bytes: in other alphabets than ASCII it may be longer than the 253 of DNS.
+const NAME_BYTES: usize = 1024;
+
+/// What a refusal in the host's log is about.
+const SOCKET: &str = "a socket";
+
+/// Where the looked-up addresses of a guest lead, the newest last.
+#[derive(Debug, Default)]
+pub(crate) struct Known(VecDeque<Way>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Way {
+    scheme: Scheme,
+    /// What the guest connects to: the port is that of the origin.
+    asked: SocketAddr,
+    /// What that is: an endpoint of a service may have another port.
+    to: SocketAddr,
+}
+
+impl Known {
+    fn keep(&mut self, way: Way) {
+        self.0.retain(|known| (known.scheme, known.asked) != (way.scheme, way.asked));
+        if self.0.len() == KNOWN {
+            self.0.pop_front();
+        }
+        self.0.push_back(way);
+    }
+}
+
+impl Session {
+    /// Whether the guest may have any socket of this kind.
+    pub fn has_sockets(&self, scheme: Scheme) -> bool {
+        self.0.access.allowed.iter().any(|origin| origin.scheme() == scheme)
+    }
+
+    /// Whether the guest may have any socket.
+    pub fn has_any_sockets(&self) -> bool {
+        self.has_sockets(Scheme::Tcp) || self.has_sockets(Scheme::Udp)
+    }
+
+    /// A place for one more socket, which it keeps as long as it is open; `None` if the guest has as many as it may have requests.
+    pub fn take_socket(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.sockets.clone().try_acquire_owned().ok()
+    }
+
+    /// The addresses of a host that a guest may connect sockets to, which from then on it may.
+    ///
+    /// # Errors
+    ///
+    /// [`Url`](HttpError::Url) for what is no host, [`NotAllowed`](HttpError::NotAllowed), and whatever keeps a request from being
+    /// connected.
+    pub fn look_up(&self, name: &str) -> impl Future<Output = Result<Vec<IpAddr>, HttpError>> + Send + use<> {
+        let (session, asked) = (self.clone(), host(name).map(|host| (self.ports(&host), host)));
+        async move {
+            let (ports, host) = asked?;
+            let found = session.find(&host, ports).await;
+            found.inspect_err(|error| session.0.refusals.note(SOCKET, &host, error))
+        }
+    }
+
+    async fn find(&self, host: &Host<String>, ports: Vec<(Scheme, u16)>) -> Result<Vec<IpAddr>, HttpError> {
+        let guest = &self.0;
+        if ports.is_empty() {
+            return Err(HttpError::NotAllowed);
+        }
+        let names = Names { discovery: guest.access.discovery.clone(), lookups: guest.lookups.clone() };
+        let deadline = Instant::now() + guest.access.limits.connect_timeout;
+        let places = timeout_at(deadline, guest.connector.places(host, ports.clone(), names)).await;
+        let places = places.map_err(|_| HttpError::ConnectTimeout)??;
+        let (mut addresses, mut failure) = (Vec::new(), HttpError::Dns);
+        let mut known = self.known();
+        for port in ports {
+            let at_port = places.iter().filter(|place| place.port == port);
+            match guest.connector.open(at_port.map(|place| place.address).collect()) {
+                Ok(open) => {
+                    for to in open {
+                        known.keep(Way { scheme: port.0, asked: SocketAddr::new(to.ip(), port.1), to });
+                        if !addresses.contains(&to.ip()) {
+                            addresses.push(to.ip());
+                        }
+                    }
+                }
+                Err(error) => failure = error,
+            }
+        }
+        if addresses.is_empty() { Err(failure) } else { Ok(addresses) }
+    }
+
+    /// Where a connection to what the guest has looked up leads, if it leads to another port.
+    pub fn leads_to(&self, scheme: Scheme, asked: SocketAddr) -> Option<SocketAddr> {
+        let asked = plain(asked);
+        let known = self.known();
+        known.0.iter().rev().find(|way| (way.scheme, way.asked) == (scheme, asked)).map(|way| way.to)
+    }
+
+    /// Whether a socket may be connected to this address, or send to it: it was looked up, or is named itself, and the host lets its
+    /// guests connect there.
+    pub fn lets_connect(&self, scheme: Scheme, to: SocketAddr) -> bool {
+        let allowed = self.check(scheme, plain(to));
+        allowed.inspect_err(|error| self.0.refusals.note(SOCKET, &Origin::at(scheme, to), error)).is_ok()
+    }
+
+    /// Whether a datagram from this address is the guest's to see: it could send one there.
+    pub fn lets_receive(&self, from: SocketAddr) -> bool {
+        self.check(Scheme::Udp, plain(from)).is_ok()
+    }
+
+    fn check(&self, scheme: Scheme, to: SocketAddr) -> Result<(), HttpError> {
+        let guest = &self.0;
+        let looked_up = self.known().0.iter().any(|way| (way.scheme, way.to) == (scheme, to));
+        if !looked_up && !guest.access.allowed.allows(&Origin::at(scheme, to)) {
+            return Err(HttpError::NotAllowed);
+        }
+        // Guests of the host listen for TCP alone.
+        let (nobody, connector) = (Served::default(), &guest.connector);
+        let served = if scheme == Scheme::Tcp { &connector.served } else { &nobody };
+        connector.egress.refuses(to, served).map_or(Ok(()), |what| Err(HttpError::Egress(what)))
+    }
+
+    fn ports(&self, host: &Host<String>) -> Vec<(Scheme, u16)> {
+        let of_host = self.0.access.allowed.iter().filter(|origin| !origin.scheme.is_http() && origin.host == *host);
+        of_host.map(|origin| (origin.scheme, origin.port)).take(PORTS).collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A host as a guest names it to have it looked up: an IPv6 address without brackets.
+fn host(name: &str) -> Result<Host<String>, HttpError> {
+    if name.len() > NAME_BYTES {
+        return Err(HttpError::Url("its host is no valid name".into()));
+    }
+    let bare_v6 = name.contains(':') && !name.starts_with('[');
+    let text = if bare_v6 { format!("tcp://[{name}]:1") } else { format!("tcp://{name}:1") };
+    // Read as what is allowed is read.
+    let origin: Origin = text.parse().map_err(|_| HttpError::Url("its host is no valid name".into()))?;
+    Ok(origin.host)
+}
+
+/// Without what is of no address: a guest may set flow and scope of an IPv6 one.
+fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port())
+}
+
+#[cfg(test)]
+mod tests;

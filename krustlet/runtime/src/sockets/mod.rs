@@ -1,0 +1,96 @@
+//! `wasi:sockets` under the rules that hold for HTTP: a guest gets a socket only if it is allowed to connect somewhere, looks up only what
+//! it is allowed to connect to, and connects only to what it was given for that.
+//!
+//! The sockets themselves are the stock ones. They ask [`allow`]'s check before each step, whatever the guest has called.
+
+mod p2;
+mod p3;
+
+use std::collections::HashMap;
+use std::future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use krustlet_http::{Scheme, Session};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use wasmtime::component::Linker;
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::sockets::SocketAddrUse;
+
+use crate::run::State;
+
+/// The largest buffer that a guest may ask for. It is the kernel's memory, and no limit of a guest's counts it.
+const BUFFER_BYTES: u64 = 256 * 1024;
+
+/// How many datagrams of one socket may be being sent. Each is held until the system takes it, which is at once as a rule.
+const SENDS: usize = 4;
+
+/// The places of a guest's sockets, by their handles.
+#[derive(Default)]
+pub(crate) struct Places(HashMap<u32, Arc<Place>>);
+
+impl Places {
+    fn keep(&mut self, socket: u32, place: Place) {
+        self.0.insert(socket, Arc::new(place));
+    }
+
+    fn of(&self, socket: u32) -> Option<Arc<Place>> {
+        self.0.get(&socket).cloned()
+    }
+
+    fn leave(&mut self, socket: u32) {
+        self.0.remove(&socket);
+    }
+}
+
+/// One of the sockets that a guest may have open, and what may be under way on it.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    sends: Semaphore,
+    /// Each that waits has room for the largest datagram.
+    receives: Semaphore,
+}
+
+impl Place {
+    /// One more, if there is one.
+    fn take(session: &Session) -> Option<Self> {
+        let permit = session.take_socket()?;
+        Some(Self { _permit: permit, sends: Semaphore::new(SENDS), receives: Semaphore::new(1) })
+    }
+
+    fn sends(&self) -> Option<SemaphorePermit<'_>> {
+        self.sends.try_acquire().ok()
+    }
+
+    async fn receives(&self) -> Option<SemaphorePermit<'_>> {
+        self.receives.acquire().await.ok()
+    }
+}
+
+/// What a guest may do with sockets, of the kinds that its session has.
+pub(crate) fn allow(context: &mut WasiCtxBuilder, session: &Session) {
+    context
+        .allow_tcp(session.has_sockets(Scheme::Tcp))
+        .allow_udp(session.has_sockets(Scheme::Udp))
+        // Names are looked up by functions of our own alone.
+        .allow_ip_name_lookup(false);
+    let session = session.clone();
+    context.socket_addr_check(move |address, what| Box::pin(future::ready(allows(&session, address, what))));
+}
+
+fn allows(session: &Session, address: SocketAddr, what: SocketAddrUse) -> bool {
+    match what {
+        // Any address and port of the host's, as every socket gets that connects somewhere.
+        SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => address.ip().is_unspecified() && address.port() == 0,
+        SocketAddrUse::TcpConnect => session.lets_connect(Scheme::Tcp, address),
+        SocketAddrUse::UdpSend => session.lets_connect(Scheme::Udp, address),
+        SocketAddrUse::UdpReceive => session.lets_receive(address),
+        SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
+    }
+}
+
+/// In the place of the stock functions that make sockets, look names up and connect.
+pub(crate) fn add_to_components(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    p2::add(linker)?;
+    p3::add(linker)
+}

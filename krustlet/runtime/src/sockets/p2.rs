@@ -1,0 +1,165 @@
+//! For components of WASI 0.2.
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::task::{Context, Poll, Waker};
+use std::vec;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use krustlet_http::{HttpError, Scheme};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, ResourceType};
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress};
+use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket;
+use wasmtime_wasi::p2::bindings::sockets::udp::HostUdpSocket;
+use wasmtime_wasi::p2::bindings::sockets::{tcp_create_socket, udp_create_socket};
+use wasmtime_wasi::p2::{Network, Pollable, SocketResult, TcpSocket, UdpSocket, subscribe};
+use wasmtime_wasi::sockets::WasiSocketsView;
+use wasmtime_wasi::{WasiView, async_trait};
+
+use super::{BUFFER_BYTES, Place};
+use crate::run::State;
+
+type Store<'a> = StoreContextMut<'a, State>;
+
+/// The stock functions of these names, with no larger buffers than a guest may have.
+macro_rules! add_buffers {
+    ($interface:ident, $($name:literal: $socket:ident $host:ident $function:ident;)*) => {$(
+        $interface.func_wrap($name, |mut store: Store<'_>, (socket, bytes): (Resource<$socket>, u64)| {
+            let mut sockets = store.data_mut().sockets();
+            Ok((told($host::$function(&mut sockets, socket, bytes.min(BUFFER_BYTES)))?,))
+        })?;
+    )*};
+}
+
+pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut create = linker.instance("wasi:sockets/tcp-create-socket@0.2.12")?;
+    create.func_wrap("create-tcp-socket", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
+        let state = store.data_mut();
+        let Some(place) = Place::take(state.http.session()) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
+        let socket = told(tcp_create_socket::Host::create_tcp_socket(&mut state.sockets(), family))?;
+        Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
+    })?;
+    let mut create = linker.instance("wasi:sockets/udp-create-socket@0.2.12")?;
+    create.func_wrap_async("create-udp-socket", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
+        Box::new(async move {
+            let state = store.data_mut();
+            let Some(place) = Place::take(state.http.session()) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
+            let socket = told(udp_create_socket::Host::create_udp_socket(&mut state.sockets(), family).await)?;
+            Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
+        })
+    })?;
+    let mut tcp = linker.instance("wasi:sockets/tcp@0.2.12")?;
+    tcp.func_wrap(
+        "[method]tcp-socket.start-connect",
+        |mut store: Store<'_>,
+         (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
+            let state = store.data_mut();
+            // Where it leads nowhere else it is the check's to say whether it may go there.
+            let address = state.http.session().leads_to(Scheme::Tcp, address.into()).map_or(address, Into::into);
+            Ok((told(HostTcpSocket::start_connect(&mut state.sockets(), socket, network, address))?,))
+        },
+    )?;
+    add_buffers! { tcp,
+        "[method]tcp-socket.set-receive-buffer-size": TcpSocket HostTcpSocket set_receive_buffer_size;
+        "[method]tcp-socket.set-send-buffer-size": TcpSocket HostTcpSocket set_send_buffer_size;
+    }
+    tcp.resource("tcp-socket", ResourceType::host::<TcpSocket>(), |mut store, handle| {
+        let state = store.data_mut();
+        HostTcpSocket::drop(&mut state.sockets(), Resource::new_own(handle))?;
+        state.places.leave(handle);
+        Ok(())
+    })?;
+    let mut udp = linker.instance("wasi:sockets/udp@0.2.12")?;
+    add_buffers! { udp,
+        "[method]udp-socket.set-receive-buffer-size": UdpSocket HostUdpSocket set_receive_buffer_size;
+        "[method]udp-socket.set-send-buffer-size": UdpSocket HostUdpSocket set_send_buffer_size;
+    }
+    udp.resource("udp-socket", ResourceType::host::<UdpSocket>(), |mut store, handle| {
+        let state = store.data_mut();
+        HostUdpSocket::drop(&mut state.sockets(), Resource::new_own(handle))?;
+        state.places.leave(handle);
+        Ok(())
+    })?;
+    add_names(linker)
+}
+
+fn add_names(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut names = linker.instance("wasi:sockets/ip-name-lookup@0.2.12")?;
+    names.func_wrap("resolve-addresses", |mut store: Store<'_>, (network, name): (Resource<Network>, String)| {
+        let state = store.data_mut();
+        let session = state.http.session();
+        if !session.has_any_sockets() {
+            return Ok((Err(ErrorCode::PermanentResolverFailure),));
+        }
+        let answer = Answer::Awaited(session.look_up(&name).boxed());
+        let table = state.ctx().table;
+        table.get(&network)?;
+        Ok((Ok(table.push(answer)?),))
+    })?;
+    names.func_wrap(
+        "[method]resolve-address-stream.resolve-next-address",
+        |mut store: Store<'_>, (answer,): (Resource<Answer>,)| {
+            let answer = store.data_mut().ctx().table.get_mut(&answer)?;
+            let next = match answer.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(addresses)) => Ok(addresses.next().map(IpAddress::from)),
+                Poll::Ready(Err(code)) => Err(*code),
+                Poll::Pending => Err(ErrorCode::WouldBlock),
+            };
+            Ok((next,))
+        },
+    )?;
+    names.func_wrap(
+        "[method]resolve-address-stream.subscribe",
+        |mut store: Store<'_>, (answer,): (Resource<Answer>,)| Ok((subscribe(store.data_mut().ctx().table, answer)?,)),
+    )?;
+    names.resource("resolve-address-stream", ResourceType::host::<Answer>(), |mut store, handle| {
+        store.data_mut().ctx().table.delete(Resource::<Answer>::new_own(handle))?;
+        Ok(())
+    })
+}
+
+/// The addresses of a name, from when it is asked for.
+enum Answer {
+    Awaited(BoxFuture<'static, Result<Vec<IpAddr>, HttpError>>),
+    Given(Result<vec::IntoIter<IpAddr>, ErrorCode>),
+}
+
+impl Answer {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<&mut Result<vec::IntoIter<IpAddr>, ErrorCode>> {
+        if let Self::Awaited(answer) = self {
+            let Poll::Ready(answer) = answer.poll_unpin(context) else { return Poll::Pending };
+            *self = Self::Given(answer.map(Vec::into_iter).map_err(code));
+        }
+        match self {
+            Self::Awaited(_) => Poll::Pending,
+            Self::Given(answer) => Poll::Ready(answer),
+        }
+    }
+}
+
+#[async_trait]
+impl Pollable for Answer {
+    async fn ready(&mut self) {
+        poll_fn(|context| self.poll(context).map(|_| ())).await;
+    }
+}
+
+/// Why a name has no addresses for the guest.
+fn code(error: HttpError) -> ErrorCode {
+    match error {
+        HttpError::NotAllowed | HttpError::Address(_) | HttpError::Egress(_) => ErrorCode::AccessDenied,
+        HttpError::Url(_) => ErrorCode::InvalidArgument,
+        HttpError::Dns => ErrorCode::NameUnresolvable,
+        _ => ErrorCode::TemporaryResolverFailure,
+    }
+}
+
+/// What the guest is told of a result, unless it is an end of it.
+fn told<T>(result: SocketResult<T>) -> wasmtime::Result<Result<T, ErrorCode>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) => error.downcast().map(Err),
+    }
+}

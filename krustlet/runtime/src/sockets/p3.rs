@@ -1,0 +1,206 @@
+//! For components of WASI 0.3.
+//!
+//! What a socket is outlives its handle in the streams that were made of it, so its place goes with the last of these. And a program
+//! may have thousands of its calls under way: what each brings, or waits for, is bounded for each socket.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use krustlet_http::{HttpError, Scheme};
+use tokio::sync::oneshot;
+use wasmtime::component::{
+    Access, Accessor, FutureConsumer, FutureReader, Linker, Resource, ResourceType, Source, StreamReader,
+};
+use wasmtime::{AsContextMut, StoreContextMut};
+use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::ErrorCode as NameError;
+use wasmtime_wasi::p3::bindings::sockets::types::{
+    ErrorCode, HostTcpSocket, HostTcpSocketWithStore, HostUdpSocket, HostUdpSocketWithStore, IpAddress,
+    IpAddressFamily, IpSocketAddress,
+};
+use wasmtime_wasi::p3::sockets::SocketResult;
+use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSockets, WasiSocketsView};
+
+use super::{BUFFER_BYTES, Place};
+use crate::run::State;
+
+type Store<'a> = StoreContextMut<'a, State>;
+
+/// The most that a datagram can hold, and a little more.
+const DATAGRAM_BYTES: usize = u16::MAX as usize;
+
+/// How a connection has ended, in one of its directions.
+type End = FutureReader<Result<(), ErrorCode>>;
+
+/// The stock functions of these names, with no larger buffers than a guest may have.
+macro_rules! add_buffers {
+    ($interface:ident, $($name:literal: $socket:ident $host:ident $function:ident;)*) => {$(
+        $interface.func_wrap($name, |mut store: Store<'_>, (socket, bytes): (Resource<$socket>, u64)| {
+            let mut sockets = store.data_mut().sockets();
+            Ok((told($host::$function(&mut sockets, socket, bytes.min(BUFFER_BYTES)))?,))
+        })?;
+    )*};
+}
+
+pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut types = linker.instance("wasi:sockets/types@0.3.0")?;
+    types.func_wrap("[static]tcp-socket.create", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
+        let state = store.data_mut();
+        let Some(place) = Place::take(state.http.session()) else { return Ok((Err(too_many()),)) };
+        let socket = told(HostTcpSocket::create(&mut state.sockets(), family))?;
+        Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
+    })?;
+    types.func_wrap_async("[static]udp-socket.create", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
+        Box::new(async move {
+            let state = store.data_mut();
+            let Some(place) = Place::take(state.http.session()) else { return Ok((Err(too_many()),)) };
+            let socket = told(HostUdpSocket::create(&mut state.sockets(), family).await)?;
+            Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
+        })
+    })?;
+    types.resource("tcp-socket", ResourceType::host::<TcpSocket>(), |mut store, handle| {
+        let state = store.data_mut();
+        HostTcpSocket::drop(&mut state.sockets(), Resource::new_own(handle))?;
+        state.places.leave(handle);
+        Ok(())
+    })?;
+    types.resource("udp-socket", ResourceType::host::<UdpSocket>(), |mut store, handle| {
+        let state = store.data_mut();
+        HostUdpSocket::drop(&mut state.sockets(), Resource::new_own(handle))?;
+        state.places.leave(handle);
+        Ok(())
+    })?;
+    add_buffers! { types,
+        "[method]tcp-socket.set-receive-buffer-size": TcpSocket HostTcpSocket set_receive_buffer_size;
+        "[method]tcp-socket.set-send-buffer-size": TcpSocket HostTcpSocket set_send_buffer_size;
+        "[method]udp-socket.set-receive-buffer-size": UdpSocket HostUdpSocket set_receive_buffer_size;
+        "[method]udp-socket.set-send-buffer-size": UdpSocket HostUdpSocket set_send_buffer_size;
+    }
+    types.func_wrap_concurrent(
+        "[method]tcp-socket.connect",
+        |store: &Accessor<State>, (socket, address): (Resource<TcpSocket>, IpSocketAddress)| {
+            Box::pin(async move {
+                let to = store.with(|mut store| store.get().http.session().leads_to(Scheme::Tcp, address.into()));
+                let address = to.map_or(address, Into::into);
+                Ok((told(WasiSockets::connect(&sockets(store), socket, address).await)?,))
+            })
+        },
+    )?;
+    types.func_wrap(
+        "[method]tcp-socket.send",
+        |mut store: Store<'_>, (socket, data): (Resource<TcpSocket>, StreamReader<u8>)| {
+            let place = store.data().places.of(socket.rep());
+            let access = Access::<State, WasiSockets>::new(store.as_context_mut(), WasiSocketsView::sockets);
+            let end = <WasiSockets as HostTcpSocketWithStore<State>>::send(access, socket, data)?;
+            Ok((keep_until(&mut store, end, place)?,))
+        },
+    )?;
+    types.func_wrap("[method]tcp-socket.receive", |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| {
+        let place = store.data().places.of(socket.rep());
+        let access = Access::<State, WasiSockets>::new(store.as_context_mut(), WasiSocketsView::sockets);
+        let (data, end) = <WasiSockets as HostTcpSocketWithStore<State>>::receive(access, socket)?;
+        Ok(((data, keep_until(&mut store, end, place)?),))
+    })?;
+    types.func_wrap_concurrent(
+        "[method]udp-socket.send",
+        |store: &Accessor<State>, (socket, data, to): (Resource<UdpSocket>, Vec<u8>, Option<IpSocketAddress>)| {
+            Box::pin(async move {
+                if data.len() > DATAGRAM_BYTES {
+                    return Ok((Err(ErrorCode::DatagramTooLarge),));
+                }
+                let place = store.with(|mut store| store.get().places.of(socket.rep()));
+                let Some(_turn) = place.as_deref().and_then(Place::sends) else {
+                    return Ok((Err(ErrorCode::OutOfMemory),));
+                };
+                Ok((told(
+                    <WasiSockets as HostUdpSocketWithStore<State>>::send(&sockets(store), socket, data, to).await,
+                )?,))
+            })
+        },
+    )?;
+    types.func_wrap_concurrent(
+        "[method]udp-socket.receive",
+        |store: &Accessor<State>, (socket,): (Resource<UdpSocket>,)| {
+            Box::pin(async move {
+                let place = store.with(|mut store| store.get().places.of(socket.rep()));
+                let _turn = match &place {
+                    Some(place) => place.receives().await,
+                    None => None,
+                };
+                Ok((told(<WasiSockets as HostUdpSocketWithStore<State>>::receive(&sockets(store), socket).await)?,))
+            })
+        },
+    )?;
+    linker.instance("wasi:sockets/ip-name-lookup@0.3.0")?.func_wrap_concurrent(
+        "resolve-addresses",
+        |store: &Accessor<State>, (name,): (String,)| {
+            Box::pin(async move {
+                let look_up = store.with(|mut store| {
+                    let session = store.get().http.session();
+                    session.has_any_sockets().then(|| session.look_up(&name))
+                });
+                // However long it is, it is not kept while the call waits.
+                drop(name);
+                let Some(look_up) = look_up else { return Ok((Err(NameError::PermanentResolverFailure),)) };
+                let found = look_up.await.map_err(code);
+                Ok((found.map(|found| found.into_iter().map(IpAddress::from).collect::<Vec<_>>()),))
+            })
+        },
+    )
+}
+
+/// The store as the stock functions want it.
+fn sockets(store: &Accessor<State>) -> Accessor<State, WasiSockets> {
+    store.with_getter::<WasiSockets>(WasiSocketsView::sockets)
+}
+
+/// Keeps a socket's place until a direction of its connection has ended, which the guest is told as ever.
+fn keep_until(store: &mut Store<'_>, end: End, place: Option<Arc<Place>>) -> wasmtime::Result<End> {
+    let (told, ended) = oneshot::channel();
+    end.pipe(store.as_context_mut(), Keeper(Some((told, place))))?;
+    FutureReader::new(store.as_context_mut(), ended)
+}
+
+struct Keeper(Option<(oneshot::Sender<Result<(), ErrorCode>>, Option<Arc<Place>>)>);
+
+impl<D: 'static> FutureConsumer<D> for Keeper {
+    type Item = Result<(), ErrorCode>;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        store: StoreContextMut<'_, D>,
+        mut source: Source<'_, Self::Item>,
+        _: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut end = None;
+        source.read(store, &mut end)?;
+        if let (Some((told, _)), Some(end)) = (self.0.take(), end) {
+            let _ = told.send(end);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Why there is no further socket.
+fn too_many() -> ErrorCode {
+    ErrorCode::Other(Some("it has as many sockets as it may have".into()))
+}
+
+/// Why a name has no addresses for the guest.
+fn code(error: HttpError) -> NameError {
+    match error {
+        HttpError::NotAllowed | HttpError::Address(_) | HttpError::Egress(_) => NameError::AccessDenied,
+        HttpError::Url(_) => NameError::InvalidArgument,
+        HttpError::Dns => NameError::NameUnresolvable,
+        _ => NameError::TemporaryResolverFailure,
+    }
+}
+
+/// What the guest is told of a result, unless it is an end of it.
+fn told<T>(result: SocketResult<T>) -> wasmtime::Result<Result<T, ErrorCode>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) => error.downcast().map(Err),
+    }
+}

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use krustlet_core::env::Node;
+use krustlet_core::node::Pressure;
+use krustlet_core::serving::ports::Ports;
+use krustlet_host::files;
 use krustlet_runtime::{Egress, Engine, EngineConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -13,15 +17,13 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::data_dir;
-use crate::files;
 use crate::images::Images;
 use crate::images::compile::{Compiler, Launcher};
 use crate::join::{self, Identity, renewal};
 use crate::logs::Logs;
-use crate::node::{self, Pressure, Readiness, Registration};
+use crate::node::{self, Readiness, Registration};
 use crate::pods::{
-    self, Addresses, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision,
-    ServiceNames, Shared,
+    self, Addresses, Directory, Events, Evictions, HostPaths, Objects, Own, Places, Provision, ServiceNames, Shared,
 };
 use crate::server::{self, Door, Server, Site};
 

@@ -10,17 +10,13 @@
 mod agent;
 mod config;
 mod data_dir;
-mod fair;
-mod files;
 mod images;
 mod join;
-mod labels;
 mod logs;
 mod node;
 mod origins;
 mod patience;
 mod pods;
-mod quantity;
 mod run;
 mod server;
 
@@ -98,7 +94,7 @@ fn begin(default_filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     install_crypto();
-    if let Err(error) = files::raise_open_files_limit() {
+    if let Err(error) = krustlet_host::files::raise_open_files_limit() {
         tracing::warn!("the limit of open files stays as it is: {error}");
     }
 }

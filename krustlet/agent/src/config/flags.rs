@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
+use krustlet_core::node::{Reserve, Thresholds};
 
 use crate::logs;
-use crate::node::{Reserve, Thresholds};
 use crate::pods::server_limits;
 
 /// The flags of the node agent.

@@ -7,14 +7,14 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use krustlet_core::labels::{self, Labels};
+use krustlet_core::node::{Reserve, Thresholds};
 use krustlet_runtime::{Cidr, CidrError, ServerLimits};
 
 pub use self::flags::Flags;
 use crate::images;
 use crate::images::compile::CompileLimits;
-use crate::labels::{self, Labels};
 use crate::logs;
-use crate::node::{Reserve, Thresholds};
 use crate::pods::server_limits;
 
 /// What the agent runs with: every default filled in, every value checked.

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use krustlet_core::fair::{self, Fair};
 use krustlet_oci::{Client, Found, OciError, Reference};
 use krustlet_runtime::{Engine, Module};
 use tokio::time::MissedTickBehavior;
@@ -27,7 +28,6 @@ pub use self::request::{Request, Wait};
 pub use self::store::Held;
 use self::store::Store;
 use self::turns::{Turns, Who};
-use crate::fair::{self, Fair};
 
 /// How many modules are fetched at the same time; those of one namespace have all of these places but one.
 const DOWNLOADS: usize = 4;

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use krustlet_host::files;
 use krustlet_oci::Reference;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,6 @@ use sha2::{Digest, Sha256};
 
 use super::collect::{self, Limits};
 use super::index::{self, Blob, Index, Stored, StoredImage};
-use crate::files;
 
 /// The content store. Clones are the same store. Methods that say so do blocking I/O.
 #[derive(Clone, Debug)]

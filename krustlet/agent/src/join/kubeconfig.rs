@@ -7,12 +7,12 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow, bail};
 use k8s_openapi::ByteString;
+use krustlet_host::files;
 use kube::config::{AuthInfo, Cluster, KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 
 use super::certificate::{self, Certificate};
 use super::csr::user_name;
-use crate::files;
 
 /// A kubeconfig of one cluster and one user, read.
 pub struct Access {

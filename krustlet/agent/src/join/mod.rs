@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use krustlet_host::files;
 use kube::Client;
 use rustls::RootCertStore;
 
@@ -27,7 +28,6 @@ use self::request::{APPROVAL_LIMIT, Unreachable};
 use self::serving::OnDisk;
 pub use self::serving::Serving;
 use crate::config::Config;
-use crate::files;
 
 /// The node's credential, ready for use.
 pub struct Identity {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use krustlet_host::files;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::PrivateKeyDer;
@@ -13,7 +14,6 @@ use rustls::sign::CertifiedKey;
 use super::certificate::Certificate;
 use super::csr;
 use crate::config::Config;
-use crate::files;
 
 /// Certificate and key of the node's own port. No `Debug`: it holds a private key.
 pub struct Serving {

@@ -53,7 +53,7 @@ struct Output {
 impl ContainerLog {
     /// See [`Logs::create`](super::Logs::create).
     pub(super) fn create(container_dir: &Path, attempt: u32, limits: Limits, live: Arc<Live>) -> io::Result<Self> {
-        crate::files::private_dir(container_dir)?;
+        krustlet_host::files::private_dir(container_dir)?;
         files::remove_older(container_dir, attempt);
         let file = files::open_for_writing(container_dir, attempt)?;
         let size = file.metadata()?.len();

@@ -1,51 +1,27 @@
-//! What the machine is and has.
+//! Looks at the machine.
 
 use std::path::Path;
 
-use super::readings::{self, read};
+use krustlet_core::node::Host;
+use krustlet_host::readings::{self, read};
 
-/// Facts about the machine, in the units that a Node reports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Host {
-    /// Processors that this process may use, by affinity and cgroup.
-    pub cpus: u64,
-    /// Memory in bytes: the machine's, or the cgroup's limit when that is less.
-    pub memory_bytes: u64,
-    /// Size in bytes of the file system that holds the agent's data.
-    pub storage_bytes: u64,
-    /// How many files that file system can hold; 0 when there is no such limit.
-    pub inodes: u64,
-    /// `/etc/machine-id`.
-    pub machine_id: String,
-    /// The machine's own number, from its firmware; [`machine_id`](Self::machine_id) where that cannot be read.
-    pub system_uuid: String,
-    /// Of this boot.
-    pub boot_id: String,
-    /// `uname -r`.
-    pub kernel_version: String,
-    /// Name of the distribution.
-    pub os_image: String,
-}
-
-impl Host {
-    /// Looks at this machine. What cannot be found out is empty or zero. `data_dir` must exist.
-    pub fn look(data_dir: &Path) -> Self {
-        let machine_id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].map(|path| read(path).trim().to_string());
-        let machine_id = machine_id.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
-        // Only root may read it.
-        let uuid = read("/sys/class/dmi/id/product_uuid").trim().to_string();
-        let disk = readings::file_system(data_dir).ok();
-        Self {
-            cpus: std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64),
-            memory_bytes: readings::memory().map_or(0, |memory| memory.capacity_bytes),
-            storage_bytes: disk.map_or(0, |disk| disk.capacity_bytes),
-            inodes: disk.map_or(0, |disk| disk.inodes),
-            system_uuid: if uuid.is_empty() { machine_id.clone() } else { uuid },
-            machine_id,
-            boot_id: read("/proc/sys/kernel/random/boot_id").trim().to_string(),
-            kernel_version: read("/proc/sys/kernel/osrelease").trim().to_string(),
-            os_image: os_name(&read("/etc/os-release")).unwrap_or_else(|| "Linux".into()),
-        }
+/// Looks at this machine. What cannot be found out is empty or zero. `data_dir` must exist.
+pub fn look(data_dir: &Path) -> Host {
+    let machine_id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].map(|path| read(path).trim().to_string());
+    let machine_id = machine_id.into_iter().find(|id| !id.is_empty()).unwrap_or_default();
+    // Only root may read it.
+    let uuid = read("/sys/class/dmi/id/product_uuid").trim().to_string();
+    let disk = readings::file_system(data_dir).ok();
+    Host {
+        cpus: std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64),
+        memory_bytes: readings::memory().map_or(0, |memory| memory.capacity_bytes),
+        storage_bytes: disk.map_or(0, |disk| disk.capacity_bytes),
+        inodes: disk.map_or(0, |disk| disk.inodes),
+        system_uuid: if uuid.is_empty() { machine_id.clone() } else { uuid },
+        machine_id,
+        boot_id: read("/proc/sys/kernel/random/boot_id").trim().to_string(),
+        kernel_version: read("/proc/sys/kernel/osrelease").trim().to_string(),
+        os_image: os_name(&read("/etc/os-release")).unwrap_or_else(|| "Linux".into()),
     }
 }
 
@@ -68,7 +44,7 @@ mod tests {
     #[test]
     fn this_machine_has_something() {
         let root = tempfile::tempdir().unwrap();
-        let host = Host::look(root.path());
+        let host = look(root.path());
         assert!(host.cpus >= 1 && host.memory_bytes > 1 << 20 && host.storage_bytes > 1 << 20);
         assert!(!host.kernel_version.is_empty() && !host.boot_id.is_empty());
     }

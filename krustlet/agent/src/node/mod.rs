@@ -7,10 +7,6 @@ mod host;
 mod images;
 mod lease;
 mod object;
-mod pressure;
-pub mod readings;
-mod reserve;
-mod thresholds;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +15,9 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Node, NodeStatus};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::labels;
+use krustlet_core::node::{Host, Pressure, Signals};
+use krustlet_host::readings;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
@@ -26,17 +25,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 pub use self::conditions::Readiness;
-use self::host::Host;
 pub use self::images::Inventory;
 use self::lease::Lease;
 pub use self::object::KUBELET_VERSION;
 use self::object::Observed;
-use self::pressure::Signals;
-pub use self::pressure::{Pressed, Pressure};
-pub use self::reserve::Reserve;
-pub use self::thresholds::{Resource, Shortage, Thresholds};
 use crate::config::Config;
-use crate::labels;
 use crate::patience::persist;
 
 /// How often the Lease is renewed, and the machine looked at.
@@ -53,7 +46,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(8);
 /// # Errors
 /// One line for each fault.
 pub fn check(config: &Config) -> Result<()> {
-    let host = Host::look(&config.data_dir);
+    let host = host::look(&config.data_dir);
     let checks = [config.system_reserved.check(&host), config.eviction_hard.check(&host)];
     let mut faults: Vec<String> = checks.into_iter().filter_map(Result::err).flatten().collect();
     if faults.is_empty()
@@ -99,7 +92,7 @@ impl Registration {
     ) -> Result<Self> {
         let mut registration = Self {
             config: config.clone(),
-            host: Host::look(&config.data_dir),
+            host: host::look(&config.data_dir),
             nodes: Api::all(client.clone()),
             lease: Lease::new(client, &config.node_name),
             uid: String::new(),
@@ -202,7 +195,9 @@ impl Registration {
     /// `false` when there is no Node.
     async fn try_report(&mut self, readiness: &Readiness) -> Result<bool> {
         let before = self.reported.as_ref().map(|(status, _)| status);
-        let pressed = self.pressure.observe(&Signals::now(&self.config.data_dir), std::time::Instant::now());
+        let disk = readings::file_system(&self.config.data_dir).ok();
+        let signals = Signals { memory: readings::memory(), disk };
+        let pressed = self.pressure.observe(&signals, std::time::Instant::now());
         let observed = Observed { readiness, pressed, images: (self.images)() };
         let status = object::status(&self.config, &self.host, observed, before, Timestamp::now());
         let unchanged = before.is_some_and(|before| object::essence(before) == object::essence(&status));

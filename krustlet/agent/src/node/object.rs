@@ -9,15 +9,14 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::labels;
+use krustlet_core::node::reserve;
+use krustlet_core::node::{Host, Pressed, Reserve};
 use kube::api::ObjectMeta;
 
 use super::conditions::{Readiness, conditions};
-use super::host::Host;
 use super::images::{Inventory, listed};
-use super::pressure::Pressed;
-use super::reserve::{self, Reserve};
 use crate::config::Config;
-use crate::labels;
 
 /// What a Wasm node says it is, in labels, taints and nodeInfo.
 pub const ARCHITECTURE: &str = "wasm32-wasi";

@@ -17,9 +17,9 @@ use k8s_openapi::jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::lifecycle::course::Verdict;
-use super::lifecycle::machine::Termination;
-use crate::files;
+use krustlet_core::lifecycle::course::Verdict;
+use krustlet_core::lifecycle::termination::Termination;
+use krustlet_host::files;
 
 /// No container has such a name.
 const VERDICT: &str = ".verdict.json";
@@ -113,14 +113,12 @@ impl Checkpoint {
     }
 }
 
-impl Verdict {
-    /// Notes that the pod fails, and why.
-    ///
-    /// # Errors
-    /// Any I/O error.
-    pub fn write(&self, pod_dir: &Path) -> io::Result<()> {
-        files::write_private(&pod_dir.join(VERDICT), &serde_json::to_vec(self)?)
-    }
+/// Notes that the pod fails, and why.
+///
+/// # Errors
+/// Any I/O error.
+pub fn note(pod_dir: &Path, verdict: &Verdict) -> io::Result<()> {
+    files::write_private(&pod_dir.join(VERDICT), &serde_json::to_vec(verdict)?)
 }
 
 fn path(container_dir: &Path, number: u32) -> PathBuf {
@@ -195,7 +193,7 @@ mod tests {
     fn a_verdict_is_kept() {
         let root = tempfile::tempdir().unwrap();
         let verdict = Verdict { disruption: true, ..Verdict::over_limit("too big") };
-        verdict.write(root.path()).unwrap();
+        note(root.path(), &verdict).unwrap();
         let known = Checkpoint::read(root.path(), &[]).unwrap();
         assert!(known.begun());
         assert_eq!(known.verdict, Some(verdict));

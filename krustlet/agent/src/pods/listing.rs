@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use super::restore;
+use krustlet_core::pod;
 
 /// Pods that are being listed. They are taken up when the list is complete, those that ran before first: new ones get what place they
 /// leave.
@@ -29,7 +29,7 @@ impl Listing {
         let first = !std::mem::replace(&mut self.ended, true);
         let mut pods = std::mem::take(&mut self.pods);
         pods.sort_by_cached_key(|pod| {
-            (!restore::was_started(pod), pod.creation_timestamp(), pod.namespace(), pod.name_any())
+            (!pod::was_started(pod), pod.creation_timestamp(), pod.namespace(), pod.name_any())
         });
         (first, pods)
     }

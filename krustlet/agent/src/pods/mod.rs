@@ -1,21 +1,19 @@
 //! The pods of this node: watched at the API server, each run by a worker of its own.
 
 mod addresses;
-mod admission;
 mod checkpoint;
 mod containers;
 mod directory;
 mod discovery;
-mod env;
 mod events;
 mod eviction;
-mod lifecycle;
 mod listing;
 mod objects;
+mod places;
 mod resources;
 mod restore;
 mod serving;
-mod status;
+mod status_manager;
 mod traffic;
 mod volumes;
 mod worker;
@@ -44,6 +42,9 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
+use krustlet_core::node::Pressure;
+use krustlet_core::serving::ports::{PortLease, Ports};
+use krustlet_host::files;
 use krustlet_runtime::ServerLimits;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -52,25 +53,20 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
 
 pub use self::addresses::{Addresses, keep as keep_addresses};
-pub use self::admission::places::Places;
 pub use self::containers::http::most_requests;
 pub use self::directory::{ContainerView, Directory, PodView};
 pub use self::discovery::ServiceNames;
-pub use self::env::Node;
 pub use self::events::Events;
 pub use self::eviction::Evictions;
 use self::eviction::Victim;
 use self::listing::Listing;
 pub use self::objects::Objects;
+pub use self::places::Places;
 pub use self::resources::Provision;
 pub use self::serving::limits as server_limits;
-use self::serving::ports::PortLease;
-pub use self::serving::ports::Ports;
 pub use self::volumes::{HostPaths, Own};
-use crate::files;
 use crate::images::Images;
 use crate::logs::Logs;
-use crate::node::Pressure;
 use crate::patience::Patience;
 
 /// How long all pods together may take to end and to be told of when the agent stops, after their grace.

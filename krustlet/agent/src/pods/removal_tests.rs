@@ -1,9 +1,9 @@
 //! What a pod leaves on disk goes, whatever its program has made of it.
 
+use krustlet_host::files;
 use serde_json::{Value, json};
 
 use super::testing::{World, container};
-use crate::files;
 
 fn runs(pod: &Value) -> bool {
     container(pod, "main")["state"]["running"].is_object()

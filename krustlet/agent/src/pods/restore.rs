@@ -2,22 +2,12 @@
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::lifecycle::machine::{Machine, State};
+use krustlet_core::lifecycle::policy::{Policy, Role};
+use krustlet_core::lifecycle::termination::Termination;
+use krustlet_core::status::container_status::{LOST_CODE, LOST_REASON};
 
 use super::checkpoint::{Attempt, Attempts};
-use super::lifecycle::machine::{Machine, State, Termination};
-use super::lifecycle::policy::{Policy, Role};
-use super::status::container_status::{LOST_CODE, LOST_REASON};
-
-/// Whether the pod has come to its end, after which nothing of it may run again.
-pub fn is_terminal(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Succeeded" | "Failed"))
-}
-
-/// Whether an agent has taken the pod up before: it has its place, and keeps it.
-pub fn was_started(pod: &Pod) -> bool {
-    pod.status.as_ref().is_some_and(|status| status.start_time.is_some())
-}
 
 /// The status of a container, as far as the API server has one.
 pub fn status<'a>(pod: &'a Pod, role: Role, name: &str) -> Option<&'a ContainerStatus> {
@@ -116,7 +106,7 @@ fn termination(state: &ContainerState) -> Option<Termination> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pods::lifecycle::policy::RestartPolicy;
+    use krustlet_core::lifecycle::policy::RestartPolicy;
     use serde_json::{Value, json};
 
     fn restored(policy: RestartPolicy, state: Value, restarts: i32) -> Machine {

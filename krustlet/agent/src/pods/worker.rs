@@ -14,28 +14,29 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::admission::admit::{self, Refusal};
+use krustlet_core::eviction::rank;
+use krustlet_core::lifecycle::backoff;
+use krustlet_core::lifecycle::course::{Course, Verdict};
+use krustlet_core::lifecycle::machine::Event;
+use krustlet_core::lifecycle::policy::Policy;
+use krustlet_core::lifecycle::turns::{self, Orders};
+use krustlet_core::pod::{containers, is_terminal};
+use krustlet_core::serving::ports::PortLease;
 use kube::ResourceExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until, timeout};
 
 use self::taking_up::{admission, folder, recall};
-use super::admission::admit::{self, Refusal};
-use super::admission::places::Place;
 use super::checkpoint::Checkpoint;
 use super::containers::http;
-use super::containers::slot::{News, Slot, containers};
+use super::containers::slot::{News, Slot};
 use super::events::Subject;
-use super::eviction::rank;
-use super::lifecycle::backoff;
-use super::lifecycle::course::{Course, Verdict};
-use super::lifecycle::machine::Event;
-use super::lifecycle::policy::Policy;
-use super::lifecycle::turns::{self, Orders};
+use super::places::Place;
 use super::resources::Resources;
 use super::restore;
-use super::serving::ports::PortLease;
-use super::status::report::Reporter;
+use super::status_manager::Reporter;
 use super::{Desired, Shared};
 
 /// How soon after a failure a container is tried again, if what it waits for has changed; volumes are sooner.
@@ -179,7 +180,7 @@ impl Worker {
         let (namespace, name, uid) =
             (pod.namespace().unwrap_or_default(), pod.name_any(), pod.uid().unwrap_or_default());
         let dir = folder(&shared, &pod);
-        let course = Course::new(restore::is_terminal(&pod)).failed(checkpoint.verdict.clone());
+        let course = Course::new(is_terminal(&pod)).failed(checkpoint.verdict.clone());
         let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
         let slots = containers(&pod).map(|(role, container)| {
             let policy = Policy::of(policy, role, container);

@@ -13,7 +13,7 @@ use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::files;
+use krustlet_host::files;
 
 /// What the port allows its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

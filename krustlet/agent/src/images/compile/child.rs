@@ -9,7 +9,7 @@ use krustlet_runtime::{RuntimeError, compile_into};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, setpriority_process, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use crate::files;
+use krustlet_host::files;
 
 /// Guests and the agent come first.
 const PRIORITY: i32 = 10;

@@ -8,13 +8,13 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 
+use krustlet_host::files;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::CompileLimits;
 use super::child::{Answer, Job};
-use crate::files;
 
 /// Signals that end it: it aborts when it gets no memory; the kernel ends it for what it takes of the processors, or of memory.
 const SIGABRT: i32 = 6;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use krustlet_core::fair::Fair;
 use krustlet_runtime::{Engine, Module, RuntimeError};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -21,7 +22,6 @@ pub use self::launcher::Launcher;
 use self::launcher::{End, Scratch};
 use self::refused::Refused;
 use super::{ImageError, blocking, disk};
-use crate::fair::Fair;
 
 /// A job that nobody waits for goes on for so long: who stands in the row behind the pod that has just gone may come next.
 const LINGER: Duration = Duration::from_secs(2);
@@ -110,7 +110,7 @@ impl Compiler {
     /// Works below `data_dir` for `engine`. Blocking: it sweeps out what a killed agent has left.
     pub fn new(engine: Engine, data_dir: &Path, limits: CompileLimits, launcher: Launcher) -> Self {
         let folder = data_dir.join("compiling");
-        if let Err(error) = crate::files::remove_tree(&folder) {
+        if let Err(error) = krustlet_host::files::remove_tree(&folder) {
             tracing::warn!("what is left of compiling cannot be removed: {error}");
         }
         Self(Arc::new(Inner {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use krustlet_host::files;
 use serde::{Deserialize, Serialize};
 
 use super::super::ImageError;
-use crate::files;
 
 /// What took too much is tried again after so long: the machine may have been busy.
 const AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
+use krustlet_host::files;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
@@ -17,7 +18,6 @@ use tokio::time::{sleep, timeout};
 use super::Addresses;
 use super::range::Range;
 use super::routes::{Nodes, range_in};
-use crate::files;
 use crate::patience::Patience;
 use crate::pods::{WATCH_SECONDS, WATCH_SILENCE};
 

@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use krustlet_core::pod::address_before;
+use krustlet_core::serving::ports::wants_host_port;
 use kube::ResourceExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::keep::keep;
 use self::range::Range;
-use super::restore;
-use super::serving::ports::wants_host_port;
 
 /// How long pods wait for the range, from the agent's start: a new Node has one within a second or two.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
@@ -141,12 +141,6 @@ impl Given {
         self.last = free.or(self.last);
         free.ok_or_else(|| format!("no address of the node's pod range {range} is free"))
     }
-}
-
-/// The address that a pod had under an earlier agent.
-pub fn address_before(pod: &Pod) -> Option<IpAddr> {
-    let address = pod.status.as_ref()?.pod_ip.as_deref()?;
-    address.parse().ok().filter(|_| !restore::is_terminal(pod))
 }
 
 /// Whether it is to be reached at its host, which a module can be at one address alone.

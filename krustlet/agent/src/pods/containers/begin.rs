@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use k8s_openapi::api::core::v1 as core;
+use krustlet_core::serving::ports::{self, PortLease};
+use krustlet_core::serving::probes::{self, Plan};
 use krustlet_runtime::{Container, RunSpec, RuntimeError, Server, ServerLimits};
 
 use crate::images::Image;
@@ -10,8 +12,6 @@ use crate::pods::Shared;
 use crate::pods::resources::Resources;
 use crate::pods::serving::hook::{self, Hook};
 use crate::pods::serving::limits;
-use crate::pods::serving::ports::{self, PortLease};
-use crate::pods::serving::probes::{self, Plan};
 
 /// Where a container that answers requests listens, and how it is probed.
 pub struct Place {

@@ -9,22 +9,23 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::command;
+use krustlet_core::lifecycle::termination::STOPPED;
+use krustlet_core::lifecycle::termination::Termination;
+use krustlet_core::pod::containers;
+use krustlet_core::quantity;
+use krustlet_host::files;
 use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError};
 
 use super::begin::{Begun, Place, begin};
-use super::slot::containers;
 use super::tail::Tail;
-use super::termination::STOPPED;
-use super::{command, http, share};
-use crate::files;
+use super::{http, share};
 use crate::images::{Image, ImageError, Request, Wait};
 use crate::logs::ContainerLog;
 use crate::pods::Shared;
 use crate::pods::checkpoint::Attempt;
 use crate::pods::events::Subject;
-use crate::pods::lifecycle::machine::Termination;
 use crate::pods::resources::Resources;
-use crate::quantity;
 
 /// The kubelet's code for a container that could not be started.
 const START_ERROR_CODE: i32 = 128;

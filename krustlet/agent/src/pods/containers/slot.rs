@@ -1,6 +1,13 @@
 //! One container of a pod, as its worker keeps it: the machine, and the real thing that it stands for.
 
-use k8s_openapi::api::core::v1::{Container as ContainerSpec, Pod};
+use k8s_openapi::api::core::v1::Container as ContainerSpec;
+use krustlet_core::lifecycle::machine::{Cause, Machine, State};
+use krustlet_core::lifecycle::policy::Role;
+use krustlet_core::lifecycle::termination::Termination;
+use krustlet_core::lifecycle::turns::Turn;
+use krustlet_core::serving::health::Health;
+use krustlet_core::serving::ports::PortLease;
+use krustlet_core::status::container_status::Shown;
 use krustlet_runtime::Container;
 use tokio::task::AbortHandle;
 
@@ -8,14 +15,8 @@ use super::launch::{LaunchError, Launched};
 use crate::logs::Progress;
 use crate::pods::directory::ContainerView;
 use crate::pods::events::Subject;
-use crate::pods::lifecycle::machine::{Cause, Machine, State, Termination};
-use crate::pods::lifecycle::policy::Role;
-use crate::pods::lifecycle::turns::Turn;
 use crate::pods::serving::Serving;
-use crate::pods::serving::health::Health;
-use crate::pods::serving::ports::PortLease;
 use crate::pods::serving::watch::Found;
-use crate::pods::status::container_status::Shown;
 
 /// News of a pod's own tasks.
 pub enum News {
@@ -64,15 +65,6 @@ pub struct Slot {
     pub port: Option<PortLease>,
     /// While its module is made ready.
     pub preparation: Option<AbortHandle>,
-}
-
-/// All containers of a pod with their roles, init containers first: the places of its slots.
-pub fn containers(pod: &Pod) -> impl Iterator<Item = (Role, &ContainerSpec)> {
-    let spec = pod.spec.as_ref();
-    let inits = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
-    let mains = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
-    let inits = inits.iter().map(|container| (Role::of_init(container), container));
-    inits.chain(mains.iter().map(|container| (Role::Main, container)))
 }
 
 impl Slot {

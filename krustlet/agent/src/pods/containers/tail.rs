@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use k8s_openapi::api::core::v1 as core;
 use krustlet_runtime::{LogSink, Stream};
 
-use crate::pods::lifecycle::machine::Termination;
+use krustlet_core::lifecycle::termination::Termination;
 
 /// So much of the log is kept, at most: bytes and lines.
 const BYTES: usize = 2048;

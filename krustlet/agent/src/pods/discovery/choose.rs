@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use k8s_openapi::api::discovery::v1::{self as discovery, EndpointSlice};
 use krustlet_runtime::Endpoint;
 
-use crate::pods::env::{Backing, Service};
+use krustlet_core::env::{Backing, Service};
 
 /// Who writes the slices of a Service that selects pods. What somebody else has written under this name it takes away.
 const CONTROLLER: &str = "endpointslice-controller.k8s.io";

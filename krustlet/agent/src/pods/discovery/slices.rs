@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use krustlet_core::fair::Fair;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::choose::Slice;
-use crate::fair::Fair;
 
 /// How long an answer is good: less than a pod that is to go serves on, so that its clients hear of it in time.
 const LIFE: Duration = Duration::from_secs(3);

@@ -4,15 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use krustlet_core::eviction::rank::Candidate;
+use krustlet_core::node::{Resource, Shortage};
+use krustlet_core::pod;
+use krustlet_host::readings;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Evictor;
-use super::rank::Candidate;
 use crate::logs;
-use crate::node::readings;
-use crate::node::{Resource, Shortage};
 use crate::pods::PodView;
-use crate::pods::restore;
 use crate::pods::volumes::{self, Taken};
 
 /// How often it is looked at, as by a kubelet.
@@ -42,7 +42,7 @@ async fn relieve(evictor: &mut Evictor) {
     evictor.shared.images.reclaim().await;
     let Some(shortage) = look(evictor).await else { return };
     // One that has only been stopped, because the agent stops, goes on with the next one.
-    let over = |view: &PodView| view.has_ended() && restore::is_terminal(&view.pod);
+    let over = |view: &PodView| view.has_ended() && pod::is_terminal(&view.pod);
     let ended: Vec<PathBuf> = views(evictor).filter(over).flat_map(|view| folders(&view)).collect();
     blocking(move || remove_logs(ended, &shortage)).await;
     let Some(shortage) = look(evictor).await else { return };

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 
+use krustlet_core::node::Thresholds;
+use krustlet_host::readings;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::{Value, json};
 
-use crate::node::{Thresholds, readings};
 use crate::pods::testing::{Options, World, condition, container};
 
 const MI: u64 = 1 << 20;

@@ -6,12 +6,13 @@
 
 use std::time::{Duration, Instant};
 
+use krustlet_core::eviction::rank::Candidate;
+use krustlet_core::node::Memory;
+use krustlet_core::node::{Resource, Shortage};
+use krustlet_host::readings;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Evictor;
-use super::rank::Candidate;
-use crate::node::readings::{self, Memory};
-use crate::node::{Resource, Shortage};
 use crate::pods::PodView;
 
 /// How often the machine's own memory is looked at. What programs wait for is seen at once.

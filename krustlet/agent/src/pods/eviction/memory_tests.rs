@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use krustlet_core::node::Thresholds;
+use krustlet_host::readings;
 use serde_json::{Value, json};
 
-use crate::node::{Thresholds, readings};
 use crate::pods::testing::{Agent, Options, World, condition, container};
 
 fn runs(pod: &Value) -> bool {

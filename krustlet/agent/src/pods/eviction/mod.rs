@@ -1,30 +1,25 @@
-//! Which pods must go, and why: those that take more than they may, and, when the node is short of something, as many as it takes to
-//! keep the others and the node.
+//! When the node is short of something, as many pods go as it takes to keep the others and the node.
 //!
-//! | file          | what it knows                                                         |
-//! |---------------|-----------------------------------------------------------------------|
-//! | local_storage | what of the disk a pod may take                                       |
-//! | rank          | who goes first                                                        |
-//! | memory        | when memory is short, by measurement and by what programs wait for    |
-//! | disk          | when disk or inodes are: modules first, then logs of the dead, then pods |
+//! | file   | what it knows                                                            |
+//! |--------|--------------------------------------------------------------------------|
+//! | memory | when memory is short, by measurement and by what programs wait for       |
+//! | disk   | when disk or inodes are: modules first, then logs of the dead, then pods |
 //!
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/>
 
 mod disk;
-pub mod local_storage;
 mod memory;
-pub mod rank;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use krustlet_core::eviction::rank::{self, Candidate};
+use krustlet_core::node::{Resource, Shortage};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use self::rank::Candidate;
 use super::{PodView, Shared};
-use crate::node::{Resource, Shortage};
 
 /// Time between two looks at one that is to go.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use krustlet_core::content::Content;
 use kube::Api;
 use kube::Resource;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -12,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::{Content, Seen};
+use super::Seen;
 
 /// The first pause after a failure. For a moment after a pod was bound the authorizer may not know yet that the node may read what
 /// the pod refers to.

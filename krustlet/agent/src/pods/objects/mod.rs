@@ -4,7 +4,6 @@
 //! Node authorizer allows a node, and only for objects that its pods refer to:
 //! <https://kubernetes.io/docs/reference/access-authn-authz/node/>
 
-mod content;
 mod follow;
 mod services;
 #[cfg(test)]
@@ -19,15 +18,15 @@ use std::time::Duration;
 
 use futures::future;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use krustlet_core::content::{Content, Kind};
+use krustlet_core::env::Service;
 use kube::{Api, Client};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-pub use self::content::{Content, Kind, Known, find};
 use self::services::Feed;
 pub use self::tokens::{Due, Token, TokenRequestOf};
-use super::env::Service;
 
 /// How long a pod waits for the first answer about an object before it says that there is none.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);

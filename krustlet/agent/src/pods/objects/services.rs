@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1 as core;
+use krustlet_core::env::{Service, is_told};
 use kube::Api;
 use kube::Client;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -14,7 +15,6 @@ use tokio::time::{sleep, timeout};
 
 use super::follow::{FIRST_PAUSE, longer};
 use crate::pods::WATCH_SECONDS;
-use crate::pods::env::{Service, is_told};
 
 /// Pauses after a failure double up to this one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

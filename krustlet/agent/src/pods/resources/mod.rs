@@ -1,7 +1,6 @@
 //! What the containers of a pod share: its volumes, and the objects that its spec refers to.
 
 mod provision;
-pub mod references;
 mod set_up;
 mod storage;
 
@@ -14,20 +13,20 @@ use std::time::Duration;
 
 use futures::future;
 use k8s_openapi::api::core::v1::{Container, Pod};
+use krustlet_core::command::Environment;
+use krustlet_core::content::{Kind, Known};
+use krustlet_core::env::{self, Built, Facts};
+use krustlet_core::references::{all_references, pull_secret_names};
+use krustlet_core::volumes::TokenKey;
+use krustlet_host::files;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub use self::provision::Provision;
-use self::references::{all_references, pull_secret_names};
 use super::Shared;
-use super::containers::command::Environment;
-use super::env::{self, Built, Facts};
-use super::objects::{Key, Kind, Known, Reference, Seen, Token, any_change};
-use super::volumes::{self, Disk, Mounted, TokenKey};
-use crate::files;
+use super::objects::{Key, Reference, Seen, Token, any_change};
+use super::volumes::{self, Disk, Mounted};
 use crate::images::PullSecret;
-
-pub use super::volumes::{unsupported_mount, unsupported_volume};
 
 /// How often it is looked at how much of the disk a pod takes that may not take all; less often where that takes long.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

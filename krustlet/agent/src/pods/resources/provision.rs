@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
+use krustlet_core::env::Node;
 use tokio::sync::Semaphore;
 
-use crate::pods::env::Node;
 use crate::pods::objects::Objects;
 use crate::pods::volumes::HostPaths;
 

@@ -1,9 +1,9 @@
 use std::fs;
 
+use krustlet_core::env::Node;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::super::env::Node;
 use super::super::objects::Objects;
 use super::super::objects::testing::{Fake, eventually};
 use super::super::volumes::{HostPaths, Own};

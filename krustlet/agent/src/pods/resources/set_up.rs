@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use futures::future;
 use k8s_openapi::api::core::v1::{Pod, Volume};
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::references::used_volumes;
+use krustlet_core::volumes::{self, Sources, TokenKey, unsupported_volume};
 use tokio::time::Instant;
 
-use super::references::used_volumes;
 use super::{RETRY, Resources, lock};
 use crate::pods::objects::{Due, Token, TokenRequestOf};
-use crate::pods::volumes::{self, Sources, TokenKey, unsupported_volume};
 
 impl Resources {
     /// Brings all volumes up to date, and tells what went wrong.

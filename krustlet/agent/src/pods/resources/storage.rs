@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use krustlet_core::eviction::local_storage::{Limits, Usage};
+use krustlet_core::pod::containers;
+use krustlet_core::references::used_volumes;
+
 use super::Resources;
-use super::references::used_volumes;
-use crate::pods::containers::slot::containers;
-use crate::pods::eviction::local_storage::{Limits, Usage};
 use crate::pods::volumes;
 
 /// Something of a pod that takes room, where it is, and from where on it is of no interest how much more it is.

@@ -3,11 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use krustlet_core::serving::probes::Action;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::probes::Action;
 use super::{grpc, http};
 
 /// Who asks.

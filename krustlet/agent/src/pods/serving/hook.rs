@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Container;
+use krustlet_core::serving::probes::{Action, request};
 use tokio::time::sleep;
 
 use super::check::check;
-use super::probes::{Action, request};
 
 /// What is done.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use krustlet_runtime::ServerLimits;
 
-use crate::quantity;
+use krustlet_core::quantity;
 
 /// What a pod asks for of them, as `NAME=VALUE` separated by commas. What it does not name is the node's.
 pub const ANNOTATION: &str = "alpha.wasi.krustlet.dev/server-limits";

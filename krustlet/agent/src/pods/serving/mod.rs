@@ -4,21 +4,18 @@
 
 pub mod check;
 mod grpc;
-pub mod health;
 pub mod hook;
 mod http;
 pub mod limits;
-pub mod ports;
-pub mod probes;
 pub mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use krustlet_core::serving::health::Health;
 use krustlet_runtime::Server;
 use tokio::task::JoinSet;
 
-use self::health::Health;
 use self::hook::Hook;
 
 /// A container that answers requests, while it runs.

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::future::join_all;
+use krustlet_core::serving::health::{Kind, Verdict};
+use krustlet_core::serving::probes::Plan;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::check::check;
-use super::health::{Kind, Verdict};
-use super::probes::Plan;
 
 /// What a probe has found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,9 @@ pub mod serving;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use krustlet_core::env::Node;
+use krustlet_core::node::{Pressure, Thresholds};
+use krustlet_core::serving::ports::Ports;
 use krustlet_runtime::{Egress, Engine, EngineConfig, ServerLimits};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -15,13 +18,11 @@ use tokio::sync::watch;
 
 use self::server::State;
 use super::{
-    Addresses, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision, ServiceNames,
-    Shared,
+    Addresses, Directory, Events, Evictions, HostPaths, Objects, Own, Places, Provision, ServiceNames, Shared,
 };
 use crate::images::compile::Compiler;
 use crate::images::{self, Images};
 use crate::logs::{self, Logs};
-use crate::node::{Pressure, Thresholds};
 
 /// No test waits longer for anything.
 const LIMIT: Duration = Duration::from_secs(30);

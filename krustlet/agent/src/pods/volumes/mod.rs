@@ -11,9 +11,6 @@ mod host_path;
 #[cfg(test)]
 mod host_path_tests;
 mod mounts;
-mod paths;
-mod payload;
-mod support;
 mod usage;
 mod walk;
 mod writer;
@@ -25,17 +22,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, HostPathVolumeSource};
+use krustlet_core::volumes::{Payload, paths};
+use krustlet_host::files;
 
 pub use self::host_path::{HostPaths, Own};
 pub use self::mounts::{Mounted, Wanted, wanted};
-pub use self::payload::{Payload, Sources, TokenKey, payload, references, token_keys};
-pub use self::support::{unsupported_mount, unsupported_volume};
 pub use self::usage::{Taken, taken, used};
 use self::writer::Fingerprint;
-use crate::files;
 
-/// The API's default for the life of a projected token, in seconds.
-pub const DEFAULT_LIFE_SECONDS: i64 = 3600;
 /// Mode of a hostPath folder that had to be made; the API's.
 const HOST_FOLDER: u32 = 0o755;
 

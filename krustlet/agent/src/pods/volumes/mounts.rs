@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use k8s_openapi::api::core::v1::{Container, HostPathVolumeSource, Volume, VolumeMount};
+use krustlet_core::command::{Environment, expand};
+use krustlet_core::volumes::{paths, unsupported_mount};
+use krustlet_host::files;
 use krustlet_runtime::Mount;
 
+use super::HostPaths;
 use super::walk::{self, Walk};
-use super::{HostPaths, paths, support};
-use crate::files;
-use crate::pods::containers::command::{Environment, expand};
 
 /// Folder, beside the volumes, of what was laid out for containers. No volume's name begins with a dot.
 pub const STAGED: &str = ".staged";
@@ -66,7 +67,7 @@ pub fn wanted(container: &Container, volumes: &[Volume], environment: &Environme
     let mounts = container.volume_mounts.iter().flatten();
     mounts
         .map(|mount| {
-            if let Some(what) = support::unsupported_mount(mount) {
+            if let Some(what) = unsupported_mount(mount) {
                 return Err(format!("this WebAssembly node does not support: {what}"));
             }
             let volume = volumes.iter().find(|volume| volume.name == mount.name);

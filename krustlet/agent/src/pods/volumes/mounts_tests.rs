@@ -1,9 +1,9 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use krustlet_core::volumes::{File, Payload};
 use serde_json::{Value, json};
 
 use super::super::Own;
-use super::super::payload::{File, Payload};
 use super::super::writer;
 use super::*;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Stat, fstat, statat};
 use rustix::io::Errno;
 
-use crate::files;
+use krustlet_host::files;
 
 /// What `st_blocks` counts in.
 const BLOCK: u64 = 512;

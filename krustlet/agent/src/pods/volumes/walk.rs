@@ -257,7 +257,7 @@ mod tests {
         let kind = |path: &str| Walk::to(&root.path().join(path)).unwrap_err().kind();
         assert_eq!([kind("file"), kind("file/x")], [io::ErrorKind::NotADirectory; 2]);
         assert_eq!(Walk::to(&root.path().join("a")).unwrap_err().raw_os_error(), Some(Errno::LOOP.raw_os_error()));
-        crate::files::nest(root.path(), "n", 200);
+        krustlet_host::files::nest(root.path(), "n", 200);
         assert!(Walk::to(&root.path().join("n/".repeat(100))).is_ok());
         assert!(Walk::to(&root.path().join("n/".repeat(200))).is_err());
     }

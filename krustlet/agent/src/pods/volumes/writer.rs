@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use k8s_openapi::jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::payload::{File, Payload};
-use crate::files;
+use krustlet_core::volumes::{File, Payload};
+use krustlet_host::files;
 
 const DATA: &str = "..data";
 const NEXT: &str = "..data_tmp";

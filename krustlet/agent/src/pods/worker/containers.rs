@@ -3,12 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use krustlet_core::lifecycle::course::grace_period;
+use krustlet_core::lifecycle::machine::{Action, Event};
+use krustlet_core::pod::containers;
+
 use super::Worker;
 use crate::pods::checkpoint::Attempt;
 use crate::pods::containers::launch::{LaunchError, Launched, launch, note, termination};
-use crate::pods::containers::slot::{News, What, containers};
-use crate::pods::lifecycle::course::grace_period;
-use crate::pods::lifecycle::machine::{Action, Event};
+use crate::pods::containers::slot::{News, What};
 
 impl Worker {
     pub(super) fn hear_container(&mut self, index: usize, epoch: u64, what: What) {

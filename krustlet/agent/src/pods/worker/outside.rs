@@ -4,15 +4,16 @@ use std::io;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::status::container_status::Shown;
+use krustlet_core::status::{Facts, pod_status};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::super::Desired;
 use super::super::directory::{PodView, with_status};
-use super::super::status::{Facts, pod_status};
 use super::Worker;
+use crate::pods::checkpoint;
 use crate::pods::containers::slot::Slot;
-use crate::pods::status::container_status::Shown;
 
 /// How long the last statuses may take when the agent stops.
 const LAST_REPORT: Duration = Duration::from_secs(4);
@@ -44,7 +45,8 @@ impl Worker {
         };
         self.noted = true;
         let dir = self.dir.clone();
-        let written = tokio::task::spawn_blocking(move || verdict.write(&dir)).await.map_err(io::Error::other);
+        let written =
+            tokio::task::spawn_blocking(move || checkpoint::note(&dir, &verdict)).await.map_err(io::Error::other);
         if let Err(error) | Ok(Err(error)) = written {
             tracing::warn!(pod = %self, "why a pod fails could not be noted: {error}");
         }

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use krustlet_core::lifecycle::course::grace_period;
+use krustlet_core::lifecycle::policy::Role;
+use krustlet_core::serving::health::Verdict;
+use krustlet_core::serving::probes;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Worker;
 use crate::pods::containers::begin::Begun;
 use crate::pods::containers::slot::{News, What};
-use crate::pods::lifecycle::course::grace_period;
-use crate::pods::lifecycle::policy::Role;
-use crate::pods::serving::health::Verdict;
+use crate::pods::serving::Serving;
 use crate::pods::serving::watch::{Found, watch};
-use crate::pods::serving::{Serving, probes};
 
 /// How long a container of a pod that is deleted still takes new requests: so long may it take until all have heard of it.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);

@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
+use krustlet_core::admission::admit::{self, Refusal};
+use krustlet_core::admission::pressure;
+use krustlet_core::pod::{containers, is_terminal, was_started};
 use kube::ResourceExt;
 use tokio::time::sleep;
 
 use crate::pods::Shared;
-use crate::pods::admission::admit::{self, Refusal};
-use crate::pods::admission::places::Place;
-use crate::pods::admission::pressure;
 use crate::pods::checkpoint::Checkpoint;
-use crate::pods::containers::slot::containers;
 use crate::pods::directory::pod_dir;
-use crate::pods::restore;
+use crate::pods::places::Place;
 
 /// How soon what a pod has done is read again when the disk did not give it.
 const RECALL_PAUSE: Duration = Duration::from_secs(1);
@@ -44,14 +43,14 @@ pub fn folder(shared: &Shared, pod: &Pod) -> PathBuf {
 
 /// Finds a place for the pod, if it is to run.
 pub async fn admission(shared: &Shared, pod: &Pod, checkpoint: &Checkpoint) -> Result<Option<Place>, Refusal> {
-    let over = restore::is_terminal(pod) || checkpoint.verdict.is_some();
+    let over = is_terminal(pod) || checkpoint.verdict.is_some();
     if over || pod.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
     if let Some(refusal) = admit::refuse(pod) {
         return Err(refusal);
     }
-    match restore::was_started(pod) || checkpoint.begun() {
+    match was_started(pod) || checkpoint.begun() {
         true => Ok(Some(shared.places.keep(pod))),
         false => match pressure::refuse(pod, shared.pressure.known(Instant::now())) {
             Some(refusal) => Err(refusal),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::node::readings::{self, read};
+use krustlet_host::readings::{self, read};
 
 /// This process.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::node::{FileSystem, Memory};
 use serde::Serialize;
 
 use super::usage::{PodUsage, Usage};
-use crate::node::readings::{FileSystem, Memory};
 
 /// Statistics of the node and its pods.
 #[derive(Debug, Serialize)]

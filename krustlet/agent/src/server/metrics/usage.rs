@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::node::{FileSystem, Memory};
+use krustlet_host::readings;
 
 use super::rates::Rates;
-use crate::node::readings::{self, FileSystem, Memory};
 use crate::pods::{ContainerView, Directory, PodView};
 
 /// How often rates are brought up to date: as often as the kubelet does.

@@ -10,6 +10,9 @@ use krustlet_core::env::Node;
 use krustlet_core::node::Pressure;
 use krustlet_core::serving::ports::Ports;
 use krustlet_host::files;
+use krustlet_images::Images;
+use krustlet_images::compile::{Compiler, Launcher};
+use krustlet_logs::Logs;
 use krustlet_runtime::{Egress, Engine, EngineConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -17,10 +20,7 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::data_dir;
-use crate::images::Images;
-use crate::images::compile::{Compiler, Launcher};
 use crate::join::{self, Identity, renewal};
-use crate::logs::Logs;
 use crate::node::{self, Readiness, Registration};
 use crate::pods::{
     self, Addresses, Directory, Events, Evictions, HostPaths, Objects, Own, Places, Provision, ServiceNames, Shared,

@@ -10,9 +10,7 @@
 mod agent;
 mod config;
 mod data_dir;
-mod images;
 mod join;
-mod logs;
 mod node;
 mod origins;
 mod patience;
@@ -67,7 +65,7 @@ fn main() -> ExitCode {
             begin(DEFAULT_FILTER_OF_RUN);
             finish(with_runtime(run::serve(flags)))
         }
-        Some(Command::Compile) => images::compile::child::main(),
+        Some(Command::Compile) => krustlet_images::compile::child::main(),
         None => agent(cli.node),
     }
 }

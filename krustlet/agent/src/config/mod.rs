@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use krustlet_core::labels::{self, Labels};
 use krustlet_core::node::{Reserve, Thresholds};
+use krustlet_images::compile::CompileLimits;
 use krustlet_runtime::{Cidr, CidrError, ServerLimits};
 
 pub use self::flags::Flags;
-use crate::images;
-use crate::images::compile::CompileLimits;
-use crate::logs;
 use crate::pods::server_limits;
 
 /// What the agent runs with: every default filled in, every value checked.
@@ -53,11 +51,11 @@ pub struct Config {
     /// File of private authorities (PEM) that are trusted besides the machine's; absolute, and good when the agent started.
     pub trusted_ca_file: Option<PathBuf>,
     /// Which unused modules go, and when.
-    pub image_limits: images::Limits,
+    pub image_limits: krustlet_images::Limits,
     /// What compiling modules may take.
     pub compile_limits: CompileLimits,
     /// How large the logs of a container may get.
-    pub log_limits: logs::Limits,
+    pub log_limits: krustlet_logs::Limits,
     /// `--system-reserved`: what is not for pods.
     pub system_reserved: Reserve,
     /// `--eviction-hard`: below what pods go.
@@ -206,7 +204,7 @@ impl Config {
             registry_mirrors,
             registry_config: flags.registry_config.as_deref().map(absolute),
             trusted_ca_file,
-            image_limits: images::Limits {
+            image_limits: krustlet_images::Limits {
                 max_age: Duration::from_secs(u64::from(flags.image_gc_max_age_hours) * 3600),
                 max_bytes: flags.image_gc_max_bytes,
             },
@@ -215,7 +213,7 @@ impl Config {
                 timeout: Duration::from_secs(u64::from(flags.compile_timeout_seconds)),
                 memory_bytes: flags.compile_max_memory_bytes,
             },
-            log_limits: logs::Limits {
+            log_limits: krustlet_logs::Limits {
                 max_file_bytes: flags.container_log_max_size_bytes,
                 max_files: flags.container_log_max_files,
             },

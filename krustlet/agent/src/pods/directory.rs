@@ -9,7 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use krustlet_runtime::{Container, Server};
 use tokio::sync::watch;
 
-use crate::logs::Progress;
+use krustlet_logs::Progress;
 
 /// What can be known about a container from outside its worker.
 #[derive(Clone, Debug)]

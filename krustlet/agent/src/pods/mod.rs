@@ -45,6 +45,8 @@ use k8s_openapi::api::core::v1::Pod;
 use krustlet_core::node::Pressure;
 use krustlet_core::serving::ports::{PortLease, Ports};
 use krustlet_host::files;
+use krustlet_images::Images;
+use krustlet_logs::Logs;
 use krustlet_runtime::ServerLimits;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -65,8 +67,6 @@ pub use self::places::Places;
 pub use self::resources::Provision;
 pub use self::serving::limits as server_limits;
 pub use self::volumes::{HostPaths, Own};
-use crate::images::Images;
-use crate::logs::Logs;
 use crate::patience::Patience;
 
 /// How long all pods together may take to end and to be told of when the agent stops, after their grace.

@@ -7,9 +7,9 @@ use axum::extract::{Path, Query as QueryString, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use k8s_openapi::jiff::Timestamp;
+use krustlet_logs::Query;
 
 use super::Site;
-use crate::logs::Query;
 use crate::pods::{ContainerView, PodView};
 
 /// A status and what is said to people.
@@ -97,7 +97,7 @@ fn no_previous(container: &str, pod: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::Progress;
+    use krustlet_logs::Progress;
 
     #[test]
     fn which_attempt_is_meant() {

@@ -23,6 +23,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use axum::middleware::from_fn_with_state;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use krustlet_images::compile::Compiler;
+use krustlet_logs::Logs;
 use krustlet_runtime::MemoryBudget;
 use kube::Client;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -36,9 +38,7 @@ pub use self::connections::{Connections, Limits};
 use self::metrics::usage::Usages;
 use self::peer::PeerAcceptor;
 use self::review::{Reviewer, Times};
-use crate::images::compile::Compiler;
 use crate::join::Serving;
-use crate::logs::Logs;
 use crate::pods::{Directory, Evictions};
 
 /// Takes the port, so that a conflict shows before anything is asked of the cluster. Connections are answered from

@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use axum::serve;
 use k8s_openapi::api::core::v1::Pod;
+use krustlet_logs::Progress;
 use krustlet_runtime::{LogSink, Stream};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::logs::Progress;
 use crate::pods::{ContainerView, PodView};
 
 /// The routes on a port, without TLS, and the site behind them.

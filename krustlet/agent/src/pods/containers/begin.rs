@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use k8s_openapi::api::core::v1 as core;
 use krustlet_core::serving::ports::{self, PortLease};
 use krustlet_core::serving::probes::{self, Plan};
+use krustlet_images::Image;
 use krustlet_runtime::{Container, RunSpec, RuntimeError, Server, ServerLimits};
 
-use crate::images::Image;
 use crate::pods::Shared;
 use crate::pods::resources::Resources;
 use crate::pods::serving::hook::{self, Hook};

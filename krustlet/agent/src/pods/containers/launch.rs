@@ -15,13 +15,13 @@ use krustlet_core::lifecycle::termination::Termination;
 use krustlet_core::pod::containers;
 use krustlet_core::quantity;
 use krustlet_host::files;
+use krustlet_images::{Image, ImageError, Request, Wait};
+use krustlet_logs::ContainerLog;
 use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError};
 
 use super::begin::{Begun, Place, begin};
 use super::tail::Tail;
 use super::{http, share};
-use crate::images::{Image, ImageError, Request, Wait};
-use crate::logs::ContainerLog;
 use crate::pods::Shared;
 use crate::pods::checkpoint::Attempt;
 use crate::pods::events::Subject;

@@ -8,11 +8,11 @@ use krustlet_core::lifecycle::turns::Turn;
 use krustlet_core::serving::health::Health;
 use krustlet_core::serving::ports::PortLease;
 use krustlet_core::status::container_status::Shown;
+use krustlet_logs::Progress;
 use krustlet_runtime::Container;
 use tokio::task::AbortHandle;
 
 use super::launch::{LaunchError, Launched};
-use crate::logs::Progress;
 use crate::pods::directory::ContainerView;
 use crate::pods::events::Subject;
 use crate::pods::serving::Serving;

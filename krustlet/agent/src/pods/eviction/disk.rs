@@ -11,7 +11,6 @@ use krustlet_host::readings;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Evictor;
-use crate::logs;
 use crate::pods::PodView;
 use crate::pods::volumes::{self, Taken};
 
@@ -104,7 +103,7 @@ fn remove_logs(folders: Vec<PathBuf>, shortage: &Shortage) {
             return;
         }
         tracing::info!(folder = %folder.display(), "removing the logs of a container that has ended: the disk is full");
-        logs::remove(&folder);
+        krustlet_logs::remove(&folder);
         missing = missing.saturating_sub(size);
     }
 }

@@ -19,6 +19,7 @@ use krustlet_core::env::{self, Built, Facts};
 use krustlet_core::references::{all_references, pull_secret_names};
 use krustlet_core::volumes::TokenKey;
 use krustlet_host::files;
+use krustlet_images::PullSecret;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -26,7 +27,6 @@ pub use self::provision::Provision;
 use super::Shared;
 use super::objects::{Key, Reference, Seen, Token, any_change};
 use super::volumes::{self, Disk, Mounted};
-use crate::images::PullSecret;
 
 /// How often it is looked at how much of the disk a pod takes that may not take all; less often where that takes long.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

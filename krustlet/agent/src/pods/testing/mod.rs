@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use krustlet_core::env::Node;
 use krustlet_core::node::{Pressure, Thresholds};
 use krustlet_core::serving::ports::Ports;
+use krustlet_images::Images;
+use krustlet_images::compile::Compiler;
+use krustlet_logs::Logs;
 use krustlet_runtime::{Egress, Engine, EngineConfig, ServerLimits};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -20,9 +23,6 @@ use self::server::State;
 use super::{
     Addresses, Directory, Events, Evictions, HostPaths, Objects, Own, Places, Provision, ServiceNames, Shared,
 };
-use crate::images::compile::Compiler;
-use crate::images::{self, Images};
-use crate::logs::{self, Logs};
 
 /// No test waits longer for anything.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -121,9 +121,9 @@ impl World {
                 engine.clone(),
                 Compiler::here(engine, self.disk.path()),
                 self.disk.path(),
-                images::Limits { max_age: LIMIT, max_bytes: 1 << 30 },
+                krustlet_images::Limits { max_age: LIMIT, max_bytes: 1 << 30 },
             ),
-            logs: Logs::new(logs::Limits::DEFAULT),
+            logs: Logs::new(krustlet_logs::Limits::DEFAULT),
             provision: Arc::new(Provision::new(
                 objects.clone(),
                 Node { host_ip: "127.0.0.1".into(), allocatable: std::collections::BTreeMap::new() },

@@ -12,12 +12,12 @@ pub mod usage;
 use std::sync::atomic::Ordering;
 
 use k8s_openapi::jiff::Timestamp;
+use krustlet_images::compile::Compiler;
 use krustlet_runtime::MemoryBudget;
 
 use self::exposition::{Exposition, Kind};
 use self::process::Process;
 use self::usage::{ContainerUsage, PodUsage, Usage};
-use crate::images::compile::Compiler;
 use crate::node::KUBELET_VERSION;
 use crate::pods::Evictions;
 

@@ -229,8 +229,8 @@ pub fn example() -> Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::Progress;
     use crate::pods::PodView;
+    use krustlet_logs::Progress;
 
     #[test]
     fn a_pod_is_the_sum_of_its_containers() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use futures::Stream as ByteStream;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};

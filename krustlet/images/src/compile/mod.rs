@@ -276,7 +276,7 @@ pub fn unusable(error: RuntimeError) -> ImageError {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 impl Compiler {
     /// One that never starts a process, for engines that keep no machine code.
     pub fn here(engine: Engine, data_dir: &Path) -> Self {

@@ -20,7 +20,7 @@ fn as_the_child() {
 fn launcher() -> Launcher {
     Launcher {
         program: std::env::current_exe().unwrap(),
-        args: ["--exact", "images::compile::tests::as_the_child"].map(Into::into).into(),
+        args: ["--exact", "compile::tests::as_the_child"].map(Into::into).into(),
         env: vec![(CHILD.into(), "1".into())],
     }
 }

@@ -1,4 +1,5 @@
 //! Modules: from the name in a pod to something that can be started.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod collect;
 pub mod compile;

@@ -74,7 +74,7 @@ impl Logs {
         query: Query,
         progress: impl Fn() -> Option<super::Progress> + Send + 'static,
         changed: watch::Receiver<()>,
-    ) -> io::Result<impl futures::Stream<Item = io::Result<axum::body::Bytes>> + Send + 'static> {
+    ) -> io::Result<impl futures::Stream<Item = io::Result<bytes::Bytes>> + Send + 'static> {
         super::reader::stream(self.clone(), container_dir, attempt, query, progress, changed).await
     }
 }

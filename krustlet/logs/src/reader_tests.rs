@@ -7,7 +7,7 @@ use krustlet_runtime::{LogSink, Stream};
 use tokio::time::timeout;
 
 use super::*;
-use crate::logs::{ContainerLog, Limits};
+use crate::{ContainerLog, Limits};
 
 const RUNNING: Progress = Progress { attempt: 0, ended: false, finished: false };
 const ENDED: Progress = Progress { attempt: 0, ended: true, finished: true };

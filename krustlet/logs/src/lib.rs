@@ -15,6 +15,7 @@
 //! | tail    | where the last lines begin                                 |
 //! | select  | which lines a reader gets, and how they look               |
 //! | reader  | reading on, across files and attempts                      |
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod cri;
 mod files;

@@ -9,7 +9,7 @@ use krustlet_runtime::EngineConfig;
 
 use super::*;
 
-#[path = "../../../oci/tests/integration/support/mod.rs"]
+#[path = "../../oci/tests/integration/support/mod.rs"]
 mod support;
 
 use support::{Fault, Registry, Scheme, module, sha256};

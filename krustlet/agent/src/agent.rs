@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use krustlet_api::discovery::ServiceNames;
+use krustlet_api::events::Events;
+use krustlet_api::objects::Objects;
 use krustlet_core::env::Node;
 use krustlet_core::node::Pressure;
 use krustlet_core::serving::ports::Ports;
@@ -13,6 +16,7 @@ use krustlet_host::files;
 use krustlet_images::Images;
 use krustlet_images::compile::{Compiler, Launcher};
 use krustlet_logs::Logs;
+use krustlet_node::{Readiness, Registration};
 use krustlet_runtime::{Egress, Engine, EngineConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -21,10 +25,7 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::data_dir;
 use crate::join::{self, Identity, renewal};
-use crate::node::{self, Readiness, Registration};
-use crate::pods::{
-    self, Addresses, Directory, Events, Evictions, HostPaths, Objects, Own, Places, Provision, ServiceNames, Shared,
-};
+use crate::pods::{self, Addresses, Directory, Evictions, HostPaths, Own, Places, Provision, Shared};
 use crate::server::{self, Door, Server, Site};
 
 /// How long the last word to the API server may take.
@@ -38,7 +39,7 @@ const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
 pub async fn run(config: &Config) -> Result<()> {
     let mut stop = stop_signal()?;
     data_dir::claim(&config.data_dir, &config.node_name)?;
-    node::check(config)?;
+    krustlet_node::check(&config.node())?;
     let host_paths = host_paths(config)?;
     let listener = server::bind(config.listen)?;
     let images = images(config)?;
@@ -134,7 +135,8 @@ async fn join(config: &Config, images: &Images, pressure: Pressure) -> Result<(I
     let images = images.clone();
     let inventory =
         move || images.inventory().into_iter().map(|image| (image.names, image.size_bytes)).collect::<Vec<_>>();
-    let registration = Registration::new(config, identity.client.clone(), pressure, Box::new(inventory)).await?;
+    let registration =
+        Registration::new(&config.node(), identity.client.clone(), pressure, Box::new(inventory)).await?;
     Ok((identity, registration))
 }
 
@@ -197,7 +199,7 @@ fn images(config: &Config) -> Result<Images> {
         code_cache: Some(config.data_dir.join("code")),
         trusted_ca_file: config.trusted_ca_file.clone(),
         egress: Egress { allowed: config.allowed_egress.clone() },
-        memory_budget_bytes: node::memory_for_programs(config),
+        memory_budget_bytes: krustlet_node::memory_for_programs(&config.node()),
         max_server_connections: files::open_files_limit().map_or(usize::MAX, connections),
         wasi_0_3: config.wasi_0_3,
         ..EngineConfig::default()

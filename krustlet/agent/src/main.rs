@@ -11,9 +11,7 @@ mod agent;
 mod config;
 mod data_dir;
 mod join;
-mod node;
 mod origins;
-mod patience;
 mod pods;
 mod run;
 mod server;
@@ -91,7 +89,7 @@ fn agent(flags: Flags) -> ExitCode {
 fn begin(default_filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    install_crypto();
+    krustlet_api::install_crypto();
     if let Err(error) = krustlet_host::files::raise_open_files_limit() {
         tracing::warn!("the limit of open files stays as it is: {error}");
     }
@@ -109,9 +107,4 @@ fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
         tracing::error!("{error:#}");
         ExitCode::FAILURE
     })
-}
-
-/// One provider of cryptography for all of rustls; a second call changes nothing.
-fn install_crypto() {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

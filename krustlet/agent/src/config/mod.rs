@@ -238,6 +238,20 @@ impl Config {
         files.iter().map(|file| absolute(file)).collect()
     }
 
+    /// What the Node is to be.
+    pub fn node(&self) -> krustlet_node::Config {
+        krustlet_node::Config {
+            node_name: self.node_name.clone(),
+            node_ip: self.node_ip,
+            port: self.listen.port(),
+            max_pods: self.max_pods,
+            data_dir: self.data_dir.clone(),
+            labels: self.node_labels.clone(),
+            system_reserved: self.system_reserved,
+            eviction_hard: self.eviction_hard,
+        }
+    }
+
     /// Where the public key of the client certificate is handed over, PEM.
     pub fn client_public_key(&self) -> PathBuf {
         self.data_dir.join("keys/client.pub")

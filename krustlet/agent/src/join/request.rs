@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use futures::StreamExt;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use krustlet_api::patience::persist;
 use kube::api::{Api, PostParams};
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
@@ -14,7 +15,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::certificate::Certificate;
 use super::csr::Request;
 use crate::config::Config;
-use crate::patience::persist;
 
 /// How long a request may wait for approval at most, everything included.
 pub const APPROVAL_LIMIT: Duration = Duration::from_secs(15 * 60);

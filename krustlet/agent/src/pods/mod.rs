@@ -4,17 +4,13 @@ mod addresses;
 mod checkpoint;
 mod containers;
 mod directory;
-mod discovery;
-mod events;
 mod eviction;
 mod listing;
-mod objects;
 mod places;
 mod resources;
 mod restore;
 mod serving;
 mod status_manager;
-mod traffic;
 mod volumes;
 mod worker;
 
@@ -42,6 +38,10 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
+use krustlet_api::discovery::ServiceNames;
+use krustlet_api::events::Events;
+use krustlet_api::patience::Patience;
+use krustlet_api::{WATCH_SECONDS, WATCH_SILENCE};
 use krustlet_core::node::Pressure;
 use krustlet_core::serving::ports::{PortLease, Ports};
 use krustlet_host::files;
@@ -57,27 +57,18 @@ use tokio::time::{sleep, sleep_until, timeout};
 pub use self::addresses::{Addresses, keep as keep_addresses};
 pub use self::containers::http::most_requests;
 pub use self::directory::{ContainerView, Directory, PodView};
-pub use self::discovery::ServiceNames;
-pub use self::events::Events;
 pub use self::eviction::Evictions;
 use self::eviction::Victim;
 use self::listing::Listing;
-pub use self::objects::Objects;
 pub use self::places::Places;
 pub use self::resources::Provision;
 pub use self::serving::limits as server_limits;
 pub use self::volumes::{HostPaths, Own};
-use crate::patience::Patience;
 
 /// How long all pods together may take to end and to be told of when the agent stops, after their grace.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
 /// How long nobody looks after what the node is short of when that has failed.
 const EVICTION_PAUSE: Duration = Duration::from_secs(1);
-
-/// The API server ends a watch after so long, and a connection that is dead without a word is noticed soon after: seconds.
-const WATCH_SECONDS: u32 = 30;
-/// A watch that has said nothing for so long is begun anew: one that hangs in a request is no watch.
-const WATCH_SILENCE: Duration = Duration::from_secs(3 * 60);
 
 /// What all workers share.
 pub struct Shared {

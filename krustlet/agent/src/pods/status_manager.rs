@@ -11,7 +11,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Client, Error, ResourceExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::pods::traffic::{Pass, Traffic};
+use krustlet_api::traffic::{Pass, Traffic};
 
 /// A request that hangs longer than this is given up and tried again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);

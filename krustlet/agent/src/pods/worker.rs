@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
+use krustlet_api::events::Subject;
 use krustlet_core::admission::admit::{self, Refusal};
 use krustlet_core::eviction::rank;
 use krustlet_core::lifecycle::backoff;
@@ -32,7 +33,6 @@ use self::taking_up::{admission, folder, recall};
 use super::checkpoint::Checkpoint;
 use super::containers::http;
 use super::containers::slot::{News, Slot};
-use super::events::Subject;
 use super::places::Place;
 use super::resources::Resources;
 use super::restore;

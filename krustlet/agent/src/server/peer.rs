@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn name_groups_and_uid_come_from_the_subject() {
-        crate::install_crypto();
+        krustlet_api::install_crypto();
         let bytes = der(&[
             (DnType::CommonName, text("kube-apiserver-kubelet-client")),
             (DnType::OrganizationName, text("kubeadm:cluster-admins")),
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn who_is_not_named_clearly_is_nobody() {
-        crate::install_crypto();
+        krustlet_api::install_crypto();
         for names in [
             vec![],
             vec![(DnType::OrganizationName, text("system:masters"))],

@@ -45,7 +45,7 @@ pub struct Authority {
 impl Authority {
     /// A new CA with a new key.
     pub fn new() -> Self {
-        crate::install_crypto();
+        krustlet_api::install_crypto();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

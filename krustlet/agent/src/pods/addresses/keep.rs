@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
+use krustlet_api::patience::Patience;
+use krustlet_api::{WATCH_SECONDS, WATCH_SILENCE};
 use krustlet_host::files;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
@@ -18,8 +20,6 @@ use tokio::time::{sleep, timeout};
 use super::Addresses;
 use super::range::Range;
 use super::routes::{Nodes, range_in};
-use crate::patience::Patience;
-use crate::pods::{WATCH_SECONDS, WATCH_SILENCE};
 
 /// How often it is looked whether the routes are there.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -50,7 +50,7 @@ async fn cluster(nodes: watch::Receiver<Option<Value>>) -> Client {
         });
         Body::from_stream(events).into_response()
     }
-    crate::install_crypto();
+    krustlet_api::install_crypto();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().route("/api/v1/nodes", get(answer)).with_state(nodes);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
+use krustlet_api::events::Subject;
 use krustlet_core::command;
 use krustlet_core::lifecycle::termination::STOPPED;
 use krustlet_core::lifecycle::termination::Termination;
@@ -24,7 +25,6 @@ use super::tail::Tail;
 use super::{http, share};
 use crate::pods::Shared;
 use crate::pods::checkpoint::Attempt;
-use crate::pods::events::Subject;
 use crate::pods::resources::Resources;
 
 /// The kubelet's code for a container that could not be started.

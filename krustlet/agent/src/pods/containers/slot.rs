@@ -1,6 +1,7 @@
 //! One container of a pod, as its worker keeps it: the machine, and the real thing that it stands for.
 
 use k8s_openapi::api::core::v1::Container as ContainerSpec;
+use krustlet_api::events::Subject;
 use krustlet_core::lifecycle::machine::{Cause, Machine, State};
 use krustlet_core::lifecycle::policy::Role;
 use krustlet_core::lifecycle::termination::Termination;
@@ -14,7 +15,6 @@ use tokio::task::AbortHandle;
 
 use super::launch::{LaunchError, Launched};
 use crate::pods::directory::ContainerView;
-use crate::pods::events::Subject;
 use crate::pods::serving::Serving;
 use crate::pods::serving::watch::Found;
 

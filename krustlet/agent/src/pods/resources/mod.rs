@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures::future;
 use k8s_openapi::api::core::v1::{Container, Pod};
+use krustlet_api::objects::{Key, Reference, Seen, Token, any_change};
 use krustlet_core::command::Environment;
 use krustlet_core::content::{Kind, Known};
 use krustlet_core::env::{self, Built, Facts};
@@ -25,7 +26,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 pub use self::provision::Provision;
 use super::Shared;
-use super::objects::{Key, Reference, Seen, Token, any_change};
 use super::volumes::{self, Disk, Mounted};
 
 /// How often it is looked at how much of the disk a pod takes that may not take all; less often where that takes long.

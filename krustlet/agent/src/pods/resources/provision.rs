@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use krustlet_api::objects::Objects;
 use krustlet_core::env::Node;
 use tokio::sync::Semaphore;
 
-use crate::pods::objects::Objects;
 use crate::pods::volumes::HostPaths;
 
 /// So many pods' volumes are written, and so many measured, at the same time.

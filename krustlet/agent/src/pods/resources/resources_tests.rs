@@ -1,11 +1,11 @@
 use std::fs;
 
+use krustlet_api::objects::Objects;
+use krustlet_api::objects::testing::{Fake, eventually};
 use krustlet_core::env::Node;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::super::objects::Objects;
-use super::super::objects::testing::{Fake, eventually};
 use super::super::volumes::{HostPaths, Own};
 use super::*;
 

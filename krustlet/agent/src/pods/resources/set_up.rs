@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use futures::future;
 use k8s_openapi::api::core::v1::{Pod, Volume};
 use k8s_openapi::jiff::Timestamp;
+use krustlet_api::objects::{Due, Token, TokenRequestOf};
 use krustlet_core::references::used_volumes;
 use krustlet_core::volumes::{self, Sources, TokenKey, unsupported_volume};
 use tokio::time::Instant;
 
 use super::{RETRY, Resources, lock};
-use crate::pods::objects::{Due, Token, TokenRequestOf};
 
 impl Resources {
     /// Brings all volumes up to date, and tells what went wrong.

@@ -8,6 +8,9 @@ pub mod serving;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use krustlet_api::discovery::ServiceNames;
+use krustlet_api::events::Events;
+use krustlet_api::objects::Objects;
 use krustlet_core::env::Node;
 use krustlet_core::node::{Pressure, Thresholds};
 use krustlet_core::serving::ports::Ports;
@@ -20,9 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use self::server::State;
-use super::{
-    Addresses, Directory, Events, Evictions, HostPaths, Objects, Own, Places, Provision, ServiceNames, Shared,
-};
+use super::{Addresses, Directory, Evictions, HostPaths, Own, Places, Provision, Shared};
 
 /// No test waits longer for anything.
 const LIMIT: Duration = Duration::from_secs(30);

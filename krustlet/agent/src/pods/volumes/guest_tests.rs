@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use krustlet_api::objects::testing::Fake;
 use krustlet_runtime::{Engine, EngineConfig, LogSink, RunSpec, Stream};
 use serde_json::{Value, json};
 
-use crate::pods::objects::testing::Fake;
 use crate::pods::resources::tests::{Site, pod};
 
 #[derive(Default)]

@@ -18,7 +18,7 @@ use krustlet_runtime::MemoryBudget;
 use self::exposition::{Exposition, Kind};
 use self::process::Process;
 use self::usage::{ContainerUsage, PodUsage, Usage};
-use crate::node::KUBELET_VERSION;
+use crate::krustlet_node::KUBELET_VERSION;
 use crate::pods::Evictions;
 
 /// `/metrics`: the agent and its containers.

@@ -4,12 +4,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use krustlet_runtime::Endpoint;
+use krustlet_http::Endpoint;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::pods::objects::testing::Fake;
+use crate::objects::testing::Fake;
 
 fn service(selector: Value) -> Value {
     json!({ "spec": { "clusterIP": "10.96.0.7", "selector": selector, "ports": [{ "port": 80 }] } })

@@ -2,7 +2,7 @@
 //!
 //! <https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>
 
-pub mod correlate;
+mod correlate;
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use self::correlate::{Correlator, News, Telling};
-use super::traffic::Traffic;
+use crate::traffic::Traffic;
 
 /// Who reports.
 const COMPONENT: &str = "krustlet-wasi";

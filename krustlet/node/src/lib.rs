@@ -1,6 +1,7 @@
 //! The Node object: registered at the start, kept alive by its Lease, reported on when something changes.
 //!
 //! <https://kubernetes.io/docs/reference/node/node-status/#heartbeats>
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod conditions;
 mod host;
@@ -9,14 +10,17 @@ mod lease;
 mod object;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Node, NodeStatus};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::jiff::Timestamp;
-use krustlet_core::labels;
-use krustlet_core::node::{Host, Pressure, Signals};
+use krustlet_api::patience::persist;
+use krustlet_core::labels::{self, Labels};
+use krustlet_core::node::{Host, Pressure, Reserve, Signals, Thresholds};
 use krustlet_host::readings;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
@@ -29,8 +33,6 @@ pub use self::images::Inventory;
 use self::lease::Lease;
 pub use self::object::KUBELET_VERSION;
 use self::object::Observed;
-use crate::config::Config;
-use crate::patience::persist;
 
 /// How often the Lease is renewed, and the machine looked at.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -40,6 +42,27 @@ const STATUS_REPORT: Duration = Duration::from_secs(5 * 60);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// A heartbeat that hangs longer than this is given up and tried again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(8);
+
+/// What the node is to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of the Node object; also its hostname.
+    pub node_name: String,
+    /// Address that the Node reports.
+    pub node_ip: IpAddr,
+    /// Port of the node's HTTPS API.
+    pub port: u16,
+    /// Most pods that the scheduler may bind here.
+    pub max_pods: u16,
+    /// Folder whose file system is the node's.
+    pub data_dir: PathBuf,
+    /// What it bears besides the labels of every Wasm node.
+    pub labels: Labels,
+    /// What is not for pods.
+    pub system_reserved: Reserve,
+    /// Below what pods go.
+    pub eviction_hard: Thresholds,
+}
 
 /// Whether the machine can be the node that the flags ask for. The data folder must exist.
 ///
@@ -249,7 +272,7 @@ fn warn_of_missing_taints(node: &Node) {
 /// Takes over a Node that is there already, from an earlier run: the labels are set anew, taints are left alone.
 async fn adopt(config: &Config, nodes: &Api<Node>) -> Result<Node> {
     let mut wanted = labels::own(&config.node_name);
-    wanted.extend(config.node_labels.clone());
+    wanted.extend(config.labels.clone());
     let patch = Patch::Strategic(json!({ "metadata": { "labels": wanted } }));
     let patched = nodes.patch(&config.node_name, &PatchParams::default(), &patch).await;
     patched.context("cannot take over the Node that exists already")

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use k8s_openapi::api::discovery::v1::{self as discovery, EndpointSlice};
-use krustlet_runtime::Endpoint;
+use krustlet_http::Endpoint;
 
 use krustlet_core::env::{Backing, Service};
 

@@ -17,14 +17,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use k8s_openapi::api::core::v1::Pod;
-use krustlet_runtime::{Discovery, Found};
+use krustlet_http::{Discovery, Found};
 use kube::Client;
 
 use self::choose::Nothing;
 use self::name::Named;
 use self::slices::{Question, Slices, Unanswered};
-use super::events::{Events, Subject};
-use super::objects::Objects;
+use crate::events::{Events, Subject};
+use crate::objects::Objects;
 
 /// The reason of the events.
 const REASON: &str = "ServiceNotReached";

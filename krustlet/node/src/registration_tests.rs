@@ -4,11 +4,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use clap::Parser;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::{Flags, Surroundings};
 
 /// An API server that knows Nodes and Leases.
 #[derive(Clone, Default)]
@@ -37,7 +35,7 @@ fn found(object: Option<&Value>) -> Answer {
 
 impl Cluster {
     async fn client(&self) -> Client {
-        crate::install_crypto();
+        krustlet_api::install_crypto();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, self.router()).into_future());
@@ -98,10 +96,18 @@ impl Cluster {
     }
 }
 
-fn config(data_dir: &std::path::Path) -> Config {
-    let data_dir = format!("--data-dir={}", data_dir.display());
-    let flags = ["krustlet-wasi", "--node-ip=10.0.0.1", "--node-name=wasm", "--node-labels=team=a", &data_dir];
-    Config::resolve(Flags::parse_from(flags), &Surroundings::default()).unwrap()
+/// As by the flags' defaults.
+pub fn config(data_dir: &std::path::Path) -> Config {
+    Config {
+        node_name: "wasm".into(),
+        node_ip: [10, 0, 0, 1].into(),
+        port: 3000,
+        max_pods: 110,
+        data_dir: data_dir.into(),
+        labels: [("team".to_string(), "a".to_string())].into(),
+        system_reserved: Reserve::parse(Reserve::DEFAULT).unwrap(),
+        eviction_hard: Thresholds::default(),
+    }
 }
 
 async fn registered(cluster: &Cluster, data_dir: &std::path::Path, inventory: Arc<Mutex<Inventory>>) -> Registration {
@@ -215,7 +221,7 @@ async fn while_pods_have_their_grace_the_node_says_that_it_goes() {
 
 #[tokio::test]
 async fn an_api_server_that_is_silent_or_away_is_waited_for() {
-    crate::install_crypto();
+    krustlet_api::install_crypto();
     // Its port is closed, then it has faults; only then it serves. Silence is tested with the patience itself.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,5 @@
 //! An API server for tests: objects that can be set and removed, watches on them, tokens, and refusals.
+#![allow(clippy::unwrap_used, clippy::new_without_default)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -42,11 +43,13 @@ struct Served {
 }
 
 impl Fake {
+    /// Without objects.
     pub fn new() -> Self {
         let state = Mutex::new(Served { token_seconds: 3600, ..Served::default() });
         Self(Arc::new(Inner { state, changes: watch::channel(0).0, open: AtomicUsize::new(0) }))
     }
 
+    /// A client of it.
     pub fn client(&self) -> kube::Client {
         kube::Client::new(Router::new().fallback(serve).with_state(self.clone()), "default")
     }

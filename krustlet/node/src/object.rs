@@ -14,9 +14,9 @@ use krustlet_core::node::reserve;
 use krustlet_core::node::{Host, Pressed, Reserve};
 use kube::api::ObjectMeta;
 
+use super::Config;
 use super::conditions::{Readiness, conditions};
 use super::images::{Inventory, listed};
-use crate::config::Config;
 
 /// What a Wasm node says it is, in labels, taints and nodeInfo.
 pub const ARCHITECTURE: &str = "wasm32-wasi";
@@ -51,7 +51,7 @@ pub fn taints() -> Vec<Taint> {
 /// The Node as it is first created: not ready yet.
 pub fn node(config: &Config, host: &Host, now: Timestamp) -> Node {
     let mut labels = labels::own(&config.node_name);
-    labels.extend(config.node_labels.clone());
+    labels.extend(config.labels.clone());
     let starting = Readiness::NotReady("the node agent is starting".into());
     let observed = Observed { readiness: &starting, pressed: Pressed::default(), images: Inventory::new() };
     Node {
@@ -89,7 +89,7 @@ pub fn status(
         capacity: Some(resources(config, host, &Reserve::default())),
         conditions: Some(conditions(observed.readiness, observed.pressed, known, now)),
         daemon_endpoints: Some(NodeDaemonEndpoints {
-            kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(config.listen.port()) }),
+            kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(config.port) }),
         }),
         node_info: Some(NodeSystemInfo {
             architecture: ARCHITECTURE.into(),
@@ -141,18 +141,9 @@ pub fn essence(status: &NodeStatus) -> NodeStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Flags, Surroundings};
-    use clap::Parser;
 
     fn config() -> Config {
-        let flags = Flags::parse_from([
-            "krustlet-wasi",
-            "--node-ip=10.0.0.1",
-            "--node-name=wasm",
-            "--data-dir=/d",
-            "--node-labels=disk=ssd",
-        ]);
-        Config::resolve(flags, &Surroundings::default()).unwrap()
+        crate::tests::config(std::path::Path::new("/d"))
     }
 
     fn host() -> Host {
@@ -177,7 +168,7 @@ mod tests {
     fn a_new_node_has_labels_taints_and_true_numbers() {
         let node = node(&config(), &host(), Timestamp::UNIX_EPOCH);
         let labels = node.metadata.labels.clone().unwrap();
-        assert_eq!((labels["kubernetes.io/arch"].as_str(), labels["disk"].as_str()), ("wasm32-wasi", "ssd"));
+        assert_eq!((labels["kubernetes.io/arch"].as_str(), labels["team"].as_str()), ("wasm32-wasi", "a"));
         assert!(missing_taints(&node).is_empty());
         let status = node.status.unwrap();
         let capacity = status.capacity.unwrap();
@@ -208,7 +199,7 @@ mod tests {
     fn the_versions_are_true() {
         let info = status(&config(), &host(), observed(&Readiness::Ready, vec![]), None, Timestamp::UNIX_EPOCH);
         let info = info.node_info.unwrap();
-        let locked = include_str!("../../../Cargo.lock");
+        let locked = include_str!("../../Cargo.lock");
         let version = info.container_runtime_version.strip_prefix("wasmtime://").unwrap();
         assert!(locked.contains(&format!("name = \"wasmtime\"\nversion = \"{version}\"\n")), "{version}");
         assert_eq!((info.machine_id.as_str(), info.system_uuid.as_str()), ("m", "u"));

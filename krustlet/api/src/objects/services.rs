@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::follow::{FIRST_PAUSE, longer};
-use crate::pods::WATCH_SECONDS;
+use crate::WATCH_SECONDS;
 
 /// Pauses after a failure double up to this one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@
 
 mod follow;
 mod services;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;

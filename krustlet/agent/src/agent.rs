@@ -15,6 +15,7 @@ use krustlet_core::serving::ports::Ports;
 use krustlet_host::files;
 use krustlet_images::Images;
 use krustlet_images::compile::{Compiler, Launcher};
+use krustlet_join::{Identity, renewal};
 use krustlet_logs::Logs;
 use krustlet_node::{Readiness, Registration};
 use krustlet_runtime::{Egress, Engine, EngineConfig};
@@ -24,7 +25,6 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::data_dir;
-use crate::join::{self, Identity, renewal};
 use crate::pods::{self, Addresses, Directory, Evictions, HostPaths, Own, Places, Provision, Shared};
 use crate::server::{self, Door, Server, Site};
 
@@ -98,11 +98,12 @@ pub async fn run(config: &Config) -> Result<()> {
         async move { pods::run(shared, &node_name, pods_stop).await }
     });
 
+    let joining = config.join();
     let mut server = None;
     let outcome = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => Ok(()),
         () = tidy.keep_tidy() => Ok(()),
-        error = renewal::keep_client(config, &identity) => Err(error),
+        error = renewal::keep_client(&joining, &identity) => Err(error),
         error = keep_addresses(config, &identity, &addresses) => Err(error),
         error = keep_port_open(config, &identity, listener, site, &set_readiness, &mut server) => Err(error),
         () = registration.keep_alive(readiness) => Ok(()),
@@ -131,7 +132,7 @@ pub async fn run(config: &Config) -> Result<()> {
 }
 
 async fn join(config: &Config, images: &Images, pressure: Pressure) -> Result<(Identity, Registration)> {
-    let identity = join::client_identity(config).await?;
+    let identity = krustlet_join::client_identity(&config.join()).await?;
     let images = images.clone();
     let inventory =
         move || images.inventory().into_iter().map(|image| (image.names, image.size_bytes)).collect::<Vec<_>>();
@@ -150,8 +151,10 @@ async fn keep_port_open(
     readiness: &watch::Sender<Readiness>,
     server: &mut Option<Server>,
 ) -> anyhow::Error {
+    let joining = config.join();
     let opened = async {
-        let serving = join::serving_identity(config, identity).await.context("the node cannot serve logs")?;
+        let serving =
+            krustlet_join::serving_identity(&joining, identity).await.context("the node cannot serve logs")?;
         let door = Door { ca: identity.ca.clone(), client: identity.client.clone(), limits: server::Limits::here() };
         anyhow::Ok((server::start(listener, &serving, door, site)?, serving))
     };
@@ -161,7 +164,7 @@ async fn keep_port_open(
             let running = server.insert(opened);
             tracing::info!(address = %config.listen, "log port open");
             readiness.send_replace(Readiness::Ready);
-            match renewal::keep_serving(config, identity, serving, |next| running.renew(next)).await {}
+            match renewal::keep_serving(&joining, identity, serving, |next| running.renew(next)).await {}
         }
     }
 }

@@ -10,7 +10,6 @@
 mod agent;
 mod config;
 mod data_dir;
-mod join;
 mod origins;
 mod pods;
 mod run;

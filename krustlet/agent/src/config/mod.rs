@@ -252,14 +252,20 @@ impl Config {
         }
     }
 
-    /// Where the public key of the client certificate is handed over, PEM.
-    pub fn client_public_key(&self) -> PathBuf {
-        self.data_dir.join("keys/client.pub")
-    }
-
-    /// Where the public key of the serving certificate is handed over, PEM.
-    pub fn serving_public_key(&self) -> PathBuf {
-        self.data_dir.join("keys/serving.pub")
+    /// How it joins.
+    pub fn join(&self) -> krustlet_join::Config {
+        krustlet_join::Config {
+            node_name: self.node_name.clone(),
+            node_ip: self.node_ip,
+            bootstrap_file: self.bootstrap_file.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            cert_file: self.cert_file.clone(),
+            key_file: self.key_file.clone(),
+            client_public_key: self.data_dir.join("keys/client.pub"),
+            serving_public_key: self.data_dir.join("keys/serving.pub"),
+            certificate_duration_seconds: self.certificate_duration_seconds,
+            certificate_renewal_percent: self.certificate_renewal_percent,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::{Json, Router};
 use k8s_openapi::api::core::v1::Pod;
+use krustlet_join::testing::Authority;
 use krustlet_logs::Progress;
 use krustlet_runtime::{LogSink, Stream};
 use rustls::pki_types::pem::PemObject;
@@ -20,7 +21,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::*;
-use crate::join::testing::Authority;
 use crate::pods::{ContainerView, PodView};
 
 pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];

@@ -24,6 +24,7 @@ use anyhow::{Context, Result};
 use axum::middleware::from_fn_with_state;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use krustlet_images::compile::Compiler;
+use krustlet_join::Serving;
 use krustlet_logs::Logs;
 use krustlet_runtime::MemoryBudget;
 use kube::Client;
@@ -38,7 +39,6 @@ pub use self::connections::{Connections, Limits};
 use self::metrics::usage::Usages;
 use self::peer::PeerAcceptor;
 use self::review::{Reviewer, Times};
-use crate::join::Serving;
 use crate::pods::{Directory, Evictions};
 
 /// Takes the port, so that a conflict shows before anything is asked of the cluster. Connections are answered from

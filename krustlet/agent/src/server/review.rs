@@ -127,7 +127,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::join::testing::Authority;
+    use krustlet_join::testing::Authority;
 
     fn questions() -> impl FnMut() -> Question {
         let ca = Authority::new();

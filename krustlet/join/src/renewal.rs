@@ -12,7 +12,7 @@ use super::csr::{Purpose, user_name};
 use super::kubeconfig::Access;
 use super::request::{self, APPROVAL_LIMIT, Unreachable};
 use super::{Identity, Serving};
-use crate::config::Config;
+use crate::Config;
 
 /// The wall clock may be set, and a machine may sleep: it is looked at this often.
 const LOOK: Duration = Duration::from_secs(60);

@@ -173,7 +173,7 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::join::testing::Authority;
+    use crate::testing::Authority;
 
     fn bootstrap(ca: &Authority) -> Access {
         let text = format!(

@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex};
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::join::testing::api::{ApiServer, BOOTSTRAPPER, Denied, Posted};
-use crate::join::testing::{Authority, config, config_with};
-use crate::join::{client_identity, serving_identity};
+use crate::testing::api::{ApiServer, BOOTSTRAPPER, Denied, Posted};
+use crate::testing::{Authority, config};
+use crate::{client_identity, serving_identity};
+
+fn renewing(root: &std::path::Path, certificate_renewal_percent: u8) -> Config {
+    Config { certificate_renewal_percent, ..config(root) }
+}
 
 /// The credential of the node's newest client, as the API server sees it.
 async fn who(identity: &Identity) -> Result<String> {
@@ -27,7 +31,7 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
 async fn both_certificates_are_renewed_again_and_again() {
     let root = tempfile::tempdir().unwrap();
     let api = ApiServer::start(root.path(), 30).await;
-    let config = config_with(root.path(), &["--certificate-duration-seconds=600", "--certificate-renewal-percent=1"]);
+    let config = Config { certificate_duration_seconds: Some(600), ..renewing(root.path(), 1) };
     let identity = client_identity(&config).await.unwrap();
     let serving = serving_identity(&config, &identity).await.unwrap();
     let put = Arc::new(Mutex::new(Vec::new()));
@@ -53,9 +57,9 @@ async fn both_certificates_are_renewed_again_and_again() {
     }
     // Each is asked for with the certificate that the one before brought.
     for pair in clients.windows(2) {
-        assert_ne!(pair[0].credential_id, pair[1].credential_id);
+        assert_ne!(pair[0].certificate, pair[1].certificate);
     }
-    for path in [&config.kubeconfig, &config.cert_file, &config.key_file, &config.client_public_key()] {
+    for path in [&config.kubeconfig, &config.cert_file, &config.key_file, &config.client_public_key] {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
     }
     // The next start finds what was put in last.
@@ -68,7 +72,7 @@ async fn both_certificates_are_renewed_again_and_again() {
 async fn a_certificate_past_its_renewal_time_is_used_at_a_start_and_renewed_at_once() {
     let root = tempfile::tempdir().unwrap();
     let api = ApiServer::start(root.path(), 30).await;
-    let config = config_with(root.path(), &["--certificate-renewal-percent=1"]);
+    let config = renewing(root.path(), 1);
     client_identity(&config).await.unwrap();
     fs::remove_file(&config.bootstrap_file).unwrap();
     sleep(Duration::from_secs(1)).await;
@@ -110,7 +114,7 @@ async fn a_node_whose_renewals_are_denied_joins_again_in_the_end() {
     let root = tempfile::tempdir().unwrap();
     let api = ApiServer::start(root.path(), 3).await;
     api.deny(Denied::Nodes);
-    let config = config_with(root.path(), &["--certificate-renewal-percent=40"]);
+    let config = renewing(root.path(), 40);
     let identity = client_identity(&config).await.unwrap();
     let (joined, joins) =
         (Instant::now(), |posted: &[Posted]| posted.iter().filter(|one| one.user == BOOTSTRAPPER).count());

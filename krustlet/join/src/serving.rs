@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 
 use super::certificate::Certificate;
 use super::csr;
-use crate::config::Config;
+use crate::Config;
 
 /// Certificate and key of the node's own port. No `Debug`: it holds a private key.
 pub struct Serving {
@@ -147,8 +147,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::join::csr::{Purpose, Request};
-    use crate::join::testing::{Authority, config};
+    use crate::csr::{Purpose, Request};
+    use crate::testing::{Authority, config};
 
     /// A pair as the cluster's CA signs it.
     fn pair(ca: &Authority) -> (String, String, Vec<u8>) {

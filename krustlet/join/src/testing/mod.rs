@@ -1,13 +1,13 @@
 //! A certificate authority for tests, and what they need around it.
+#![allow(clippy::unwrap_used, clippy::new_without_default)]
 
+#[cfg(test)]
 pub mod api;
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use clap::Parser;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
@@ -16,20 +16,23 @@ use rustls::RootCertStore;
 
 use super::csr::{Purpose, Request};
 use super::{Serving, certificate};
-use crate::config::{Config, Flags, Surroundings};
 
-/// Of node `n` at 127.0.0.1, with all its files below `root`, and a bootstrap file `root/bootstrap`. With some more flags.
-pub fn config_with(root: &Path, more: &[&str]) -> Config {
-    let path = |flag: &str, name: &str| format!("--{flag}={}", root.join(name).display());
-    let mut argv: Vec<String> = ["krustlet-wasi", "--node-name=n", "--node-ip=127.0.0.1"].map(str::to_string).to_vec();
-    argv.extend([path("data-dir", "data"), path("bootstrap-file", "bootstrap")]);
-    argv.extend(more.iter().map(|flag| (*flag).to_string()));
-    Config::resolve(Flags::parse_from(argv), &Surroundings::default()).unwrap()
-}
-
-/// The same without more flags.
-pub fn config(root: &Path) -> Config {
-    config_with(root, &[])
+/// Of node `n` at 127.0.0.1, with all its files below `root`, and a bootstrap file `root/bootstrap`.
+#[cfg(test)]
+pub fn config(root: &std::path::Path) -> super::Config {
+    let data = |name: &str| root.join("data").join(name);
+    super::Config {
+        node_name: "n".into(),
+        node_ip: [127, 0, 0, 1].into(),
+        bootstrap_file: root.join("bootstrap"),
+        kubeconfig: data("config/kubeconfig"),
+        cert_file: data("config/krustlet.crt"),
+        key_file: data("config/krustlet.key"),
+        client_public_key: data("keys/client.pub"),
+        serving_public_key: data("keys/serving.pub"),
+        certificate_duration_seconds: None,
+        certificate_renewal_percent: 80,
+    }
 }
 
 /// Signs certificates as a cluster's CA does.

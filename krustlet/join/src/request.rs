@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::certificate::Certificate;
 use super::csr::Request;
-use crate::config::Config;
+use crate::Config;
 
 /// How long a request may wait for approval at most, everything included.
 pub const APPROVAL_LIMIT: Duration = Duration::from_secs(15 * 60);

@@ -1,6 +1,7 @@
 //! An API server that takes certificate signing requests, over TLS, and knows who asks.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,21 +9,25 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::body::Body;
 use axum::extract::{Path as Name, Request, State as Held};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::AddExtension;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use futures::stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt, stream};
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::SingleCertAndKey;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tower::Layer;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Authority;
-use crate::join::certificate::Certificate;
-use crate::server::peer::{Peer, PeerAcceptor};
-use crate::server::{Connections, Limits};
+use crate::certificate::Certificate;
 
 /// The bootstrap token, and the name of who has it.
 const TOKEN: &str = "abcdef.0123456789abcdef";
@@ -33,8 +38,8 @@ pub const BOOTSTRAPPER: &str = "system:bootstrap:abcdef";
 pub struct Posted {
     /// By whom.
     pub user: String,
-    /// With which certificate; empty for the token.
-    pub credential_id: String,
+    /// With which certificate, DER; none for the token.
+    pub certificate: Option<Vec<u8>>,
     /// `client` or `serving`.
     pub purpose: String,
     /// PEM.
@@ -100,8 +105,7 @@ impl ApiServer {
             .layer(axum::middleware::from_fn(authenticate))
             .with_state(api.clone());
         let tls = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls)));
-        let acceptor = PeerAcceptor { tls, connections: Connections::new(Limits::here()) };
-        let server = axum_server::from_tcp(listener).unwrap().acceptor(acceptor);
+        let server = axum_server::from_tcp(listener).unwrap().acceptor(PeerAcceptor(tls));
         tokio::spawn(async move { server.serve(router.into_make_service()).await.unwrap() });
         api
     }
@@ -139,18 +143,49 @@ impl ApiServer {
     }
 }
 
+/// Lets every request know the certificate of its connection's client, if it has shown one.
+#[derive(Clone)]
+struct PeerAcceptor(RustlsAcceptor);
+
+#[derive(Clone)]
+struct Peer(Option<Vec<u8>>);
+
+impl<S: Send + 'static> Accept<TcpStream, S> for PeerAcceptor {
+    type Stream = <RustlsAcceptor as Accept<TcpStream, S>>::Stream;
+    type Service = AddExtension<S, Peer>;
+    type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let accepted = self.0.accept(stream, service);
+        async move {
+            let (stream, service) = accepted.await?;
+            let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let peer = Peer(leaf.map(|leaf| leaf.to_vec()));
+            Ok((stream, Extension(peer).layer(service)))
+        }
+        .boxed()
+    }
+}
+
+/// Whose the certificate is; nobody's when it has ended: a connection may outlive it.
+fn holder(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).unwrap();
+    let name = certificate.subject().iter_common_name().next().unwrap().as_str().unwrap().to_string();
+    certificate.validity().is_valid().then_some(name)
+}
+
 #[derive(Clone)]
 struct User {
     name: String,
-    credential_id: String,
+    certificate: Option<Vec<u8>>,
 }
 
 async fn authenticate(headers: HeaderMap, mut request: Request, next: axum::middleware::Next) -> Response {
-    let peer = request.extensions().get::<Option<Peer>>().unwrap().clone();
+    let Peer(certificate) = request.extensions().get::<Peer>().unwrap().clone();
     let token = headers.get("authorization").is_some_and(|value| *value == format!("Bearer {TOKEN}"));
-    let user = match peer.filter(|peer| peer.holds(std::time::SystemTime::now())) {
-        Some(peer) => User { name: peer.user, credential_id: peer.credential_id },
-        None if token => User { name: BOOTSTRAPPER.into(), credential_id: String::new() },
+    let user = match certificate.as_deref().and_then(holder) {
+        Some(name) => User { name, certificate },
+        None if token => User { name: BOOTSTRAPPER.into(), certificate: None },
         None => return failure(StatusCode::UNAUTHORIZED, "Unauthorized"),
     };
     request.extensions_mut().insert(user);
@@ -173,7 +208,7 @@ async fn create(
     inner.posted.push(Posted {
         handed_over: Certificate::from_pem(signed.as_bytes()).unwrap().public_key_der == public_key.contents,
         expiration_seconds: object["spec"]["expirationSeconds"].clone(),
-        credential_id: user.credential_id,
+        certificate: user.certificate,
         user: user.name.clone(),
         csr_pem,
         purpose,

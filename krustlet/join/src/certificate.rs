@@ -154,7 +154,7 @@ pub fn read_all(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::join::testing::Authority;
+    use crate::testing::Authority;
 
     #[test]
     fn a_certificate_is_renewed_after_its_share_of_life() {

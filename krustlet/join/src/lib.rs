@@ -1,17 +1,20 @@
 //! Joining the cluster and staying in it: TLS bootstrap of the node's two certificates, and their renewal.
 //!
 //! <https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/>
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-pub mod certificate;
+mod certificate;
 mod connection;
-pub mod csr;
+mod csr;
 mod kubeconfig;
 pub mod renewal;
 mod request;
 mod serving;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +30,31 @@ use self::kubeconfig::{Access, Standing};
 use self::request::{APPROVAL_LIMIT, Unreachable};
 use self::serving::OnDisk;
 pub use self::serving::Serving;
-use crate::config::Config;
+
+/// Who joins, and where it keeps what it gets.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of the Node object.
+    pub node_name: String,
+    /// Address that its serving certificate bears.
+    pub node_ip: IpAddr,
+    /// Bootstrap kubeconfig.
+    pub bootstrap_file: PathBuf,
+    /// The node's own kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// Serving certificate (PEM).
+    pub cert_file: PathBuf,
+    /// Key of the serving certificate (PEM).
+    pub key_file: PathBuf,
+    /// Where the public key of the client certificate is handed over, PEM.
+    pub client_public_key: PathBuf,
+    /// Where the public key of the serving certificate is handed over, PEM.
+    pub serving_public_key: PathBuf,
+    /// `spec.expirationSeconds` of the certificate signing requests; `None` leaves it to the signer.
+    pub certificate_duration_seconds: Option<i32>,
+    /// Percent of a certificate's life after which it is renewed, 1 to 95.
+    pub certificate_renewal_percent: u8,
+}
 
 /// The node's credential, ready for use.
 pub struct Identity {
@@ -101,10 +128,10 @@ async fn join(config: &Config, bootstrap: &Access) -> Result<Access> {
 fn hand_over(config: &Config, purpose: Purpose) -> Result<Request> {
     let request = Request::new(purpose, &config.node_name, config.node_ip)?;
     let path = match purpose {
-        Purpose::Client => config.client_public_key(),
-        Purpose::Serving => config.serving_public_key(),
+        Purpose::Client => &config.client_public_key,
+        Purpose::Serving => &config.serving_public_key,
     };
-    files::write_private(&path, request.public_key_pem.as_bytes())?;
+    files::write_private(path, request.public_key_pem.as_bytes())?;
     Ok(request)
 }
 

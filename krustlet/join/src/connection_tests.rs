@@ -2,8 +2,8 @@ use futures::{AsyncBufReadExt, StreamExt};
 use serde_json::json;
 
 use super::*;
-use crate::join::kubeconfig::Access;
-use crate::join::testing::api::ApiServer;
+use crate::kubeconfig::Access;
+use crate::testing::api::ApiServer;
 
 /// A client with a certificate of its own.
 async fn client(api: &ApiServer, name: &str) -> Client {
@@ -13,7 +13,7 @@ async fn client(api: &ApiServer, name: &str) -> Client {
     });
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), api.kubeconfig(&user)).unwrap();
-    crate::join::client(&Access::read(file.path()).unwrap().unwrap()).await.unwrap()
+    crate::client(&Access::read(file.path()).unwrap().unwrap()).await.unwrap()
 }
 
 fn get(path: &str) -> axum::http::Request<Vec<u8>> {

@@ -18,15 +18,16 @@ use krustlet_images::compile::{Compiler, Launcher};
 use krustlet_join::{Identity, renewal};
 use krustlet_logs::Logs;
 use krustlet_node::{Readiness, Registration};
+use krustlet_pods::{Addresses, Directory, Evictions, Places, Provision, Shared};
 use krustlet_runtime::{Egress, Engine, EngineConfig};
+use krustlet_server::{Door, Server, Site};
+use krustlet_volumes::{HostPaths, Own};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::data_dir;
-use crate::pods::{self, Addresses, Directory, Evictions, HostPaths, Own, Places, Provision, Shared};
-use crate::server::{self, Door, Server, Site};
 
 /// How long the last word to the API server may take.
 const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
@@ -41,7 +42,7 @@ pub async fn run(config: &Config) -> Result<()> {
     data_dir::claim(&config.data_dir, &config.node_name)?;
     krustlet_node::check(&config.node())?;
     let host_paths = host_paths(config)?;
-    let listener = server::bind(config.listen)?;
+    let listener = krustlet_server::bind(config.listen)?;
     let images = images(config)?;
     let (tidy, compiler) = (images.clone(), images.compiler().clone());
     let pressure = Pressure::new(config.eviction_hard);
@@ -95,7 +96,7 @@ pub async fn run(config: &Config) -> Result<()> {
             shutdown_grace: config.shutdown_grace,
         });
         let node_name = config.node_name.clone();
-        async move { pods::run(shared, &node_name, pods_stop).await }
+        async move { krustlet_pods::run(shared, &node_name, pods_stop).await }
     });
 
     let joining = config.join();
@@ -155,8 +156,9 @@ async fn keep_port_open(
     let opened = async {
         let serving =
             krustlet_join::serving_identity(&joining, identity).await.context("the node cannot serve logs")?;
-        let door = Door { ca: identity.ca.clone(), client: identity.client.clone(), limits: server::Limits::here() };
-        anyhow::Ok((server::start(listener, &serving, door, site)?, serving))
+        let door =
+            Door { ca: identity.ca.clone(), client: identity.client.clone(), limits: krustlet_server::Limits::here() };
+        anyhow::Ok((krustlet_server::start(listener, &serving, door, site)?, serving))
     };
     match opened.await {
         Err(error) => error,
@@ -172,7 +174,7 @@ async fn keep_port_open(
 /// Looks after the pods' own addresses, where they are to have some. Ends only with an error.
 async fn keep_addresses(config: &Config, identity: &Identity, addresses: &Addresses) -> anyhow::Error {
     let Some(file) = &config.pod_routes_file else { return future::pending().await };
-    match pods::keep_addresses(addresses, identity.client.clone(), &config.node_name, file).await {
+    match krustlet_pods::keep_addresses(addresses, identity.client.clone(), &config.node_name, file).await {
         Err(error) => error,
     }
 }

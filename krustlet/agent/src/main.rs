@@ -10,10 +10,7 @@
 mod agent;
 mod config;
 mod data_dir;
-mod origins;
-mod pods;
 mod run;
-mod server;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use krustlet_core::node::{Reserve, Thresholds};
 
-use crate::pods::server_limits;
+use krustlet_pods::server_limits;
 
 /// The flags of the node agent.
 #[derive(Parser, Clone, Debug)]

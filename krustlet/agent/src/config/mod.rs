@@ -10,10 +10,10 @@ use std::time::Duration;
 use krustlet_core::labels::{self, Labels};
 use krustlet_core::node::{Reserve, Thresholds};
 use krustlet_images::compile::CompileLimits;
+use krustlet_pods::server_limits;
 use krustlet_runtime::{Cidr, CidrError, ServerLimits};
 
 pub use self::flags::Flags;
-use crate::pods::server_limits;
 
 /// What the agent runs with: every default filled in, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ const expected = [
     /^(package\.json|LICENSE|step\.cjs)$/,
     /^(README|CHANGELOG|CONTRIBUTING|docs\/([\w-]+\/)*[\w-]+|airgap\/([\w-]+\/)*README)\.md$/,
     /^dist\/(components|steps)\/([\w]+\/)*\w+\.(js|d\.ts)$/,
-    /^krustlet\/(Cargo\.toml|Cargo\.lock)$/,
+    /^krustlet\/(Cargo\.toml|Cargo\.lock|README\.md)$/,
     /^krustlet\/[\w-]+\/Cargo\.toml$/,
     /^krustlet\/[\w-]+\/src\/([\w-]+\/)*\w+\.rs$/,
 ];
@@ -65,8 +65,14 @@ describe("the package", () => {
         // Nothing but tests asks for what is left out.
         for (const file of sources) {
             const text = await fs.readFile(path.join(workspace, file), "utf8");
-            for (const [module, before] of text.matchAll(/^(.*)\n(pub )?mod (\w+_)?(tests|testing);$/gm))
-                assert.equal(before, "#[cfg(test)]", `${file}: ${module}`);
+            for (const [module, before] of text.matchAll(
+                /^(.*)\n(?:#\[path = .*\]\n)?(?:pub )?mod (?:\w+_)?(?:tests|testing);$/gm,
+            ))
+                assert.match(
+                    before,
+                    /^#\[cfg\((test|any\(test, feature = "testing"\))\)\]$/,
+                    `${file}: ${module}`,
+                );
         }
         const packedSources = (await filesIn(packed.main)).filter((file) => /^krustlet\/[\w-]+\//.test(file));
         assert.deepEqual(packedSources.sort(), sources.map((file) => `krustlet/${file}`).sort());

@@ -75,6 +75,7 @@ impl Fake {
         });
     }
 
+    /// Removes an object.
     pub fn remove(&self, collection: &str, namespace: &str, name: &str) {
         self.with(|served| {
             let key = (collection.to_string(), namespace.to_string(), name.to_string());

@@ -40,6 +40,7 @@ const OURS: Record<string, string[]> = {
         "krustlet-node",
         "krustlet-oci",
         "krustlet-pods",
+        "krustlet-prober",
         "krustlet-runtime",
         "krustlet-server",
         "krustlet-supervisor",

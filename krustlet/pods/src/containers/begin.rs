@@ -6,11 +6,11 @@ use k8s_openapi::api::core::v1 as core;
 use krustlet_core::serving::ports::{self, PortLease};
 use krustlet_core::serving::probes::{self, Plan};
 use krustlet_images::Image;
+use krustlet_prober::Hook;
 use krustlet_runtime::{Container, RunSpec, RuntimeError, Server, ServerLimits};
 
 use crate::Shared;
 use crate::resources::Resources;
-use crate::serving::hook::{self, Hook};
 use crate::serving::limits;
 
 /// Where a container that answers requests listens, and how it is probed.
@@ -46,7 +46,7 @@ impl Place {
         container: &core::Container,
         address: Option<IpAddr>,
     ) -> Result<Option<Self>, String> {
-        let (plans, pre_stop) = (probes::plans(container), hook::pre_stop(container));
+        let (plans, pre_stop) = (probes::plans(container), krustlet_prober::pre_stop(container));
         let Some(address) = address else {
             // Whatever else is wrong with them.
             let what = match (&plans, &pre_stop) {

@@ -10,13 +10,13 @@ use krustlet_core::serving::health::Health;
 use krustlet_core::serving::ports::PortLease;
 use krustlet_core::status::container_status::Shown;
 use krustlet_logs::Progress;
+use krustlet_prober::Found;
 use krustlet_runtime::Container;
 use tokio::task::AbortHandle;
 
 use super::launch::{LaunchError, Launched};
 use crate::directory::ContainerView;
 use crate::serving::Serving;
-use crate::serving::watch::Found;
 
 /// News of a pod's own tasks.
 pub enum News {

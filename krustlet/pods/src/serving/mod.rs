@@ -1,19 +1,14 @@
-//! Containers that answer HTTP requests: where they listen, and how they are probed.
+//! Containers that answer HTTP requests: where they listen, and what their clients may take.
 //!
 //! Pods that have the node's own address share its ports, so that each can be one pod's alone.
 
 #[cfg(test)]
 mod calling_tests;
-pub mod check;
-mod grpc;
-pub mod hook;
-mod http;
 pub mod limits;
 #[cfg(test)]
 mod serving_end_tests;
 #[cfg(test)]
 mod serving_tests;
-pub mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +17,7 @@ use krustlet_core::serving::health::Health;
 use krustlet_runtime::Server;
 use tokio::task::JoinSet;
 
-use self::hook::Hook;
+use krustlet_prober::Hook;
 
 /// A container that answers requests, while it runs.
 pub struct Serving {

@@ -8,6 +8,7 @@ use krustlet_core::lifecycle::course::grace_period;
 use krustlet_core::lifecycle::policy::Role;
 use krustlet_core::serving::health::Verdict;
 use krustlet_core::serving::probes;
+use krustlet_prober::{Found, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -15,7 +16,6 @@ use super::Worker;
 use crate::containers::begin::Begun;
 use crate::containers::slot::{News, What};
 use crate::serving::Serving;
-use crate::serving::watch::{Found, watch};
 
 /// How long a container of a pod that is deleted still takes new requests: so long may it take until all have heard of it.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);

@@ -5,7 +5,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-
 use krustlet_host::files;
 
 /// File in the folder that names the node whose it is.

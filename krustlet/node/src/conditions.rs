@@ -3,7 +3,6 @@
 use k8s_openapi::api::core::v1::NodeCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-
 use krustlet_core::node::Pressed;
 
 /// Whether the node is ready, and if not, why.

@@ -14,12 +14,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-
 use krustlet_core::lifecycle::course::Verdict;
 use krustlet_core::lifecycle::termination::Termination;
 use krustlet_host::files;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// No container has such a name.
 const VERDICT: &str = ".verdict.json";

@@ -6,10 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::jiff::Timestamp;
+use krustlet_logs::Progress;
 use krustlet_runtime::{Container, Server};
 use tokio::sync::watch;
-
-use krustlet_logs::Progress;
 
 /// What can be known about a container from outside its worker.
 #[derive(Clone, Debug)]

@@ -1,9 +1,8 @@
 //! Beginning to watch: the list of pods as they are.
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
-
 use krustlet_core::pod;
+use kube::ResourceExt;
 
 /// Pods that are being listed. They are taken up when the list is complete, those that ran before first: new ones get what place they
 /// leave.

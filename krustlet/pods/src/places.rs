@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
+use krustlet_core::admission::admit::Refusal;
+use krustlet_core::admission::fit::{self, Amounts, NodeFacts};
 use kube::api::Api;
 use kube::{Client, ResourceExt};
 use tokio::time::{Instant, sleep, timeout};
-
-use krustlet_core::admission::admit::Refusal;
-use krustlet_core::admission::fit::{self, Amounts, NodeFacts};
 
 /// A request that hangs longer than this is given up.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);

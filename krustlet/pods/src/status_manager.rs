@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use futures::future::{self, BoxFuture};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use krustlet_api::traffic::{Pass, Traffic};
 use krustlet_core::status;
 use krustlet_core::status::drift;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Client, Error, ResourceExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-
-use krustlet_api::traffic::{Pass, Traffic};
 
 /// A request that hangs longer than this is given up and tried again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);

@@ -10,10 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::FutureExt;
+use krustlet_host::files;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-
-use krustlet_host::files;
 
 /// What the port allows its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

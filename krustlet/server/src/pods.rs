@@ -2,7 +2,6 @@
 
 use k8s_openapi::List;
 use k8s_openapi::api::core::v1::Pod;
-
 use krustlet_pods::Directory;
 
 /// A v1 PodList, by namespace and name.

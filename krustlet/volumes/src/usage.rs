@@ -5,10 +5,9 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use krustlet_host::files;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Stat, fstat, statat};
 use rustix::io::Errno;
-
-use krustlet_host::files;
 
 /// What `st_blocks` counts in.
 const BLOCK: u64 = 512;

@@ -17,10 +17,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use k8s_openapi::jiff::Timestamp;
-use sha2::{Digest, Sha256};
-
 use krustlet_core::volumes::{File, Payload};
 use krustlet_host::files;
+use sha2::{Digest, Sha256};
 
 const DATA: &str = "..data";
 const NEXT: &str = "..data_tmp";

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use krustlet_core::node::{Reserve, Thresholds};
-
 use krustlet_pods::server_limits;
 
 /// The flags of the node agent.

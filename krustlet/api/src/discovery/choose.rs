@@ -5,9 +5,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use k8s_openapi::api::discovery::v1::{self as discovery, EndpointSlice};
-use krustlet_http::Endpoint;
-
 use krustlet_core::env::{Backing, Service};
+use krustlet_http::Endpoint;
 
 /// Who writes the slices of a Service that selects pods. What somebody else has written under this name it takes away.
 const CONTROLLER: &str = "endpointslice-controller.k8s.io";

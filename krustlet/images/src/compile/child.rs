@@ -5,11 +5,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use krustlet_host::files;
 use krustlet_runtime::{RuntimeError, compile_into};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, setpriority_process, setrlimit};
 use serde::{Deserialize, Serialize};
-
-use krustlet_host::files;
 
 /// Guests and the agent come first.
 const PRIORITY: i32 = 10;

@@ -7,9 +7,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1 as core;
-use krustlet_runtime::{LogSink, Stream};
-
 use krustlet_core::lifecycle::termination::Termination;
+use krustlet_runtime::{LogSink, Stream};
 
 /// So much of the log is kept, at most: bytes and lines.
 const BYTES: usize = 2048;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use krustlet_api::objects::Objects;
 use krustlet_core::env::Node;
-use tokio::sync::Semaphore;
-
 use krustlet_volumes::HostPaths;
+use tokio::sync::Semaphore;
 
 /// So many pods' volumes are written, and so many measured, at the same time.
 const AT_ONCE: usize = 4;

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use krustlet_runtime::ServerLimits;
-
 use krustlet_core::quantity;
+use krustlet_runtime::ServerLimits;
 
 /// What a pod asks for of them, as `NAME=VALUE` separated by commas. What it does not name is the node's.
 pub const ANNOTATION: &str = "alpha.wasi.krustlet.dev/server-limits";

@@ -14,10 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use krustlet_core::serving::health::Health;
+use krustlet_prober::Hook;
 use krustlet_runtime::Server;
 use tokio::task::JoinSet;
-
-use krustlet_prober::Hook;
 
 /// A container that answers requests, while it runs.
 pub struct Serving {

@@ -4,7 +4,7 @@ pub mod paths;
 mod payload;
 mod support;
 
-pub use self::payload::{File, Payload, Sources, TokenKey, payload, references, token_key, token_keys};
+pub use self::payload::{File, Payload, Sources, TokenKey, payload, references, token_keys};
 pub use self::support::{unsupported_mount, unsupported_volume};
 
 /// The API's default for the life of a projected token, in seconds.

@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use krustlet_core::node::Resource;
 use serde_json::{Value, json};
 
 use super::*;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::new_without_default)]
 
 #[cfg(test)]
-pub mod api;
+pub(crate) mod api;
 
 use std::net::IpAddr;
 use std::sync::Arc;

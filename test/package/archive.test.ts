@@ -28,7 +28,7 @@ const expected = [
     /^(package\.json|LICENSE|step\.cjs)$/,
     /^(README|CHANGELOG|CONTRIBUTING|docs\/([\w-]+\/)*[\w-]+|airgap\/([\w-]+\/)*README)\.md$/,
     /^dist\/(components|steps)\/([\w]+\/)*\w+\.(js|d\.ts)$/,
-    /^krustlet\/(Cargo\.toml|Cargo\.lock)$/,
+    /^krustlet\/(Cargo\.toml|Cargo\.lock|README\.md)$/,
     /^krustlet\/[\w-]+\/Cargo\.toml$/,
     /^krustlet\/[\w-]+\/src\/([\w-]+\/)*\w+\.rs$/,
 ];
@@ -68,7 +68,11 @@ describe("the package", () => {
             for (const [module, attributes] of text.matchAll(
                 /((?:^#\[.*\]\n)*)^(?:pub )?mod (?:\w+_)?(?:tests|testing);$/gm,
             ))
-                assert.ok(attributes.includes("#[cfg(test)]\n"), `${file}: ${module}`);
+                assert.match(
+                    attributes,
+                    /^#\[cfg\((test|any\(test, feature = "testing"\))\)\]$/m,
+                    `${file}: ${module}`,
+                );
         }
         const packedSources = (await filesIn(packed.main)).filter((file) => /^krustlet\/[\w-]+\//.test(file));
         assert.deepEqual(packedSources.sort(), sources.map((file) => `krustlet/${file}`).sort());

@@ -6,24 +6,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use krustlet_api::discovery::ServiceNames;
+use krustlet_api::events::Events;
+use krustlet_api::objects::Objects;
+use krustlet_core::env::Node;
+use krustlet_core::node::Pressure;
+use krustlet_core::serving::ports::Ports;
+use krustlet_host::files;
+use krustlet_images::Images;
+use krustlet_images::compile::{Compiler, Launcher};
+use krustlet_join::{Identity, renewal};
+use krustlet_logs::Logs;
+use krustlet_node::{Readiness, Registration};
+use krustlet_pods::{Addresses, Directory, Evictions, Places, Provision, Shared};
 use krustlet_runtime::{Egress, Engine, EngineConfig};
+use krustlet_server::{Door, Server, Site};
+use krustlet_volumes::{HostPaths, Own};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::data_dir;
-use crate::files;
-use crate::images::Images;
-use crate::images::compile::{Compiler, Launcher};
-use crate::join::{self, Identity, renewal};
-use crate::logs::Logs;
-use crate::node::{self, Pressure, Readiness, Registration};
-use crate::pods::{
-    self, Addresses, Directory, Events, Evictions, HostPaths, Node, Objects, Own, Places, Ports, Provision,
-    ServiceNames, Shared,
-};
-use crate::server::{self, Door, Server, Site};
 
 /// How long the last word to the API server may take.
 const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
@@ -36,9 +40,9 @@ const SIGN_OFF_LIMIT: Duration = Duration::from_secs(3);
 pub async fn run(config: &Config) -> Result<()> {
     let mut stop = stop_signal()?;
     data_dir::claim(&config.data_dir, &config.node_name)?;
-    node::check(config)?;
+    krustlet_node::check(&config.node())?;
     let host_paths = host_paths(config)?;
-    let listener = server::bind(config.listen)?;
+    let listener = krustlet_server::bind(config.listen)?;
     let images = images(config)?;
     let (tidy, compiler) = (images.clone(), images.compiler().clone());
     let pressure = Pressure::new(config.eviction_hard);
@@ -92,14 +96,15 @@ pub async fn run(config: &Config) -> Result<()> {
             shutdown_grace: config.shutdown_grace,
         });
         let node_name = config.node_name.clone();
-        async move { pods::run(shared, &node_name, pods_stop).await }
+        async move { krustlet_pods::run(shared, &node_name, pods_stop).await }
     });
 
+    let joining = config.join();
     let mut server = None;
     let outcome = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => Ok(()),
         () = tidy.keep_tidy() => Ok(()),
-        error = renewal::keep_client(config, &identity) => Err(error),
+        error = renewal::keep_client(&joining, &identity) => Err(error),
         error = keep_addresses(config, &identity, &addresses) => Err(error),
         error = keep_port_open(config, &identity, listener, site, &set_readiness, &mut server) => Err(error),
         () = registration.keep_alive(readiness) => Ok(()),
@@ -128,11 +133,12 @@ pub async fn run(config: &Config) -> Result<()> {
 }
 
 async fn join(config: &Config, images: &Images, pressure: Pressure) -> Result<(Identity, Registration)> {
-    let identity = join::client_identity(config).await?;
+    let identity = krustlet_join::client_identity(&config.join()).await?;
     let images = images.clone();
     let inventory =
         move || images.inventory().into_iter().map(|image| (image.names, image.size_bytes)).collect::<Vec<_>>();
-    let registration = Registration::new(config, identity.client.clone(), pressure, Box::new(inventory)).await?;
+    let registration =
+        Registration::new(&config.node(), identity.client.clone(), pressure, Box::new(inventory)).await?;
     Ok((identity, registration))
 }
 
@@ -146,10 +152,13 @@ async fn keep_port_open(
     readiness: &watch::Sender<Readiness>,
     server: &mut Option<Server>,
 ) -> anyhow::Error {
+    let joining = config.join();
     let opened = async {
-        let serving = join::serving_identity(config, identity).await.context("the node cannot serve logs")?;
-        let door = Door { ca: identity.ca.clone(), client: identity.client.clone(), limits: server::Limits::here() };
-        anyhow::Ok((server::start(listener, &serving, door, site)?, serving))
+        let serving =
+            krustlet_join::serving_identity(&joining, identity).await.context("the node cannot serve logs")?;
+        let door =
+            Door { ca: identity.ca.clone(), client: identity.client.clone(), limits: krustlet_server::Limits::here() };
+        anyhow::Ok((krustlet_server::start(listener, &serving, door, site)?, serving))
     };
     match opened.await {
         Err(error) => error,
@@ -157,7 +166,7 @@ async fn keep_port_open(
             let running = server.insert(opened);
             tracing::info!(address = %config.listen, "log port open");
             readiness.send_replace(Readiness::Ready);
-            match renewal::keep_serving(config, identity, serving, |next| running.renew(next)).await {}
+            match renewal::keep_serving(&joining, identity, serving, |next| running.renew(next)).await {}
         }
     }
 }
@@ -165,7 +174,7 @@ async fn keep_port_open(
 /// Looks after the pods' own addresses, where they are to have some. Ends only with an error.
 async fn keep_addresses(config: &Config, identity: &Identity, addresses: &Addresses) -> anyhow::Error {
     let Some(file) = &config.pod_routes_file else { return future::pending().await };
-    match pods::keep_addresses(addresses, identity.client.clone(), &config.node_name, file).await {
+    match krustlet_pods::keep_addresses(addresses, identity.client.clone(), &config.node_name, file).await {
         Err(error) => error,
     }
 }
@@ -195,7 +204,7 @@ fn images(config: &Config) -> Result<Images> {
         code_cache: Some(config.data_dir.join("code")),
         trusted_ca_file: config.trusted_ca_file.clone(),
         egress: Egress { allowed: config.allowed_egress.clone() },
-        memory_budget_bytes: node::memory_for_programs(config),
+        memory_budget_bytes: krustlet_node::memory_for_programs(&config.node()),
         max_server_connections: files::open_files_limit().map_or(usize::MAX, connections),
         wasi_0_3: config.wasi_0_3,
         ..EngineConfig::default()

@@ -5,8 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-
-use crate::files;
+use krustlet_host::files;
 
 /// File in the folder that names the node whose it is.
 const OWNER: &str = "owner";

@@ -10,19 +10,7 @@
 mod agent;
 mod config;
 mod data_dir;
-mod fair;
-mod files;
-mod images;
-mod join;
-mod labels;
-mod logs;
-mod node;
-mod origins;
-mod patience;
-mod pods;
-mod quantity;
 mod run;
-mod server;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -71,7 +59,7 @@ fn main() -> ExitCode {
             begin(DEFAULT_FILTER_OF_RUN);
             finish(with_runtime(run::serve(flags)))
         }
-        Some(Command::Compile) => images::compile::child::main(),
+        Some(Command::Compile) => krustlet_images::compile::child::main(),
         None => agent(cli.node),
     }
 }
@@ -97,8 +85,8 @@ fn agent(flags: Flags) -> ExitCode {
 fn begin(default_filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    install_crypto();
-    if let Err(error) = files::raise_open_files_limit() {
+    krustlet_api::install_crypto();
+    if let Err(error) = krustlet_host::files::raise_open_files_limit() {
         tracing::warn!("the limit of open files stays as it is: {error}");
     }
 }
@@ -115,9 +103,4 @@ fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
         tracing::error!("{error:#}");
         ExitCode::FAILURE
     })
-}
-
-/// One provider of cryptography for all of rustls; a second call changes nothing.
-fn install_crypto() {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

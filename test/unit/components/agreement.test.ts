@@ -59,9 +59,7 @@ for (const [argument, name] of Object.entries(ofAgent) as [keyof typeof ofAgent,
 test("a node's port is the agent's own default", () => assert.equal(flag("port").given, NODE_PORT));
 
 test("maxConcurrentRequests is what the agent allows", () => {
-    const most = /MOST_REQUESTS: usize = (\d+);/.exec(
-        read("krustlet/agent/src/pods/containers/http.rs"),
-    )?.[1];
+    const most = /MOST_REQUESTS: usize = (\d+);/.exec(read("krustlet/pods/src/containers/http.rs"))?.[1];
     assert.deepEqual(workloadRulesOfAll.maxConcurrentRequests.bounds, { least: 1, most: Number(most) });
 });
 

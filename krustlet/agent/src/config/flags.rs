@@ -4,10 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
-
-use crate::logs;
-use crate::node::{Reserve, Thresholds};
-use crate::pods::server_limits;
+use krustlet_core::node::{Reserve, Thresholds};
+use krustlet_pods::server_limits;
 
 /// The flags of the node agent.
 #[derive(Parser, Clone, Debug)]
@@ -103,11 +101,11 @@ pub struct Flags {
     pub(super) compile_max_memory_bytes: u64,
 
     /// A container's log file is rotated before it gets larger than this: bytes
-    #[arg(long, env = "KRUSTLET_CONTAINER_LOG_MAX_SIZE_BYTES", default_value_t = logs::Limits::DEFAULT.max_file_bytes, value_parser = clap::value_parser!(u64).range(1024..))]
+    #[arg(long, env = "KRUSTLET_CONTAINER_LOG_MAX_SIZE_BYTES", default_value_t = krustlet_logs::Limits::DEFAULT.max_file_bytes, value_parser = clap::value_parser!(u64).range(1024..))]
     pub(super) container_log_max_size_bytes: u64,
 
     /// Log files that are kept of a container's run, the one being written included
-    #[arg(long, env = "KRUSTLET_CONTAINER_LOG_MAX_FILES", default_value_t = logs::Limits::DEFAULT.max_files, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    #[arg(long, env = "KRUSTLET_CONTAINER_LOG_MAX_FILES", default_value_t = krustlet_logs::Limits::DEFAULT.max_files, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub(super) container_log_max_files: u32,
 
     /// What pods may not request of this machine, as cpu=QUANTITY,memory=QUANTITY,ephemeral-storage=QUANTITY; what is not named is not reserved

@@ -7,15 +7,13 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use krustlet_core::labels::{self, Labels};
+use krustlet_core::node::{Reserve, Thresholds};
+use krustlet_images::compile::CompileLimits;
+use krustlet_pods::server_limits;
 use krustlet_runtime::{Cidr, CidrError, ServerLimits};
 
 pub use self::flags::Flags;
-use crate::images;
-use crate::images::compile::CompileLimits;
-use crate::labels::{self, Labels};
-use crate::logs;
-use crate::node::{Reserve, Thresholds};
-use crate::pods::server_limits;
 
 /// What the agent runs with: every default filled in, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +51,11 @@ pub struct Config {
     /// File of private authorities (PEM) that are trusted besides the machine's; absolute, and good when the agent started.
     pub trusted_ca_file: Option<PathBuf>,
     /// Which unused modules go, and when.
-    pub image_limits: images::Limits,
+    pub image_limits: krustlet_images::Limits,
     /// What compiling modules may take.
     pub compile_limits: CompileLimits,
     /// How large the logs of a container may get.
-    pub log_limits: logs::Limits,
+    pub log_limits: krustlet_logs::Limits,
     /// `--system-reserved`: what is not for pods.
     pub system_reserved: Reserve,
     /// `--eviction-hard`: below what pods go.
@@ -206,7 +204,7 @@ impl Config {
             registry_mirrors,
             registry_config: flags.registry_config.as_deref().map(absolute),
             trusted_ca_file,
-            image_limits: images::Limits {
+            image_limits: krustlet_images::Limits {
                 max_age: Duration::from_secs(u64::from(flags.image_gc_max_age_hours) * 3600),
                 max_bytes: flags.image_gc_max_bytes,
             },
@@ -215,7 +213,7 @@ impl Config {
                 timeout: Duration::from_secs(u64::from(flags.compile_timeout_seconds)),
                 memory_bytes: flags.compile_max_memory_bytes,
             },
-            log_limits: logs::Limits {
+            log_limits: krustlet_logs::Limits {
                 max_file_bytes: flags.container_log_max_size_bytes,
                 max_files: flags.container_log_max_files,
             },
@@ -240,14 +238,34 @@ impl Config {
         files.iter().map(|file| absolute(file)).collect()
     }
 
-    /// Where the public key of the client certificate is handed over, PEM.
-    pub fn client_public_key(&self) -> PathBuf {
-        self.data_dir.join("keys/client.pub")
+    /// What the Node is to be.
+    pub fn node(&self) -> krustlet_node::Config {
+        krustlet_node::Config {
+            node_name: self.node_name.clone(),
+            node_ip: self.node_ip,
+            port: self.listen.port(),
+            max_pods: self.max_pods,
+            data_dir: self.data_dir.clone(),
+            labels: self.node_labels.clone(),
+            system_reserved: self.system_reserved,
+            eviction_hard: self.eviction_hard,
+        }
     }
 
-    /// Where the public key of the serving certificate is handed over, PEM.
-    pub fn serving_public_key(&self) -> PathBuf {
-        self.data_dir.join("keys/serving.pub")
+    /// How it joins.
+    pub fn join(&self) -> krustlet_join::Config {
+        krustlet_join::Config {
+            node_name: self.node_name.clone(),
+            node_ip: self.node_ip,
+            bootstrap_file: self.bootstrap_file.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            cert_file: self.cert_file.clone(),
+            key_file: self.key_file.clone(),
+            client_public_key: self.data_dir.join("keys/client.pub"),
+            serving_public_key: self.data_dir.join("keys/serving.pub"),
+            certificate_duration_seconds: self.certificate_duration_seconds,
+            certificate_renewal_percent: self.certificate_renewal_percent,
+        }
     }
 }
 

@@ -26,11 +26,11 @@ fn defaults_are_krustlets() {
     assert_eq!((config.certificate_duration_seconds, config.certificate_renewal_percent), (None, 80));
     assert_eq!(
         config.image_limits,
-        images::Limits { max_age: Duration::from_secs(604_800), max_bytes: 10_737_418_240 }
+        krustlet_images::Limits { max_age: Duration::from_secs(604_800), max_bytes: 10_737_418_240 }
     );
     let compile = CompileLimits { at_once: 2, timeout: Duration::from_secs(120), memory_bytes: 1 << 30 };
     assert_eq!(config.compile_limits, compile);
-    assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 10 * 1024 * 1024, max_files: 5 });
+    assert_eq!(config.log_limits, krustlet_logs::Limits { max_file_bytes: 10 * 1024 * 1024, max_files: 5 });
     let reserve = Reserve { cpu_millis: 100, memory_bytes: 128 << 20, storage_bytes: 1 << 30 };
     assert_eq!(config.system_reserved, reserve);
     assert_eq!(config.eviction_hard, Thresholds::default());
@@ -83,10 +83,10 @@ fn every_flag_arrives() {
     let mirrors = [("docker.io", "mirror"), ("localhost:5000", "registry:5000")];
     assert_eq!(config.registry_mirrors, mirrors.map(|(name, host)| (name.into(), host.into())).into());
     assert_eq!(config.registry_config, Some("/r.json".into()));
-    assert_eq!(config.image_limits, images::Limits { max_age: Duration::from_secs(7200), max_bytes: 0 });
+    assert_eq!(config.image_limits, krustlet_images::Limits { max_age: Duration::from_secs(7200), max_bytes: 0 });
     let compile = CompileLimits { at_once: 3, timeout: Duration::from_secs(9), memory_bytes: 256 << 20 };
     assert_eq!(config.compile_limits, compile);
-    assert_eq!(config.log_limits, logs::Limits { max_file_bytes: 4096, max_files: 2 });
+    assert_eq!(config.log_limits, krustlet_logs::Limits { max_file_bytes: 4096, max_files: 2 });
     assert_eq!(config.system_reserved, Reserve { cpu_millis: 1000, ..Reserve::default() });
     assert_eq!(config.eviction_hard, Thresholds::parse("nodefs.available<0").unwrap());
     assert_eq!(config.shutdown_grace, Duration::from_secs(60));

@@ -4,11 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use krustlet_core::quantity;
+use krustlet_pods::most_requests;
+use krustlet_pods::origins;
 use krustlet_runtime::{DEFAULT_MAX_CONCURRENT_REQUESTS, Mount};
-
-use crate::origins;
-use crate::pods::most_requests;
-use crate::quantity;
 
 const EXAMPLES: &str = "\
 The program gets what is named here, and nothing else of this machine: no file, no variable, no network. Its standard input is

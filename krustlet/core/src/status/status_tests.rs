@@ -1,0 +1,373 @@
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::PodCondition;
+
+use super::*;
+use crate::lifecycle::machine::{Event, Machine, State};
+use crate::lifecycle::policy::RestartPolicy;
+use crate::lifecycle::termination::Termination;
+use crate::serving::health::Health;
+
+#[path = "phase_tests.rs"]
+mod phases;
+
+/// What happened to a container, in one word each.
+#[derive(Clone, Copy, Debug)]
+enum Did {
+    Begin,
+    Start,
+    Exit(i32),
+    FailToPull,
+    WaitForPull,
+    Stop,
+}
+use Did::{Begin, Exit, FailToPull, Start, Stop, WaitForPull};
+
+const RUNS: &[Did] = &[Begin, Start];
+const SUCCEEDED: &[Did] = &[Begin, Start, Exit(0)];
+const FAILED: &[Did] = &[Begin, Start, Exit(7)];
+const CRASH_LOOP: &[Did] = &[Begin, Start, Exit(1), Start, Exit(1)];
+const PREPARES: &[Did] = &[Begin];
+const QUEUED: &[Did] = &[];
+const STOPPED: &[Did] = &[Begin, Start, Stop, Exit(137)];
+const NEVER_RAN: &[Did] = &[Begin, Stop];
+
+fn machine(policy: RestartPolicy, did: &[Did]) -> Machine {
+    let (mut machine, mut now) = (Machine::new(policy), Instant::now());
+    for did in did {
+        let event = match did {
+            Begin => Event::Begin,
+            Start => Event::Started {
+                at: Timestamp::UNIX_EPOCH,
+                image_id: "r/a@sha256:0".into(),
+                container_id: "wasmtime://x".into(),
+            },
+            Exit(exit_code) => Event::Exited(Termination {
+                exit_code: *exit_code,
+                reason: if *exit_code == 0 { "Completed" } else { "Error" }.into(),
+                message: None,
+                started_at: Some(Timestamp::UNIX_EPOCH),
+                finished_at: Timestamp::UNIX_EPOCH,
+                container_id: None,
+            }),
+            FailToPull => Event::PullFailed("ErrImagePull", "no such tag".into()),
+            WaitForPull => Event::Timer,
+            Stop => Event::Stop,
+        };
+        machine.on(event, now);
+        now += Duration::from_secs(3);
+    }
+    machine
+}
+
+/// A pod, and what its containers did.
+struct Case {
+    pod: Pod,
+    policy: RestartPolicy,
+    containers: Vec<(&'static str, Role, Machine)>,
+    before: Option<PodStatus>,
+    refusal: Option<Refusal>,
+    verdict: Option<Verdict>,
+    mount_error: Option<&'static str>,
+    mounted: bool,
+    terminal: bool,
+    second: i64,
+    health: Health,
+    serves: bool,
+}
+
+impl Case {
+    fn new(policy: &str, mains: &[&[Did]]) -> Self {
+        let pod = json!({
+            "metadata": { "name": "p", "namespace": "default", "uid": "u", "generation": 3 },
+            "spec": { "restartPolicy": policy, "containers": [] }
+        });
+        let policy = RestartPolicy::of(Some(policy));
+        let containers =
+            ["a", "b"].into_iter().zip(mains).map(|(name, did)| (name, Role::Main, machine(policy, did))).collect();
+        Self {
+            pod: serde_json::from_value(pod).unwrap(),
+            policy,
+            containers,
+            before: None,
+            refusal: None,
+            verdict: None,
+            mount_error: None,
+            mounted: true,
+            terminal: false,
+            second: 0,
+            health: Health::GOOD,
+            serves: false,
+        }
+    }
+
+    /// With a container before the others.
+    fn first(mut self, name: &'static str, role: Role, did: &[Did]) -> Self {
+        let policy = match role {
+            Role::Sidecar => RestartPolicy::Always,
+            _ if self.policy == RestartPolicy::Never => RestartPolicy::Never,
+            _ => RestartPolicy::OnFailure,
+        };
+        self.containers.insert(0, (name, role, machine(policy, did)));
+        self
+    }
+
+    fn status(&self) -> PodStatus {
+        let shown = self.containers.iter().map(|(name, role, machine)| Shown {
+            name,
+            image: "i",
+            role: *role,
+            machine,
+            health: self.health,
+            serves: self.serves,
+        });
+        let shown: Vec<_> = shown.collect();
+        pod_status(&Facts {
+            pod: &self.pod,
+            before: self.before.as_ref(),
+            containers: &shown,
+            refusal: self.refusal.as_ref(),
+            verdict: self.verdict.as_ref(),
+            mounted: self.mounted,
+            mount_error: self.mount_error,
+            keeps_address: false,
+            terminal: self.terminal,
+            pod_ip: "10.244.1.2".parse().unwrap(),
+            host_ip: "10.0.0.1",
+            start_time: Timestamp::UNIX_EPOCH,
+            now: Timestamp::from_second(self.second).unwrap(),
+        })
+    }
+}
+
+fn condition<'a>(status: &'a PodStatus, type_: &str) -> &'a PodCondition {
+    status.conditions.as_ref().unwrap().iter().find(|condition| condition.type_ == type_).unwrap()
+}
+
+fn says(status: &PodStatus, type_: &str) -> (String, Option<String>, Option<String>) {
+    let condition = condition(status, type_);
+    (condition.status.clone(), condition.reason.clone(), condition.message.clone())
+}
+
+fn said(status: &str, reason: &str, message: &str) -> (String, Option<String>, Option<String>) {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_string());
+    (status.into(), some(reason), some(message))
+}
+
+fn state(status: &PodStatus, name: &str) -> Value {
+    let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let found = all.into_iter().find(|status| status.name == name).unwrap();
+    serde_json::to_value(&found.state).unwrap()
+}
+
+#[test]
+fn a_pod_that_serves_has_its_address_and_is_ready_when_its_probes_say_so() {
+    let case =
+        |started, ready| Case { health: Health { started, ready }, serves: true, ..Case::new("Always", &[RUNS]) };
+    let status = case(true, true).status();
+    assert_eq!((status.pod_ip.as_deref(), status.host_ip.as_deref()), (Some("10.244.1.2"), Some("10.0.0.1")));
+    assert_eq!(status.pod_ips.as_ref().unwrap()[0].ip, "10.244.1.2");
+    assert_eq!(says(&status, "Ready"), said("True", "", ""));
+    for (started, ready) in [(false, true), (true, false)] {
+        let status = case(started, ready).status();
+        let container = &status.container_statuses.as_ref().unwrap()[0];
+        assert_eq!((container.ready, container.started), (false, Some(started)));
+        assert_eq!(says(&status, "Ready"), said("False", "ContainersNotReady", "containers with unready status: [a]"));
+        assert_eq!(status.phase.as_deref(), Some("Running"));
+        let taken_back = &patch(&status, "u")["status"]["podIPs"];
+        assert_eq!(*taken_back, json!([{ "ip": "10.244.1.2" }, { "$patch": "replace" }]));
+    }
+    let taken_back = &patch(&Case::new("Always", &[RUNS]).status(), "u")["status"];
+    assert_eq!((&taken_back["podIP"], &taken_back["podIPs"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn a_running_pod_is_ready() {
+    let status = Case::new("Always", &[RUNS, RUNS]).status();
+    for type_ in ["PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready"] {
+        assert_eq!(says(&status, type_), said("True", "", ""), "{type_}");
+        assert_eq!(condition(&status, type_).observed_generation, Some(3));
+    }
+    assert_eq!((status.host_ip.as_deref(), status.pod_ip), (Some("10.0.0.1"), None));
+    assert_eq!((status.observed_generation, status.init_container_statuses), (Some(3), None));
+    let container = &status.container_statuses.unwrap()[0];
+    assert_eq!((container.ready, container.started, container.restart_count), (true, Some(true), 0));
+    assert_eq!(container.image_id, "r/a@sha256:0");
+    assert!(container.state.as_ref().unwrap().running.is_some());
+}
+
+#[test]
+fn a_starting_pod_names_who_is_not_ready() {
+    let status = Case::new("Always", &[RUNS, PREPARES]).status();
+    for type_ in ["Ready", "ContainersReady"] {
+        let wanted = said("False", "ContainersNotReady", "containers with unready status: [b]");
+        assert_eq!(says(&status, type_), wanted);
+    }
+    assert_eq!(says(&status, "Initialized"), said("True", "", ""));
+    assert_eq!(state(&status, "b"), json!({ "waiting": { "reason": "ContainerCreating" } }));
+}
+
+#[test]
+fn a_pod_that_is_not_initialized_says_by_whom() {
+    let case = Case::new("Always", &[QUEUED]).first("second", Role::Sidecar, QUEUED).first("first", Role::Init, RUNS);
+    let status = case.status();
+    let wanted = said("False", "ContainersNotInitialized", "containers with incomplete status: [first second]");
+    assert_eq!(says(&status, "Initialized"), wanted);
+    let wanted = said("False", "ContainersNotReady", "containers with unready status: [second a]");
+    assert_eq!(says(&status, "Ready"), wanted, "an init container is never ready in this sense");
+    let waits = json!({ "waiting": { "reason": "PodInitializing" } });
+    assert_eq!((state(&status, "second"), state(&status, "a")), (waits.clone(), waits));
+    let inits = status.init_container_statuses.unwrap();
+    assert_eq!((inits[0].ready, inits[0].started), (false, Some(true)));
+    assert_eq!((inits.len(), status.container_statuses.unwrap().len()), (2, 1));
+}
+
+#[test]
+fn completed_init_containers_are_ready_and_sidecars_run() {
+    let status =
+        Case::new("Always", &[RUNS]).first("s", Role::Sidecar, RUNS).first("i", Role::Init, SUCCEEDED).status();
+    for type_ in ["Initialized", "Ready"] {
+        assert_eq!(says(&status, type_), said("True", "", ""));
+    }
+    let inits = status.init_container_statuses.unwrap();
+    assert_eq!((inits[0].ready, inits[0].started), (true, Some(false)));
+    assert_eq!((inits[1].ready, inits[1].started), (true, Some(true)));
+
+    let crashed = Case::new("Always", &[RUNS]).first("s", Role::Sidecar, CRASH_LOOP).status();
+    assert_eq!(says(&crashed, "Initialized"), said("True", "", ""), "the main container has run");
+    let wanted = said("False", "ContainersNotReady", "containers with unready status: [s]");
+    assert_eq!(says(&crashed, "Ready"), wanted);
+}
+
+#[test]
+fn completed_and_failed_pods_say_so() {
+    let done = |did| Case::new("Never", &[did, SUCCEEDED]).status();
+    assert_eq!(says(&done(SUCCEEDED), "Ready"), said("False", "PodCompleted", ""));
+    assert_eq!(says(&done(SUCCEEDED), "Initialized"), said("True", "PodCompleted", ""));
+    assert_eq!(says(&done(FAILED), "Ready"), said("False", "PodFailed", ""));
+    assert_eq!(says(&done(FAILED), "PodReadyToStartContainers"), said("False", "", ""));
+    assert_eq!(state(&done(FAILED), "a")["terminated"]["exitCode"], 7);
+}
+
+#[test]
+fn what_a_container_waits_for_is_said_in_the_kubelets_words() {
+    let loops = Case::new("Always", &[CRASH_LOOP]).status();
+    let message = "back-off 10s restarting failed container=a pod=p_default(u)";
+    assert_eq!(state(&loops, "a"), json!({ "waiting": { "reason": "CrashLoopBackOff", "message": message } }));
+    let container = &loops.container_statuses.unwrap()[0];
+    assert_eq!((container.restart_count, container.ready, container.started), (1, false, Some(false)));
+    assert_eq!(container.last_state.as_ref().unwrap().terminated.as_ref().unwrap().exit_code, 1);
+
+    let fails = Case::new("Always", &[&[Begin, FailToPull], &[Begin, FailToPull, WaitForPull]]).status();
+    assert_eq!(state(&fails, "a"), json!({ "waiting": { "reason": "ErrImagePull", "message": "no such tag" } }));
+    let message = "Back-off pulling image \"i\": ErrImagePull: no such tag";
+    assert_eq!(state(&fails, "b"), json!({ "waiting": { "reason": "ImagePullBackOff", "message": message } }));
+}
+
+#[test]
+fn volumes_that_are_not_ready_hold_all_back() {
+    let why = "configmap \"x\" not found";
+    let case = Case { mounted: false, mount_error: Some(why), ..Case::new("Always", &[QUEUED]) };
+    let status = case.status();
+    assert_eq!(state(&status, "a"), json!({ "waiting": { "reason": "ContainerCreating", "message": why } }));
+    assert_eq!(says(&status, "PodReadyToStartContainers"), said("False", "", ""));
+}
+
+#[test]
+fn a_pod_that_fails_says_why_when_nothing_runs_any_more() {
+    let verdict = Verdict::new("DeadlineExceeded", "too long");
+    let case = |mains: &[&[Did]]| Case { verdict: Some(verdict.clone()), terminal: true, ..Case::new("Always", mains) };
+    let ending = case(&[RUNS]).status();
+    assert_eq!((ending.phase.as_deref(), ending.reason), (Some("Running"), None));
+    let ended = case(&[&[Begin, Start, Stop, Exit(0)], NEVER_RAN]).status();
+    assert_eq!(ended.phase.as_deref(), Some("Failed"), "though what ran ended well");
+    assert_eq!((ended.reason.as_deref(), ended.message.as_deref()), (Some("DeadlineExceeded"), Some("too long")));
+    let never = state(&ended, "b");
+    assert_eq!(
+        (&never["terminated"]["exitCode"], &never["terminated"]["reason"]),
+        (&json!(137), &json!("ContainerStatusUnknown"))
+    );
+}
+
+#[test]
+fn refused_pods_fail_or_wait() {
+    let status = |fails| {
+        let refusal = Refusal { reason: "OutOfcpu".into(), message: "no place".into(), fails };
+        let verdict = fails.then(|| Verdict::new("OutOfcpu", "no place"));
+        Case { refusal: Some(refusal), verdict, mounted: false, terminal: fails, ..Case::new("Always", &[QUEUED]) }
+            .status()
+    };
+    let failed = status(true);
+    assert_eq!(failed.phase.as_deref(), Some("Failed"));
+    assert_eq!((failed.reason.as_deref(), failed.message.as_deref()), (Some("OutOfcpu"), Some("no place")));
+    assert_eq!(failed.container_statuses.as_deref(), Some(&[][..]));
+    assert_eq!(says(&failed, "Ready"), said("False", "PodFailed", ""));
+    let held = status(false);
+    assert_eq!((held.phase.as_deref(), held.reason.as_deref()), (Some("Pending"), None));
+    let waits = json!({ "waiting": { "reason": "CreateContainerConfigError", "message": "no place" } });
+    assert_eq!(state(&held, "a"), waits);
+}
+
+#[test]
+fn who_waits_for_an_ephemeral_container_learns_why_it_never_runs() {
+    let mut case = Case::new("Always", &[RUNS]);
+    let debugger = json!([{ "name": "debugger", "image": "busybox" }]);
+    case.pod.spec.as_mut().unwrap().ephemeral_containers = Some(serde_json::from_value(debugger).unwrap());
+    let status = case.status();
+    assert_eq!(status.phase.as_deref(), Some("Running"));
+    let refused = &status.ephemeral_container_statuses.as_ref().unwrap()[0];
+    let terminated = refused.state.as_ref().unwrap().terminated.as_ref().unwrap();
+    assert_eq!((refused.name.as_str(), terminated.exit_code), ("debugger", 128));
+    assert!(terminated.message.as_ref().unwrap().contains("ephemeral containers"));
+}
+
+#[test]
+fn readiness_gates_are_kept() {
+    let mut case = Case::new("Always", &[RUNS]);
+    let gates = json!([{ "conditionType": "example.com/a" }, { "conditionType": "example.com/b" }]);
+    case.pod.spec.as_mut().unwrap().readiness_gates = Some(serde_json::from_value(gates).unwrap());
+    let mut ready = |conditions: Value| {
+        case.pod.status = Some(serde_json::from_value(json!({ "conditions": conditions })).unwrap());
+        says(&case.status(), "Ready")
+    };
+    let (status, reason, message) = ready(json!([{ "type": "example.com/b", "status": "False" }]));
+    assert_eq!((status.as_str(), reason.as_deref()), ("False", Some("ReadinessGatesNotReady")));
+    let message = message.unwrap();
+    assert!(message.contains("no condition") && message.contains("example.com/b\" is \"False\""), "{message}");
+    let open = json!([{ "type": "example.com/a", "status": "True" }, { "type": "example.com/b", "status": "True" }]);
+    assert_eq!(ready(open), said("True", "", ""));
+}
+
+#[test]
+fn transition_times_stay_while_the_status_does() {
+    let mut case = Case { second: 1, ..Case::new("Always", &[RUNS]) };
+    let first = case.status();
+    (case.before, case.second) = (Some(first.clone()), 60);
+    assert_eq!(case.status(), first);
+}
+
+#[test]
+fn the_patch_takes_back_reasons_and_names_the_uid() {
+    let patch = patch(&Case::new("Always", &[RUNS]).status(), "u");
+    assert_eq!(patch["metadata"]["uid"], "u");
+    let conditions = patch["status"]["conditions"].as_array().unwrap();
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
+    assert_eq!((ready["reason"].clone(), ready["message"].clone()), (Value::Null, Value::Null));
+    assert!(ready.as_object().unwrap().contains_key("message"));
+    // Only the address of now is left.
+    let addresses = patch["status"]["hostIPs"].as_array().unwrap();
+    assert_eq!(addresses.last(), Some(&serde_json::json!({ "$patch": "replace" })));
+    assert_eq!(addresses.len(), 2);
+    for field in ["qosClass", "resize", "nominatedNodeName"] {
+        assert!(!patch["status"].as_object().unwrap().contains_key(field), "{field} is left as it is");
+    }
+}
+
+#[test]
+fn a_queued_container_that_ran_under_an_earlier_agent_counts_as_stopped() {
+    let mut case = Case::new("Always", &[CRASH_LOOP]);
+    case.containers[0].2.state = State::Queued;
+    let status = case.status();
+    assert_eq!(status.phase.as_deref(), Some("Running"));
+    assert_eq!(state(&status, "a")["terminated"]["exitCode"], 1);
+}

@@ -1,0 +1,406 @@
+//! From a registry to a compiled module.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use krustlet_oci::ClientConfig;
+use krustlet_runtime::EngineConfig;
+
+use super::*;
+
+#[path = "../../oci/tests/integration/support/mod.rs"]
+mod support;
+
+use support::{Fault, Registry, Scheme, module, sha256};
+
+struct Node {
+    registry: Registry,
+    images: Images,
+    folder: tempfile::TempDir,
+}
+
+fn images(registry: &Registry, folder: &Path) -> Images {
+    let insecure_registries = vec![registry.host.clone()];
+    let config = ClientConfig { insecure_registries, docker_config: None, ..ClientConfig::default() };
+    let engine = Engine::new(EngineConfig::default()).unwrap();
+    Images::new(Client::new(config).unwrap(), engine.clone(), Compiler::here(engine, folder), folder, Limits::default())
+}
+
+impl Node {
+    async fn new() -> Self {
+        let (registry, folder) = (Registry::start().await, tempfile::tempdir().unwrap());
+        let images = images(&registry, folder.path());
+        Self { registry, images, folder }
+    }
+
+    /// As after a restart of the agent.
+    fn restarted(self) -> Self {
+        let images = images(&self.registry, self.folder.path());
+        Self { images, ..self }
+    }
+
+    fn name(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.registry.host)
+    }
+
+    async fn ready(&self, rest: &str, policy: Option<&str>) -> Result<Image, ImageError> {
+        self.ready_with(rest, policy, &[]).await
+    }
+
+    async fn ready_with(&self, rest: &str, policy: Option<&str>, secrets: &[PullSecret]) -> Result<Image, ImageError> {
+        let name = self.name(rest);
+        self.images
+            .ready(&Request { tenant: "default", on_wait: None, name: &name, policy, pull_secrets: secrets })
+            .await
+    }
+
+    fn secret(&self, user: &str, password: &str) -> PullSecret {
+        let login = serde_json::json!({ "username": user, "password": password });
+        let host = &self.registry.host;
+        PullSecret::DockerConfigJson(serde_json::json!({ "auths": { host: login } }).to_string().into_bytes())
+    }
+
+    fn blobs(&self) -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(self.folder.path().join(".oci/blobs/sha256")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_module_comes_once_and_is_there_for_every_name_of_it() {
+    let node = Node::new().await;
+    let wasm = module("once", 1000);
+    let digest = node.registry.push("team/app", "v1", wasm.clone());
+    node.registry.push("team/app", "v2", wasm.clone());
+    node.registry.push("other", "v1", wasm.clone());
+
+    let image = node.ready("team/app:v1", None).await.unwrap();
+    assert_eq!(image.id, node.name(&format!("team/app@{digest}")));
+    assert_eq!((image.program.as_str(), image.fetched.unwrap().bytes), ("app", wasm.len()));
+    assert_eq!(image.module.digest(), sha256(&wasm));
+    assert_eq!(node.registry.asked(), ["GET manifests/v1", "GET blob"]);
+
+    // The same name: not even a question.
+    assert_eq!(node.ready("team/app:v1", None).await.unwrap().fetched, None);
+    assert_eq!(node.ready("team/app:v1", Some("Never")).await.unwrap().id, image.id);
+    assert_eq!(node.ready(&format!("team/app@{digest}"), None).await.unwrap().id, image.id);
+    assert!(node.registry.asked().is_empty());
+
+    // Another tag, another repository: what they mean is asked, the module is here.
+    assert_eq!(node.ready("team/app:v2", None).await.unwrap().fetched, None);
+    assert_eq!(node.ready("other:v1", None).await.unwrap().id, node.name(&format!("other@{digest}")));
+    assert_eq!(node.registry.asked(), ["GET manifests/v2", "GET manifests/v1"]);
+    assert_eq!(node.blobs().len(), 1);
+
+    let names = [
+        format!("other@{digest}"),
+        format!("team/app@{digest}"),
+        "other:v1".into(),
+        "team/app:v1".into(),
+        "team/app:v2".into(),
+    ];
+    let names = names.iter().map(|name| node.name(name)).collect();
+    assert_eq!(node.images.inventory(), [StoredImage { names, size_bytes: wasm.len() as u64 }]);
+
+    // After a restart it is read from the disk.
+    drop(image);
+    let node = node.restarted();
+    assert_eq!(node.ready("team/app:v1", None).await.unwrap().fetched, None);
+    assert!(node.registry.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_moved_tag_is_seen_by_always_and_by_nobody_else() {
+    let node = Node::new().await;
+    let old = node.registry.push("app", "v1", module("old", 0));
+    assert!(node.ready("app:v1", None).await.unwrap().id.ends_with(&old));
+    let new = node.registry.push("app", "v1", module("new", 0));
+    node.registry.asked();
+    assert!(node.ready("app:v1", Some("IfNotPresent")).await.unwrap().id.ends_with(&old));
+    let moved = node.ready("app:v1", Some("Always")).await.unwrap();
+    assert!(moved.id.ends_with(&new) && moved.fetched.is_some());
+    assert_eq!(
+        node.registry.asked(),
+        ["HEAD manifests/v1".to_owned(), format!("GET manifests/{new}"), "GET blob".into()]
+    );
+    let again = node.ready("app:v1", Some("Always")).await.unwrap();
+    assert!(again.id.ends_with(&new) && again.fetched.is_none());
+    assert_eq!(node.registry.asked(), ["HEAD manifests/v1"]);
+    assert!(node.ready("app:v1", Some("Never")).await.unwrap().id.ends_with(&new));
+    assert_eq!(node.blobs().len(), 2);
+    assert!(node.ready(&format!("app@{old}"), Some("Never")).await.is_ok());
+}
+
+#[tokio::test]
+async fn each_fault_is_one_of_kubernetes_reasons() {
+    let node = Node::new().await;
+    node.registry.push("app", "broken", b"\0asm\x01\0\0\0\x01".to_vec());
+    let error = |result: Result<Image, ImageError>| result.err().unwrap();
+    let never = error(node.ready("app:v1", Some("Never")).await);
+    let expected = format!("container image {:?} is not present with pull policy of Never", node.name("app:v1"));
+    assert_eq!((matches!(never, ImageError::NeverPull(_)), never.to_string()), (true, expected));
+    assert!(node.registry.asked().is_empty());
+
+    assert!(matches!(error(node.ready("App:v1", None).await), ImageError::InvalidName(_)));
+    let missing = error(node.ready("app:v1", None).await);
+    assert!(matches!(&missing, ImageError::Pull(message) if message.contains("(manifest unknown)")), "{missing}");
+    assert!(matches!(error(node.ready("app:broken", None).await), ImageError::Unusable(_)));
+    let damaged = PullSecret::DockerCfg(b"hunter2".to_vec());
+    let secret = error(node.ready_with("app:v1", None, &[node.secret("a", "b"), damaged]).await);
+    assert!(secret.to_string().starts_with("image pull secret 2 of 2 cannot be used"), "{secret}");
+    assert!(!secret.to_string().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_private_module_that_is_here_is_for_who_may_pull_it() {
+    for scheme in [Scheme::Basic, Scheme::Bearer] {
+        let node = Node::new().await;
+        let digest = node.registry.push("app", "v1", module("private", 0));
+        node.registry.guard(scheme, "app", "me", "hunter2");
+        let (right, wrong) = ([node.secret("me", "hunter2")], [node.secret("me", "wrong")]);
+        assert!(matches!(node.ready("app:v1", Some("Always")).await, Err(ImageError::Pull(_))));
+        let image = node.ready_with("app:v1", Some("Always"), &right).await.unwrap();
+        let by_digest = format!("app@{digest}");
+        for name in ["app:v1", &by_digest] {
+            for secrets in [&[][..], &wrong] {
+                let refused = node.ready_with(name, Some("Always"), secrets).await.err().unwrap();
+                assert!(matches!(&refused, ImageError::Pull(m) if m.contains("wants other credentials")), "{refused}");
+            }
+            assert!(node.ready_with(name, Some("Always"), &right).await.unwrap().fetched.is_none());
+            // What is present is not asked for by those who have got it; by others it is.
+            node.registry.asked();
+            for policy in ["IfNotPresent", "Never"] {
+                assert!(node.ready_with(name, Some(policy), &right).await.is_ok());
+            }
+            assert!(node.registry.asked().is_empty());
+            for secrets in [&[][..], &wrong] {
+                let refused = node.ready_with(name, Some("IfNotPresent"), secrets).await.err().unwrap();
+                assert!(matches!(&refused, ImageError::Pull(m) if m.contains("wants other credentials")), "{refused}");
+                let refused = node.ready_with(name, Some("Never"), secrets).await.err().unwrap();
+                assert!(matches!(refused, ImageError::NeverPull(_)), "{refused}");
+            }
+        }
+        // The wrong one first does no harm.
+        let both = [node.secret("me", "wrong"), node.secret("me", "hunter2")];
+        assert_eq!(node.ready_with("app:v1", Some("Always"), &both).await.unwrap().id, image.id);
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_knows_a_digest_does_not_open_the_module() {
+    let (node, evil) = (Node::new().await, Registry::start().await);
+    let config = ClientConfig {
+        insecure_registries: vec![node.registry.host.clone(), evil.host.clone()],
+        docker_config: None,
+        ..ClientConfig::default()
+    };
+    let engine = Engine::new(EngineConfig::default()).unwrap();
+    let compiler = Compiler::here(engine.clone(), node.folder.path());
+    let images = Images::new(Client::new(config).unwrap(), engine, compiler, node.folder.path(), Limits::default());
+    let node = Node { images, ..node };
+    let wasm = module("private", 0);
+    let digest = node.registry.push("app", "v1", wasm.clone());
+    node.registry.guard(Scheme::Basic, "app", "me", "hunter2");
+    let mine = [node.secret("me", "hunter2")];
+    let image = node.ready_with("app:v1", None, &mine).await.unwrap();
+
+    // It answers a HEAD with the digest and has nothing else; then it has the manifest, too, but not the module.
+    let theirs = [format!("{}/x:v1", evil.host), format!("{}/x@{digest}", evil.host)];
+    let ask = async |name: &str, policy: &str| {
+        let request = Request { tenant: "default", on_wait: None, name, policy: Some(policy), pull_secrets: &[] };
+        node.images.ready(&request).await
+    };
+    for has_manifest in [false, true] {
+        evil.pretend("x", "v1", &digest);
+        if has_manifest {
+            assert_eq!(evil.push("x", "v1", wasm.clone()), digest);
+            evil.forget_blob(&sha256(&wasm));
+        }
+        for name in &theirs {
+            for policy in ["Always", "IfNotPresent"] {
+                let refused = ask(name, policy).await.err().unwrap_or_else(|| panic!("{name} {policy} {has_manifest}"));
+                assert!(matches!(refused, ImageError::Pull(_)), "{refused}");
+            }
+            assert!(matches!(ask(name, "Never").await.err(), Some(ImageError::NeverPull(_))));
+        }
+    }
+    // Who has the bytes may run them.
+    evil.push("x", "v1", wasm);
+    let theirs = ask(&theirs[0], "Always").await.unwrap();
+    assert!(theirs.fetched.is_some() && theirs.module.digest() == image.module.digest());
+}
+
+#[tokio::test]
+async fn who_never_pulls_waits_for_nobodys_pull_and_does_not_fail_with_it() {
+    let node = Node::new().await;
+    node.registry.push("app", "v1", module("never", 0));
+    node.registry.delay_blobs(Duration::from_millis(300));
+    node.registry.fail("/blobs/", Fault::Short(1));
+    let start = std::time::Instant::now();
+    let (pulling, never) = tokio::join!(node.ready("app:v1", Some("IfNotPresent")), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        (node.ready("app:v1", Some("Never")).await, start.elapsed())
+    });
+    assert!(matches!(pulling.err(), Some(ImageError::Pull(_))));
+    let error = never.0.err().unwrap();
+    assert!(matches!(error, ImageError::NeverPull(_)), "{error}");
+    assert!(never.1 < Duration::from_millis(250), "{:?}", never.1);
+}
+
+#[tokio::test]
+async fn a_damaged_module_is_noticed_before_it_runs_and_fetched_anew() {
+    let node = Node::new().await;
+    let wasm = module("damage", 0);
+    node.registry.push("app", "v1", wasm.clone());
+    node.ready("app:v1", None).await.unwrap();
+    for policy in [None, Some("Always")] {
+        let node_blobs = node.blobs();
+        // Still a module, but another one.
+        std::fs::write(&node_blobs[0], module("DAMAGE", 0)).unwrap();
+        let image = node.ready("app:v1", policy).await.unwrap();
+        assert_eq!(image.module.digest(), sha256(&wasm));
+        assert!(image.fetched.is_some());
+        assert_eq!(std::fs::read(&node_blobs[0]).unwrap(), wasm);
+    }
+    std::fs::write(&node.blobs()[0], b"").unwrap();
+    assert!(matches!(node.ready("app:v1", Some("Never")).await, Err(ImageError::NeverPull(_))));
+}
+
+#[tokio::test]
+async fn many_pods_of_one_module_are_one_download_and_one_compilation() {
+    let node = Node::new().await;
+    node.registry.push("app", "v1", module("many", 1_000_000));
+    for policy in ["IfNotPresent", "Always"] {
+        let wishes = (0..110).map(|_| node.ready("app:v1", Some(policy)));
+        let images: Vec<_> = futures::future::join_all(wishes).await.into_iter().map(Result::unwrap).collect();
+        let fetched = images.iter().filter(|image| image.fetched.is_some()).count();
+        let asked = node.registry.asked();
+        match policy {
+            "Always" => assert!(fetched == 0 && asked == vec!["HEAD manifests/v1"; 110], "{asked:?}"),
+            _ => assert!(fetched == 1 && asked == ["GET manifests/v1", "GET blob"], "{asked:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_downloads_go_on_at_once_but_not_all() {
+    let node = Node::new().await;
+    // One place is for others.
+    let most = DOWNLOADS - 1;
+    for i in 0..10 {
+        node.registry.push("app", &format!("v{i}"), module(&format!("several {i}"), 0));
+        // Another name of the same module must not be a second download.
+        node.registry.push("copy", &format!("v{i}"), module(&format!("several {i}"), 0));
+    }
+    node.registry.delay_blobs(Duration::from_millis(100));
+    let names: Vec<_> = (0..10).flat_map(|i| [format!("app:v{i}"), format!("copy:v{i}")]).collect();
+    let images = futures::future::join_all(names.iter().map(|name| node.ready(name, None))).await;
+    assert!(images.iter().all(Result::is_ok));
+    assert_eq!(node.registry.asked().iter().filter(|asked| *asked == "GET blob").count(), 10);
+    assert_eq!(node.registry.most_at_once(), most);
+}
+
+/// A registry that sends a byte every now and then, to pods of one namespace.
+async fn drip(node: &Node, images: usize, pause: Duration) -> Vec<tokio::task::JoinHandle<Option<String>>> {
+    for i in 0..images {
+        node.registry.push(&format!("drip/{i}"), "v1", module(&format!("drip {i}"), 100_000));
+        node.registry.fail(&format!("drip/{i}/blobs/"), Fault::Drip(pause));
+    }
+    let pulls = (0..images).map(|i| {
+        let (images, name) = (node.images.clone(), node.name(&format!("drip/{i}:v1")));
+        tokio::spawn(async move {
+            let request = Request { tenant: "slow", on_wait: None, name: &name, policy: None, pull_secrets: &[] };
+            images.ready(&request).await.err().map(|error| error.to_string())
+        })
+    });
+    let pulls = pulls.collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    pulls
+}
+
+#[tokio::test]
+async fn a_registry_that_drips_holds_up_nobody_elses_pull() {
+    let node = Node::new().await;
+    node.registry.push("app", "v1", module("small", 3000));
+    let pulls = drip(&node, 8, Duration::from_secs(1)).await;
+    let image = tokio::time::timeout(Duration::from_secs(20), node.ready("app:v1", None)).await;
+    assert!(image.expect("it comes at once").unwrap().fetched.is_some());
+    // Who waits is told so, once.
+    let (told, name) = (AtomicUsize::new(0), node.name("drip/again:v1"));
+    node.registry.push("drip/again", "v1", module("again", 0));
+    let on_wait = |wait| {
+        assert_eq!(wait, Wait::Fetching);
+        told.fetch_add(1, Ordering::Relaxed);
+    };
+    let request = Request { tenant: "slow", on_wait: Some(&on_wait), name: &name, policy: None, pull_secrets: &[] };
+    assert!(tokio::time::timeout(Duration::from_secs(1), node.images.ready(&request)).await.is_err());
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    pulls.iter().for_each(|pull| pull.abort());
+}
+
+#[tokio::test]
+async fn a_registry_that_claims_anothers_module_and_drips_holds_it_up_for_nobody() {
+    let (node, evil) = (Node::new().await, Registry::start().await);
+    let wasm = module("claimed", 3000);
+    node.registry.push("app", "v1", wasm.clone());
+    evil.push("app", "v1", wasm);
+    evil.fail("/blobs/", Fault::Drip(Duration::from_secs(1)));
+    let config = ClientConfig {
+        insecure_registries: vec![node.registry.host.clone(), evil.host.clone()],
+        docker_config: None,
+        ..ClientConfig::default()
+    };
+    let (engine, folder) = (Engine::new(EngineConfig::default()).unwrap(), node.folder.path());
+    let compiler = Compiler::here(engine.clone(), folder);
+    let images = Images::new(Client::new(config).unwrap(), engine, compiler, folder, Limits::default());
+    let ask = |host: &str, tenant: &'static str| {
+        let (images, name) = (images.clone(), format!("{host}/app:v1"));
+        async move {
+            let request = Request { tenant, on_wait: None, name: &name, policy: None, pull_secrets: &[] };
+            images.ready(&request).await.map(|image| image.fetched.is_some())
+        }
+    };
+    let dripping = tokio::spawn(ask(&evil.host, "evil"));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let fetched = tokio::time::timeout(Duration::from_secs(20), ask(&node.registry.host, "good")).await;
+    assert!(fetched.expect("it comes at once").unwrap());
+    dripping.abort();
+}
+
+#[tokio::test]
+async fn a_pull_that_breaks_or_is_given_up_leaves_nothing() {
+    let node = Node::new().await;
+    node.registry.push("app", "v1", module("leaves", 100_000));
+    let left = || std::fs::read_dir(node.folder.path().join(".oci/incoming")).unwrap().count();
+    node.registry.fail("/blobs/", Fault::Short(10));
+    assert!(matches!(node.ready("app:v1", None).await, Err(ImageError::Pull(_))));
+    assert_eq!(left(), 0);
+    assert_eq!(node.images.inventory(), []);
+
+    node.registry.delay_blobs(Duration::from_secs(5));
+    let given_up = tokio::time::timeout(Duration::from_millis(300), node.ready("app:v1", None)).await;
+    assert!(given_up.is_err());
+    assert_eq!(left(), 0);
+    node.registry.delay_blobs(Duration::ZERO);
+    assert!(node.ready("app:v1", None).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_runs_is_not_collected() {
+    let node = Node::new().await;
+    node.registry.push("app", "v1", module("held", 0));
+    let image = node.ready("app:v1", None).await.unwrap();
+    let held = image.held.clone();
+    drop(image);
+    let collect = || {
+        let limits = Limits { max_age: Duration::from_secs(300), max_bytes: 0 };
+        node.images.0.store.collect(&limits, SystemTime::now() + Duration::from_secs(3600)).unwrap().0
+    };
+    assert_eq!(collect(), 0);
+    drop(held);
+    assert_eq!(collect(), 1);
+    assert!(matches!(node.ready("app:v1", Some("Never")).await, Err(ImageError::NeverPull(_))));
+    node.images.collect().await;
+    assert!(node.ready("app:v1", None).await.unwrap().fetched.is_some());
+}

@@ -1,0 +1,71 @@
+//! One look at a container, by what its probe does.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use krustlet_core::serving::probes::Action;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{grpc, http};
+
+/// Who asks.
+pub const USER_AGENT_OF_PROBES: &str = concat!("kube-probe/krustlet-wasi-", env!("CARGO_PKG_VERSION"));
+
+/// Does it once, at this address.
+///
+/// # Errors
+/// Why it is no success, in the kubelet's words.
+pub async fn check(action: &Action, address: IpAddr, limit: Duration) -> Result<(), String> {
+    let at = |port| SocketAddr::new(address, port);
+    let done = async {
+        match action {
+            Action::Tcp { port } => connect(at(*port)).await.map(|_| ()),
+            Action::Grpc { port, service } => grpc::check(connect(at(*port)).await?, service).await,
+            Action::Http { port, path, headers } => http::get(at(*port), path, headers).await,
+        }
+    };
+    timeout(limit, done).await.unwrap_or_else(|_| Err("it did not answer in time".into()))
+}
+
+/// Connects.
+///
+/// # Errors
+/// Why it cannot, in the kubelet's words.
+pub async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+    TcpStream::connect(address).await.map_err(|error| format!("dial tcp {address}: {error}"))
+}
+
+/// Drives a client's connection for as long as what is returned is held, so that it ends with who asks, however that ends.
+pub fn driven<E>(connection: impl Future<Output = Result<(), E>> + Send + 'static) -> JoinSet<()> {
+    let mut task = JoinSet::new();
+    task.spawn(async {
+        let _ = connection.await;
+    });
+    task
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use tokio::net::TcpListener;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_connection_tells() {
+        let listener = TcpListener::bind((HERE, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(check(&Action::Tcp { port }, HERE, LIMIT).await, Ok(()));
+        let http = Action::Http { port, path: "/".into(), headers: Vec::new() };
+        let silent = check(&http, HERE, Duration::from_millis(50)).await;
+        assert_eq!(silent, Err("it did not answer in time".into()));
+        drop(listener);
+        let closed = TcpListener::bind((HERE, 0)).await.unwrap().local_addr().unwrap().port();
+        let fault = check(&Action::Tcp { port: closed }, HERE, LIMIT).await.unwrap_err();
+        assert!(fault.starts_with(&format!("dial tcp 127.0.0.1:{closed}: ")), "{fault}");
+    }
+}

@@ -1,4 +1,4 @@
-//! What the containers of a pod may do with HTTP: two annotations of the pod, Krustlet's own. Pure.
+//! What the containers of a pod may do with HTTP: two annotations of the pod, Krustlet's own; and whether what they answer is said. Pure.
 //!
 //! They hold for all containers of the pod, and are read when a container starts: a change is for the next start. One that cannot
 //! be read keeps the pod's containers from starting (`CreateContainerConfigError`) until it is changed. At admission the pod
@@ -20,6 +20,9 @@ const ALLOWED_DOMAINS: &str = "alpha.wasi.krustlet.dev/allowed-domains";
 /// How many requests each of the pod's containers may have under way at once, as a number in a string: `"42"`.
 const MAX_CONCURRENT_REQUESTS: &str = "alpha.wasi.krustlet.dev/max-concurrent-requests";
 
+/// Whether each request that a container answers is said in its log, once it has ended: `"true"`. Without it: no.
+const ACCESS_LOG: &str = "alpha.wasi.krustlet.dev/access-log";
+
 /// Past this a guest has no room for what it would hold of its requests.
 const MOST_REQUESTS: usize = 1000;
 
@@ -28,6 +31,8 @@ const MOST_REQUESTS: usize = 1000;
 pub struct Granted {
     /// For the guest.
     pub access: HttpAccess,
+    /// Whether the requests that it answers are said in its log.
+    pub access_log: bool,
     /// For people: an event each.
     pub notes: Vec<String>,
 }
@@ -56,9 +61,14 @@ pub fn access(pod: &Pod, container: &str) -> Result<Granted, String> {
         access.max_concurrent_requests =
             most_requests(text).map_err(|fault| format!("annotation {MAX_CONCURRENT_REQUESTS}: {fault}"))?;
     }
+    let access_log = match annotation(pod, ACCESS_LOG) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => return Err(format!("annotation {ACCESS_LOG}: {other:?} is neither \"true\" nor \"false\"")),
+    };
     let (namespace, name) = (pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref());
     access.name = format!("{}/{}/{container}", namespace.unwrap_or_default(), name.unwrap_or_default());
-    Ok(Granted { access, notes })
+    Ok(Granted { access, access_log, notes })
 }
 
 /// A limit of concurrent requests.
@@ -72,7 +82,7 @@ pub fn most_requests(text: &str) -> Result<NonZeroUsize, String> {
 
 /// Whether a container that could not start for these annotations, or that of its clients' limits, may be able to now.
 pub fn changed(before: &Pod, now: &Pod) -> bool {
-    [ALLOWED_DOMAINS, MAX_CONCURRENT_REQUESTS, limits::ANNOTATION]
+    [ALLOWED_DOMAINS, MAX_CONCURRENT_REQUESTS, ACCESS_LOG, limits::ANNOTATION]
         .iter()
         .any(|name| annotation(before, name) != annotation(now, name))
 }
@@ -97,6 +107,16 @@ mod tests {
         let granted = access(&pod(&[(ALLOWED_DOMAINS, text)]), "c")?;
         let origins = granted.access.allowed.iter().map(ToString::to_string).collect();
         Ok((origins, granted.notes.len()))
+    }
+
+    #[test]
+    fn requests_are_said_where_somebody_asked_for_it() {
+        let log = |text: &str| access(&pod(&[(ACCESS_LOG, text)]), "c").map(|granted| granted.access_log);
+        assert_eq!(access(&pod(&[]), "c").map(|granted| granted.access_log), Ok(false));
+        assert_eq!((log("true"), log("false")), (Ok(true), Ok(false)));
+        let error = log("yes").unwrap_err();
+        assert!(error.ends_with(r#"access-log: "yes" is neither "true" nor "false""#), "{error}");
+        assert!(changed(&pod(&[]), &pod(&[(ACCESS_LOG, "true")])));
     }
 
     #[test]

@@ -147,6 +147,7 @@ async fn start(
     spec.mounts = mounted.mounts;
     spec.tenant = tenant(&resources.pod());
     spec.http = http.access;
+    spec.access_log = http.access_log;
     spec.http.discovery = shared.service_names.of(&resources.pod(), &shared.events, subject);
     shared.events.normal(subject, "Created", format!("Created container {}", container.name));
     let uid = resources.pod().metadata.uid.clone().unwrap_or_default();

@@ -63,7 +63,7 @@ impl Logs {
         live
     }
 
-    /// Reads a log. See [`reader::stream`](super::reader::stream).
+    /// Reads a log. See `reader::stream`.
     ///
     /// # Errors
     /// When the attempt has no file, or it cannot be opened.

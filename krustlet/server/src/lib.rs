@@ -2,7 +2,7 @@
 //! metrics.
 //!
 //! TLS 1.2 and 1.3. A client certificate that the cluster's CA did not sign ends the handshake; without one, every answer is
-//! 401. HTTP/1.1 alone, within the [`Limits`]. What a client may do the API server is asked for each request ([`access`]).
+//! 401. HTTP/1.1 alone, within the [`Limits`]. What a client may do the API server is asked for each request (`access`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod accept;

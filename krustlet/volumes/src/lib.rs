@@ -91,7 +91,7 @@ impl Disk {
         place.walk.make(&place.rest, HOST_FOLDER).map_err(said)
     }
 
-    /// Makes the mounts of a container ready; see [`mounts::lay_out`].
+    /// Makes the mounts of a container ready; see `mounts::lay_out`.
     ///
     /// # Errors
     /// What cannot be, for people.

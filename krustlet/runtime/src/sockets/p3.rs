@@ -31,6 +31,7 @@ const DATAGRAM_BYTES: usize = u16::MAX as usize;
 
 /// How a connection has ended, in one of its directions.
 type End = FutureReader<Result<(), ErrorCode>>;
+type Told = oneshot::Sender<Result<(), ErrorCode>>;
 
 /// The stock functions of these names, with no larger buffers than a guest may have.
 macro_rules! add_buffers {
@@ -161,7 +162,7 @@ fn keep_until(store: &mut Store<'_>, end: End, place: Option<Arc<Place>>) -> was
     FutureReader::new(store.as_context_mut(), ended)
 }
 
-struct Keeper(Option<(oneshot::Sender<Result<(), ErrorCode>>, Option<Arc<Place>>)>);
+struct Keeper(Option<(Told, Option<Arc<Place>>)>);
 
 impl<D: 'static> FutureConsumer<D> for Keeper {
     type Item = Result<(), ErrorCode>;

@@ -4,7 +4,7 @@ use std::io::{Read, Result, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 
 use wasip2::sockets::instance_network::instance_network;
-use wasip2::sockets::network::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
+use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 use wasip2::sockets::udp_create_socket::create_udp_socket;
 
@@ -113,7 +113,13 @@ fn many(kind: &str, count: usize, keep: bool) -> String {
             _ => panic!("no such kind: {kind}"),
         };
         if let Some(error) = failed {
-            return format!("{made} {error:?}");
+            // As the program of 0.3 has it.
+            let name = match error {
+                ErrorCode::NewSocketLimit => "NewSocketLimit",
+                ErrorCode::AccessDenied => "AccessDenied",
+                other => other.name(),
+            };
+            return format!("{made} ErrorCode::{name}");
         }
         if !keep {
             tcp.clear();

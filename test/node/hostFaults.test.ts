@@ -67,10 +67,13 @@ describe("faults of the host", { timeout: 400_000 }, () => {
 
     it(`a module that takes long to compile, deleted ${TIMES} times in the middle of it, leaves nothing and holds nobody up`, async () => {
         const { registry, modules } = underTest();
-        await pushArtifact(registry, "deleted", "v1", heavyModule(11));
         const idle = { bytes: residentBytes(), threads: readdirSync(`/proc/${agent().pid}/task`).length };
         for (let index = 0; index < TIMES; index += 1) {
-            const pod = await world.start(`compiles-${index}`, { main: { image: `${registry}/deleted:v1` } });
+            // Each has one of its own: what was compiled in the meantime is compiled once.
+            await pushArtifact(registry, `deleted-${index}`, "v1", heavyModule(11 + index));
+            const pod = await world.start(`compiles-${index}`, {
+                main: { image: `${registry}/deleted-${index}:v1` },
+            });
             await world.until("its compiler", () => (children().length > 0 ? true : undefined));
             await world.remove(pod, 0);
             await world.untilGone(pod, Date.now());

@@ -196,7 +196,8 @@ async fn each_request_is_said_where_somebody_asked_for_it() {
         told(ask(&mut client, request).await).await;
     }
     // What is refused is a request as well; a path is cut off.
-    let long = format!("GET /{} HTTP/1.1\r\nhost: a b\r\nx-request-id: three\r\n\r\n", "x".repeat(3000));
+    let long =
+        format!("GET /{} HTTP/1.1\r\nhost: a b\r\nx-request-id: three\r\nconnection: close\r\n\r\n", "x".repeat(3000));
     served.raw(long.as_bytes()).await;
     served.until("all are said", |served| served.sink.text().lines().count() == 3).await;
     let text = served.sink.text();

@@ -1,6 +1,5 @@
 /** `npm run bench`: the stack, or with the argument `servers` what it serves with. Give it a quiet machine. */
-import { consoleReporter } from "../../common/report";
-import { prepareTools } from "../../tools/toolchain/prepare";
+import { withTools } from "../withTools";
 import { benchServers } from "./servers";
 import { benchStack } from "./stack";
 
@@ -9,11 +8,7 @@ const benches: Record<string, () => Promise<void>> = { stack: benchStack, server
 async function main(name = "stack"): Promise<void> {
     if (!(name in benches))
         throw new Error(`npm run bench -- ${Object.keys(benches).join(" | ")}, not ${name}`);
-    const { env } = await prepareTools(consoleReporter());
-    for (const [key, value] of Object.entries(env)) {
-        if (value === undefined) delete process.env[key];
-        else process.env[key] = value;
-    }
+    await withTools();
     await benches[name]();
 }
 

@@ -2,9 +2,8 @@
  * Requests a second, times and memory of `krustlet-wasi serve` beside `wasmtime serve` on the same components, by turns. Wants `wasmtime`, best of
  * the release that the runtime is built on, and `wrk` on PATH: both are of others, and nothing else here needs them.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,6 +11,7 @@ import { ROOT } from "../../common/root";
 import { findProgram, presentProgram } from "../../steps/lib/programs/programs";
 import { run } from "../../steps/lib/run";
 import { buildModule } from "../../steps/workload/buildModule";
+import { MEBIBYTE, residentBytesOf } from "../memory";
 import { until } from "../until";
 import { Figures, ratios, ROUNDS, type Comparison } from "./rounds";
 
@@ -49,10 +49,6 @@ async function burst(): Promise<number> {
     return performance.now() - begun;
 }
 
-function resident({ pid }: ChildProcess): number {
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
-}
-
 const inMs = (text: string) =>
     parseFloat(text) * (text.endsWith("us") ? 0.001 : text.endsWith("ms") ? 1 : 1000);
 
@@ -77,7 +73,7 @@ async function measure(what: string, argv: readonly string[]): Promise<void> {
         milliseconds.note(`${what}, p99`, inMs(figure(/99%\s+(\S+)/)));
         await sleep(IDLE_SECONDS * 1000);
         milliseconds.note(`${what}, the slowest of ${AT_ONCE} at once`, await burst());
-        mebibytes.note(what, resident(server));
+        if (server.pid !== undefined) mebibytes.note(what, residentBytesOf(server.pid) / MEBIBYTE);
     } finally {
         const ended = once(server, "exit");
         server.kill("SIGKILL");

@@ -4,7 +4,8 @@ import * as http from "node:http";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isReady, serving } from "./cases/serving";
-import { inMebibytes, MEBIBYTE, restart, restedBytes } from "./lib/agent";
+import { inMebibytes, MEBIBYTE } from "../memory";
+import { restart, restedBytes } from "./lib/agent";
 import { World } from "./lib/world";
 
 /** Nobody else in the suite listens here, and on as many ports after it. */

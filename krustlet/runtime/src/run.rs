@@ -22,7 +22,7 @@ use crate::{Engine, Module};
 const HANDLES: usize = 4;
 
 /// The most bytes that a component may hand over in one call, as strings and lists; more is its end. They are copied, and many of a list may
-/// be the same ones in the program's memory. What is written to files and bodies comes in smaller pieces.
+/// be the same ones in the program's memory. `write` goes in smaller pieces, a positioned one does not.
 const CALL_BYTES: usize = 8 << 20;
 
 /// What the store of a guest holds. The context of preview 1 is built on that of WASI 0.2 and 0.3, so that one serves all.

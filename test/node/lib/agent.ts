@@ -1,10 +1,10 @@
 // The agent's process: looked at from outside, ended, and started again as `launchNode` does it.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { agentFiles, endAgents, readRecord, runningAgents } from "../../../steps/node/agent/agent";
 import { isAlive, processesThat, type ProcessId } from "../../../steps/lib/processes";
+import { residentBytesOf } from "../../memory";
 import { pass } from "../../steps/runStep";
 import { underTest } from "../underTest";
 import { timeOf, type World } from "./world";
@@ -50,10 +50,7 @@ export async function restart(): Promise<void> {
 
 /** Resident memory of the agent in bytes. */
 export function residentBytes(): number {
-    const status = readFileSync(`/proc/${agent().pid}/status`, "utf8");
-    const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
-    assert.ok(kibibytes !== undefined, status);
-    return Number(kibibytes) * 1024;
+    return residentBytesOf(agent().pid);
 }
 
 /** Its resident memory once it has come to rest: the least of a few looks. */
@@ -65,9 +62,6 @@ export async function restedBytes(): Promise<number> {
     }
     return Math.min(...seen);
 }
-
-export const MEBIBYTE = 2 ** 20;
-export const inMebibytes = (bytes: number) => `${(bytes / MEBIBYTE).toFixed(2)} MiB`;
 
 /** When the node's Lease was renewed, in milliseconds since 1970. */
 export async function renewedAt(world: World): Promise<number> {

@@ -3,9 +3,8 @@
  * by words: `npm run crash-table -- existing maker "create, up" --only='-pod$'`.
  */
 import { parseArgs } from "node:util";
-import { consoleReporter } from "../../../common/report";
 import { table } from "../../../tools/lib/table";
-import { prepareTools } from "../../../tools/toolchain/prepare";
+import { withTools } from "../../withTools";
 import { victims } from "./killed";
 import { ofOtherKinds, onExisting, onKind, type Prepared } from "./stacks";
 import { columns, countOf, CrashTable, MISSED, moments, NOBODY, type Table } from "./table";
@@ -18,11 +17,7 @@ const stacks: Record<string, (only?: RegExp) => Promise<Prepared>> = {
 };
 
 async function main(): Promise<void> {
-    const { env } = await prepareTools(consoleReporter());
-    for (const [name, value] of Object.entries(env)) {
-        if (value === undefined) delete process.env[name];
-        else process.env[name] = value;
-    }
+    await withTools();
     const { values, positionals: given } = parseArgs({
         options: { only: { type: "string" } },
         allowPositionals: true,

@@ -3,13 +3,15 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { run } from "../../steps/lib/run";
-import { agent, renewedAt, residentBytes } from "./lib/agent";
-import { heavyModule } from "./lib/heavyModule";
-import { pushArtifact } from "./lib/scriptedRegistry";
-import { mounts } from "./cases/objects";
-import { underTest } from "./underTest";
-import { holding, World } from "./lib/world";
+import { run } from "../../../steps/lib/run";
+import { inMebibytes, MEBIBYTE } from "../../memory";
+import { agent, renewedAt, residentBytes } from "../lib/agent";
+import { heavyModule } from "../lib/heavyModule";
+import { longestPause, timed } from "../lib/measure";
+import { pushArtifact } from "../lib/scriptedRegistry";
+import { mounts } from "../cases/objects";
+import { underTest } from "../underTest";
+import { holding, World } from "../lib/world";
 
 const FILES = 100_000;
 /** How often a pod whose module compiles for long is made and deleted. */
@@ -22,14 +24,17 @@ describe("faults of the host", { timeout: 400_000 }, () => {
     });
     after(() => world.close());
 
+    const threads = () => readdirSync(`/proc/${agent().pid}/task`);
+    /** What the agent has. */
+    const held = () => ({ bytes: residentBytes(), threads: threads().length });
     /** The agent's processes besides its own: those that compile. */
-    const children = () => {
-        const { pid } = agent();
-        const threads = readdirSync(`/proc/${pid}/task`);
-        return threads.flatMap((thread) =>
-            readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").trim().split(" ").filter(Boolean),
+    const children = () =>
+        threads().flatMap((thread) =>
+            readFileSync(`/proc/${agent().pid}/task/${thread}/children`, "utf8")
+                .trim()
+                .split(" ")
+                .filter(Boolean),
         );
-    };
 
     it("where no descriptor is free, a pod that never restarts waits, and runs once when there is one", async () => {
         const { pid } = agent();
@@ -67,28 +72,29 @@ describe("faults of the host", { timeout: 400_000 }, () => {
 
     it(`a module that takes long to compile, deleted ${TIMES} times in the middle of it, leaves nothing and holds nobody up`, async () => {
         const { registry, modules } = underTest();
-        await pushArtifact(registry, "deleted", "v1", heavyModule(11));
-        const idle = { bytes: residentBytes(), threads: readdirSync(`/proc/${agent().pid}/task`).length };
+        const idle = held();
         for (let index = 0; index < TIMES; index += 1) {
-            const pod = await world.start(`compiles-${index}`, { main: { image: `${registry}/deleted:v1` } });
+            // Each has one of its own: what was compiled in the meantime is compiled once.
+            await pushArtifact(registry, `deleted-${index}`, "v1", heavyModule(11 + index));
+            const pod = await world.start(`compiles-${index}`, {
+                main: { image: `${registry}/deleted-${index}:v1` },
+            });
             await world.until("its compiler", () => (children().length > 0 ? true : undefined));
             await world.remove(pod, 0);
             await world.untilGone(pod, Date.now());
         }
-        const begun = Date.now();
-        const small = await world.start("small", {
-            args: ["print", "small"],
-            main: { image: modules.component.image },
+        const milliseconds = await timed(async () => {
+            const parts = { args: ["print", "small"], main: { image: modules.component.image } };
+            const small = await world.start("small", parts);
+            assert.equal((await world.untilEnded(small)).status.phase, "Succeeded", world.describe(small));
         });
-        assert.equal((await world.untilEnded(small)).status.phase, "Succeeded", world.describe(small));
-        const seconds = (Date.now() - begun) / 1000;
         await world.until("the compilers' end", () => (children().length === 0 ? true : undefined));
-        const now = { bytes: residentBytes(), threads: readdirSync(`/proc/${agent().pid}/task`).length };
+        const now = held();
         console.log(
-            `a small pod ended ${seconds} s after it was made; the agent has ${((now.bytes - idle.bytes) / 2 ** 20).toFixed(1)} MiB ` +
+            `a small pod ended ${milliseconds} ms after it was made; the agent has ${inMebibytes(now.bytes - idle.bytes)} ` +
                 `and ${now.threads - idle.threads} threads more than before`,
         );
-        assert.ok(now.bytes - idle.bytes < 200 * 2 ** 20);
+        assert.ok(now.bytes - idle.bytes < 200 * MEBIBYTE);
         // Those that wait for files come and go.
         assert.ok(now.threads - idle.threads < 70);
     });
@@ -116,9 +122,8 @@ describe("faults of the host", { timeout: 400_000 }, () => {
         await sleep(12_000);
         over = true;
         await watching;
-        const times = [...renewals].sort((one, other) => one - other);
-        const lease = Math.max(...times.slice(1).map((time, index) => time - times[index]));
+        const lease = longestPause(renewals);
         console.log(`${FILES} files were gone after ${gone} s; the Lease's longest pause was ${lease} ms`);
-        assert.ok(lease < 30_000, String(lease));
+        assert.ok(renewals.size > 1 && lease < 30_000, String(lease));
     });
 });

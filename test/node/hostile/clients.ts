@@ -8,8 +8,6 @@ export interface Deeds {
     connected: number;
     /** Those that the server ended, or refused. */
     ended: number;
-    /** Bytes that it sent. */
-    bytes: number;
     /** How often an answer had this status. */
     statuses: Record<string, number>;
 }
@@ -81,7 +79,7 @@ const ways: Record<string, Way> = {
         then: { every: 0, bytes: chunk },
     },
     "half closed": { connections: 50, first: get, halfClosed: true, deaf: true },
-    "reads nothing": { connections: 4, first: "", then: { every: 0, bytes: get.repeat(50) }, deaf: true },
+    "reads nothing": { connections: 4, then: { every: 0, bytes: get.repeat(50) }, deaf: true },
     "10,000 connections": { connections: 10_000 / EACH },
     smuggles: {
         connections: 4,
@@ -115,15 +113,9 @@ const ways: Record<string, Way> = {
 const PAUSE = 50;
 
 /** One connection after the other, until the end. */
-function attack(
-    { host, port }: Attack,
-    way: Way,
-    deeds: Deeds,
-    open: Set<Socket>,
-    isOver: () => boolean,
-): void {
+function attack(at: Attack, way: Way, deeds: Deeds, open: Set<Socket>, isOver: () => boolean): void {
     if (isOver()) return;
-    const socket = connect({ host, port, allowHalfOpen: true });
+    const socket = connect({ host: at.host, port: at.port, allowHalfOpen: true });
     open.add(socket);
     let timer: NodeJS.Timeout | undefined;
     let text = "";
@@ -134,7 +126,7 @@ function attack(
         deeds.connected += 1;
         if (way.deaf) socket.pause();
         const { first, then } = way;
-        if (first !== undefined && first.length > 0) socket.write(first);
+        if (first !== undefined) socket.write(first);
         if (way.halfClosed) socket.end();
         if (then === undefined) return;
         if (then.every > 0) timer = setInterval(() => socket.write(then.bytes), then.every);
@@ -145,7 +137,6 @@ function attack(
     });
     if (!way.deaf)
         socket.on("data", (data) => {
-            deeds.bytes += data.length;
             text = (text + data.toString("latin1")).slice(-10_000);
             const found = /^HTTP\/1\.1 (\d+)/.exec(text)?.[1];
             if (found === undefined) return;
@@ -159,7 +150,7 @@ function attack(
         open.delete(socket);
         if (isOver()) return;
         deeds.ended += 1;
-        setTimeout(() => attack(workerData as Attack, way, deeds, open, isOver), PAUSE);
+        setTimeout(() => attack(at, way, deeds, open, isOver), PAUSE);
     });
 }
 
@@ -170,7 +161,7 @@ if (!isMainThread && parentPort !== null) {
     let over = false;
     const done: Record<string, Deeds> = {};
     for (const [name, way] of Object.entries(ways)) {
-        const deeds: Deeds = { connected: 0, ended: 0, bytes: 0, statuses: {} };
+        const deeds: Deeds = { connected: 0, ended: 0, statuses: {} };
         done[name] = deeds;
         for (let index = 0; index < EACH * way.connections; index++)
             attack(data, way, deeds, open, () => over);

@@ -200,12 +200,15 @@ fn images(config: &Config) -> Result<Images> {
         trusted_ca_file: config.trusted_ca_file.clone(),
         ..krustlet_oci::ClientConfig::default()
     })?;
+    // So that the node can be spoken to, and reads and writes its own files, whatever programs and their clients do.
+    let quarter = files::open_files_limit().map_or(usize::MAX, |all| usize::try_from(all / 4).unwrap_or(usize::MAX));
     let engine = Engine::new(EngineConfig {
         code_cache: Some(config.data_dir.join("code")),
         trusted_ca_file: config.trusted_ca_file.clone(),
         egress: Egress { allowed: config.allowed_egress.clone() },
         memory_budget_bytes: krustlet_node::memory_for_programs(&config.node()),
-        max_server_connections: files::open_files_limit().map_or(usize::MAX, connections),
+        max_server_connections: quarter,
+        max_sockets: quarter,
         wasi_0_3: config.wasi_0_3,
         ..EngineConfig::default()
     })?;
@@ -214,12 +217,6 @@ fn images(config: &Config) -> Result<Images> {
     }
     let compiler = Compiler::new(engine.clone(), &config.data_dir, config.compile_limits, Launcher::this());
     Ok(Images::new(client, engine, compiler, &config.data_dir, config.image_limits))
-}
-
-/// What the clients of all pods may have open of the files that the process may: a quarter, so that the node can be spoken to whatever
-/// they do.
-fn connections(open_files: u64) -> usize {
-    usize::try_from(open_files / 4).unwrap_or(usize::MAX)
 }
 
 /// Becomes true at SIGTERM or SIGINT.

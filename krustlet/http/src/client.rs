@@ -38,17 +38,23 @@ const LOOKUPS: usize = 4;
 /// Sends requests in the name of guests. Clones are the same client. It knows no proxy, keeps no cookie, and has no
 /// connection that one request could inherit from another.
 #[derive(Clone, Debug)]
-pub struct Client(Arc<Connector>);
+pub struct Client(Arc<Connector>, Arc<Semaphore>);
 
 impl Client {
     /// A client that trusts the host's certificate authorities and those of `ca_file`, a file in PEM, and connects where `egress`
-    /// lets all guests.
+    /// lets all guests, which have no more than `max_sockets` open together, but for the first four of each.
     ///
     /// # Errors
     ///
     /// [`CaFileError`] when the file cannot be read, or holds what is no certificate.
-    pub fn new(ca_file: Option<&Path>, network: Arc<dyn Network>, egress: Egress) -> Result<Self, CaFileError> {
-        Ok(Self(Arc::new(Connector { network, egress, served: Served::default(), trust: Trust::new(ca_file)? })))
+    pub fn new(
+        ca_file: Option<&Path>,
+        network: Arc<dyn Network>,
+        egress: Egress,
+        max_sockets: usize,
+    ) -> Result<Self, CaFileError> {
+        let connector = Connector { network, egress, served: Served::default(), trust: Trust::new(ca_file)? };
+        Ok(Self(Arc::new(connector), Arc::new(Semaphore::new(max_sockets.min(Semaphore::MAX_PERMITS)))))
     }
 
     /// A guest listens there, so that others may connect to it also where the address is the host's own, as long as the result is kept.
@@ -58,7 +64,7 @@ impl Client {
 
     /// What one guest sends its requests with.
     pub fn session(&self, access: HttpAccess) -> Session {
-        let slots = access.max_concurrent_requests.get().min(Semaphore::MAX_PERMITS);
+        let slots = slots(&access);
         let held = u32::try_from(access.limits.max_request_body_bytes).unwrap_or(u32::MAX);
         Session(Arc::new(Guest {
             connector: self.0.clone(),
@@ -66,6 +72,7 @@ impl Client {
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
             held: Arc::new(Semaphore::new(held as usize)),
             sockets: Arc::new(Semaphore::new(slots)),
+            all_sockets: self.1.clone(),
             known: Mutex::default(),
             refusals: Refusals::new(access.name.clone()),
             access,
@@ -86,6 +93,8 @@ pub(crate) struct Guest {
     /// Counts the bytes of request bodies that are held.
     held: Arc<Semaphore>,
     pub(crate) sockets: Arc<Semaphore>,
+    /// Of all guests of the client.
+    pub(crate) all_sockets: Arc<Semaphore>,
     /// What its sockets may be connected to.
     pub(crate) known: Mutex<Known>,
     pub(crate) refusals: Refusals,
@@ -273,7 +282,16 @@ impl Prepared {
 /// A response, with what it hangs on.
 struct Hop(Response<hyper::body::Incoming>, Connection, TooLarge);
 
+/// How many requests a guest may have under way, and how many sockets.
+fn slots(access: &HttpAccess) -> usize {
+    access.max_concurrent_requests.get().min(Semaphore::MAX_PERMITS)
+}
+
 impl Guest {
+    pub(crate) fn slots(&self) -> usize {
+        slots(&self.access)
+    }
+
     fn note(&self, origin: &Origin, result: Result<Hop, HttpError>) -> Result<Hop, HttpError> {
         result.inspect_err(|error| {
             tracing::debug!(guest = %self.access.name, %origin, "an HTTP request failed: {error}");

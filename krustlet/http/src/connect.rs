@@ -23,6 +23,9 @@ use crate::{Egress, HttpError};
 /// How many addresses of a name are tried.
 const ADDRESSES: usize = 8;
 
+/// How many of those that a resolver has given are looked at: whoever has the name chooses how many it has.
+const ANSWERS: usize = 64;
+
 /// What carries the bytes of a connection.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -49,6 +52,8 @@ pub(crate) struct Place {
     pub(crate) port: (Scheme, u16),
     /// What is connected to.
     pub(crate) address: SocketAddr,
+    /// Whether it is one that is vouched for, see [`Endpoint::private`].
+    pub(crate) private: bool,
 }
 
 /// Where these ports of a name lead. The host's resolver is asked once for all of them.
@@ -61,12 +66,10 @@ async fn look_up(
     let (mut places, mut resolved, mut failure) = (Vec::new(), None, HttpError::Dns);
     for port in ports {
         let found = match &discovery {
-            Some(discovery) => discovery.find(&name, port.1).await,
+            Some(discovery) => discovery.find(port.0, &name, port.1).await,
             None => Found::Unknown,
         };
         match found {
-            // What is known of names is for TCP alone.
-            Found::At(_) | Found::Nowhere if port.0 == Scheme::Udp => {}
             Found::At(endpoints) if endpoints.is_empty() => {
                 failure = HttpError::Connect(io::ErrorKind::ConnectionRefused);
             }
@@ -75,7 +78,11 @@ async fn look_up(
             Found::Unknown => {
                 let addresses = match resolved.take() {
                     Some(addresses) => addresses,
-                    None => network.resolve(name.clone()).await.map_err(|_| HttpError::Dns)?,
+                    None => {
+                        let mut given = network.resolve(name.clone()).await.map_err(|_| HttpError::Dns)?;
+                        given.truncate(ANSWERS);
+                        given
+                    }
                 };
                 let endpoint =
                     |address: &IpAddr| Endpoint { address: SocketAddr::new(*address, port.1), private: false };
@@ -98,7 +105,7 @@ impl Connector {
         let late = |_| HttpError::ConnectTimeout;
         let ports = vec![(origin.scheme, origin.port)];
         let places = timeout_at(deadline, self.places(&origin.host, ports, names)).await.map_err(late)??;
-        let addresses = self.open(places.into_iter().map(|place| place.address).collect())?;
+        let addresses: Vec<_> = self.open(places.iter())?.into_iter().map(|place| place.address).collect();
         let stream = self.dial(&addresses, deadline).await?;
         match origin.scheme {
             Scheme::Https => timeout_at(deadline, self.secure(origin, stream)).await.map_err(late)?,
@@ -117,7 +124,12 @@ impl Connector {
     ) -> Result<Vec<Place>, HttpError> {
         let at = |addresses: &[IpAddr]| {
             let pairs = addresses.iter().flat_map(|address| ports.iter().map(move |port| (*address, *port)));
-            pairs.map(|(address, port)| Place { port, address: SocketAddr::new(address, port.1) }).collect()
+            let place = |(address, port): (_, (_, _))| Place {
+                port,
+                address: SocketAddr::new(address, port.1),
+                private: false,
+            };
+            pairs.map(place).collect()
         };
         if let Some(address) = literal(host) {
             return Ok(at(&[address]));
@@ -138,23 +150,22 @@ impl Connector {
         if let Some(what) = anybodys.find_map(|(_, endpoint)| address::special(endpoint.address.ip())) {
             return Err(HttpError::Address(what));
         }
-        Ok(found.into_iter().map(|(port, endpoint)| Place { port, address: endpoint.address }).collect())
+        let place = |(port, Endpoint { address, private })| Place { port, address, private };
+        Ok(found.into_iter().map(place).collect())
     }
 
-    /// Those that the host lets guests connect to.
-    pub(crate) fn open(&self, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, HttpError> {
+    /// The first of those that the host lets guests connect to.
+    pub(crate) fn open<'a>(&self, places: impl Iterator<Item = &'a Place>) -> Result<Vec<&'a Place>, HttpError> {
         let mut refused = None;
-        addresses.retain(|address| {
-            let what = self.egress.refuses(*address, &self.served);
+        let open = places.filter(|place| {
+            let what = self.egress.refuses(place.address, &self.served);
             refused = refused.or(what);
             what.is_none()
         });
+        let open: Vec<_> = open.take(ADDRESSES).collect();
         match refused {
-            Some(what) if addresses.is_empty() => Err(HttpError::Egress(what)),
-            _ => {
-                addresses.truncate(ADDRESSES);
-                Ok(addresses)
-            }
+            Some(what) if open.is_empty() => Err(HttpError::Egress(what)),
+            _ => Ok(open),
         }
     }
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use futures::future::BoxFuture;
 
+use crate::Scheme;
+
 /// One of the places where a name leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -28,7 +30,7 @@ pub enum Found {
 
 /// The names that a guest's embedder knows: those of a cluster's services, say.
 pub trait Discovery: fmt::Debug + Send + Sync + 'static {
-    /// Where a name leads, for a request to this port of it, or a connection. The name is in lower case, is no address, and an origin that
-    /// the guest may send requests to, or connect sockets to, has it.
-    fn find(&self, name: &str, port: u16) -> BoxFuture<'static, Found>;
+    /// Where a name leads, for a request to this port of it, or a socket of this kind. The name is in lower case, is no address, and an
+    /// origin that the guest may send requests to, or connect sockets to, has it.
+    fn find(&self, scheme: Scheme, name: &str, port: u16) -> BoxFuture<'static, Found>;
 }

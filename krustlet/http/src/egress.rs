@@ -86,15 +86,15 @@ fn bound(address: IpAddr) -> io::Result<UdpSocket> {
     UdpSocket::bind((address, 0))
 }
 
-/// Whether this host has an address, by whether it could be bound: then, and only then, it can. A host that has no more files or memory cannot
-/// tell, and has it: a guest may have made its socket before.
+/// Whether this host has an address, by whether it could be bound: then, and only then, it can. A host that could not try, for it has no
+/// more files, memory or free ports, has it: guests have sockets of their own, and may have taken these.
 fn is_own(bound: &io::Result<UdpSocket>) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOBUFS: i32 = 105;
-    let exhausted = [ENOMEM, ENFILE, EMFILE, ENOBUFS];
-    bound.as_ref().map_or_else(|error| error.raw_os_error().is_some_and(|code| exhausted.contains(&code)), |_| true)
+    /// What the host has no protocol for it has no address of.
+    const EAFNOSUPPORT: i32 = 97;
+    bound.as_ref().map_or_else(
+        |error| error.kind() != io::ErrorKind::AddrNotAvailable && error.raw_os_error() != Some(EAFNOSUPPORT),
+        |_| true,
+    )
 }
 
 #[cfg(test)]
@@ -158,13 +158,17 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_files_or_memory_has_every_address() {
+    fn a_host_that_cannot_tell_has_every_address() {
         assert!(is_own(&bound(Ipv4Addr::LOCALHOST.into())));
         assert!(!is_own(&bound("203.0.113.7".parse().unwrap())));
-        for code in [12, 23, 24, 105] {
+        // No memory, files or buffers, no free port, not allowed to, and what nobody has thought of.
+        for code in [12, 23, 24, 105, 98, 1, 13, 5] {
             assert!(is_own(&Err(io::Error::from_raw_os_error(code))), "{code}");
         }
-        assert!(!is_own(&Err(io::ErrorKind::AddrNotAvailable.into())));
+        // There is no such address here, or no IPv6 at all.
+        for code in [99, 97] {
+            assert!(!is_own(&Err(io::Error::from_raw_os_error(code))), "{code}");
+        }
     }
 
     #[test]

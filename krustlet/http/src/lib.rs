@@ -32,5 +32,6 @@ pub use network::{HostNetwork, Network};
 pub use origin::{Origin, OriginError, Scheme};
 pub use request::{MAX_METHOD_BYTES, MAX_REDIRECTS, MAX_REQUEST_HEADER_BYTES, MAX_REQUEST_HEADERS, is_the_hosts};
 pub use served::Serving;
+pub use sockets::SocketPermit;
 pub use target::MAX_URL_BYTES;
 pub use tls::CaFileError;

@@ -70,6 +70,9 @@ pub struct EngineConfig {
     /// Where guests may connect to, whatever their [`RunSpec`] allows. Default: everywhere but to the host itself and what is for it
     /// alone, see [`Egress`].
     pub egress: Egress,
+    /// How many sockets guests may have open together, but for the first four of each. Default: no limit but that of each, see
+    /// [`HttpAccess::max_concurrent_requests`].
+    pub max_sockets: usize,
     /// Whether components of WASI 0.3 may run. What one may have of the host's memory is not bounded in all places yet, so this is for
     /// programs of those alone who may have all of it. Default: yes.
     pub wasi_0_3: bool,
@@ -87,6 +90,7 @@ impl Default for EngineConfig {
             trusted_ca_file: None,
             network: Arc::new(HostNetwork::default()),
             egress: Egress::default(),
+            max_sockets: usize::MAX,
             wasi_0_3: true,
         }
     }
@@ -136,7 +140,7 @@ impl Engine {
     }
 
     fn with(config: EngineConfig, mut wasmtime: Config) -> Result<Self, RuntimeError> {
-        let http = Client::new(config.trusted_ca_file.as_deref(), config.network, config.egress)?;
+        let http = Client::new(config.trusted_ca_file.as_deref(), config.network, config.egress, config.max_sockets)?;
         let mut code_cache = config.code_cache.as_deref().and_then(CodeCache::open);
         wasmtime.cache(code_cache.as_ref().map(CodeCache::wasmtime));
         let hosts = Hosts::new(wasmtime, config.pooled_instances).map_err(failed)?;

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use k8s_openapi::api::core::v1::Pod;
-use krustlet_http::{Discovery, Found};
+use krustlet_http::{Discovery, Found, Scheme};
 use kube::Client;
 
 use self::choose::Nothing;
@@ -51,6 +51,8 @@ enum Fault {
     Unanswered(#[from] Unanswered),
     #[error("{0}")]
     NoServices(String),
+    #[error("programs reach a Service by TCP alone")]
+    Udp,
 }
 
 impl ServiceNames {
@@ -71,10 +73,13 @@ impl ServiceNames {
     }
 
     /// Where a Service is reached; `None` where there is none of that name, which may be somebody else's.
-    async fn find(&self, named: &Named, tenant: &str, port: u16) -> Result<Option<Found>, Fault> {
+    async fn find(&self, named: &Named, tenant: &str, scheme: Scheme, port: u16) -> Result<Option<Found>, Fault> {
         let Named { namespace, name, or_other } = named;
         let service = self.0.objects.service(namespace, name).await.map_err(Fault::NoServices)?;
         let Some(service) = service else { return if *or_other { Ok(None) } else { Err(Fault::Absent) } };
+        if scheme == Scheme::Udp {
+            return Err(Fault::Udp);
+        }
         let question = Question { tenant: tenant.into(), namespace: namespace.clone(), name: name.clone() };
         let (slices, turn) = self.0.slices.of(question).await?;
         let mut endpoints = choose::endpoints(&service, &slices, port)?;
@@ -94,29 +99,29 @@ struct Guest {
     events: Events,
     subject: Subject,
     /// What was wrong with each name last. There are no more than the pod's origins.
-    said: Mutex<HashMap<(String, u16), Fault>>,
+    said: Mutex<HashMap<(Scheme, String, u16), Fault>>,
 }
 
 impl Discovery for Finder {
-    fn find(&self, host: &str, port: u16) -> BoxFuture<'static, Found> {
+    fn find(&self, scheme: Scheme, host: &str, port: u16) -> BoxFuture<'static, Found> {
         let Some(named) = name::read(host, &self.0.namespace) else { return future::ready(Found::Unknown).boxed() };
         let (guest, host) = (self.0.clone(), host.to_owned());
-        async move { guest.find(&host, &named, port).await }.boxed()
+        async move { guest.find(&host, &named, scheme, port).await }.boxed()
     }
 }
 
 impl Guest {
-    async fn find(&self, host: &str, named: &Named, port: u16) -> Found {
-        let found = self.names.find(named, &self.namespace, port).await;
+    async fn find(&self, host: &str, named: &Named, scheme: Scheme, port: u16) -> Found {
+        let found = self.names.find(named, &self.namespace, scheme, port).await;
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = match found {
             Ok(found) => {
-                said.remove(&(host.to_owned(), port));
+                said.remove(&(scheme, host.to_owned(), port));
                 return found.unwrap_or(Found::Unknown);
             }
             Err(fault) => fault,
         };
-        if said.insert((host.to_owned(), port), fault.clone()).as_ref() != Some(&fault) {
+        if said.insert((scheme, host.to_owned(), port), fault.clone()).as_ref() != Some(&fault) {
             self.say(host, named, port, &fault);
         }
         match fault {

@@ -32,7 +32,7 @@ fn names(fake: &Fake) -> ServiceNames {
 /// The ports' and addresses' text; what a look-up of this host by a pod of the namespace `shop` gives.
 async fn found(names: &ServiceNames, host: &str, port: u16) -> Result<Option<Vec<String>>, Fault> {
     let named = name::read(host, "shop").unwrap();
-    let found = names.find(&named, "shop", port).await?;
+    let found = names.find(&named, "shop", Scheme::Http, port).await?;
     Ok(found.map(|found| match found {
         Found::At(endpoints) => endpoints.iter().map(|Endpoint { address, .. }| address.to_string()).collect(),
         other => panic!("{other:?}"),
@@ -70,6 +70,17 @@ async fn services_are_found_by_their_names() {
         assert_eq!(found(&names, host, 80).await, Err(Fault::Absent), "{host}");
     }
     assert_eq!(fake.lists(), 3, "the Services, and the slices of two of them");
+}
+
+#[tokio::test]
+async fn of_a_socket_by_udp_nothing_is_asked_but_whether_it_is_a_service() {
+    let fake = Fake::new();
+    fake.set("services", "shop", "web", service(json!({ "app": "web" })));
+    let names = names(&fake);
+    let named = |host| name::read(host, "shop").unwrap();
+    assert_eq!(names.find(&named("web"), "shop", Scheme::Udp, 80).await, Err(Fault::Udp));
+    assert_eq!(names.find(&named("other"), "shop", Scheme::Udp, 80).await, Ok(None));
+    assert_eq!(fake.lists(), 1, "the Services");
 }
 
 #[tokio::test]

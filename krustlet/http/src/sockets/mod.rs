@@ -7,13 +7,14 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use url::Host;
 
 use crate::client::Session;
-use crate::connect::Names;
+use crate::connect::{Names, Place};
 use crate::served::Served;
 use crate::{HttpError, Origin, Scheme};
 
@@ -23,6 +24,12 @@ const PORTS: usize = 16;
 /// How many addresses with a port are kept for a guest. The oldest makes room: it has to be looked up again.
 const KNOWN: usize = 1024;
 
+/// How many sockets a guest may have whatever others have.
+const OWN: usize = 4;
+
+/// How long a guest may connect to an address that whoever knows the name has vouched for: it may be somebody else's soon after.
+const VOUCHED: Duration = Duration::from_mins(1);
+
 /// The longest name that is looked at, in bytes: in other alphabets than ASCII it may be longer than the 253 of DNS.
 const NAME_BYTES: usize = 1024;
 
@@ -30,7 +37,7 @@ const NAME_BYTES: usize = 1024;
 const SOCKET: &str = "a socket";
 
 /// Where the looked-up addresses of a guest lead, the newest last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Known(VecDeque<Way>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +47,15 @@ struct Way {
     asked: SocketAddr,
     /// What that is: an endpoint of a service may have another port.
     to: SocketAddr,
+    /// Until when that holds, if not for good.
+    until: Option<Instant>,
+}
+
+/// A place among the sockets of a guest, and of all guests.
+#[derive(Debug)]
+pub struct SocketPermit {
+    _own: OwnedSemaphorePermit,
+    _shared: Option<OwnedSemaphorePermit>,
 }
 
 impl Known {
@@ -49,6 +65,12 @@ impl Known {
             self.0.pop_front();
         }
         self.0.push_back(way);
+    }
+
+    /// The newest first.
+    fn ways(&self) -> impl Iterator<Item = &Way> {
+        let now = Instant::now();
+        self.0.iter().rev().filter(move |way| way.until.is_none_or(|until| now < until))
     }
 }
 
@@ -63,9 +85,14 @@ impl Session {
         self.has_sockets(Scheme::Tcp) || self.has_sockets(Scheme::Udp)
     }
 
-    /// A place for one more socket, which it keeps as long as it is open; `None` if the guest has as many as it may have requests.
-    pub fn take_socket(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.sockets.clone().try_acquire_owned().ok()
+    /// A place for one more socket, which it keeps as long as it is open; `None` if the guest has as many as it may have requests, or all
+    /// guests have as many as they may have together and this one a few.
+    pub fn take_socket(&self) -> Option<SocketPermit> {
+        let guest = &self.0;
+        let own = guest.sockets.clone().try_acquire_owned().ok()?;
+        let few = guest.sockets.available_permits() + OWN >= guest.slots();
+        let shared = if few { None } else { Some(guest.all_sockets.clone().try_acquire_owned().ok()?) };
+        Some(SocketPermit { _own: own, _shared: shared })
     }
 
     /// The addresses of a host that a guest may connect sockets to, which from then on it may.
@@ -92,30 +119,36 @@ impl Session {
         let deadline = Instant::now() + guest.access.limits.connect_timeout;
         let places = timeout_at(deadline, guest.connector.places(host, ports.clone(), names)).await;
         let places = places.map_err(|_| HttpError::ConnectTimeout)??;
-        let (mut addresses, mut failure) = (Vec::new(), HttpError::Dns);
-        let mut known = self.known();
-        for port in ports {
-            let at_port = places.iter().filter(|place| place.port == port);
-            match guest.connector.open(at_port.map(|place| place.address).collect()) {
-                Ok(open) => {
-                    for to in open {
-                        known.keep(Way { scheme: port.0, asked: SocketAddr::new(to.ip(), port.1), to });
-                        if !addresses.contains(&to.ip()) {
-                            addresses.push(to.ip());
-                        }
-                    }
-                }
+        let (mut ways, mut failure) = (Vec::new(), HttpError::Dns);
+        let vouched = Some(Instant::now() + VOUCHED);
+        for (scheme, port) in ports {
+            let at_port = places.iter().filter(|place| place.port == (scheme, port));
+            match guest.connector.open(at_port) {
+                Ok(open) => ways.extend(open.into_iter().map(|Place { address: to, private, .. }| {
+                    let until = if *private { vouched } else { None };
+                    Way { scheme, asked: SocketAddr::new(to.ip(), port), to: *to, until }
+                })),
                 Err(error) => failure = error,
             }
+        }
+        let mut addresses = Vec::new();
+        let mut known = self.known();
+        for way in ways {
+            if !addresses.contains(&way.to.ip()) {
+                addresses.push(way.to.ip());
+            }
+            known.keep(way);
         }
         if addresses.is_empty() { Err(failure) } else { Ok(addresses) }
     }
 
-    /// Where a connection to what the guest has looked up leads, if it leads to another port.
+    /// Where a connection to what the guest has looked up leads, which may be another port of it. What is named itself leads to itself.
     pub fn leads_to(&self, scheme: Scheme, asked: SocketAddr) -> Option<SocketAddr> {
         let asked = plain(asked);
-        let known = self.known();
-        known.0.iter().rev().find(|way| (way.scheme, way.asked) == (scheme, asked)).map(|way| way.to)
+        if self.0.access.allowed.allows(&Origin::at(scheme, asked)) {
+            return None;
+        }
+        self.known().ways().find(|way| (way.scheme, way.asked) == (scheme, asked)).map(|way| way.to)
     }
 
     /// Whether a socket may be connected to this address, or send to it: it was looked up, or is named itself, and the host lets its
@@ -132,7 +165,7 @@ impl Session {
 
     fn check(&self, scheme: Scheme, to: SocketAddr) -> Result<(), HttpError> {
         let guest = &self.0;
-        let looked_up = self.known().0.iter().any(|way| (way.scheme, way.to) == (scheme, to));
+        let looked_up = self.known().ways().any(|way| (way.scheme, way.to) == (scheme, to));
         if !looked_up && !guest.access.allowed.allows(&Origin::at(scheme, to)) {
             return Err(HttpError::NotAllowed);
         }

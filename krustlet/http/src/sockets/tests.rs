@@ -41,8 +41,11 @@ impl Network for Names {
 struct Services;
 
 impl Discovery for Services {
-    fn find(&self, name: &str, port: u16) -> BoxFuture<'static, Found> {
+    fn find(&self, scheme: Scheme, name: &str, port: u16) -> BoxFuture<'static, Found> {
         let at = |address: &str, private| Endpoint { address: address.parse().unwrap(), private };
+        if scheme == Scheme::Udp && name.ends_with(".shop") {
+            return future::ready(Found::Nowhere).boxed();
+        }
         let found = match (name, port) {
             ("db.shop", 5432) => Found::At(vec![at("10.0.0.1:15432", true), at("10.0.0.2:5432", true)]),
             ("db.shop", 9187) => Found::At(vec![at("10.0.0.1:9187", true)]),
@@ -62,7 +65,7 @@ fn session(network: Arc<Names>, allowed: &[&str]) -> Session {
         discovery: Some(Arc::new(Services)),
         ..HttpAccess::default()
     };
-    Client::new(None, network, Egress::default()).unwrap().session(access)
+    Client::new(None, network, Egress::default(), usize::MAX).unwrap().session(access)
 }
 
 fn at(address: &str) -> SocketAddr {
@@ -237,7 +240,7 @@ fn what_is_kept_is_bounded_and_the_oldest_goes() {
     let mut known = Known::default();
     let way = |number: usize| {
         let asked = SocketAddr::new([203, 0, 113, 7].into(), u16::try_from(number).unwrap());
-        Way { scheme: Scheme::Tcp, asked, to: asked }
+        Way { scheme: Scheme::Tcp, asked, to: asked, until: None }
     };
     for number in 0..3 * KNOWN {
         known.keep(way(number));
@@ -256,6 +259,53 @@ async fn of_one_name_so_many_ports_are_looked_up() {
         .filter(|port| session.lets_connect(Scheme::Tcp, SocketAddr::new([203, 0, 113, 7].into(), *port)))
         .collect();
     assert_eq!(open, (1..=16).collect::<Vec<u16>>());
+}
+
+#[tokio::test]
+async fn an_address_that_is_vouched_for_is_good_for_a_minute() {
+    let session = session(some_names(), &["tcp://db.shop:5432", "tcp://a.example:5432"]);
+    addresses(&session, "db.shop").await.unwrap();
+    addresses(&session, "a.example").await.unwrap();
+    let ways = session.known().0.clone();
+    let left: Vec<_> = ways.iter().filter_map(|way| way.until).map(|until| until - Instant::now()).collect();
+    assert_eq!((left.len(), ways.len()), (2, 4), "of an address that is anybody's it is for good");
+    assert!(left.iter().all(|left| (30..=60).contains(&left.as_secs())), "{left:?}");
+    for way in &mut session.known().0 {
+        way.until = way.until.map(|_| Instant::now());
+    }
+    assert!(!session.lets_connect(Scheme::Tcp, at("10.0.0.1:15432")));
+    assert_eq!(session.leads_to(Scheme::Tcp, at("10.0.0.1:5432")), None);
+    assert!(session.lets_connect(Scheme::Tcp, at("203.0.113.7:5432")));
+    addresses(&session, "db.shop").await.unwrap();
+    assert!(session.lets_connect(Scheme::Tcp, at("10.0.0.1:15432")));
+}
+
+#[tokio::test]
+async fn what_is_named_itself_leads_to_itself() {
+    let session = session(some_names(), &["tcp://db.shop:5432", "tcp://10.0.0.1:5432"]);
+    addresses(&session, "db.shop").await.unwrap();
+    assert_eq!(session.leads_to(Scheme::Tcp, at("10.0.0.1:5432")), None);
+    assert!(session.lets_connect(Scheme::Tcp, at("10.0.0.1:5432")));
+}
+
+#[tokio::test]
+async fn a_name_with_a_thousand_addresses_has_a_few() {
+    let all: Vec<String> = (0..1000).map(|last| format!("203.0.{}.{}", 100 + last / 250, last % 250)).collect();
+    let all: Vec<&'static str> = all.into_iter().map(|address| &*address.leak()).collect();
+    let session = session(Names::of(&[("many.example", &[&all])]), &["tcp://many.example:80"]);
+    assert_eq!(addresses(&session, "many.example").await.unwrap(), all[..8]);
+}
+
+#[test]
+fn all_guests_share_the_sockets_of_the_node_but_for_four_of_each() {
+    let client = Client::new(None, some_names(), Egress::default(), 10).unwrap();
+    let [one, two] = [(); 2].map(|()| client.session(HttpAccess::default()));
+    let taken: Vec<_> = std::iter::from_fn(|| one.take_socket()).take(100).collect();
+    assert_eq!(taken.len(), 14);
+    let few: Vec<_> = std::iter::from_fn(|| two.take_socket()).take(100).collect();
+    assert_eq!(few.len(), 4);
+    drop(taken);
+    assert!(two.take_socket().is_some());
 }
 
 #[test]

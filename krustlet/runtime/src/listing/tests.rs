@@ -18,7 +18,7 @@ use crate::run::State;
 
 fn state(root: &Path, limit: u64, budget: &MemoryBudget) -> State {
     let wasi = WasiCtx::builder().preopened_dir(root, "/d", FsPerms::ReadOnly).unwrap().build_p1();
-    let http = Client::new(None, Arc::new(HostNetwork::default()), Egress::default()).unwrap();
+    let http = Client::new(None, Arc::new(HostNetwork::default()), Egress::default(), usize::MAX).unwrap();
     let http = GuestHttp::new(http.session(HttpAccess::default()), Side::Client);
     State::new(wasi, http, Limits::new(limit, budget.share(), Arc::default()))
 }

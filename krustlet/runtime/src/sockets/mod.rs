@@ -11,15 +11,16 @@ use std::future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use krustlet_http::{Scheme, Session};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use krustlet_http::{Scheme, Session, SocketPermit};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
 
 use crate::run::State;
 
-/// The largest buffer that a guest may ask for. It is the kernel's memory, and no limit of a guest's counts it.
+/// The largest buffer of a socket. One of TCP has it from the start: the kernel would let it grow to megabytes of memory, which no limit
+/// of the guest's counts.
 const BUFFER_BYTES: u64 = 256 * 1024;
 
 /// How many datagrams of one socket may be being sent. Each is held until the system takes it, which is at once as a rule.
@@ -45,7 +46,7 @@ impl Places {
 
 /// One of the sockets that a guest may have open, and what may be under way on it.
 struct Place {
-    _permit: OwnedSemaphorePermit,
+    _permit: SocketPermit,
     sends: Semaphore,
     /// Each that waits has room for the largest datagram.
     receives: Semaphore,

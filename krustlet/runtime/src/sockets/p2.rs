@@ -39,7 +39,13 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         let state = store.data_mut();
         let Some(place) = Place::take(state.http.session()) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
         let socket = told(tcp_create_socket::Host::create_tcp_socket(&mut state.sockets(), family))?;
-        Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
+        if let Ok(socket) = &socket {
+            let (rep, mut sockets) = (socket.rep(), state.sockets());
+            told(HostTcpSocket::set_receive_buffer_size(&mut sockets, Resource::new_borrow(rep), BUFFER_BYTES))?.ok();
+            told(HostTcpSocket::set_send_buffer_size(&mut sockets, Resource::new_borrow(rep), BUFFER_BYTES))?.ok();
+            state.places.keep(rep, place);
+        }
+        Ok((socket,))
     })?;
     let mut create = linker.instance("wasi:sockets/udp-create-socket@0.2.12")?;
     create.func_wrap_async("create-udp-socket", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {

@@ -49,7 +49,13 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         let state = store.data_mut();
         let Some(place) = Place::take(state.http.session()) else { return Ok((Err(too_many()),)) };
         let socket = told(HostTcpSocket::create(&mut state.sockets(), family))?;
-        Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
+        if let Ok(socket) = &socket {
+            let (rep, mut sockets) = (socket.rep(), state.sockets());
+            told(HostTcpSocket::set_receive_buffer_size(&mut sockets, Resource::new_borrow(rep), BUFFER_BYTES))?.ok();
+            told(HostTcpSocket::set_send_buffer_size(&mut sockets, Resource::new_borrow(rep), BUFFER_BYTES))?.ok();
+            state.places.keep(rep, place);
+        }
+        Ok((socket,))
     })?;
     types.func_wrap_async("[static]udp-socket.create", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
         Box::new(async move {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
-use krustlet_runtime::{Discovery, Endpoint, Engine, EngineConfig, Found, RunSpec, ServerLimits};
+use krustlet_runtime::{Discovery, Endpoint, Engine, EngineConfig, Found, RunSpec, Scheme, ServerLimits};
 
 use crate::serve::SERVER;
 use crate::support::{Memory, args, exited};
@@ -21,7 +21,7 @@ const PROHIBITED: &str = "error destination-ip-prohibited";
 struct Known;
 
 impl Discovery for Known {
-    fn find(&self, name: &str, port: u16) -> BoxFuture<'static, Found> {
+    fn find(&self, _: Scheme, name: &str, port: u16) -> BoxFuture<'static, Found> {
         let vouched = |addresses: &[&str]| at(addresses, true);
         let found = match (name, port) {
             ("pods.shop", 80) => vouched(&["10.0.0.1:8080"]),

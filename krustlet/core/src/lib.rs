@@ -14,6 +14,8 @@ pub mod labels;
 pub mod lifecycle;
 pub mod node;
 pub mod pod;
+#[cfg(test)]
+mod property_tests;
 pub mod quantity;
 pub mod references;
 pub mod serving;

@@ -83,6 +83,7 @@ fn power(base: i128, exponent: u32) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn all_forms() {
@@ -148,5 +149,30 @@ mod tests {
             assert_eq!(milli(text), Some(wanted), "{text}");
         }
         assert_eq!(milli("much"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(number: u64, binary: bool) {
+            prop_assert_eq!(bytes(&text(number, binary)), Some(number));
+        }
+
+        /// And thousandths are as many as there are, rounded up once.
+        #[test]
+        fn whatever_is_written_is_a_quantity_or_none(
+            text in "[+-]?[0-9]{0,25}(\\.[0-9]{0,25})?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]{1,11})?|\\PC{0,10}"
+        ) {
+            if let (Some(whole), Some(thousandths)) = (bytes(&text), milli(&text)) {
+                prop_assert_eq!(whole, thousandths.div_ceil(1000));
+            }
+        }
+
+        #[test]
+        fn a_suffix_multiplies(number in 0..1_000_000u64, at in 0..7usize) {
+            let suffixes = [("", 1), ("k", 1000), ("M", 1_000_000), ("G", 1_000_000_000), ("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];
+            let (suffix, factor) = suffixes[at];
+            prop_assert_eq!(bytes(&format!("{number}{suffix}")), Some(number * factor));
+            prop_assert_eq!(milli(&format!("{number}{suffix}")), Some(number * factor * 1000));
+        }
     }
 }

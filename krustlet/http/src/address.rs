@@ -35,19 +35,27 @@ fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
     }
 }
 
-fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
-    let embedded = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        special_v4(Ipv4Addr::new(a, b, c, d))
+/// The address of IPv4 that one of IPv6 stands for.
+pub(crate) fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return None };
+    let (high, low) = match address.segments() {
+        // IPv4-mapped (RFC 4291), and the well-known prefix of NAT64 (RFC 6052).
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => (high, low),
+        // 6to4 (RFC 3056).
+        [0x2002, high, low, ..] => (high, low),
+        _ => return None,
     };
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Some(Ipv4Addr::new(a, b, c, d))
+}
+
+fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
+    if let Some(address) = embedded(address.into()) {
+        return special_v4(address);
+    }
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some("an unspecified address"),
         [0, 0, 0, 0, 0, 0, 0, 1] => Some("a loopback address"),
-        // IPv4-mapped (RFC 4291), and the well-known prefix of NAT64 (RFC 6052).
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-        // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => embedded(high, low),
         // IPv4-compatible and IPv4-translated ones, NAT64 of a network's own, Teredo and benchmarking: each stands for, or leads
         // to, something that cannot be told from here.
         [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 1, ..] | [0x2001, 0 | 2, ..] => {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use crate::address::special;
+use crate::address::{embedded, special};
 use crate::served::Served;
 
 /// Where clouds keep credentials of the host besides 169.254.0.0/16: Alibaba Cloud, Azure, Oracle Cloud, Amazon (instances, pods),
@@ -65,13 +65,17 @@ impl Egress {
     /// What an address is, if nobody may connect to it.
     pub(crate) fn refuses(&self, at: SocketAddr, served: &Served) -> Option<&'static str> {
         let address = at.ip().to_canonical();
-        if self.allowed.iter().any(|range| range.0.contains(&address)) {
+        // A gateway on the way would make that of it.
+        let both = [address, embedded(address).map_or(address, IpAddr::from)];
+        if self.allowed.iter().any(|range| both.iter().any(|address| range.0.contains(address))) {
             return None;
         }
         match special(address) {
             Some(what @ ("an unspecified address" | "a loopback address" | "a link-local address")) => Some(what),
-            _ if METADATA.contains(&address) => Some("an address of a cloud's metadata service"),
-            _ if is_own(&bound(address))
+            _ if both.iter().any(|address| METADATA.contains(address)) => {
+                Some("an address of a cloud's metadata service")
+            }
+            _ if both.iter().any(|address| is_own(&bound(*address)))
                 && bound(NOBODYS).is_err()
                 && !served.has(SocketAddr::new(address, at.port())) =>
             {
@@ -129,6 +133,8 @@ mod tests {
             ("fd00:ec2::254", "an address of a cloud's metadata service"),
             ("100.100.100.200", "an address of a cloud's metadata service"),
             ("::ffff:168.63.129.16", "an address of a cloud's metadata service"),
+            ("64:ff9b::168.63.129.16", "an address of a cloud's metadata service"),
+            ("2002:a83f:8110::", "an address of a cloud's metadata service"),
         ];
         for (address, what) in table {
             let address: IpAddr = address.parse().unwrap();
@@ -153,7 +159,12 @@ mod tests {
             assert_eq!(refuses(&Egress::default(), own), Some("an address of this node"));
         }
         let IpAddr::V4(v4) = own else { unreachable!() };
-        assert!(refuses(&Egress::default(), v4.to_ipv6_mapped().into()).is_some());
+        let mut nat64 = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0).octets();
+        nat64[12..].copy_from_slice(&v4.octets());
+        for same in [v4.to_ipv6_mapped(), nat64.into()] {
+            assert!(refuses(&Egress::default(), same.into()).is_some(), "{same}");
+            assert_eq!(refuses(&egress(&[&own.to_string()]), same.into()), None, "{same}");
+        }
         assert_eq!(refuses(&egress(&[&own.to_string()]), own), None);
     }
 

@@ -14,6 +14,8 @@ mod egress;
 mod error;
 mod network;
 mod origin;
+#[cfg(test)]
+mod property_tests;
 mod refusals;
 mod request;
 mod served;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, anyhow, bail};
 use k8s_openapi::ByteString;
 use krustlet_host::files;
-use kube::config::{AuthInfo, Cluster, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde_json::Value;
 
 use super::certificate::{self, Certificate};
@@ -28,6 +28,14 @@ pub struct Access {
     file: Kubeconfig,
 }
 
+/// Where in a text its reader has found something wrong, if it says that: ` (line 4 column 35)`.
+fn place(error: &KubeconfigError) -> String {
+    let told = error.to_string();
+    let from = told.find("line ").unwrap_or(told.len());
+    let place: String = told[from..].chars().take_while(|c| c.is_ascii_digit() || "line column".contains(*c)).collect();
+    if place.is_empty() { place } else { format!(" ({})", place.trim_end()) }
+}
+
 impl Access {
     /// Reads a kubeconfig; `None` when there is no such file.
     ///
@@ -40,7 +48,9 @@ impl Access {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let file = Kubeconfig::from_yaml(text)?;
+        // The reason would quote the lines around it, a token perhaps.
+        let file =
+            Kubeconfig::from_yaml(text).map_err(|error| anyhow!("it is not what a kubeconfig is{}", place(&error)))?;
         let context = file.current_context.clone().unwrap_or_default();
         let context = file.contexts.iter().find(|entry| entry.name == context).and_then(|entry| entry.context.as_ref());
         let context = context.ok_or_else(|| anyhow!("it has no current context"))?;

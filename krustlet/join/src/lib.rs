@@ -7,6 +7,8 @@ mod certificate;
 mod connection;
 mod csr;
 mod kubeconfig;
+#[cfg(test)]
+mod property_tests;
 pub mod renewal;
 mod request;
 mod serving;

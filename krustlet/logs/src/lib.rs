@@ -20,6 +20,8 @@
 mod cri;
 mod files;
 mod live;
+#[cfg(test)]
+mod property_tests;
 mod query;
 mod reader;
 mod select;

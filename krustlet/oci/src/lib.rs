@@ -23,6 +23,8 @@ mod client;
 mod delete;
 mod error;
 mod manifest;
+#[cfg(test)]
+mod property_tests;
 mod push;
 mod reference;
 mod tags;

@@ -49,9 +49,10 @@ struct Said {
     message: String,
 }
 
-/// A text on one line, cut to a sensible length.
+/// A text on one line, cut to a sensible length. What would move a terminal's cursor is nothing that people read.
 pub(crate) fn words(message: &str) -> String {
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let apart = |c: char| c.is_whitespace() || c.is_control();
+    let line = message.split(apart).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(WORDS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,

@@ -255,6 +255,7 @@ const node: Suite = {
                     "node/outages",
                     "hostile/hostFaults",
                     "node/figures",
+                    "node/scale",
                     "node/serverFigures",
                     "hostile/clients",
                     "hostile/tenants",

@@ -1,9 +1,11 @@
 // The agent's process: looked at from outside, ended, and started again as `launchNode` does it.
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { agentFiles, endAgents, readRecord, runningAgents } from "../../../steps/node/agent/agent";
 import { isAlive, processesThat, type ProcessId } from "../../../steps/lib/processes";
+import type { ProcessNodeInput } from "../../../steps/node/contract";
 import { residentBytesOf } from "../../memory";
 import { pass } from "../../steps/runStep";
 import { underTest } from "../underTest";
@@ -21,9 +23,9 @@ export function agent(): ProcessId {
     return running[0];
 }
 
-/** Starts the agent and waits until its node is Ready. */
-export async function launch(): Promise<void> {
-    const { node } = underTest();
+/** Starts the agent, with other settings perhaps, and waits until its node is Ready. */
+export async function launch(settings: Partial<ProcessNodeInput> = {}): Promise<void> {
+    const node = { ...underTest().node, ...settings };
     const { pid } = await pass("launchNode", node);
     assert.equal((await readRecord(files()))?.pid, pid);
     await pass("awaitNode", {
@@ -43,9 +45,31 @@ export async function kill(world: World): Promise<void> {
 }
 
 /** Ends the agent in good order, and starts it again: one that has nothing behind it. */
-export async function restart(): Promise<void> {
+export async function restart(settings: Partial<ProcessNodeInput> = {}): Promise<void> {
     await endAgents(files(), () => undefined);
-    await launch();
+    await launch(settings);
+}
+
+/** How many connections to this port the agent has open. */
+export function connectionsTo(port: number): number {
+    const { pid } = agent();
+    const sockets = new Set<string>();
+    for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
+        try {
+            const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${descriptor}`))?.[1];
+            if (inode !== undefined) sockets.add(inode);
+        } catch {
+            // It was closed meanwhile.
+        }
+    }
+    const wanted = port.toString(16).toUpperCase().padStart(4, "0");
+    const lines = ["tcp", "tcp6"].flatMap((kind) =>
+        readFileSync(`/proc/${pid}/net/${kind}`, "utf8").split("\n"),
+    );
+    return lines.filter((line) => {
+        const [, , remote = "", state, , , , , , inode] = line.trim().split(/ +/);
+        return state === "01" && remote.endsWith(`:${wanted}`) && sockets.has(inode);
+    }).length;
 }
 
 /** Resident memory of the agent in bytes. */

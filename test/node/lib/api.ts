@@ -80,7 +80,7 @@ export function pathOf(kind: string, namespace?: string, name?: string): string 
 }
 
 export class Api {
-    private readonly base: URL;
+    readonly base: URL;
     private readonly tls: https.AgentOptions;
     private readonly agent: https.Agent;
 

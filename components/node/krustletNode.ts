@@ -171,6 +171,7 @@ export class KrustletNode extends pulumi.ComponentResource {
                     allowedHostPaths: checked.allowedHostPaths && pulumi.output(checked.allowedHostPaths),
                     allowedEgress: checked.allowedEgress && pulumi.output(checked.allowedEgress),
                     podAddresses: checked.podAddresses,
+                    wasi03: checked.wasi03,
                     stateDir: this.stateDir,
                     bootstrapFile: bootstrap.file,
                     bootstrapGroup: bootstrap.group,

@@ -48,6 +48,11 @@ export interface NodeSettings {
      */
     podAddresses?: boolean;
     /**
+     * Whether the node runs components of WASI 0.3, which is not bounded in all places yet: for nodes where all who may make pods are trusted
+     * with the node. Default: false.
+     */
+    wasi03?: pulumi.Input<boolean>;
+    /**
      * Folder for all that the node leaves on this host: keys, certificates, modules, logs. It goes with the node. `~` is the
      * home folder. Another folder makes another node. Default:
      * `~/.local/state/krustlet-stack/nodes/<project>-<stack>-<node name>`.
@@ -87,6 +92,7 @@ export const nodeSettingsRules: Rules<NodeSettings> = {
     allowedHostPaths: rules.hostPaths,
     allowedEgress: rules.egressRanges,
     podAddresses: boolean,
+    wasi03: boolean,
     stateDir: rules.kubeconfigPath,
     program: text,
     tokenTtlSeconds: rules.tokenSeconds,

@@ -60,6 +60,8 @@ export interface NodeInput {
     allowedEgress?: string[];
     /** Whether pods that serve have addresses of the node's pod range, in a container alone; unset: where the cluster's network routes to that. */
     podAddresses?: boolean;
+    /** Whether components of WASI 0.3 are run; unset: they are not. */
+    wasi03?: boolean;
     /** Folder of all that the node leaves on this host (mode 0700): see NodeOutput. */
     stateDir: string;
     /** The bootstrap kubeconfig. */

@@ -21,7 +21,7 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
     const config = (runtime?: string, env?: Record<string, string>): StackConfig => ({
         clusterName: CLUSTER,
         registryPort: 5123,
-        nodes: [{ name: NODE, port: 3123, runtime }],
+        nodes: [{ name: NODE, port: 3123, runtime, wasi03: true }],
         workloads: [
             { name: "clock", kind: "Deployment", source: "workloads/ticker" },
             { name: "hello-wasm", source: "workloads/hello-world" },
@@ -34,6 +34,14 @@ void describe("a node in a container", { timeout: 1_800_000 }, () => {
                 service: { port: 80, type: "NodePort", nodePort: NODE_PORT },
                 env,
                 replicas: runtime === "container" ? 2 : 1,
+            },
+            // Of WASI 0.3, which the node is told to run.
+            {
+                name: "visits",
+                kind: "Deployment",
+                source: "workloads/visits",
+                ports: [{ containerPort: 8081 }],
+                service: { port: 80 },
             },
         ],
     });

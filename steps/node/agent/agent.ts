@@ -58,6 +58,7 @@ export const nodeInput = object<NodeInput>({
     allowedHostPaths: optional(hostPaths),
     allowedEgress: optional(egressRanges),
     podAddresses: optional(boolean),
+    wasi03: optional(boolean),
     stateDir: kubeconfigPath,
     bootstrapFile: text,
     bootstrapGroup,
@@ -134,6 +135,7 @@ export function agentArgv(program: string, input: NodeInput, podRoutes?: string)
             ? [`--allowed-host-paths=${input.allowedHostPaths.join(",")}`]
             : []),
         ...(input.allowedEgress?.length ? [`--allowed-egress=${input.allowedEgress.join(",")}`] : []),
+        ...(input.wasi03 === true ? ["--wasi-0-3"] : []),
         ...(podRoutes === undefined ? [] : [`--pod-routes-file=${podRoutes}`]),
         ...(input.certificateDurationSeconds === undefined
             ? []

@@ -70,6 +70,7 @@ test("every key reaches its argument", () => {
             labels: { z: "y" },
             allowedHostPaths: ["/srv/data"],
             allowedEgress: ["10.0.0.0/8"],
+            wasi03: true,
             stateDir: "/s",
             program: "p",
             certificateDurationSeconds: 86_400,

@@ -45,6 +45,7 @@ describe("the agent's command line", () => {
             dockerConfigFile: "~/logins.json",
             allowedHostPaths: ["/srv/data", "/srv/more"],
             allowedEgress: ["127.0.0.1", "fd00::/8"],
+            wasi03: true,
         };
         assert.deepEqual(agent.agentArgv("k", given).slice(7), [
             `--data-dir=${homedir()}/s/data`,
@@ -55,6 +56,7 @@ describe("the agent's command line", () => {
             `--registry-config=${homedir()}/logins.json`,
             "--allowed-host-paths=/srv/data,/srv/more",
             "--allowed-egress=127.0.0.1,fd00::/8",
+            "--wasi-0-3",
         ]);
         assert.deepEqual(
             agent
@@ -64,6 +66,7 @@ describe("the agent's command line", () => {
                     dockerConfigFile: "l",
                     allowedHostPaths: [],
                     allowedEgress: [],
+                    wasi03: false,
                 })
                 .slice(-2),
             ["--insecure-registries=localhost:5000,r", `--registry-config=${process.cwd()}/l`],

@@ -50,7 +50,10 @@ describe(`a node of ${PODS} pods`, { timeout: 900_000 }, () => {
     };
     const apply = async (pods: object[]) => {
         const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: pods });
-        const applied = await world.kubectl(["apply", "--filename=-"], { input: list });
+        const applied = await world.kubectl(["apply", "--filename=-"], {
+            input: list,
+            timeoutSeconds: PATIENCE,
+        });
         assert.equal(applied.exitCode, 0, applied.stderr);
     };
     const names = (name: string) => Array.from({ length: PODS }, (_, index) => `${name}-${index}`);
@@ -73,13 +76,17 @@ describe(`a node of ${PODS} pods`, { timeout: 900_000 }, () => {
         const all = ["delete", "pods", "--all", `--namespace=${world.namespace}`, "--grace-period=1"];
         const removed = await world.kubectl([...all, "--output=name"], { timeoutSeconds: PATIENCE });
         assert.equal(removed.exitCode, 0, removed.stderr);
-        await world.until("their end in the watch", () => (ours().length === 0 ? true : undefined));
+        const gone = () => (ours().length === 0 ? true : undefined);
+        await world.until("their end in the watch", gone, { seconds: PATIENCE });
     };
     after(async () => {
         clearInterval(looking);
-        await removeAll();
-        await world.close();
-        await restart();
+        try {
+            await removeAll();
+        } finally {
+            await world.close();
+            await restart();
+        }
     });
 
     it("all run, in little memory", async () => {
@@ -109,6 +116,13 @@ describe(`a node of ${PODS} pods`, { timeout: 900_000 }, () => {
         }
     });
 
+    it("and the node was heard of all the time", () => {
+        clearInterval(looking);
+        const pause = longestPause(renewals) / 1000;
+        console.log(`the Lease's longest pause: ${pause.toFixed(1)} s`);
+        assert.ok(renewals.length > 0 && pause < LOST, `${pause} s`);
+    });
+
     it("an agent that is killed has all of them again, each started once more", async () => {
         await kill(world);
         const since = Date.now();
@@ -133,11 +147,5 @@ describe(`a node of ${PODS} pods`, { timeout: 900_000 }, () => {
         await untilAll("ended", ({ status }) => status.phase === "Succeeded", since);
         const codes = ours().map(({ status }) => status.containerStatuses?.[0]?.state?.terminated?.exitCode);
         assert.deepEqual(new Set(codes), new Set([0]));
-    });
-
-    it("and the node was heard of all the time", () => {
-        const pause = longestPause(renewals) / 1000;
-        console.log(`the Lease's longest pause: ${pause.toFixed(1)} s`);
-        assert.ok(renewals.length > 0 && pause < LOST, `${pause} s`);
     });
 });

@@ -188,6 +188,9 @@ fn host_paths(config: &Config) -> Result<HostPaths> {
     }
 }
 
+/// The most sockets of all programs. Each of UDP has a port of the host's, of which there are some 28,000 for everybody.
+const MAX_SOCKETS: usize = 4096;
+
 fn images(config: &Config) -> Result<Images> {
     if let Some(path) = config.registry_config.as_ref().filter(|path| !path.exists()) {
         tracing::warn!("--registry-config: {} is not there; until it is, the node has no logins", path.display());
@@ -208,7 +211,7 @@ fn images(config: &Config) -> Result<Images> {
         egress: Egress { allowed: config.allowed_egress.clone() },
         memory_budget_bytes: krustlet_node::memory_for_programs(&config.node()),
         max_server_connections: quarter,
-        max_sockets: quarter,
+        max_sockets: quarter.min(MAX_SOCKETS),
         wasi_0_3: config.wasi_0_3,
         ..EngineConfig::default()
     })?;

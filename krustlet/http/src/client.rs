@@ -21,7 +21,7 @@ use crate::network::Network;
 use crate::refusals::Refusals;
 use crate::request::{MAX_REDIRECTS, check_headers, check_length, check_method, is_redirect, redirected};
 use crate::served::{Served, Serving};
-use crate::sockets::Known;
+use crate::sockets::{Known, MOST};
 use crate::target::{Target, named_origin};
 use crate::tls::{CaFileError, Trust};
 use crate::{Egress, HttpAccess, HttpError, HttpLimits, Origin};
@@ -71,7 +71,7 @@ impl Client {
             slots: Arc::new(Semaphore::new(slots)),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
             held: Arc::new(Semaphore::new(held as usize)),
-            sockets: Arc::new(Semaphore::new(slots)),
+            sockets: Arc::new(Semaphore::new(slots.min(MOST))),
             all_sockets: self.1.clone(),
             known: Mutex::default(),
             refusals: Refusals::new(access.name.clone()),
@@ -282,14 +282,14 @@ impl Prepared {
 /// A response, with what it hangs on.
 struct Hop(Response<hyper::body::Incoming>, Connection, TooLarge);
 
-/// How many requests a guest may have under way, and how many sockets.
+/// How many requests a guest may have under way.
 fn slots(access: &HttpAccess) -> usize {
     access.max_concurrent_requests.get().min(Semaphore::MAX_PERMITS)
 }
 
 impl Guest {
-    pub(crate) fn slots(&self) -> usize {
-        slots(&self.access)
+    pub(crate) fn most_sockets(&self) -> usize {
+        slots(&self.access).min(MOST)
     }
 
     fn note(&self, origin: &Origin, result: Result<Hop, HttpError>) -> Result<Hop, HttpError> {

@@ -1,5 +1,6 @@
 //! From an origin to a connection.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -79,9 +80,9 @@ async fn look_up(
                 let addresses = match resolved.take() {
                     Some(addresses) => addresses,
                     None => {
-                        let mut given = network.resolve(name.clone()).await.map_err(|_| HttpError::Dns)?;
-                        given.truncate(ANSWERS);
-                        given
+                        let given = network.resolve(name.clone()).await.map_err(|_| HttpError::Dns)?;
+                        let mut seen = HashSet::new();
+                        given.into_iter().filter(|address| seen.insert(*address)).take(ANSWERS).collect()
                     }
                 };
                 let endpoint =

@@ -3,9 +3,9 @@
 //! The permission of a guest may come from whoever wrote the guest: it names origins, and an origin may be any address. What listens
 //! on the host's loopback address, or a cloud's metadata service, takes every program of the host for the host.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::str::FromStr;
+use std::{io, iter};
 
 use ipnet::IpNet;
 
@@ -66,16 +66,14 @@ impl Egress {
     pub(crate) fn refuses(&self, at: SocketAddr, served: &Served) -> Option<&'static str> {
         let address = at.ip().to_canonical();
         // A gateway on the way would make that of it.
-        let both = [address, embedded(address).map_or(address, IpAddr::from)];
-        if self.allowed.iter().any(|range| both.iter().any(|address| range.0.contains(address))) {
+        let both = || iter::once(address).chain(embedded(address).map(IpAddr::from));
+        if self.allowed.iter().any(|range| both().any(|address| range.0.contains(&address))) {
             return None;
         }
         match special(address) {
             Some(what @ ("an unspecified address" | "a loopback address" | "a link-local address")) => Some(what),
-            _ if both.iter().any(|address| METADATA.contains(address)) => {
-                Some("an address of a cloud's metadata service")
-            }
-            _ if both.iter().any(|address| is_own(&bound(*address)))
+            _ if both().any(|address| METADATA.contains(&address)) => Some("an address of a cloud's metadata service"),
+            _ if both().any(|address| is_own(&bound(address)))
                 && bound(NOBODYS).is_err()
                 && !served.has(SocketAddr::new(address, at.port())) =>
             {

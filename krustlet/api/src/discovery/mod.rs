@@ -81,7 +81,7 @@ impl ServiceNames {
             return Err(Fault::Udp);
         }
         let question = Question { tenant: tenant.into(), namespace: namespace.clone(), name: name.clone() };
-        let (slices, turn) = self.0.slices.of(question).await?;
+        let (slices, turn) = self.0.slices.of(question, port).await?;
         let mut endpoints = choose::endpoints(&service, &slices, port)?;
         // Each in its turn is the first, and the others are there should it not answer.
         let first = turn % endpoints.len();

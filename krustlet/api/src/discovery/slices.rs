@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,8 +64,8 @@ struct Known {
     wanted: Mutex<Instant>,
     /// One asks, and those who want the same wait for that.
     answer: tokio::sync::Mutex<Option<(Instant, Answer)>>,
-    /// Counts who was given the answer.
-    given: AtomicUsize,
+    /// Counts who was given the answer, by the port that they want of it.
+    given: Mutex<HashMap<u16, usize>>,
 }
 
 impl Slices {
@@ -78,11 +77,11 @@ impl Slices {
         Self { client, life, turns: Fair::new(QUESTIONS), known: Mutex::default() }
     }
 
-    /// The slices of a Service, and how often they were given before.
+    /// The slices of a Service, and how often they were given before for this port.
     ///
     /// # Errors
     /// There is no answer, and was none in the last minute or so. One that there was is good as long as the API server cannot be reached.
-    pub async fn of(&self, question: Question) -> Result<(Arc<Vec<Slice>>, usize), Unanswered> {
+    pub async fn of(&self, question: Question, port: u16) -> Result<(Arc<Vec<Slice>>, usize), Unanswered> {
         let known = loop {
             match self.known(&question) {
                 Ok(known) => break known,
@@ -102,7 +101,11 @@ impl Slices {
             _ => (Instant::now(), self.ask(&question).await),
         };
         let (_, given) = answer.insert(fresh);
-        given.clone().map(|slices| (slices, known.given.fetch_add(1, Ordering::Relaxed)))
+        let slices = given.clone()?;
+        let mut given = lock(&known.given);
+        let turn = given.entry(port).or_default();
+        *turn += 1;
+        Ok((slices, *turn - 1))
     }
 
     async fn ask(&self, question: &Question) -> Answer {
@@ -157,7 +160,7 @@ impl Slices {
 impl Known {
     fn new() -> Self {
         let (wanted, answer) = (Mutex::new(Instant::now()), tokio::sync::Mutex::default());
-        Self { wanted, answer, given: AtomicUsize::new(0) }
+        Self { wanted, answer, given: Mutex::default() }
     }
 
     fn wanted_last(&self) -> Instant {

@@ -99,6 +99,27 @@ async fn endpoints_take_turns() {
 }
 
 #[tokio::test]
+async fn endpoints_take_turns_at_each_port() {
+    let fake = Fake::new();
+    let ports = json!([{ "name": "a", "port": 80 }, { "name": "b", "port": 81 }]);
+    let spec = json!({ "clusterIP": "10.96.0.7", "selector": { "app": "web" }, "ports": ports });
+    fake.set("services", "shop", "web", json!({ "spec": spec }));
+    let mut both = slice("web", &["10.244.1.2", "10.244.1.3"]);
+    both["ports"] = json!([{ "name": "a", "port": 8080 }, { "name": "b", "port": 8081 }]);
+    fake.set("endpointslices", "shop", "web", both);
+    let names = names(&fake);
+    for port in [80, 81] {
+        // As a look-up of all ports of a name asks.
+        let mut first = Vec::new();
+        for _ in 0..2 {
+            first.push(found(&names, "web", port).await.unwrap().unwrap()[0].clone());
+            found(&names, "web", 80 + 81 - port).await.unwrap();
+        }
+        assert_ne!(first[0], first[1], "{port}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_that_may_not_list_slices_says_so_and_leaves_other_names_alone() {
     let fake = Fake::new();
     fake.set("services", "shop", "web", service(json!({ "app": "web" })));
@@ -154,10 +175,10 @@ fn question(tenant: &str, namespace: &str, name: &str) -> Question {
 async fn an_answer_is_good_for_a_while_and_as_long_as_there_is_no_other() {
     let (api, life) = (Api::default(), Duration::from_millis(300));
     let slices = api.slices(life);
-    let web = || slices.of(question("a", "ns", "web"));
+    let web = || slices.of(question("a", "ns", "web"), 80);
     let (first, second) = tokio::join!(web(), web());
     assert_eq!((first.unwrap().1, second.unwrap().1, api.asked()), (0, 1, 1), "one asks for both");
-    assert!(slices.of(question("b", "ns", "web")).await.is_ok());
+    assert!(slices.of(question("b", "ns", "web"), 80).await.is_ok());
     assert_eq!(api.asked(), 2, "each namespace asks for itself");
     tokio::time::sleep(life).await;
     api.set_down(true);
@@ -165,18 +186,18 @@ async fn an_answer_is_good_for_a_while_and_as_long_as_there_is_no_other() {
     let asked = api.asked();
     assert!(web().await.is_ok());
     assert_eq!(api.asked(), asked, "no more often than of one that answers");
-    let unknown = slices.of(question("a", "ns", "new")).await.unwrap_err();
+    let unknown = slices.of(question("a", "ns", "new"), 80).await.unwrap_err();
     assert!(unknown.to_string().starts_with("no answer from the API server: "), "{unknown}");
     api.set_down(false);
     tokio::time::sleep(life).await;
-    assert!(slices.of(question("a", "ns", "new")).await.is_ok());
+    assert!(slices.of(question("a", "ns", "new"), 80).await.is_ok());
 }
 
 #[tokio::test]
 async fn an_earlier_answer_is_there_while_the_api_server_is_silent() {
     let (api, life) = (Api::default(), Duration::from_millis(100));
     let slices = api.slices(life);
-    let web = || slices.of(question("a", "ns", "web"));
+    let web = || slices.of(question("a", "ns", "web"), 80);
     web().await.unwrap();
     tokio::time::sleep(life).await;
     api.0.2.store(true, Ordering::SeqCst);
@@ -188,26 +209,26 @@ async fn an_earlier_answer_is_there_while_the_api_server_is_silent() {
 async fn a_namespace_keeps_no_other_from_asking_and_no_other_from_being_remembered() {
     let (api, life) = (Api::default(), Duration::from_millis(500));
     let (slices, begun) = (Arc::new(api.slices(life)), Instant::now());
-    slices.of(question("b", "ns", "web")).await.unwrap();
+    slices.of(question("b", "ns", "web"), 80).await.unwrap();
     for index in 0..100 {
-        slices.of(question("a", "ns", &format!("web-{index}"))).await.unwrap();
+        slices.of(question("a", "ns", &format!("web-{index}")), 80).await.unwrap();
     }
     assert_eq!(slices.len(), 65);
     assert!(begun.elapsed() >= life, "what is still good is not forgotten for another one");
     let asked = api.asked();
-    slices.of(question("a", "ns", "web-0")).await.unwrap();
+    slices.of(question("a", "ns", "web-0"), 80).await.unwrap();
     assert_eq!(api.asked(), asked + 1, "what it wanted least recently was forgotten");
 
     let waiting: Vec<_> = (0..10)
         .map(|index| {
             let slices = slices.clone();
-            tokio::spawn(async move { slices.of(question("a", "slow", &format!("web-{index}"))).await.is_ok() })
+            tokio::spawn(async move { slices.of(question("a", "slow", &format!("web-{index}")), 80).await.is_ok() })
         })
         .collect();
     while api.asked() < asked + 1 + 3 {
         tokio::task::yield_now().await;
     }
-    let soon = timeout(Duration::from_secs(2), slices.of(question("b", "ns", "other"))).await;
+    let soon = timeout(Duration::from_secs(2), slices.of(question("b", "ns", "other"), 80)).await;
     assert!(soon.unwrap().is_ok());
     assert_eq!(slices.len() - 64, 2, "what the other one has wanted is remembered");
     waiting.iter().for_each(tokio::task::JoinHandle::abort);

@@ -24,6 +24,9 @@ const PORTS: usize = 16;
 /// How many addresses with a port are kept for a guest. The oldest makes room: it has to be looked up again.
 const KNOWN: usize = 1024;
 
+/// The most sockets of a guest, whatever number of requests it may have under way.
+pub(crate) const MOST: usize = 128;
+
 /// How many sockets a guest may have whatever others have.
 const OWN: usize = 4;
 
@@ -90,7 +93,7 @@ impl Session {
     pub fn take_socket(&self) -> Option<SocketPermit> {
         let guest = &self.0;
         let own = guest.sockets.clone().try_acquire_owned().ok()?;
-        let few = guest.sockets.available_permits() + OWN >= guest.slots();
+        let few = guest.sockets.available_permits() + OWN >= guest.most_sockets();
         let shared = if few { None } else { Some(guest.all_sockets.clone().try_acquire_owned().ok()?) };
         Some(SocketPermit { _own: own, _shared: shared })
     }

@@ -315,4 +315,7 @@ fn sockets_are_as_many_as_requests() {
     assert!(session.take_socket().is_none());
     drop(held);
     assert!(session.take_socket().is_some());
+    let access = HttpAccess { max_concurrent_requests: 1000.try_into().unwrap(), ..HttpAccess::default() };
+    let session = Client::new(None, some_names(), Egress::default(), usize::MAX).unwrap().session(access);
+    assert_eq!(std::iter::from_fn(|| session.take_socket()).take(1000).collect::<Vec<_>>().len(), 128);
 }

@@ -6,7 +6,6 @@ use std::task::{Context, Poll, Waker};
 use std::vec;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use krustlet_http::{HttpError, Scheme};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
@@ -15,6 +14,7 @@ use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket;
 use wasmtime_wasi::p2::bindings::sockets::udp::HostUdpSocket;
 use wasmtime_wasi::p2::bindings::sockets::{tcp_create_socket, udp_create_socket};
 use wasmtime_wasi::p2::{Network, Pollable, SocketResult, TcpSocket, UdpSocket, subscribe};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use wasmtime_wasi::sockets::WasiSocketsView;
 use wasmtime_wasi::{WasiView, async_trait};
 
@@ -67,6 +67,13 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             Ok((told(HostTcpSocket::start_connect(&mut state.sockets(), socket, network, address))?,))
         },
     )?;
+    // No client needs it, and what is bound keeps its port from everybody for a minute after it was closed.
+    tcp.func_wrap(
+        "[method]tcp-socket.start-bind",
+        |_: Store<'_>, _: (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
+            Ok((Err::<(), _>(ErrorCode::AccessDenied),))
+        },
+    )?;
     add_buffers! { tcp,
         "[method]tcp-socket.set-receive-buffer-size": TcpSocket HostTcpSocket set_receive_buffer_size;
         "[method]tcp-socket.set-send-buffer-size": TcpSocket HostTcpSocket set_send_buffer_size;
@@ -99,7 +106,8 @@ fn add_names(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         if !session.has_any_sockets() {
             return Ok((Err(ErrorCode::PermanentResolverFailure),));
         }
-        let answer = Answer::Awaited(session.look_up(&name).boxed());
+        // In a task of its own: it has its turn, and comes to its end, whether the guest asks for the answer or not.
+        let answer = Answer::Awaited(spawn(session.look_up(&name)));
         let table = state.ctx().table;
         table.get(&network)?;
         Ok((Ok(table.push(answer)?),))
@@ -128,7 +136,7 @@ fn add_names(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 /// The addresses of a name, from when it is asked for.
 enum Answer {
-    Awaited(BoxFuture<'static, Result<Vec<IpAddr>, HttpError>>),
+    Awaited(AbortOnDropJoinHandle<Result<Vec<IpAddr>, HttpError>>),
     Given(Result<vec::IntoIter<IpAddr>, ErrorCode>),
 }
 

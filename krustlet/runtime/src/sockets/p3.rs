@@ -83,6 +83,10 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "[method]udp-socket.set-receive-buffer-size": UdpSocket HostUdpSocket set_receive_buffer_size;
         "[method]udp-socket.set-send-buffer-size": UdpSocket HostUdpSocket set_send_buffer_size;
     }
+    // No client needs it, and what is bound keeps its port from everybody for a minute after it was closed.
+    types.func_wrap("[method]tcp-socket.bind", |_: Store<'_>, _: (Resource<TcpSocket>, IpSocketAddress)| {
+        Ok((Err::<(), _>(ErrorCode::AccessDenied),))
+    })?;
     types.func_wrap_concurrent(
         "[method]tcp-socket.connect",
         |store: &Accessor<State>, (socket, address): (Resource<TcpSocket>, IpSocketAddress)| {

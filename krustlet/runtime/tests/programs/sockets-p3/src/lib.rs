@@ -72,6 +72,11 @@ async fn run(args: &[&str]) -> Result<String, String> {
             socket.send(own.port.to_string().into_bytes(), Some(to)).await.map_err(said)?;
             String::from_utf8(socket.receive().await.map_err(said)?.0).unwrap()
         }
+        ["tcp-bind"] => {
+            let socket = TcpSocket::create(IpAddressFamily::Ipv4).map_err(said)?;
+            socket.bind(given("0.0.0.0:0")).map_err(said)?;
+            "bound".into()
+        }
         ["udp-bind", address] => {
             let socket = UdpSocket::create(IpAddressFamily::Ipv4).map_err(said)?;
             socket.bind(given(address)).map_err(said)?;

@@ -66,6 +66,15 @@ fn run(args: &[&str]) -> Result<String> {
             String::from_utf8_lossy(&bytes[..length]).into()
         }
         ["udp-bind", address] => UdpSocket::bind(address).map(|_| "bound".to_owned())?,
+        ["tcp-bind"] => {
+            let socket = create_tcp_socket(IpAddressFamily::Ipv4).unwrap();
+            let any = IpSocketAddress::Ipv4(Ipv4SocketAddress { port: 0, address: (0, 0, 0, 0) });
+            match socket.start_bind(&instance_network(), any).and_then(|()| socket.finish_bind()) {
+                Ok(()) => "bound".into(),
+                Err(ErrorCode::AccessDenied) => "error PermissionDenied".into(),
+                Err(error) => format!("error {error:?}"),
+            }
+        }
         ["listen", address] => {
             let listener = TcpListener::bind(address)?;
             println!("listening at {}", listener.local_addr()?);

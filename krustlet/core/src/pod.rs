@@ -15,6 +15,15 @@ pub fn containers(pod: &Pod) -> impl Iterator<Item = (Role, &Container)> {
     inits.chain(mains.iter().map(|container| (Role::Main, container)))
 }
 
+/// The same to be changed, in the same order.
+pub fn containers_mut(pod: &mut Pod) -> impl Iterator<Item = &mut Container> {
+    let (inits, mains) = match &mut pod.spec {
+        Some(spec) => (spec.init_containers.as_deref_mut().unwrap_or_default(), spec.containers.as_mut_slice()),
+        None => Default::default(),
+    };
+    inits.iter_mut().chain(mains)
+}
+
 /// Whether the pod has come to its end, after which nothing of it may run again.
 pub fn is_terminal(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());

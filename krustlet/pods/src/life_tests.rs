@@ -330,8 +330,43 @@ fn what_cannot_be_is_refused_with_its_reason() {
     let pod = world.until("debugged", |pod| code(pod, "debugger") == Some(128));
     assert!(ready(&pod), "it goes on");
     world.until_event("debugged", "UnsupportedOnWasmNode");
-    world.edit("debugged", |pod| pod["spec"]["containers"][0]["resources"] = json!({ "limits": { "memory": "1Gi" } }));
-    world.until_event("debugged", "ResizeInfeasible");
+}
+
+#[test]
+fn a_container_that_runs_gets_other_resources_if_there_are_so_many() {
+    let world = World::new();
+    let _agent = world.agent();
+    world.create_simple("resized", "Always", "sleep");
+    world.until("resized", ready);
+    let resize = |resources: Value| {
+        world.edit("resized", |pod| pod["spec"]["containers"][0]["resources"] = resources.clone());
+    };
+    let has = |pod: &Value| pod["status"]["containerStatuses"][0]["resources"]["limits"]["memory"].clone();
+    let pending = |pod: &Value| {
+        let conditions = pod["status"]["conditions"].as_array().unwrap();
+        conditions.iter().find(|one| one["type"] == "PodResizePending").map(|one| one["reason"].clone())
+    };
+    resize(json!({ "limits": { "memory": "1Gi" } }));
+    world.until("resized", |pod| has(pod) == "1Gi");
+    world.until_event("resized", "ResizeCompleted");
+    resize(json!({ "limits": { "memory": "1Ei" }, "requests": { "memory": "1Ei" } }));
+    let pod = world.until("resized", |pod| pending(pod) == Some("Infeasible".into()));
+    assert_eq!(has(&pod), "1Gi");
+    world.until_event("resized", "ResizeInfeasible");
+    // Less than it has at present.
+    resize(json!({ "limits": { "memory": "1" } }));
+    let pod = world.until("resized", |pod| pending(pod).is_none());
+    assert_eq!(has(&pod), "1Gi");
+    world.until_event("resized", "ResizeError");
+    resize(json!({ "limits": { "memory": "2Gi" } }));
+    let pod = world.until("resized", |pod| has(pod) == "2Gi");
+    assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0);
+    world.edit("resized", |pod| {
+        pod["spec"]["containers"][0]["resizePolicy"] =
+            json!([{ "resourceName": "memory", "restartPolicy": "RestartContainer" }]);
+    });
+    resize(json!({ "limits": { "memory": "3Gi" } }));
+    world.until("resized", |pod| pod["status"]["containerStatuses"][0]["restartCount"] == 1 && has(pod) == "3Gi");
 }
 
 #[test]

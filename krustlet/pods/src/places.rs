@@ -7,6 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use krustlet_core::admission::admit::Refusal;
 use krustlet_core::admission::fit::{self, Amounts, NodeFacts};
+use krustlet_core::status::Resize;
 use kube::api::Api;
 use kube::{Client, ResourceExt};
 use tokio::time::{Instant, sleep, timeout};
@@ -111,6 +112,32 @@ impl Inner {
         let mut used = Amounts::new();
         self.taken.values().for_each(|taken| fit::add(&mut used, taken));
         used
+    }
+}
+
+impl Place {
+    /// Takes what the pod wants by now instead.
+    ///
+    /// # Errors
+    /// Why it cannot have that, and has what it had.
+    pub fn resize(&self, pod: &Pod) -> Result<(), Resize> {
+        let requests = requests(pod);
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.taken.get(&self.uid) == Some(&requests) {
+            return Ok(());
+        }
+        if let Some(node) = &inner.node {
+            let mut others = Amounts::new();
+            inner.taken.iter().filter(|(uid, _)| **uid != self.uid).for_each(|(_, taken)| fit::add(&mut others, taken));
+            if let Some(message) = fit::shortage(&requests, &Amounts::new(), node) {
+                return Err(Resize::Infeasible(message));
+            }
+            if let Some(message) = fit::shortage(&requests, &others, node) {
+                return Err(Resize::Deferred(message));
+            }
+        }
+        inner.taken.insert(self.uid.clone(), requests);
+        Ok(())
     }
 }
 

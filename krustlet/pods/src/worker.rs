@@ -5,6 +5,7 @@
 
 mod containers;
 mod outside;
+mod resizing;
 mod serving;
 mod taking_up;
 
@@ -29,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, sleep_until, timeout};
 
+use self::resizing::Unmet;
 use self::taking_up::{admission, folder, recall};
 use super::checkpoint::Checkpoint;
 use super::containers::http;
@@ -45,7 +47,10 @@ const HOPE: Duration = Duration::from_secs(1);
 struct Worker {
     shared: Arc<Shared>,
     /// As the API server has it.
+    heard: Arc<Pod>,
+    /// The same, but for resources that its containers cannot have yet.
     pod: Arc<Pod>,
+    unmet: Option<Unmet>,
     namespace: String,
     name: String,
     uid: String,
@@ -164,11 +169,6 @@ async fn hope(resources: Arc<Resources>, freed: Option<&mut watch::Receiver<()>>
     }
 }
 
-/// Whether the resources of a container are others now.
-fn resized(before: &Pod, now: &Pod) -> bool {
-    containers(before).zip(containers(now)).any(|((_, before), (_, now))| before.resources != now.resources)
-}
-
 impl Worker {
     fn new(
         shared: Arc<Shared>,
@@ -203,7 +203,9 @@ impl Worker {
             noted: checkpoint.verdict.is_some(),
             resources: Resources::new(&shared, pod.clone(), &dir),
             shared,
+            heard: pod.clone(),
             pod,
+            unmet: None,
             namespace,
             name,
             uid,
@@ -253,17 +255,10 @@ impl Worker {
         if let Some(message) = now.evicted {
             self.evict(Verdict::evicted(&message));
         }
-        if !Arc::ptr_eq(&self.pod, &now.pod) {
+        if !Arc::ptr_eq(&self.heard, &now.pod) {
             self.reporter.heard(&now.pod);
-            if resized(&self.pod, &now.pod) && !self.course.over {
-                self.shared.events.warning(&self.subject, "ResizeInfeasible", admit::RESIZE.into());
-            }
-            let mended = http::changed(&self.pod, &now.pod);
-            self.resources.update(now.pod.clone());
-            self.pod = now.pod;
-            if mended {
-                self.each(&Event::ConfigChanged);
-            }
+            self.heard = now.pod;
+            self.take_over();
         }
         self.course.set_deadlines(&self.pod, self.start_time, Instant::now(), Timestamp::now());
         self.refuse_ephemeral();
@@ -327,7 +322,8 @@ impl Worker {
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let machines = self.slots.iter().filter_map(|slot| slot.machine.next_deadline());
         let course = self.course.next_deadline(now).filter(|_| !self.ended());
-        machines.chain(course).min()
+        let resize = self.unmet.as_ref().map(|unmet| unmet.again).filter(|_| !self.ended());
+        machines.chain(course).chain(resize).min()
     }
 
     /// Finds out what the time alone has changed.
@@ -338,6 +334,9 @@ impl Worker {
             && let Some(verdict) = self.course.verdict()
         {
             self.shared.events.normal(&self.subject, &verdict.reason, verdict.message.clone());
+        }
+        if self.unmet.as_ref().is_some_and(|unmet| unmet.again <= now) && !self.ended() {
+            self.take_over();
         }
         if self.slots.iter().any(|slot| slot.machine.lost_when_stopped()) {
             self.course.end_with_node(now);

@@ -70,7 +70,7 @@ struct Handle {
     stop: watch::Sender<bool>,
     status: watch::Receiver<Option<ExitStatus>>,
     meter: Arc<Meter>,
-    _engine: Engine,
+    engine: Engine,
 }
 
 impl Container {
@@ -96,6 +96,12 @@ impl Container {
         self.0.meter.usage()
     }
 
+    /// Gives the guest another memory limit, as [`memory_limit_bytes`](crate::RunSpec::memory_limit_bytes) has it. Its next growth is
+    /// judged by that; what it has by then it keeps. Does not wait.
+    pub fn set_memory_limit(&self, bytes: Option<u64>) {
+        self.0.meter.set_memory_limit(self.0.engine.memory_limit(bytes));
+    }
+
     /// Stops the guest by force, whatever it does: computing, sleeping, or waiting in a host function. It is given no
     /// chance to clean up, as WASI has no signals. Returns at once; [`wait`](Self::wait) tells when it is over, which takes
     /// two epoch ticks at most when the host is not overloaded. A guest that has ended stays as it is.
@@ -110,6 +116,6 @@ impl Container {
     ) -> (Self, watch::Receiver<bool>, watch::Sender<Option<ExitStatus>>) {
         let (stop, stopped) = watch::channel(false);
         let (ended, status) = watch::channel(None);
-        (Self(Arc::new(Handle { stop, status, meter, _engine: engine })), stopped, ended)
+        (Self(Arc::new(Handle { stop, status, meter, engine })), stopped, ended)
     }
 }

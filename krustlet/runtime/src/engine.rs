@@ -22,6 +22,7 @@ use crate::module::{Modules, hex};
 use crate::opening::{Opener, Openers};
 use crate::program::Program;
 use crate::serve::{self, Server, ServerLimits};
+use crate::usage::Meter;
 use crate::{Container, Module, RunSpec, RuntimeError, exports, run};
 
 /// How long a guest may compute before it has to give its thread to the next one, and about how long it takes to stop it.
@@ -269,7 +270,7 @@ impl Engine {
         if module.is_server() {
             return Err(RuntimeError::Serves);
         }
-        let limit = spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes);
+        let limit = self.memory_limit(spec.memory_limit_bytes);
         let session = self.0.http.session(spec.http.clone());
         let opener = self.opener(&spec)?;
         let wasi = spec.wasi(&session)?;
@@ -306,19 +307,24 @@ impl Engine {
             let _inside = runtime.enter();
             listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener)).map_err(failed)?
         };
+        let meter = Arc::new(Meter::new(self.memory_limit(spec.memory_limit_bytes)));
         let guests = serve::Guests {
             module: module.clone(),
             program: program.clone(),
             http,
-            memory_limit: spec.memory_limit_bytes.unwrap_or(self.0.default_memory_limit_bytes),
             memory: self.0.memory.clone(),
             connections: self.0.connections.clone(),
             instances: self.0.instances.clone(),
-            meter: Arc::default(),
+            meter,
             opener: self.opener(&spec)?,
             spec,
         };
         Ok(serve::spawn(self, runtime, guests, listener, self.0.http.serves(address), limits))
+    }
+
+    /// What holds for a guest that is given this limit, or none.
+    pub(crate) fn memory_limit(&self, bytes: Option<u64>) -> u64 {
+        bytes.unwrap_or(self.0.default_memory_limit_bytes)
     }
 
     fn opener(&self, spec: &RunSpec) -> Result<Option<Arc<Opener>>, RuntimeError> {

@@ -38,7 +38,6 @@ pub(crate) enum OutOfMemory {
 
 /// Keeps one instance of a guest within its limits. The memory limit is that of all who share the meter.
 pub(crate) struct Limits {
-    memory_limit: u64,
     memory: u64,
     elements: usize,
     share: Share,
@@ -46,19 +45,19 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(memory_limit: u64, share: Share, meter: Arc<Meter>) -> Self {
-        Self { memory_limit, memory: 0, elements: 0, share, meter }
+    pub(crate) fn new(share: Share, meter: Arc<Meter>) -> Self {
+        Self { memory: 0, elements: 0, share, meter }
     }
 
     /// Takes memory of the host's that a guest keeps besides its own: `None` if it may not have so much.
     pub(crate) async fn take_besides(&self, bytes: u64) -> Result<Option<Besides>> {
-        if self.meter.usage().memory_bytes.saturating_add(bytes) > self.memory_limit {
+        if self.meter.usage().memory_bytes.saturating_add(bytes) > self.meter.memory_limit() {
             return Ok(None);
         }
         let mut share = self.share.another();
         take(&mut share, &self.meter, bytes).await?;
         // Another instance may have been quicker.
-        let grown = self.meter.grow(bytes, self.memory_limit).is_ok();
+        let grown = self.meter.grow(bytes).is_ok();
         Ok(grown.then(|| Besides { share, meter: self.meter.clone(), bytes }))
     }
 
@@ -66,13 +65,13 @@ impl Limits {
     async fn grow(&mut self, bytes: u64) -> Result<()> {
         // At once, as nothing that is waited for could help.
         let wanted = self.meter.usage().memory_bytes.saturating_add(bytes);
-        if wanted > self.memory_limit {
+        if wanted > self.meter.memory_limit() {
             return Err(self.full(wanted).into());
         }
         self.take(bytes).await?;
         // Should the host have no memory after all, the guest is charged for what it did not get. That is better than the
         // opposite, and no call tells reliably which growth has failed.
-        if let Err(wanted) = self.meter.grow(bytes, self.memory_limit) {
+        if let Err(wanted) = self.meter.grow(bytes) {
             // Another instance was quicker.
             self.share.shrink(bytes);
             return Err(self.full(wanted).into());
@@ -86,7 +85,7 @@ impl Limits {
     }
 
     fn full(&self, wanted: u64) -> OutOfMemory {
-        OutOfMemory::Limit { limit: self.memory_limit, wanted }
+        OutOfMemory::Limit { limit: self.meter.memory_limit(), wanted }
     }
 }
 
@@ -178,7 +177,7 @@ mod tests {
     const PAGE: usize = 64 * 1024;
 
     fn limits(pages: usize) -> Limits {
-        Limits::new((pages * PAGE) as u64, MemoryBudget::new(u64::MAX).share(), Arc::default())
+        Limits::new(MemoryBudget::new(u64::MAX).share(), Arc::new(Meter::new((pages * PAGE) as u64)))
     }
 
     #[tokio::test]
@@ -203,8 +202,8 @@ mod tests {
 
     #[tokio::test]
     async fn instances_of_one_guest_have_the_limit_together_and_give_back_what_they_had() {
-        let (budget, meter) = (MemoryBudget::new(u64::MAX), Arc::<Meter>::default());
-        let instance = || Limits::new(3 * PAGE as u64, budget.share(), meter.clone());
+        let (budget, meter) = (MemoryBudget::new(u64::MAX), Arc::new(Meter::new(3 * PAGE as u64)));
+        let instance = || Limits::new(budget.share(), meter.clone());
         let (mut one, mut two) = (instance(), instance());
         assert!(one.memory_growing(0, 2 * PAGE, None).await.unwrap());
         assert!(two.memory_growing(0, PAGE, None).await.unwrap());
@@ -215,6 +214,18 @@ mod tests {
         assert!(two.memory_growing(PAGE, 3 * PAGE, None).await.unwrap());
         drop(two);
         assert_eq!((meter.usage().memory_bytes, budget.used_bytes()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn another_limit_holds_from_the_next_growth_on() {
+        let mut limits = limits(2);
+        assert!(limits.memory_growing(0, 2 * PAGE, None).await.unwrap());
+        limits.meter.set_memory_limit(4 * PAGE as u64);
+        assert!(limits.memory_growing(2 * PAGE, 4 * PAGE, None).await.unwrap());
+        limits.meter.set_memory_limit(PAGE as u64);
+        assert_eq!(limits.meter.usage().memory_bytes, 4 * PAGE as u64, "what it has it keeps");
+        let error = limits.memory_growing(4 * PAGE, 5 * PAGE, None).await.unwrap_err();
+        assert_eq!(error.to_string(), "the memory limit is 65536 bytes, and the program asked for 327680 bytes");
     }
 
     #[tokio::test]
@@ -250,8 +261,8 @@ mod tests {
 
     #[tokio::test]
     async fn large_tables_are_memory() {
-        let (budget, meter) = (MemoryBudget::new(u64::MAX), Arc::<Meter>::default());
-        let mut limits = Limits::new(PAGE as u64, budget.share(), meter.clone());
+        let (budget, meter) = (MemoryBudget::new(u64::MAX), Arc::new(Meter::new(PAGE as u64)));
+        let mut limits = Limits::new(budget.share(), meter.clone());
         assert!(limits.table_growing(0, 8000, None).await.unwrap());
         assert_eq!((meter.usage().memory_bytes, budget.used_bytes()), (0, 64_000));
         assert!(limits.table_growing(8000, 8192 + 4096, None).await.unwrap());

@@ -75,7 +75,7 @@ pub(crate) struct Start {
 /// Spawns the guest on `runtime`, which is the engine's. The checks that can be made beforehand have been made.
 pub(crate) fn spawn(engine: &Engine, runtime: &Handle, start: Start) -> Container {
     let Start { module, wasi, http, memory_limit, opener } = start;
-    let meter = Arc::new(Meter::default());
+    let meter = Arc::new(Meter::new(memory_limit));
     let share = engine.memory().share();
     let (container, mut stopped, ended) = Container::handle(engine.clone(), meter.clone());
     runtime.spawn(async move {
@@ -83,7 +83,7 @@ pub(crate) fn spawn(engine: &Engine, runtime: &Handle, start: Start) -> Containe
         let stopped = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let mut state = State::new(wasi, http, Limits::new(memory_limit, share, meter.clone()));
+        let mut state = State::new(wasi, http, Limits::new(share, meter.clone()));
         state.opener = opener;
         let status = run(&module, state, &meter, stopped).await;
         // The module goes before anybody hears of the end, so that its last user leaves nothing behind.

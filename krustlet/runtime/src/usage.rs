@@ -24,12 +24,25 @@ pub struct Usage {
 /// Counts for one guest, or for all instances of a server. Its parts are independent of each other, so that no order among them is needed.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
+    memory_limit_bytes: AtomicU64,
     cpu_nanoseconds: AtomicU64,
     memory_bytes: AtomicU64,
     wanted_memory_bytes: AtomicU64,
 }
 
 impl Meter {
+    pub(crate) fn new(memory_limit_bytes: u64) -> Self {
+        Self { memory_limit_bytes: memory_limit_bytes.into(), ..Self::default() }
+    }
+
+    pub(crate) fn memory_limit(&self) -> u64 {
+        self.memory_limit_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_memory_limit(&self, bytes: u64) {
+        self.memory_limit_bytes.store(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn usage(&self) -> Usage {
         Usage {
             cpu: Duration::from_nanos(self.cpu_nanoseconds.load(Ordering::Relaxed)),
@@ -41,8 +54,9 @@ impl Meter {
     /// Adds to the memory of all instances of the guest together.
     ///
     /// # Errors
-    /// What they would have together, when that is more than `limit`. Nothing is added then.
-    pub(crate) fn grow(&self, bytes: u64, limit: u64) -> Result<(), u64> {
+    /// What they would have together, when that is more than the limit. Nothing is added then.
+    pub(crate) fn grow(&self, bytes: u64) -> Result<(), u64> {
+        let limit = self.memory_limit();
         let add = |memory: u64| memory.checked_add(bytes).filter(|sum| *sum <= limit);
         match self.memory_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
             Ok(_) => Ok(()),

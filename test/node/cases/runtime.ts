@@ -1,8 +1,9 @@
 // What a program is given and what it is not: the same for a WASI preview 1 module and a WASI 0.2 component.
 import assert from "node:assert/strict";
-import type { Container } from "../lib/pod";
+import { statusOf, type Container, type Pod } from "../lib/pod";
 import type { Case, Story } from "../runCase";
 import { underTest, type NodeUnderTest } from "../underTest";
+import type { World } from "../lib/world";
 import { configMap } from "./objects";
 
 type Kind = "module" | "component";
@@ -79,7 +80,9 @@ export const runtimeCases = (): readonly Case[] =>
         ];
     });
 
-export const runtimeStories: readonly Story[] = (["module", "component"] as const).map((kind) => ({
+const kinds = ["module", "component"] as const;
+
+const clocks = kinds.map((kind): Story => ({
     name: `${kind}: random numbers that differ, and the time that it is`,
     async run(world) {
         const { image } = of(kind, underTest().modules);
@@ -107,3 +110,47 @@ export const runtimeStories: readonly Story[] = (["module", "component"] as cons
         assert.notEqual(logs[0][0], logs[1][0]);
     },
 }));
+
+/** What it has as the node tells it, once that is so. */
+const untilIts = async (world: World, pod: Pod, limit: string) => {
+    const its = (now: Pod) => statusOf(now)?.resources?.limits?.memory === limit;
+    await world.untilPod(pod, `a limit of ${limit}`, its);
+};
+
+const resizes = kinds.map((kind): Story => ({
+    name: `${kind}: memory that it is given while it runs, and no more than there is`,
+    async run(world) {
+        const { image } = of(kind, underTest().modules);
+        const limit = (memory: string) => ({ limits: { memory }, requests: { memory: "8Mi" } });
+        const pod = await world.start(`${kind}-resized`, {
+            args: ["alloc", "8", "sleep", "20000", "alloc", "48", "print", "enough"],
+            main: { image, resources: limit("32Mi") },
+        });
+        await world.untilRunning(pod);
+        const resize = async (resources: object) => {
+            const { name, namespace = "" } = pod.metadata;
+            const spec = { containers: [{ name: "main", resources }] };
+            const patched = await world.kubectl([
+                ...["patch", "pod", name, `--namespace=${namespace}`, "--subresource=resize"],
+                `--patch=${JSON.stringify({ spec })}`,
+            ]);
+            assert.equal(patched.exitCode, 0, patched.stderr);
+        };
+        const pending = ({ status }: Pod) =>
+            status.conditions?.find(({ type }) => type === "PodResizePending")?.reason;
+        await untilIts(world, pod, "32Mi");
+        await resize(limit("96Mi"));
+        await untilIts(world, pod, "96Mi");
+        await resize({ limits: { memory: "1Pi" }, requests: { memory: "1Pi" } });
+        await world.untilPod(pod, "told that there is not so much", (now) => pending(now) === "Infeasible");
+        await untilIts(world, pod, "96Mi");
+        await resize(limit("96Mi"));
+        await world.untilPod(pod, "as it was", (now) => pending(now) === undefined);
+        const ended = await world.untilEnded(pod, 60);
+        assert.equal(ended.status.phase, "Succeeded", world.describe(pod));
+        assert.equal(statusOf(ended)?.restartCount, 0);
+        assert.match(await world.log(pod), /enough/);
+    },
+}));
+
+export const runtimeStories: readonly Story[] = [...clocks, ...resizes];

@@ -30,6 +30,7 @@ export interface ContainerStatus {
     restartCount: number;
     state?: ContainerState;
     lastState?: ContainerState;
+    resources?: { limits?: Record<string, string>; requests?: Record<string, string> };
 }
 
 /** A pod, as far as the tests look at it. */

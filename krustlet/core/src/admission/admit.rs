@@ -12,10 +12,6 @@ use crate::volumes;
 /// For what no WebAssembly node can do.
 pub const UNSUPPORTED: &str = "UnsupportedOnWasmNode";
 
-/// What is said to those who change the resources of a pod that is there.
-pub const RESIZE: &str =
-    "the resources of a container that runs cannot be changed on this WebAssembly node: they hold from its next start";
-
 /// A pod that will not run, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

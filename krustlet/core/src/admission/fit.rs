@@ -93,6 +93,25 @@ fn raise(most: &mut Amounts, other: &Amounts) {
     }
 }
 
+/// What is short for these requests beside pods that take `used`, and how it is said in the kubelet's words.
+fn short(requests: &Amounts, used: &Amounts, node: &NodeFacts) -> Option<(String, String)> {
+    // Of what is short, what there is too little of for most pods comes first.
+    let mut names: Vec<&String> = requests.keys().collect();
+    names.sort_by_key(|name| *name != "pods");
+    names.into_iter().find_map(|name| {
+        let (asked, used) = (requests[name], used.get(name).copied().unwrap_or(0));
+        let capacity = node.allocatable.get(name).copied().unwrap_or(0);
+        let message =
+            format!("Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}");
+        (used.saturating_add(asked) > capacity).then(|| (name.clone(), message))
+    })
+}
+
+/// Why a pod that is there cannot have these requests beside others that take `used`.
+pub fn shortage(requests: &Amounts, used: &Amounts, node: &NodeFacts) -> Option<String> {
+    short(requests, used, node).map(|(_, message)| message)
+}
+
 /// Why the pod does not fit, in the kubelet's words, beside pods that take `used`.
 pub fn misfit(pod: &Pod, requests: &Amounts, used: &Amounts, node: &NodeFacts) -> Option<Refusal> {
     let refusal = |reason: String, message: String| Refusal {
@@ -100,20 +119,8 @@ pub fn misfit(pod: &Pod, requests: &Amounts, used: &Amounts, node: &NodeFacts) -
         message: format!("Pod was rejected: {message}"),
         fails: true,
     };
-    // Of what is short, what there is too little of for most pods comes first.
-    let mut names: Vec<&String> = requests.keys().collect();
-    names.sort_by_key(|name| *name != "pods");
-    for name in names {
-        let (asked, used) = (requests[name], used.get(name).copied().unwrap_or(0));
-        let capacity = node.allocatable.get(name).copied().unwrap_or(0);
-        if used.saturating_add(asked) > capacity {
-            return Some(refusal(
-                format!("OutOf{name}"),
-                format!(
-                    "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"
-                ),
-            ));
-        }
+    if let Some((name, message)) = short(requests, used, node) {
+        return Some(refusal(format!("OutOf{name}"), message));
     }
     let chosen = pod.spec.as_ref().is_none_or(|spec| selects(spec, node));
     (!chosen).then(|| {

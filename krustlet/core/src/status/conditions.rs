@@ -15,7 +15,7 @@ type Verdict = (bool, Option<&'static str>, Option<String>);
 /// The kubelet's reason for the end of a pod that its node brought about.
 const BY_KUBELET: &str = "TerminationByKubelet";
 
-/// The five that are a kubelet's at all times, and that of a pod which the node has ended. A transition time stays for as long as the
+/// The five that are a kubelet's at all times, that of a pod which the node has ended, and that of one which waits for resources. A transition time stays for as long as the
 /// status does.
 pub fn conditions(facts: &Facts<'_>, phase: &str, statuses: &[ContainerStatus]) -> Vec<PodCondition> {
     let done = matches!(phase, "Succeeded" | "Failed");
@@ -31,9 +31,14 @@ pub fn conditions(facts: &Facts<'_>, phase: &str, statuses: &[ContainerStatus]) 
     let disruption = facts.verdict.filter(|verdict| verdict.disruption && phase == "Failed");
     let disrupted =
         disruption.map(|verdict| ("DisruptionTarget", (true, Some(BY_KUBELET), Some(verdict.message.clone()))));
+    let resize = facts.resize.filter(|_| !done).map(|resize| {
+        let (type_, reason, message) = resize.condition();
+        (type_, (true, Some(reason), Some(message.to_owned())))
+    });
     let known = facts.before.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     rows.into_iter()
         .chain(disrupted)
+        .chain(resize)
         .map(|(type_, (holds, reason, message))| {
             let status = if holds { "True" } else { "False" };
             let same = known.iter().find(|condition| condition.type_ == type_ && condition.status == status);

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
+    ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -30,6 +31,8 @@ pub struct Shown<'a> {
     pub health: Health,
     /// Whether it answers requests when it runs.
     pub serves: bool,
+    /// What it has while it runs, from the spec.
+    pub resources: Option<&'a ResourceRequirements>,
 }
 
 /// What the status of each container of a pod has in common.
@@ -70,6 +73,8 @@ pub fn container_status(shown: &Shown<'_>, common: &Common<'_>) -> ContainerStat
         restart_count: i32::try_from(machine.restart_count()).unwrap_or(i32::MAX),
         state: Some(state),
         last_state: last.map(terminated),
+        allocated_resources: shown.resources.filter(|_| running).and_then(|resources| resources.requests.clone()),
+        resources: shown.resources.filter(|_| running).cloned(),
         ..ContainerStatus::default()
     }
 }

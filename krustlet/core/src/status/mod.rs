@@ -20,6 +20,37 @@ use crate::lifecycle::course::Verdict;
 use crate::lifecycle::policy::Role;
 use crate::lifecycle::turns;
 
+/// Why containers do not have the resources that the pod names by now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resize {
+    /// The node cannot have as much.
+    Infeasible(String),
+    /// Others have it at present.
+    Deferred(String),
+    /// It is less than a container uses.
+    InUse(String),
+}
+
+impl Resize {
+    /// The condition, its reason and its message, as the kubelet has them.
+    fn condition(&self) -> (&'static str, &'static str, &str) {
+        match self {
+            Self::Infeasible(message) => (RESIZE_CONDITIONS[0], "Infeasible", message),
+            Self::Deferred(message) => (RESIZE_CONDITIONS[0], "Deferred", message),
+            Self::InUse(message) => (RESIZE_CONDITIONS[1], "Error", message),
+        }
+    }
+
+    /// The reason of its event, and the message.
+    pub fn event(&self) -> (String, &str) {
+        let (_, reason, message) = self.condition();
+        (format!("Resize{reason}"), message)
+    }
+}
+
+/// Those that a pod has only while it is so.
+const RESIZE_CONDITIONS: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
+
 /// What a status is made from.
 pub struct Facts<'a> {
     /// The pod as the API server has it.
@@ -32,6 +63,8 @@ pub struct Facts<'a> {
     pub refusal: Option<&'a Refusal>,
     /// If the pod fails, whatever its containers did.
     pub verdict: Option<&'a Verdict>,
+    /// What the pod wants of resources that it does not have.
+    pub resize: Option<&'a Resize>,
     /// Whether its volumes are ready.
     pub mounted: bool,
     /// Why they are not, if that is known.
@@ -170,6 +203,14 @@ pub fn patch(status: &PodStatus, uid: &str) -> Value {
             fields.entry("reason").or_insert(Value::Null);
             fields.entry("message").or_insert(Value::Null);
         }
+    }
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+        let gone: Vec<_> = RESIZE_CONDITIONS
+            .into_iter()
+            .filter(|type_| conditions.iter().all(|condition| condition["type"] != *type_))
+            .map(|type_| json!({ "$patch": "delete", "type": type_ }))
+            .collect();
+        conditions.extend(gone);
     }
     // Those of addresses merge by address: that of before would stay beside it, and the API server refuses two of one family.
     for list in ["hostIPs", "podIPs"] {

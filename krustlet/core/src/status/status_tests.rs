@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::PodCondition;
+use k8s_openapi::api::core::v1::{PodCondition, ResourceRequirements};
 
 use super::*;
 use crate::lifecycle::machine::{Event, Machine, State};
@@ -74,6 +74,8 @@ struct Case {
     second: i64,
     health: Health,
     serves: bool,
+    resources: Option<ResourceRequirements>,
+    resize: Option<Resize>,
 }
 
 impl Case {
@@ -98,6 +100,8 @@ impl Case {
             second: 0,
             health: Health::GOOD,
             serves: false,
+            resources: None,
+            resize: None,
         }
     }
 
@@ -120,6 +124,7 @@ impl Case {
             machine,
             health: self.health,
             serves: self.serves,
+            resources: self.resources.as_ref(),
         });
         let shown: Vec<_> = shown.collect();
         pod_status(&Facts {
@@ -128,6 +133,7 @@ impl Case {
             containers: &shown,
             refusal: self.refusal.as_ref(),
             verdict: self.verdict.as_ref(),
+            resize: self.resize.as_ref(),
             mounted: self.mounted,
             mount_error: self.mount_error,
             keeps_address: false,
@@ -370,4 +376,35 @@ fn a_queued_container_that_ran_under_an_earlier_agent_counts_as_stopped() {
     let status = case.status();
     assert_eq!(status.phase.as_deref(), Some("Running"));
     assert_eq!(state(&status, "a")["terminated"]["exitCode"], 1);
+}
+
+#[test]
+fn what_a_container_has_while_it_runs_is_told_and_what_the_pod_cannot_have() {
+    let mut case = Case::new("Always", &[&[Begin, Start], CRASH_LOOP]);
+    case.resources =
+        serde_json::from_value(json!({ "limits": { "memory": "2Mi" }, "requests": { "memory": "1Mi" } })).unwrap();
+    let status = case.status();
+    let [running, waiting] = &status.container_statuses.as_deref().unwrap() else { panic!("{status:?}") };
+    assert_eq!(running.resources, case.resources);
+    assert_eq!(serde_json::to_value(&running.allocated_resources).unwrap(), json!({ "memory": "1Mi" }));
+    assert_eq!((&waiting.resources, &waiting.allocated_resources), (&None, &None));
+    for (resize, type_, reason) in [
+        (Resize::Infeasible("m".into()), "PodResizePending", "Infeasible"),
+        (Resize::Deferred("m".into()), "PodResizePending", "Deferred"),
+        (Resize::InUse("m".into()), "PodResizeInProgress", "Error"),
+    ] {
+        case.resize = Some(resize);
+        let status = case.status();
+        assert_eq!(says(&status, type_), said("True", reason, "m"));
+        let deleted = |status: &PodStatus| {
+            let conditions = patch(status, "u")["status"]["conditions"].clone();
+            let all = conditions.as_array().unwrap().iter();
+            all.filter(|one| one["$patch"] == "delete")
+                .map(|one| one["type"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert!(deleted(&status).len() == 1 && !deleted(&status).contains(&type_.to_owned()));
+        case.resize = None;
+        assert_eq!(deleted(&case.status()), ["PodResizePending", "PodResizeInProgress"]);
+    }
 }

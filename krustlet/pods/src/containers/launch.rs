@@ -298,7 +298,7 @@ fn pulled_note(name: &str, image: &Image) -> String {
 }
 
 /// `resources.limits.memory` in bytes.
-fn memory_limit(container: &core::Container) -> Result<Option<u64>, String> {
+pub fn memory_limit(container: &core::Container) -> Result<Option<u64>, String> {
     let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
     let Some(limit) = limits.and_then(|limits| limits.get("memory")) else { return Ok(None) };
     let bytes = quantity::bytes(&limit.0);

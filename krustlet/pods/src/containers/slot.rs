@@ -119,6 +119,7 @@ impl Slot {
             machine: &self.machine,
             health: self.health(),
             serves: self.port.is_some(),
+            resources: None,
         }
     }
 

@@ -297,6 +297,10 @@ fn merge_condition(pod: &mut Value, condition: &Value) {
     if pod["status"]["conditions"].is_null() {
         pod["status"]["conditions"] = json!([]);
     }
+    if condition["$patch"] == "delete" {
+        pod["status"]["conditions"].as_array_mut().unwrap().retain(|known| known["type"] != condition["type"]);
+        return;
+    }
     let mut clean = condition.clone();
     clean.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     let all = pod["status"]["conditions"].as_array_mut().unwrap();

@@ -52,6 +52,8 @@ impl Worker {
         let Launched { container, log, image_id, container_id, at, tail, server, held } = launched;
         slot.guest = Some(container.clone());
         slot.preparation = None;
+        // They may have changed while it was made ready.
+        self.limit_memory(index);
         if let Some(begun) = server {
             self.serve(index, begun);
         }
@@ -107,7 +109,7 @@ impl Worker {
         }
         if replaced && action == Action::Stop {
             let name = &self.slots[index].name;
-            self.tell_killing(index, format!("Container {name} has another image now and will be restarted"));
+            self.tell_killing(index, format!("Container {name} definition changed, will be restarted"));
             if self.end_gracefully(index, Duration::ZERO, grace_period(&self.pod)) {
                 return;
             }

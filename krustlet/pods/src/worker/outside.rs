@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::pod::containers;
 use krustlet_core::status::container_status::Shown;
 use krustlet_core::status::{Facts, pod_status};
 use tokio::sync::watch;
@@ -64,13 +65,19 @@ impl Worker {
         if self.course.over || self.course.gone {
             return;
         }
-        let shown: Vec<Shown<'_>> = self.slots.iter().map(Slot::shown).collect();
+        let resources = |slot: &Slot| {
+            let found = containers(&self.pod).find(|(_, container)| container.name == slot.name);
+            found.and_then(|(_, container)| container.resources.as_ref())
+        };
+        let shown: Vec<Shown<'_>> =
+            self.slots.iter().map(|slot| Shown { resources: resources(slot), ..slot.shown() }).collect();
         let status = pod_status(&Facts {
             pod: &self.pod,
             before: self.reporter.published().or(self.pod.status.as_ref()),
             containers: &shown,
             refusal: self.refusal.as_ref(),
             verdict: self.course.verdict(),
+            resize: self.unmet.as_ref().map(|unmet| &unmet.why),
             mounted: self.course.mounted,
             mount_error: self.mount_error.as_deref(),
             keeps_address: !self.ports_before.is_empty(),

@@ -132,7 +132,6 @@ pub(crate) struct Guests {
     pub(crate) program: Proxy,
     pub(crate) spec: RunSpec,
     pub(crate) http: Session,
-    pub(crate) memory_limit: u64,
     pub(crate) memory: MemoryBudget,
     /// What all servers share, of connections and of instances.
     pub(crate) connections: Arc<Semaphore>,
@@ -147,7 +146,7 @@ pub(crate) struct Guests {
 impl Guests {
     fn store(&self) -> Result<Store<State>, RuntimeError> {
         let http = GuestHttp::new(self.http.clone(), Side::Server);
-        let limits = Limits::new(self.memory_limit, self.memory.share(), self.meter.clone());
+        let limits = Limits::new(self.memory.share(), self.meter.clone());
         let mut state = State::new(self.spec.wasi(&self.http)?, http, limits);
         state.opener = self.opener.clone();
         Ok(state.into_store(self.program.engine()))

@@ -101,8 +101,16 @@ let seen: { folder: string; passed: Promise<unknown> } | undefined;
  */
 async function needOwnDaemon(): Promise<void> {
     const claim = currentClaim();
-    if (claim === undefined || (await daemonOf(claim)) === undefined) return;
-    const { folder } = claim;
+    if (claim !== undefined && (await daemonOf(claim)) !== undefined) await seeOwnDaemon(claim);
+}
+
+/** Fails where no daemon answers, or another one than a stack's containers are known to be in. */
+export async function needDaemon(): Promise<void> {
+    const claim = currentClaim();
+    await (claim === undefined ? dockerHost() : seeOwnDaemon(claim));
+}
+
+async function seeOwnDaemon({ folder }: Pick<Claim, "folder">): Promise<void> {
     if (seen?.folder !== folder) {
         const passed = dockerHost();
         seen = { folder, passed };

@@ -20,6 +20,7 @@ function makeClaim(): local.Command {
 
 /** A stack's claim, and what must have passed before anything is made in its name. */
 interface StackClaim {
+    resource: local.Command;
     output: pulumi.Output<Claim>;
     /** When the program began to use it, in milliseconds since 1970. */
     begun: number;
@@ -38,8 +39,9 @@ function stackClaim(): StackClaim {
     const stack = thisStack();
     let found = claims.get(stack);
     if (found === undefined) {
-        const output = makeClaim().stdout.apply((text) => parseOutput("makeClaim", text));
-        found = { output, begun: Date.now(), gate: pulumi.output(undefined) };
+        const resource = makeClaim();
+        const output = resource.stdout.apply((text) => parseOutput("makeClaim", text));
+        found = { resource, output, begun: Date.now(), gate: pulumi.output(undefined) };
         claims.set(stack, found);
     }
     return found;
@@ -54,6 +56,14 @@ export function ownerName(): string {
 export function claim(): pulumi.Output<Claim> {
     const { output, gate } = stackClaim();
     return pulumi.all([output, gate]).apply(([known]) => known);
+}
+
+/**
+ * The claim's own resource, as `deletedWith` of what its end undoes as well: where the whole stack goes, that needs no process of its own
+ * before.
+ */
+export function claimResource(): pulumi.Resource {
+    return stackClaim().resource;
 }
 
 /** The claim's owner for such steps. */

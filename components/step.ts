@@ -8,7 +8,7 @@ import {
     type StepClaim,
     type Steps,
 } from "../steps/contract";
-import { claim, claimForLooks, isKnown, thisStack } from "./claim";
+import { claim, claimForLooks, claimResource, isKnown, thisStack } from "./claim";
 import { parseOutput, stepCommand } from "./stepCommand";
 
 /** A step's input, each property of it possibly still to come. */
@@ -66,6 +66,8 @@ export function stepResource<S extends keyof Steps>(
             logging: "stderr",
         },
         pulumi.mergeOptions(opts, {
+            // What only forgets a note is forgotten with all notes.
+            deletedWith: opts.deletedWith ?? (args.delete === "forget" ? claimResource() : undefined),
             deleteBeforeReplace: args.delete !== undefined && !undoneLast.includes(args.delete),
         }),
     );

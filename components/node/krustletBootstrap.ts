@@ -2,7 +2,7 @@ import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
-import { owner } from "../claim";
+import { claimResource, owner } from "../claim";
 import { bootstrapGroup, defaultStateDir } from "../names";
 import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
@@ -119,7 +119,8 @@ export class KrustletBootstrap extends pulumi.ComponentResource {
                 },
                 triggers: [checked.clusterIdentity, nodeName],
             },
-            { parent: this },
+            // Where the whole stack goes with its cluster, the token goes with that, and the file by the claim's end.
+            { parent: this, deletedWith: opts?.deletedWith && claimResource() },
         );
         // Without the binding the token is worth nothing: whoever waits for the file waits for both.
         this.file = pulumi.all([token.output.file, binding.id]).apply(([file]) => file);

@@ -203,7 +203,17 @@ export class KrustletNode extends pulumi.ComponentResource {
                 certificateDurationSeconds,
                 network,
             },
-            { parent: this, deletedWith: opts?.deletedWith },
+            {
+                parent: this,
+                deletedWith: opts?.deletedWith,
+                // The agent's end is the approver's too, whose own would be a process more.
+                transformations: [
+                    ({ name: child, props, opts }) =>
+                        child === `${name}-certificates-approver`
+                            ? { props, opts: { ...opts, deletedWith: agent.command } }
+                            : undefined,
+                ],
+            },
         );
         const ready = stepResource(
             `${name}-ready`,

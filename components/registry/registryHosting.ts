@@ -2,7 +2,7 @@ import type { local } from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Children } from "../children";
-import { owner } from "../claim";
+import { claimResource, owner } from "../claim";
 import { clusterObjectOptions, withoutDeletedWith } from "../options";
 import * as rules from "../rules";
 import { stepInvoke, stepResource } from "../step";
@@ -54,8 +54,8 @@ export class RegistryHosting extends pulumi.ComponentResource {
     readonly nodes: pulumi.Output<string[]>;
 
     /**
-     * @param opts `provider` must be the cluster's Kubernetes provider. `deletedWith` is for the ConfigMap; the container is always
-     * taken off the network.
+     * @param opts `provider` must be the cluster's Kubernetes provider. `deletedWith` is for the ConfigMap; the container is
+     * taken off the network, if it does not go itself with the whole stack.
      */
     constructor(name: string, args: RegistryHostingArgs, opts?: pulumi.ComponentResourceOptions) {
         super("krustlet-stack:index:RegistryHosting", name, {}, withoutDeletedWith(opts));
@@ -101,7 +101,11 @@ export class RegistryHosting extends pulumi.ComponentResource {
                         last?.inClusterAddress.startsWith(`${named}:`) ? last : undefined,
                     ),
             },
-            { parent: this },
+            // Where the whole stack goes, its own container does, which leaves the network by that.
+            {
+                parent: this,
+                deletedWith: checked.containerId === undefined ? undefined : claimResource(),
+            },
         );
         this.inClusterAddress = connection.output.inClusterAddress;
         this.nodes = connection.output.nodes;

@@ -9,7 +9,7 @@ import {
     writeAdminKubeconfig,
 } from "./adminKubeconfig";
 import { knownToState } from "../lib/claim";
-import { containers, dockerHost, standsStill, startAgain, type Container } from "../lib/docker";
+import { containers, needDaemon, standsStill, startAgain, type Container } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { needTools } from "../lib/programs/programs";
 import { expandHome, readOptional, withPrivateFile } from "../lib/files";
@@ -27,9 +27,9 @@ import { orUndo, pause, progress, step } from "../lib/step";
 export async function createKindCluster(input: KindClusterInput): Promise<ClusterOutput> {
     await needTools("docker", "kind");
     const listed = containers(`label=${kind.clusterLabel}=${input.name}`);
-    // When no daemon answers, dockerHost says it better.
+    // When no daemon answers, needDaemon says it better.
     listed.catch(() => undefined);
-    const docker = await dockerHost();
+    const docker = await needDaemon();
     const existing = await listed;
     const procStatus = (await readOptional("/proc/self/status")) ?? "";
     const facts = kind.hostFacts(docker, { hostname: hostname(), kernel: release(), procStatus });

@@ -1,4 +1,4 @@
-import { dockerHost } from "../lib/docker";
+import { needDaemon } from "../lib/docker";
 import { kindClusterInput } from "./kind";
 import { removeCluster } from "./kindCluster";
 import { stored, type Of } from "../lib/schema";
@@ -8,7 +8,7 @@ const needed = stored(kindClusterInput, "name", "owner", "kubeconfigFile", "merg
 
 /** Removes the cluster, if it is this owner's, with its volumes, its network, its kubeconfig file and its merged context. */
 export async function deleteKindCluster(input: Of<typeof needed>): Promise<Record<string, never>> {
-    await dockerHost();
+    await needDaemon();
     await removeCluster(input);
     return {};
 }

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { KindClusterInput } from "../contract";
+import type { ConnectRegistryInput, KindClusterInput } from "../contract";
 import { kindEnvironment, kindFile, removeAdminKubeconfig } from "./adminKubeconfig";
 import { currentClaim, describeOwner } from "../lib/claim";
 import { containers, containersOn, network, type Container } from "../lib/docker";
@@ -8,6 +8,7 @@ import { expandHome, isPrivateFile, withPrivateFile } from "../lib/files";
 import { entries } from "../lib/journal";
 import { clusterLabel, isOurs, isKinds, networkOf, notOurs, progressOf } from "./kind";
 import { endProcess, processesThat } from "../lib/processes";
+import { disconnectRegistry } from "../registry/disconnectRegistry";
 import { run } from "../lib/run";
 import { progress } from "../lib/step";
 
@@ -46,7 +47,7 @@ export async function removeCluster(input: Removed): Promise<void> {
         });
     }
     await attempt("its volumes", () => removeVolumes(volumes));
-    await attempt("its network", () => removeUnusedNetwork(networkOf(existing)));
+    await attempt("its network", () => removeUnusedNetwork(networkOf(existing), input.name));
     await attempt(input.kubeconfigFile, () =>
         removeAdminKubeconfig(kindFile(input.name, input.kubeconfigFile)),
     );
@@ -114,11 +115,24 @@ async function removeVolumes(names: string[]): Promise<void> {
     if (ours.length > 0) await run(["docker", "volume", "rm", ...ours], { timeoutSeconds: 60 });
 }
 
+/** Takes registries off the network that were put there for the cluster: where the whole stack goes, they may be left to the claim's end. */
+async function takeOff(network: string, clusterName: string): Promise<boolean> {
+    const claim = currentClaim();
+    const connections = (claim === undefined ? [] : await entries(claim))
+        .filter(({ undo }) => undo === "disconnectRegistry")
+        .map(({ input }) => input as ConnectRegistryInput)
+        .filter((input) => input.network === network && input.clusterName === clusterName);
+    for (const connection of connections) await disconnectRegistry(connection);
+    return connections.length > 0;
+}
+
 /** kind makes its network and never removes it. A stopped container, another cluster's say, still needs it. */
-async function removeUnusedNetwork(name: string): Promise<void> {
+async function removeUnusedNetwork(name: string, clusterName: string): Promise<void> {
     if (name === "bridge" || name === "host" || name === "none") return;
     const [found, users] = await Promise.all([network(name), containersOn(name)]);
-    if (!found || users.length > 0) return;
+    if (!found) return;
+    if (users.length > 0 && (!(await takeOff(name, clusterName)) || (await containersOn(name)).length > 0))
+        return;
     if (!isKinds(found)) {
         progress(`Docker network ${name} stays: kind did not make it`);
         return;

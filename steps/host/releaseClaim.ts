@@ -70,8 +70,9 @@ async function inputsOf(claim: Claim, { input }: JournalEntry): Promise<JournalE
     return files.map((file) => ({ ...input, kubeconfigFile: file }));
 }
 
-async function undo({ undo: name, input, resource }: JournalEntry): Promise<void> {
-    progress(`${resource} was begun by a run that ended: ${name}`);
+async function undo({ undo: name, input, resource, done }: JournalEntry): Promise<void> {
+    // What came to its end is left to this one by design, or by a run that ended while it deleted.
+    if (!done) progress(`${resource} was begun by a run that ended: ${name}`);
     createRequire(__filename)(`../${stepPath(name)}`);
     const { input: rule, body } = bodyOf(name);
     await body(parseInput(JSON.stringify(input), rule));

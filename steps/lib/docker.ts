@@ -93,7 +93,7 @@ async function checkDaemon(id: string): Promise<void> {
 }
 
 /** The claim whose daemon has been seen to be the one that answers: which one a process speaks to does not change. */
-let seen: { folder: string; passed: Promise<unknown> } | undefined;
+let seen: { folder: string; passed: Promise<DockerHost> } | undefined;
 
 /**
  * Fails where another daemon answers than the one that a stack's containers are known to be in, or none: what that one does not have is not
@@ -101,8 +101,16 @@ let seen: { folder: string; passed: Promise<unknown> } | undefined;
  */
 async function needOwnDaemon(): Promise<void> {
     const claim = currentClaim();
-    if (claim === undefined || (await daemonOf(claim)) === undefined) return;
-    const { folder } = claim;
+    if (claim !== undefined && (await daemonOf(claim)) !== undefined) await seeOwnDaemon(claim);
+}
+
+/** As `dockerHost`, and what comes after it does not ask once more which daemon this is. */
+export function needDaemon(): Promise<DockerHost> {
+    const claim = currentClaim();
+    return claim === undefined ? dockerHost() : seeOwnDaemon(claim);
+}
+
+function seeOwnDaemon({ folder }: Pick<Claim, "folder">): Promise<DockerHost> {
     if (seen?.folder !== folder) {
         const passed = dockerHost();
         seen = { folder, passed };
@@ -110,7 +118,7 @@ async function needOwnDaemon(): Promise<void> {
             seen = undefined;
         });
     }
-    await seen.passed;
+    return seen.passed;
 }
 
 /** Id of the daemon that a stack's containers are in; undefined before one was needed. */

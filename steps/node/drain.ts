@@ -7,7 +7,7 @@ interface PodOnNode {
 }
 
 /** How often is looked which pods are left, in milliseconds. */
-const betweenLooks = 200;
+const betweenLooks = 50;
 
 /** Within how many seconds a node that is made anew in the same update takes pods again. */
 const rejoinSeconds = 20;

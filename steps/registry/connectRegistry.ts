@@ -1,4 +1,3 @@
-import { dirname } from "node:path";
 import type { ConnectRegistryInput, ConnectRegistryOutput } from "../contract";
 import { containerNamed, containers, type Container } from "../lib/docker";
 import { StepError } from "../lib/errors";
@@ -45,15 +44,15 @@ export async function connectRegistry(input: ConnectRegistryInput): Promise<Conn
     };
 }
 
+/** Writes each file of the pairs of a path and a content that follow. */
+const writeFiles = `set -e; while [ $# -gt 0 ]; do mkdir -p "$(dirname "$1")"; printf %s "$2" > "$1"; shift 2; done`;
+
 /** containerd reads these files at each pull, so it need not be restarted. */
 async function tell(node: Container, files: Record<string, string>): Promise<void> {
-    for (const [path, content] of Object.entries(files)) {
-        await run(["docker", "exec", node.Id, "mkdir", "-p", dirname(path)], { timeoutSeconds: 30 });
-        await run(["docker", "exec", "--interactive", node.Id, "tee", path], {
-            input: content,
-            timeoutSeconds: 30,
-        });
-    }
+    const pairs = Object.entries(files).flat();
+    await run(["docker", "exec", node.Id, "/bin/sh", "-c", writeFiles, "sh", ...pairs], {
+        timeoutSeconds: 30,
+    });
 }
 
 step(module, "connectRegistry", connectRegistryInput, connectRegistry);

@@ -77,7 +77,7 @@ async fn look_up(
             Found::At(endpoints) => places.extend(endpoints.into_iter().map(|endpoint| (port, endpoint))),
             Found::Nowhere => {}
             Found::Unknown => {
-                let addresses = match resolved.take() {
+                let addresses: Vec<_> = match resolved.take() {
                     Some(addresses) => addresses,
                     None => {
                         let given = network.resolve(name.clone()).await.map_err(|_| HttpError::Dns)?;

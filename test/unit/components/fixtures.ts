@@ -122,6 +122,11 @@ export const undone = { deleteBeforeReplace: true as const, replaceOnChanges: ["
 /** Options of every Command without one. */
 export const notUndone = { replaceOnChanges: ["triggers[*]"] };
 
+/** What the claim's end undoes as well, where the whole stack goes. */
+export const withClaim = { deletedWith: "command:local:Command::krustlet-stack-claim" };
+/** Options of every Command whose undoing only forgets a note. */
+export const forgotten = { ...notUndone, ...withClaim };
+
 /** Options of what a test puts in a cluster. */
 export function inCluster(): pulumi.ComponentResourceOptions {
     return { provider: new kubernetes.Provider("other-provider", { kubeconfig: "kubeconfig" }) };

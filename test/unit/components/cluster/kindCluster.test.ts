@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { KindCluster, KindNodeRole, PortProtocol, type KindClusterArgs } from "../../../../components";
-import { adminFile, commandInputs, notUndone, steps, undone } from "../fixtures";
+import { adminFile, commandInputs, forgotten, steps, undone } from "../fixtures";
 import { areSecret, record } from "../mocks";
 
 const defaultFile = "~/.local/state/krustlet-stack/kubeconfig/project-stack-krustlet";
@@ -57,7 +57,7 @@ test("a cluster of defaults", async () => {
                 }),
                 triggers: ["cluster-uid"],
             },
-            options: { ...notUndone, dependsOn: ["command:local:Command::c-kind"] },
+            options: { ...forgotten, dependsOn: ["command:local:Command::c-kind"] },
         },
         "c-provider": {
             type: "pulumi:providers:kubernetes",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CertificateApproval, KrustletBootstrap } from "../../../../components";
 import { approverObjects, command, object, provider, RBAC } from "./approverObjects";
-import { adminFile, commandInputs, inCluster, steps, undone } from "../fixtures";
+import { adminFile, commandInputs, inCluster, steps, undone, withClaim } from "../fixtures";
 import { record } from "../mocks";
 
 const clusterIdentity = "cluster-uid";
@@ -52,8 +52,8 @@ test("bootstrap and approval, each on its own", async () => {
         servingRequest: "krustlet-demo-serving-y",
         approverLogFile: "/home/me/state/approver.log",
     });
-    // The file of the token is on this host: it is removed even when the cluster takes the rest along.
-    assert.deepEqual(resources["b-token"].options, undone);
+    // The file of the token is on this host: it is removed even when the cluster takes the rest along, by the claim where that goes too.
+    assert.deepEqual(resources["b-token"].options, { ...undone, ...withClaim });
     assert.equal(resources["b-role"].options.deletedWith, provider);
     const given = {
         kubeconfigFile: adminFile,

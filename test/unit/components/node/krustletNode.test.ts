@@ -3,7 +3,7 @@ import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { KrustletBootstrap, KrustletNode, WasmPod } from "../../../../components";
 import { approverObjects, command, object, RBAC } from "./approverObjects";
-import { adminFile, commandInputs, inCluster, notUndone, steps, undone } from "../fixtures";
+import { adminFile, commandInputs, inCluster, notUndone, steps, undone, withClaim } from "../fixtures";
 import { areSecret, record } from "../mocks";
 
 const required = {
@@ -92,7 +92,7 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
                 }),
                 triggers: ["cluster-uid", "krustlet"],
             },
-            options: undone,
+            options: { ...undone, ...withClaim },
         },
         "n-agent": {
             type: "command:local:Command",
@@ -208,6 +208,7 @@ test("a node of defaults: bootstrap, launch, approve, wait", async () => {
             },
             options: {
                 ...undone,
+                deletedWith: command("n-agent"),
                 dependsOn: [
                     command("n-agent"),
                     command("n-certificates-approval"),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LocalRegistry } from "../../../../components";
-import { commandInputs, notUndone, steps } from "../fixtures";
+import { commandInputs, forgotten, notUndone, steps } from "../fixtures";
 import { record } from "../mocks";
 
 test("a registry of defaults, on the loopback address alone, known when it answers", async () => {
@@ -58,7 +58,7 @@ test("a registry of defaults, on the loopback address alone, known when it answe
                     container: { id: "r-container-id", name: "project-stack-registry" },
                 }),
             },
-            options: { ...notUndone, dependsOn: ["docker:index/container:Container::r-container"] },
+            options: { ...forgotten, dependsOn: ["docker:index/container:Container::r-container"] },
         },
     });
     assert.deepEqual(result, {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { load } from "js-yaml";
 import { RegistryHosting } from "../../../../components";
 import { announcement } from "../../../../components/registry/registryHosting";
-import { commandInputs, inCluster, steps, undone } from "../fixtures";
+import { commandInputs, inCluster, steps, undone, withClaim } from "../fixtures";
 import { record } from "../mocks";
 
 const args = {
@@ -26,7 +26,7 @@ test("a registry and a cluster: connected, then announced", async () => {
         type: "krustlet-stack:index:RegistryHosting",
         parent: undefined,
         inputs: {},
-        // No `deletedWith`: the container must leave the network in any case.
+        // No `deletedWith`: the container must leave the network though the cluster goes.
         options: {},
     });
     assert.deepEqual(resources["h-connection"], {
@@ -65,6 +65,13 @@ test("a registry and a cluster: connected, then announced", async () => {
         },
     });
     assert.deepEqual(result, { inside: "project-stack-registry:5000", nodes: ["demo-control-plane"] });
+});
+
+test("a container of the stack's own leaves the network with the whole stack", async () => {
+    const { resources } = await record({ steps }, () => {
+        new RegistryHosting("h", { ...args, containerId: "abc" }, inCluster());
+    });
+    assert.deepEqual(resources["h-connection"].options, { ...undone, ...withClaim });
 });
 
 test("the announcement has the fields of the standard", () => {

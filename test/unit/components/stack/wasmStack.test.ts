@@ -203,6 +203,7 @@ test("what is in the cluster goes with it; what is on this host does not", async
     );
     assert.deepEqual(goes.sort(), [
         "s-hello-wasm-pod",
+        "s-hello-wasm-ready",
         "s-krustlet-bootstrap-role",
         "s-krustlet-bootstrap-role-binding",
         "s-krustlet-certificates-approval",
@@ -217,15 +218,26 @@ test("what is in the cluster goes with it; what is on this host does not", async
         "s-runtime-class",
     ]);
     // The engine hands a parent's `deletedWith` down to its children.
-    const onHost = [
+    for (const name of [
+        "s-krustlet",
+        "s-krustlet-bootstrap",
         "s-krustlet-certificates",
-        "s-krustlet-certificates-approver",
         "s-registry-hosting",
-        "s-registry-hosting-connection",
-    ];
-    for (const name of ["s-krustlet", "s-krustlet-bootstrap", ...onHost]) {
+    ]) {
         assert.equal(resources[name].options.deletedWith, undefined, name);
     }
+    const goesWith = (other: string) =>
+        custom(resources).filter(
+            (name) => resources[name].options.deletedWith === `command:local:Command::${other}`,
+        );
+    assert.deepEqual(goesWith("s-krustlet-agent"), ["s-krustlet-certificates-approver"]);
+    assert.deepEqual(goesWith("krustlet-stack-claim").sort(), [
+        "s-cluster-kubelets",
+        "s-hello-wasm-artifact-push",
+        "s-krustlet-bootstrap-token",
+        "s-registry-hosting-connection",
+        "s-registry-ready",
+    ]);
 });
 
 test("nothing is made before the preflight has passed", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { WasmArtifact, type WasmArtifactArgs } from "../../../../components";
-import { commandInputs, digest, imageReference, notUndone, steps, undone } from "../fixtures";
+import { commandInputs, digest, forgotten, imageReference, notUndone, steps, undone } from "../fixtures";
 import { record } from "../mocks";
 
 const parent = "krustlet-stack:index:WasmArtifact::a";
@@ -43,7 +43,7 @@ test("from sources: looked at, built when they change, pushed when the bytes cha
                     insecureRegistries: [],
                 }),
             },
-            options: { ...notUndone, dependsOn: ["command:local:Command::a-build"] },
+            options: { ...forgotten, dependsOn: ["command:local:Command::a-build"] },
         },
     });
     assert.deepEqual(invokes, [describe({ source: "workloads/hello-world" }), look]);
@@ -158,7 +158,7 @@ test("a tag that is to go with it is a resource of its own, which takes no pod w
     assert.deepEqual(Object.keys(resources), ["a", "a-push", "a-tag"]);
     const { format } = JSON.parse(String(resources["a-push"].inputs.stdin)) as { format: string };
     assert.equal(format, "wasm-to-oci");
-    assert.deepEqual(resources["a-push"].options, notUndone);
+    assert.deepEqual(resources["a-push"].options, forgotten);
     assert.deepEqual(resources["a-tag"], {
         type: "command:local:Command",
         parent,

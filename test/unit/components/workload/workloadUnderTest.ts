@@ -1,6 +1,6 @@
 // What the tests of workloads expect of every kind of them.
 import type { WorkloadKind } from "../../../../components";
-import { commandInputs, imageReference as image, notUndone, steps } from "../fixtures";
+import { commandInputs, imageReference as image, forgotten, steps } from "../fixtures";
 import { record } from "../mocks";
 import { ofKind } from "./ofKind";
 
@@ -40,7 +40,7 @@ export const ready = (kind: string, object: string, more: object = {}) => ({
             applied: "sha256",
         }),
     },
-    options: { ...notUndone, dependsOn: [`kubernetes:${types[kind]}::${object}`] },
+    options: { ...forgotten, dependsOn: [`kubernetes:${types[kind]}::${object}`] },
 });
 /** An object that was lost is made anew. */
 export const lostAnnotation = 'metadata.annotations["krustlet-stack/lost"]';

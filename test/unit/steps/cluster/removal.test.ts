@@ -5,7 +5,10 @@ import { describe, it } from "node:test";
 import type { KindClusterInput } from "../../../../steps/contract";
 import { isKinds, networkOf } from "../../../../steps/cluster/kind";
 import { isOurKind, removeCluster } from "../../../../steps/cluster/kindCluster";
+import { enterClaim, thisHost } from "../../../../steps/lib/claim";
 import type { Container } from "../../../../steps/lib/docker";
+import { writeEntry } from "../../../../steps/lib/journal";
+import { connectedByUs } from "../../../../steps/registry/container/hosting";
 import { scratchFolder, scriptedTools } from "../lib/scriptedDocker";
 
 const folder = scratchFolder("removal");
@@ -60,6 +63,48 @@ describe("the removal of a kind cluster", () => {
             "docker volume rm v1",
             "docker network rm kind",
         ]);
+    });
+
+    it("takes what this stack has put on that network off it, where that is left to the end of the whole stack", async () => {
+        const registry = {
+            ...connected,
+            Id: "r1",
+            Name: "/shop-dev-registry",
+            NetworkSettings: {
+                Networks: { kind: { Aliases: [connectedByUs] } },
+                Ports: {},
+            },
+        };
+        const claim = { id: "0123456789abcdef", owner: "p/s", folder: path.join(folder, "claim") };
+        const connection = {
+            clusterName: "wasm",
+            owner: "p/s",
+            network: "kind",
+            containerName: "shop-dev-registry",
+            containerPort: 5000,
+            address: "localhost:5001",
+        };
+        tools.script(
+            "docker",
+            `const off = ${JSON.stringify(path.join(folder, "off"))};
+             if (argv[1] === "disconnect") fs.writeFileSync(off, "");
+             const isOff = fs.existsSync(off);
+             const asked = argv.at(-1);
+             if (argv[0] === "ps") print(asked.includes("label=") ? "c1\\n" : isOff && asked.includes("network=") ? "" : "r1\\n");
+             if (argv[0] === "inspect") print(argv.includes("c1") ? ${JSON.stringify(JSON.stringify([connected]))} : ${JSON.stringify(JSON.stringify([registry]))});
+             if (argv[1] === "inspect") print(${JSON.stringify(JSON.stringify([kinds]))});`,
+        );
+        tools.script("kind", "");
+        await enterClaim({ ...claim, host: await thisHost() });
+        await writeEntry(claim, {
+            ...{ resource: "h-connection", undo: "disconnectRegistry", input: connection as object },
+            ...{ done: true, at: 1 },
+        });
+        await removeCluster(input).finally(() => enterClaim(undefined));
+        assert.deepEqual(
+            tools.asked().filter((line) => /network (disconnect|rm)/.test(line)),
+            ["docker network disconnect --force kind r1", "docker network rm kind"],
+        );
     });
 
     it("leaves a network kind that somebody made with options of their own", async () => {

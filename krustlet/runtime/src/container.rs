@@ -104,7 +104,7 @@ impl Container {
 
     /// Stops the guest by force, whatever it does: computing, sleeping, or waiting in a host function. It is given no
     /// chance to clean up, as WASI has no signals. Returns at once; [`wait`](Self::wait) tells when it is over, which takes
-    /// two epoch ticks at most when the host is not overloaded. A guest that has ended stays as it is.
+    /// two turns of 10 ms at most when the host is not overloaded. A guest that has ended stays as it is.
     pub fn stop(&self) {
         self.0.stop.send_replace(true);
     }

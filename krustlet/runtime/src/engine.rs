@@ -25,9 +25,8 @@ use crate::serve::{self, Server, ServerLimits};
 use crate::usage::Meter;
 use crate::{Container, Module, RunSpec, RuntimeError, exports, run};
 
-/// How long a guest may compute before it has to give its thread to the next one, and about how long it takes to stop it.
-/// A tick costs the host one atomic addition.
-const TICK: Duration = Duration::from_millis(10);
+/// How often a guest that computes is asked whether its turn is over, see `usage::at_tick`. A tick costs the host one atomic addition.
+const TICK: Duration = Duration::from_millis(5);
 
 /// How many threads may wait for the disk in the guests' name at once. They are made when they are needed.
 const FILE_THREADS: usize = 64;
@@ -102,7 +101,7 @@ impl Default for EngineConfig {
 ///
 /// Guests run on threads of the engine's own, so that the scheduler of the host, and not luck in a shared queue, keeps a
 /// busy guest from delaying the rest of the process (a node's heartbeat, say). Many guests share these threads: each is
-/// a task that yields when it waits and at every tick of the epoch.
+/// a task that yields when it waits and at the end of its turn.
 ///
 /// Memory of programs that run to their end is taken on demand: a node starts a few of them a second and idles for hours, so a small
 /// idle footprint is worth more than starts that are still cheaper. Servers are made anew for each request, or for a hundred, so that their instances
@@ -152,9 +151,6 @@ impl Engine {
         let mut guests = Builder::new_multi_thread();
         guests
             .enable_all()
-            // Timers are looked at between any two turns. By default it is every 61 turns, which are meant to be short; when all
-            // threads are busy with guests, each takes a tick, and a guest that sleeps would be woken half a second late.
-            .event_interval(1)
             .thread_name("wasm-guest")
             .max_blocking_threads(FILE_THREADS)
             .thread_keep_alive(FILE_THREAD_IDLE);

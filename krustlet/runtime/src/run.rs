@@ -13,7 +13,7 @@ use crate::limits::{Limits, OutOfMemory};
 use crate::listing::Kept;
 use crate::opening::Opener;
 use crate::sockets::Places;
-use crate::usage::Meter;
+use crate::usage::{Meter, at_tick};
 use crate::{Engine, Module};
 
 /// How many handles a component may have for each resource of WASI that it may hold: a call that has not ended is one as well, each end of
@@ -43,7 +43,7 @@ impl State {
         Self { wasi, http, limits, listings: Kept::default(), opener: None, places: Places::default() }
     }
 
-    /// A store for one instance. At each tick of the epoch the guest gives its thread back: to its neighbours, and to whoever polls it,
+    /// A store for one instance. At the end of its turn the guest gives its thread back: to its neighbours, and to whoever polls it,
     /// who drops it there if it is to end.
     pub(crate) fn into_store(mut self, engine: &wasmtime::Engine) -> Store<Self> {
         let handles = self.ctx().table.max_capacity().saturating_mul(HANDLES);
@@ -52,7 +52,7 @@ impl State {
         store.set_hostcall_fuel(CALL_BYTES);
         store.limiter_async(|state| &mut state.limits);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
+        store.epoch_deadline_callback(|_| Ok(at_tick()));
         store
     }
 }

@@ -30,9 +30,10 @@ use super::Service;
 use super::body::RequestBody;
 use super::call::{Call, Failure};
 use super::id::RequestId;
-use super::request::{Job, Outcome};
+use super::request::{Answers, Job, Outcome};
 use super::room::{self, Place};
 use crate::run::State;
+use crate::usage::at_tick;
 
 /// How many requests an instance has at once, and how many it answers before it is ended, so that what it has left in memory goes.
 const AT_ONCE: usize = 8;
@@ -194,21 +195,30 @@ async fn live_through(
     store.epoch_deadline_callback({
         let ticked = ticked.clone();
         move |_| {
-            ticked.store(true, Ordering::Relaxed);
-            Ok(UpdateDeadline::Yield(1))
+            let next = at_tick();
+            ticked.store(!matches!(next, UpdateDeadline::Continue(_)), Ordering::Relaxed);
+            Ok(next)
         }
     });
     let (requests, mut more) = mpsc::unbounded_channel();
     let mut requests = Some(requests);
+    let answers = Answers::default();
     let mut running = pin!(async {
         let instance = Proxy::P3(program.instantiate_async(&mut *store).await?);
         service.metrics.instances.add();
-        store.run_concurrent(async |store: &Accessor<State>| answer_all(store, &instance, &mut more).await).await?
+        store
+            .run_concurrent(async |store: &Accessor<State>| answer_all(store, &instance, &mut more, &answers).await)
+            .await?
     });
     let running = std::future::poll_fn(|context| {
         ticked.store(false, Ordering::Relaxed);
-        let poll = running.as_mut().poll(context);
-        // At a tick it had not come to where it waits.
+        let mut poll = running.as_mut().poll(context);
+        if poll.is_pending() && !ticked.load(Ordering::Relaxed) && !answers.is_empty() {
+            // A program writes a body after it has returned, when it is called again; so that the client gets both at once.
+            poll = running.as_mut().poll(context);
+        }
+        answers.send();
+        // At the end of its turn it had not come to where it waits.
         load.computes.store(ticked.load(Ordering::Relaxed), Ordering::Relaxed);
         poll
     });
@@ -216,13 +226,19 @@ async fn live_through(
     let mut closed = pin!(service.drain.clone().closed());
     let (mut is_closed, mut has_lost, mut since) = (false, false, Instant::now());
     let mut settled = FuturesUnordered::new();
+    let mut ending = pin!(service.ending());
+    // Set anew where it would come too late, and looked at anew where it has come too soon: no request has to set a timer.
+    let mut timer = pin!(sleep_until(since + IDLE));
     loop {
         let timeout = service.limits.request_timeout;
         let patience = if requests.is_some() { IDLE } else { timeout };
         let deadline = live.iter().map(|one| one.begun + timeout).min().unwrap_or(since + patience);
+        if deadline < timer.deadline() || timer.is_elapsed() {
+            timer.as_mut().reset(deadline);
+        }
         tokio::select! {
             biased;
-            () = service.ending() => return Some(Failure::Stopped),
+            () = ending.as_mut() => return Some(Failure::Stopped),
             Some((one, failed)) = settled.next(), if !settled.is_empty() => {
                 let one: Arc<UnderWay> = one;
                 live.retain(|other| !Arc::ptr_eq(other, &one));
@@ -256,7 +272,10 @@ async fn live_through(
                 is_closed = true;
                 service.workers.retire(load, false);
             }
-            () = sleep_until(deadline) => {
+            () = timer.as_mut() => {
+                if Instant::now() < deadline {
+                    continue;
+                }
                 if live.is_empty() && requests.is_none() {
                     // It goes on after its last response, and has had the time of a request for it.
                     return None;
@@ -281,6 +300,7 @@ async fn answer_all(
     store: &Accessor<State>,
     instance: &Proxy,
     requests: &mut mpsc::UnboundedReceiver<Given>,
+    answers: &Answers,
 ) -> wasmtime::Result<()> {
     let (mut calls, mut is_open) = (FuturesUnordered::new(), true);
     while is_open || !calls.is_empty() {
@@ -288,7 +308,7 @@ async fn answer_all(
             biased;
             Some(called) = calls.next(), if !calls.is_empty() => { let called: wasmtime::Result<()> = called; called? },
             next = requests.recv(), if is_open => match next {
-                Some((request, one)) => calls.push(answer(store, instance, request, one)),
+                Some((request, one)) => calls.push(answer(store, instance, request, one, answers)),
                 None => is_open = false,
             },
         }
@@ -302,6 +322,7 @@ async fn answer(
     instance: &Proxy,
     request: Request<RequestBody>,
     one: Arc<UnderWay>,
+    answers: &Answers,
 ) -> wasmtime::Result<()> {
     let (sender, receiver) = futures::channel::oneshot::channel();
     let request = named(request).map(BodyExt::boxed_unsync);
@@ -315,11 +336,7 @@ async fn answer(
         Err(_) => return Ok(()),
     };
     one.call.answered();
-    let sender = one.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(sender) = sender {
-        // Nobody may wait for it any more.
-        let _ = sender.send(outcome);
-    }
+    answers.add(one.sender.lock().unwrap_or_else(PoisonError::into_inner).take(), outcome);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! One request: through an instance, and back.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::header::{CONNECTION, HOST};
 use http::uri::Authority;
@@ -29,6 +29,31 @@ pub(super) struct Job {
     pub(super) sender: oneshot::Sender<Outcome>,
     pub(super) call: Arc<Call>,
     pub(super) id: RequestId,
+}
+
+/// What an instance has answered in its turn.
+#[derive(Default)]
+pub(super) struct Answers(Mutex<Vec<(oneshot::Sender<Outcome>, Outcome)>>);
+
+impl Answers {
+    fn all(&self) -> MutexGuard<'_, Vec<(oneshot::Sender<Outcome>, Outcome)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    pub(super) fn add(&self, to: Option<oneshot::Sender<Outcome>>, outcome: Outcome) {
+        self.all().extend(to.map(|sender| (sender, outcome)));
+    }
+
+    pub(super) fn send(&self) {
+        for (sender, outcome) in self.all().drain(..) {
+            // Nobody may wait for it any more.
+            let _ = sender.send(outcome);
+        }
+    }
 }
 
 /// Answers a request, whatever happens to it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustix::net::{Shutdown, shutdown};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -45,7 +45,15 @@ impl AsyncRead for Watched {
         let before = into.filled().len();
         let read = loop {
             ready!(self.stream.poll_read_ready(context))?;
-            match self.stream.try_read_buf(into) {
+            let mut some = None;
+            let read = self.stream.try_io(Interest::READABLE, || {
+                let room = into.remaining();
+                let read = self.stream.try_read_buf(into)?;
+                some = Some(read);
+                // Where it was less than there is room for, there is no more, as tokio's own streams know: nobody need ask the system.
+                if (1..room).contains(&read) { Err(ErrorKind::WouldBlock.into()) } else { Ok(read) }
+            });
+            match some.map_or(read, Ok) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => break read,
             }

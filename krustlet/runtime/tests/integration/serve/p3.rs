@@ -7,7 +7,7 @@ use futures::future::join_all;
 use http::header::{CONTENT_LENGTH, HeaderName};
 use http_body_util::BodyExt;
 use krustlet_runtime::{EngineConfig, Exit, RunSpec, ServerLimits};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Served, ask, request, told};
 use crate::support::{exited, stopped};
@@ -315,4 +315,23 @@ async fn requests_of_many_connections_are_all_answered() {
     println!("{} instances for {all} requests", served.server.stats().instances);
     assert!(served.server.stats().instances < all / 2);
     served.until("nothing is left", is_empty).await;
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_body_goes_out_with_the_head_of_its_response() {
+    const REQUESTS: usize = 40;
+    let served = served();
+    let mut stream = served.connect().await;
+    let mut together = 0;
+    for _ in 0..REQUESTS {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut text = Vec::new();
+        assert_ne!(stream.read_buf(&mut text).await.unwrap(), 0);
+        together += usize::from(String::from_utf8_lossy(&text).contains("hello\n"));
+        while !text.ends_with(b"0\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut text).await.unwrap(), 0);
+        }
+    }
+    // A program whose turn is over between its return and its body has them sent apart.
+    assert!(together > REQUESTS / 2, "{together} of {REQUESTS}");
 }

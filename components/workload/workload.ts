@@ -157,7 +157,7 @@ export function reasons({ because, lost }: ObserveLossOutput): Texts {
 export function awaitReady(
     component: pulumi.ComponentResource,
     name: string,
-    { kind, args, observed, opts }: Workload<AwaitedArgs>,
+    { kind, args, observed }: Workload<AwaitedArgs>,
     { metadata }: { metadata: pulumi.Output<types.output.meta.v1.ObjectMeta> },
     made: object,
     service?: pulumi.Input<AwaitWorkloadInput["service"]>,
@@ -188,7 +188,7 @@ export function awaitReady(
                 lost: observed.lost,
             },
         },
-        { parent: component, deletedWith: opts.deletedWith },
+        { parent: component },
     ).command;
 }
 

@@ -335,7 +335,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
 #[test]
 fn a_container_that_runs_gets_other_resources_if_there_are_so_many() {
     let world = World::new();
-    let _agent = world.agent();
+    let agent = world.agent();
     world.create_simple("resized", "Always", "sleep");
     world.until("resized", ready);
     let resize = |resources: Value| {
@@ -353,6 +353,15 @@ fn a_container_that_runs_gets_other_resources_if_there_are_so_many() {
     let pod = world.until("resized", |pod| pending(pod) == Some("Infeasible".into()));
     assert_eq!(has(&pod), "1Gi");
     world.until_event("resized", "ResizeInfeasible");
+    // The next agent knows what this one has granted, and that there is no more.
+    drop(agent);
+    let _agent = world.agent();
+    let restarted = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"] == 1 && ready(pod);
+    let pod = world.until("resized", restarted);
+    assert_eq!((has(&pod), pending(&pod).is_some()), ("1Gi".into(), true));
+    world.create_simple("another", "Never", "exit-0");
+    world.until_phase("another", "Succeeded");
+    world.until("resized", |pod| pending(pod) == Some("Infeasible".into()));
     // Less than it has at present.
     resize(json!({ "limits": { "memory": "1" } }));
     let pod = world.until("resized", |pod| pending(pod).is_none());
@@ -360,13 +369,13 @@ fn a_container_that_runs_gets_other_resources_if_there_are_so_many() {
     world.until_event("resized", "ResizeError");
     resize(json!({ "limits": { "memory": "2Gi" } }));
     let pod = world.until("resized", |pod| has(pod) == "2Gi");
-    assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0);
+    assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 1);
     world.edit("resized", |pod| {
         pod["spec"]["containers"][0]["resizePolicy"] =
             json!([{ "resourceName": "memory", "restartPolicy": "RestartContainer" }]);
     });
     resize(json!({ "limits": { "memory": "3Gi" } }));
-    world.until("resized", |pod| pod["status"]["containerStatuses"][0]["restartCount"] == 1 && has(pod) == "3Gi");
+    world.until("resized", |pod| pod["status"]["containerStatuses"][0]["restartCount"] == 2 && has(pod) == "3Gi");
 }
 
 #[test]

@@ -38,7 +38,7 @@ struct Inner {
 
 /// A place, taken until this is dropped.
 pub struct Place {
-    inner: Arc<Mutex<Inner>>,
+    places: Places,
     uid: String,
 }
 
@@ -53,7 +53,7 @@ impl Places {
     pub fn keep(&self, pod: &Pod) -> Place {
         let (uid, requests) = (pod.uid().unwrap_or_default(), requests(pod));
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).taken.insert(uid.clone(), requests);
-        Place { inner: self.inner.clone(), uid }
+        Place { places: self.clone(), uid }
     }
 
     /// Takes a place for a new pod. Where nothing can be known about the node, every pod is taken.
@@ -86,7 +86,7 @@ impl Places {
             return Err(refusal);
         }
         inner.taken.insert(uid.clone(), requests);
-        Ok(Place { inner: self.inner.clone(), uid })
+        Ok(Place { places: self.clone(), uid })
     }
 
     /// Looks at the Node anew, unless that has just been done.
@@ -122,19 +122,22 @@ impl Place {
     /// Why it cannot have that, and has what it had.
     pub fn resize(&self, pod: &Pod) -> Result<(), Resize> {
         let requests = requests(pod);
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.places.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.taken.get(&self.uid) == Some(&requests) {
             return Ok(());
         }
-        if let Some(node) = &inner.node {
-            let mut others = Amounts::new();
-            inner.taken.iter().filter(|(uid, _)| **uid != self.uid).for_each(|(_, taken)| fit::add(&mut others, taken));
-            if let Some(message) = fit::shortage(&requests, &Amounts::new(), node) {
-                return Err(Resize::Infeasible(message));
-            }
-            if let Some(message) = fit::shortage(&requests, &others, node) {
-                return Err(Resize::Deferred(message));
-            }
+        let Some(node) = &inner.node else {
+            let places = self.places.clone();
+            tokio::spawn(async move { places.refresh().await });
+            return Err(Resize::Deferred("nothing is known of the Node yet".into()));
+        };
+        let mut others = Amounts::new();
+        inner.taken.iter().filter(|(uid, _)| **uid != self.uid).for_each(|(_, taken)| fit::add(&mut others, taken));
+        if let Some(message) = fit::shortage(&requests, &Amounts::new(), node) {
+            return Err(Resize::Infeasible(message));
+        }
+        if let Some(message) = fit::shortage(&requests, &others, node) {
+            return Err(Resize::Deferred(message));
         }
         inner.taken.insert(self.uid.clone(), requests);
         Ok(())
@@ -143,7 +146,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).taken.remove(&self.uid);
+        self.places.inner.lock().unwrap_or_else(PoisonError::into_inner).taken.remove(&self.uid);
     }
 }
 

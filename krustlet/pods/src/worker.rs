@@ -25,6 +25,7 @@ use krustlet_core::lifecycle::policy::Policy;
 use krustlet_core::lifecycle::turns::{self, Orders};
 use krustlet_core::pod::{containers, is_terminal};
 use krustlet_core::serving::ports::PortLease;
+use krustlet_core::status::as_granted;
 use kube::ResourceExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -83,11 +84,12 @@ struct Worker {
 /// Runs a pod until it is gone, or the agent stops. `ports_before` are those that it had under an earlier agent.
 pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>, ports_before: Vec<PortLease>) {
     let pod = desired.borrow_and_update().pod.clone();
+    let granted = as_granted(&pod).map_or_else(|| pod.clone(), Arc::new);
     // What a pod that is gone has done before is of no interest any more.
     let leaves = async { desired.wait_for(|now| now.gone || now.shutdown.is_some()).await.is_ok_and(|now| now.gone) };
     let taken_up = async {
         let checkpoint = recall(&shared, &pod).await;
-        let place = admission(&shared, &pod, &checkpoint).await;
+        let place = admission(&shared, &granted, &checkpoint).await;
         (checkpoint, place)
     };
     let (checkpoint, place) = tokio::select! {
@@ -101,7 +103,8 @@ pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>, por
         }
     };
     let (news, mut incoming) = mpsc::unbounded_channel();
-    let mut worker = Worker::new(shared, pod, place, &checkpoint, news);
+    let mut worker = Worker::new(shared, granted.clone(), place, &checkpoint, news);
+    worker.heard = pod;
     worker.ports_before = ports_before;
     let now = desired.borrow_and_update().clone();
     worker.wish(now);
@@ -226,6 +229,9 @@ impl Worker {
     }
 
     fn begin(&mut self) {
+        if !Arc::ptr_eq(&self.heard, &self.pod) && self.unmet.is_none() {
+            self.take_over();
+        }
         match self.refusal.clone() {
             Some(refusal) => {
                 tracing::info!(pod = %self, "pod refused: {}", refusal.message);

@@ -123,7 +123,7 @@ const resizes = kinds.map((kind): Story => ({
         const { image } = of(kind, underTest().modules);
         const limit = (memory: string) => ({ limits: { memory }, requests: { memory: "8Mi" } });
         const pod = await world.start(`${kind}-resized`, {
-            args: ["alloc", "8", "sleep", "20000", "alloc", "48", "print", "enough"],
+            args: ["alloc", "8", "sleep", "60000", "alloc", "48", "print", "enough"],
             main: { image, resources: limit("32Mi") },
         });
         await world.untilRunning(pod);
@@ -146,7 +146,7 @@ const resizes = kinds.map((kind): Story => ({
         await untilIts(world, pod, "96Mi");
         await resize(limit("96Mi"));
         await world.untilPod(pod, "as it was", (now) => pending(now) === undefined);
-        const ended = await world.untilEnded(pod, 60);
+        const ended = await world.untilEnded(pod, 120);
         assert.equal(ended.status.phase, "Succeeded", world.describe(pod));
         assert.equal(statusOf(ended)?.restartCount, 0);
         assert.match(await world.log(pod), /enough/);

@@ -31,7 +31,7 @@ pub struct Shown<'a> {
     pub health: Health,
     /// Whether it answers requests when it runs.
     pub serves: bool,
-    /// What it has while it runs, from the spec.
+    /// What it is given when it runs.
     pub resources: Option<&'a ResourceRequirements>,
 }
 
@@ -73,8 +73,8 @@ pub fn container_status(shown: &Shown<'_>, common: &Common<'_>) -> ContainerStat
         restart_count: i32::try_from(machine.restart_count()).unwrap_or(i32::MAX),
         state: Some(state),
         last_state: last.map(terminated),
-        allocated_resources: shown.resources.filter(|_| running).and_then(|resources| resources.requests.clone()),
-        resources: shown.resources.filter(|_| running).cloned(),
+        allocated_resources: shown.resources.and_then(|resources| resources.requests.clone()),
+        resources: shown.resources.cloned(),
         ..ContainerStatus::default()
     }
 }

@@ -8,7 +8,9 @@ pub mod drift;
 
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, HostIP, Pod, PodIP, PodStatus};
+use k8s_openapi::api::core::v1::{
+    ContainerStateTerminated, ContainerStatus, HostIP, Pod, PodCondition, PodIP, PodStatus,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ use crate::admission::admit::{self, Refusal};
 use crate::lifecycle::course::Verdict;
 use crate::lifecycle::policy::Role;
 use crate::lifecycle::turns;
+use crate::pod::containers_mut;
 
 /// Why containers do not have the resources that the pod names by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,24 @@ impl Resize {
         let (_, reason, message) = self.condition();
         (format!("Resize{reason}"), message)
     }
+}
+
+/// The pod as an earlier agent has granted it: with the resources that its status tells, if it wanted others when that was written.
+pub fn as_granted(pod: &Pod) -> Option<Pod> {
+    let status = pod.status.as_ref()?;
+    let wants =
+        |condition: &PodCondition| RESIZE_CONDITIONS.contains(&condition.type_.as_str()) && condition.status == "True";
+    status.conditions.iter().flatten().find(|condition| wants(condition))?;
+    let told: Vec<&ContainerStatus> =
+        status.init_container_statuses.iter().chain(&status.container_statuses).flatten().collect();
+    let mut granted = pod.clone();
+    for container in containers_mut(&mut granted) {
+        let status = told.iter().find(|status| status.name == container.name);
+        if let Some(resources) = status.and_then(|status| status.resources.clone()) {
+            container.resources = Some(resources);
+        }
+    }
+    Some(granted)
 }
 
 /// Those that a pod has only while it is so.

@@ -2,9 +2,10 @@
 //!
 //! <https://kubernetes.io/docs/tasks/configure-pod-container/resize-container-resources/>
 
+use std::mem::discriminant;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use krustlet_core::pod::containers_mut;
 use krustlet_core::status::Resize;
 
@@ -17,6 +18,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// What a pod wants of resources and does not have.
 pub(super) struct Unmet {
     pub(super) why: Resize,
+    /// Which wants it.
+    pod: Arc<Pod>,
     pub(super) again: Instant,
 }
 
@@ -27,9 +30,6 @@ impl Worker {
         let mended = http::changed(&self.pod, &now);
         let before = std::mem::replace(&mut self.pod, now.clone());
         self.resources.update(now);
-        for index in 0..self.slots.len() {
-            self.limit_memory(index);
-        }
         if mended {
             self.each(&Event::ConfigChanged);
         }
@@ -38,7 +38,9 @@ impl Worker {
             .map(|(_, now)| now.name.clone())
             .collect();
         for index in 0..self.slots.len() {
-            if restarts.contains(&self.slots[index].name) && !self.course.ending() && self.refusal.is_none() {
+            if !restarts.contains(&self.slots[index].name) {
+                self.limit_memory(index);
+            } else if !self.course.ending() && self.refusal.is_none() {
                 self.event(index, Event::SpecChanged);
             }
         }
@@ -55,11 +57,11 @@ impl Worker {
 
     fn granted(&mut self) -> Arc<Pod> {
         let now = self.heard.clone();
-        if changes(&self.pod, &now).next().is_none() || self.course.over {
+        if wanted(&self.pod) == wanted(&now) || self.course.over {
             self.unmet = None;
             return now;
         }
-        let why = match self.unmet(&now) {
+        let why = match self.find_unmet(&now) {
             None => {
                 self.unmet = None;
                 let note = "The resources of its containers are those of its spec now".into();
@@ -68,21 +70,33 @@ impl Worker {
             }
             Some(why) => why,
         };
-        if self.unmet.as_ref().is_none_or(|unmet| unmet.why != why) {
-            let (reason, message) = why.event();
-            self.shared.events.warning(&self.subject, &reason, message.to_owned());
-        }
-        self.unmet = Some(Unmet { why, again: Instant::now() + AGAIN });
+        // Its words tell what others have at the moment: who wants the same hears the same.
+        let same = self
+            .unmet
+            .take()
+            .filter(|unmet| discriminant(&unmet.why) == discriminant(&why) && wanted(&unmet.pod) == wanted(&now));
+        let why = same.map_or_else(
+            || {
+                let (reason, message) = why.event();
+                self.shared.events.warning(&self.subject, &reason, message.to_owned());
+                why
+            },
+            |same| same.why,
+        );
+        self.unmet = Some(Unmet { why, pod: now.clone(), again: Instant::now() + AGAIN });
         let mut pod = Pod::clone(&now);
         let had: Vec<_> = containers(&self.pod).map(|(_, container)| container.resources.clone()).collect();
         for (container, resources) in containers_mut(&mut pod).zip(had) {
             container.resources = resources;
         }
+        if let (Some(spec), Some(before)) = (&mut pod.spec, &self.pod.spec) {
+            spec.resources.clone_from(&before.resources);
+        }
         Arc::new(pod)
     }
 
     /// Why it cannot have what it wants now; `None` when it has it.
-    fn unmet(&self, now: &Pod) -> Option<Resize> {
+    fn find_unmet(&self, now: &Pod) -> Option<Resize> {
         for (before, now) in changes(&self.pod, now).filter(|(before, now)| !wants_restart(before, now)) {
             let guest = self.slots.iter().find(|slot| slot.name == now.name).and_then(|slot| slot.guest.as_ref());
             let used = guest.map_or(0, |guest| guest.usage().memory_bytes);
@@ -98,6 +112,12 @@ impl Worker {
         }
         self.place.as_ref().and_then(|place| place.resize(now).err())
     }
+}
+
+/// All that a pod names of resources.
+fn wanted(pod: &Pod) -> Vec<Option<&ResourceRequirements>> {
+    let of_pod = pod.spec.as_ref().and_then(|spec| spec.resources.as_ref());
+    containers(pod).map(|(_, container)| container.resources.as_ref()).chain([of_pod]).collect()
 }
 
 /// The containers whose resources are others now, as they were and as they are.

@@ -203,7 +203,6 @@ test("what is in the cluster goes with it; what is on this host does not", async
     );
     assert.deepEqual(goes.sort(), [
         "s-hello-wasm-pod",
-        "s-hello-wasm-ready",
         "s-krustlet-bootstrap-role",
         "s-krustlet-bootstrap-role-binding",
         "s-krustlet-certificates-approval",
@@ -234,6 +233,7 @@ test("what is in the cluster goes with it; what is on this host does not", async
     assert.deepEqual(goesWith("krustlet-stack-claim").sort(), [
         "s-cluster-kubelets",
         "s-hello-wasm-artifact-push",
+        "s-hello-wasm-ready",
         "s-krustlet-bootstrap-token",
         "s-registry-hosting-connection",
         "s-registry-ready",

@@ -105,6 +105,7 @@ const crashing: Story[] = [
                     restartCount: 0,
                     state: "running",
                     lastState: "",
+                    resources: {},
                 },
             );
 

@@ -118,7 +118,7 @@ const untilIts = async (world: World, pod: Pod, limit: string) => {
 };
 
 const resizes = kinds.map((kind): Story => ({
-    name: `${kind}: memory that it is given while it runs, and no more than there is`,
+    name: `${kind}: memory that it is given while it runs, and none is taken that it uses`,
     async run(world) {
         const { image } = of(kind, underTest().modules);
         const limit = (memory: string) => ({ limits: { memory }, requests: { memory: "8Mi" } });
@@ -129,23 +129,42 @@ const resizes = kinds.map((kind): Story => ({
         await world.untilRunning(pod);
         const resize = async (resources: object) => {
             const { name, namespace = "" } = pod.metadata;
-            const spec = { containers: [{ name: "main", resources }] };
-            const patched = await world.kubectl([
-                ...["patch", "pod", name, `--namespace=${namespace}`, "--subresource=resize"],
-                `--patch=${JSON.stringify({ spec })}`,
-            ]);
-            assert.equal(patched.exitCode, 0, patched.stderr);
+            const patch = JSON.stringify({ spec: { containers: [{ name: "main", resources }] } });
+            const node = (os: string) =>
+                world.kubectl([
+                    "label",
+                    "node",
+                    underTest().node.nodeName,
+                    `kubernetes.io/os=${os}`,
+                    "--overwrite",
+                ]);
+            let said = "";
+            await world.until(
+                "the API server's consent",
+                async () => {
+                    // It refuses for all nodes that are not Linux, by what it knows of them.
+                    await node("linux");
+                    const patched = await world.kubectl([
+                        ...["patch", "pod", name, `--namespace=${namespace}`, "--subresource=resize"],
+                        `--patch=${patch}`,
+                    ]);
+                    await node("wasi");
+                    said = patched.stderr;
+                    return patched.exitCode === 0 ? true : undefined;
+                },
+                { explain: () => said },
+            );
         };
-        const pending = ({ status }: Pod) =>
-            status.conditions?.find(({ type }) => type === "PodResizePending")?.reason;
+        const waits = ({ status }: Pod) =>
+            status.conditions?.find(({ type }) => type === "PodResizeInProgress")?.reason;
         await untilIts(world, pod, "32Mi");
         await resize(limit("96Mi"));
         await untilIts(world, pod, "96Mi");
-        await resize({ limits: { memory: "1Pi" }, requests: { memory: "1Pi" } });
-        await world.untilPod(pod, "told that there is not so much", (now) => pending(now) === "Infeasible");
+        await resize({ limits: { memory: "2Mi" }, requests: { memory: "1Mi" } });
+        await world.untilPod(pod, "told that it uses more", (now) => waits(now) === "Error");
         await untilIts(world, pod, "96Mi");
         await resize(limit("96Mi"));
-        await world.untilPod(pod, "as it was", (now) => pending(now) === undefined);
+        await world.untilPod(pod, "as it was", (now) => waits(now) === undefined);
         const ended = await world.untilEnded(pod, 120);
         assert.equal(ended.status.phase, "Succeeded", world.describe(pod));
         assert.equal(statusOf(ended)?.restartCount, 0);

@@ -16,6 +16,7 @@ import { expandHome, readOptional, withPrivateFile } from "../lib/files";
 import { removeCluster } from "./kindCluster";
 import * as kind from "./kind";
 import { controlPlaneOf, describe, NotReady } from "./kindFacts";
+import { untilTakesPods } from "./serverFacts";
 import { KubeError } from "../lib/kube/kube";
 import { run, RunError } from "../lib/run";
 import { orUndo, pause, progress, step } from "../lib/step";
@@ -158,6 +159,7 @@ async function make(input: KindClusterInput, config: string): Promise<ClusterOut
             describe(input.name, kubeconfigFile, cluster),
             run(["docker", "exec", controlPlane.Id, "touch", kind.completeMark], { timeoutSeconds: 30 }),
             merge(input),
+            untilTakesPods(`KindCluster "${input.name}"`, kubeconfigFile, input.waitSeconds),
         ]);
         return output;
     });

@@ -1,4 +1,6 @@
-import type { Kube } from "../lib/kube/kube";
+import { StepError } from "../lib/errors";
+import { withKube, type Kube } from "../lib/kube/kube";
+import { pause } from "../lib/step";
 import type { ClusterNode } from "./readiness";
 
 /** What a cluster's API server tells of it. */
@@ -30,4 +32,30 @@ export async function serverFacts(kube: Kube): Promise<ServerFacts> {
             .filter(({ type }) => type === "InternalIP")
             .map(({ address }) => address),
     };
+}
+
+/** The service account that every pod of the default namespace has, unless it names another one. */
+const defaultAccount = "/api/v1/namespaces/default/serviceaccounts/default";
+
+/**
+ * Waits until a new cluster, named as messages call it, takes pods. The API server refuses every one in a namespace without its
+ * service account, which the cluster's controllers may make a moment after its nodes are Ready.
+ */
+export async function untilTakesPods(
+    called: string,
+    kubeconfigFile: string,
+    waitSeconds: number,
+): Promise<void> {
+    const deadline = Date.now() + waitSeconds * 1000;
+    await withKube(kubeconfigFile, async (kube) => {
+        while ((await kube.find(defaultAccount)) === undefined) {
+            if (Date.now() > deadline) {
+                throw new StepError(
+                    `${called}: it takes no pods after waitSeconds ${waitSeconds}: its namespace default has no service account; ` +
+                        "look at the log of its kube-controller-manager, or raise waitSeconds if the machine is slow",
+                );
+            }
+            await pause(100);
+        }
+    });
 }

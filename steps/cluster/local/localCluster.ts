@@ -19,7 +19,7 @@ import { onlyContext } from "../existing/onlyContext";
 import { portMappings } from "../kind";
 import { findNodePlace } from "../nodeAddress";
 import { unready } from "../readiness";
-import { serverFacts, type ServerFacts } from "../serverFacts";
+import { serverFacts, untilTakesPods, type ServerFacts } from "../serverFacts";
 import { k3d } from "./k3d";
 import { microk8s } from "./microk8s";
 import { minikube } from "./minikube";
@@ -131,6 +131,7 @@ async function describe(tool: LocalTool, input: LocalClusterInput): Promise<Clus
             const place = await findNodePlace({ server, nodeAddresses: facts.nodeAddresses });
             if (typeof place === "string")
                 throw new StepError(`${called}: no address for a Wasm node: ${place}`);
+            await untilTakesPods(called, kubeconfigFile, input.waitSeconds);
             return {
                 name: input.name,
                 kubeconfigFile,

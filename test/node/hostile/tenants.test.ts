@@ -37,8 +37,8 @@ const hostile: Record<string, PodParts> = {
     grows: { args: ["alloc", "3000"], main: { resources: { limits: { memory: "64Mi" } } } },
     recurses: { args: ["recurse"] },
     traps: { args: ["trap"] },
-    nests: { args: ["nest", "/data", "1500", "sleep", "5000"], ...data(64) },
-    litters: { args: ["litter", "/data", "20000", "sleep", "5000"], ...data(1) },
+    nests: { args: ["nest", "/data", "1500", "sleep", "600000"], ...data(64) },
+    litters: { args: ["litter", "/data", "20000", "sleep", "600000"], ...data(1) },
     fills: { args: ["fill", "/data/file", "512"], ...data(8) },
     opens: { args: ["open", "/data/file", "100000"], ...data(8) },
     asks: {
@@ -58,6 +58,7 @@ const ends: Record<string, RegExp> = {
     recurses: /"exitCode":134/,
     traps: /"exitCode":134/,
     fills: /"Evicted"/,
+    litters: /"Evicted"/,
     opens: /"exitCode":134/,
     fetches: /ErrImagePull|ImagePullBackOff/,
     // Its turn may be still to come: programs are compiled one after another.
@@ -146,8 +147,8 @@ describe("tenants", { timeout: 600_000 }, () => {
         const renewals = new Set<number>();
         const [answers, reads, memory, descriptors]: number[][] = [[], [], [], []];
         const late: Pod[] = [];
-        const end = Date.now() + SECONDS * 1000;
-        while (Date.now() < end) {
+        const until = Date.now() + SECONDS * 1000;
+        while (Date.now() < until) {
             if (late.length < 2) {
                 const image = [underTest().modules.probe, underTest().modules.component][late.length].image;
                 const parts = { args: ["print", "late"], main: { image } };
@@ -169,10 +170,14 @@ describe("tenants", { timeout: 600_000 }, () => {
             lateness.push(timeOf(finished) - timeOf(pod.metadata.creationTimestamp));
         }
         for (const [index, [kind]] of kinds.entries()) {
-            const pods = theirs().filter(({ metadata }) => metadata.name.startsWith(kind));
-            const ended = pods.some(({ status }) => (ends[kind] ?? /"running"/).test(JSON.stringify(status)));
-            assert.ok(ended, `${kind}: ${world.describe(pods[0])}`);
-            assert.equal(pods.length, Math.ceil((HOSTILE - index) / kinds.length));
+            const pods = () => theirs().filter(({ metadata }) => metadata.name.startsWith(kind));
+            const end = ends[kind] ?? /"running"/;
+            await world.until(
+                `a pod of ${kind} that has come to ${end}`,
+                () => pods().find(({ status }) => end.test(JSON.stringify(status))),
+                { seconds: 60, explain: () => world.describe(pods()[0]) },
+            );
+            assert.equal(pods().length, Math.ceil((HOSTILE - index) / kinds.length));
         }
         const pauses = await Promise.all(steady.map((pod) => longestPauseOf(pod, since)));
         const lease = longestPause(renewals);

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { serving } from "./cases/serving";
+import { isReady, serving } from "./cases/serving";
 import { agent } from "./lib/agent";
 import type { KubeObject } from "./lib/api";
 import type { Pod } from "./lib/pod";
@@ -88,11 +89,31 @@ describe("kubectl port-forward", { timeout: 300_000 }, () => {
         await end(to);
     });
 
+    it("carries lines to a program that listens by a socket of its own", async () => {
+        const listens = await world.start("listens", {
+            main: {
+                image: underTest().modules.component.image,
+                args: ["listen", String(PORT + 1)],
+                ports: [{ containerPort: PORT + 1 }],
+                readinessProbe: { tcpSocket: { port: PORT + 1 }, periodSeconds: 1 },
+            },
+        });
+        await world.untilPod(listens, "Ready", isReady);
+        const to = await forward("pod/listens", PORT + 1);
+        const socket = connect(to.port, "127.0.0.1");
+        socket.write("hello\n");
+        const [heard] = (await once(socket, "data")) as [Buffer];
+        assert.equal(heard.toString(), "HELLO\n");
+        socket.destroy();
+        await end(to);
+        await world.remove(listens, 0);
+    });
+
     it("says of a port where nobody listens which ones there are", async () => {
         const to = await forward("pod/server", 9);
         await assert.rejects(get(to, "/"));
         // kubectl's log escapes the quotes.
-        const words = /error forwarding port 9: pod \\?"server\\?" answers requests on 18195 alone/;
+        const words = /error forwarding port 9: pod \\?"server\\?" listens on 18195 alone/;
         await world.until("what kubectl says", () => (words.test(to.said()) ? true : undefined), {
             explain: to.said,
         });
@@ -107,7 +128,7 @@ describe("kubectl port-forward", { timeout: 300_000 }, () => {
             { timeoutSeconds: 20 },
         );
         assert.notEqual(asked.exitCode, 0);
-        assert.match(asked.stderr, /no container of pod "program" answers requests/);
+        assert.match(asked.stderr, /no container of pod "program" listens/);
     });
 
     it("ends with its client, and reaches nobody once the pod has gone", async () => {

@@ -9,7 +9,7 @@ export const ServiceType = {
 } as const;
 export type ServiceType = (typeof ServiceType)[keyof typeof ServiceType];
 
-/** The port at which a program answers HTTP requests. */
+/** The port at which a program answers HTTP requests, or may listen by sockets of its own. */
 export interface WasmPortArgs {
     /**
      * The port, at the pod's own address where nodes give it one (`podAddresses`). Elsewhere it is at the node's: one pod's alone on a node,
@@ -32,12 +32,14 @@ export interface WasmGrpcArgs {
     service?: pulumi.Input<string>;
 }
 
-/** How the node asks a program whether it is well, at its own port. Exactly one of `httpGet` and `grpc` is given. */
+/** How the node asks a program whether it is well, at its own port. Exactly one of `httpGet`, `grpc` and `tcpSocket` is given. */
 export interface WasmProbeArgs {
     /** By a GET request. Example: `{ path: "/healthz" }`. */
     httpGet?: WasmHttpGetArgs;
     /** By gRPC's health service. Example: `{}`. */
     grpc?: WasmGrpcArgs;
+    /** By a connection: for a program that listens by a socket of its own, as the node listens for all others. Example: `{}`. */
+    tcpSocket?: Record<string, never>;
     /** How long it waits with the first try, in seconds. Default: 0. */
     initialDelaySeconds?: pulumi.Input<number>;
     /** How long it is from one try to the next, in seconds. Default: 10. */
@@ -82,11 +84,11 @@ export interface WasmServiceArgs {
     nodePort?: pulumi.Input<number>;
 }
 
-/** Of a program that answers HTTP requests and so stays: a pod, a deployment, a daemon set. */
+/** Of a program that listens and so stays: a pod, a deployment, a daemon set. */
 export interface WasmServingArgs {
     /**
-     * Where the program answers HTTP requests: one port. The program must be one that does (docs/serving.md). Default: none. Example:
-     * `[{ containerPort: 8080 }]`.
+     * Where the program answers HTTP requests (docs/serving.md), or may listen by TCP sockets of its own (docs/sockets.md): one port. The
+     * program must be a component that does. Default: none. Example: `[{ containerPort: 8080 }]`.
      */
     ports?: WasmPortArgs[];
     /** How the node asks whether it is well: startup, readiness and liveness. Default: none. */

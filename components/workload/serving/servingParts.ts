@@ -43,11 +43,12 @@ function probeOf(name: keyof WasmProbesArgs, args: WasmServingArgs): pulumi.Outp
     const probe = pulumi.all([containerPortOf(args), pulumi.output(args.probes)]).apply(([port, probes]) => {
         const given: pulumi.Unwrap<WasmLivenessProbeArgs & WasmReadinessProbeArgs> | undefined = probes[name];
         if (given === undefined) return undefined;
-        const { httpGet, grpc, ...numbers } = given;
+        const { httpGet, grpc, tcpSocket, ...numbers } = given;
         return {
             ...numbers,
             ...(httpGet !== undefined && { httpGet: { path: httpGet.path ?? "/", port } }),
             ...(grpc !== undefined && { grpc: { ...grpc, port } }),
+            ...(tcpSocket !== undefined && { tcpSocket: { port } }),
         };
     });
     return probe as pulumi.Output<Probe>;

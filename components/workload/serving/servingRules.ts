@@ -31,6 +31,7 @@ import {
 const probe: Rules<WasmProbeArgs> = {
     httpGet: object({ path: rules.urlPath } satisfies Rules<WasmHttpGetArgs>),
     grpc: object({ service: text } satisfies Rules<WasmGrpcArgs>),
+    tcpSocket: object({}),
     initialDelaySeconds: integer(0, 3600),
     periodSeconds: rules.seconds,
     timeoutSeconds: rules.seconds,
@@ -127,7 +128,7 @@ function probesProblems({ probes }: WasmAnyProgramArgs, at: (property: string) =
         const [probe] = rules.items([given[name] as object]);
         return probe === undefined
             ? []
-            : rules.exactlyOne(probe, ["httpGet", "grpc"], at(`probes.${name}`), "is needed");
+            : rules.exactlyOne(probe, ["httpGet", "grpc", "tcpSocket"], at(`probes.${name}`), "is needed");
     });
 }
 

@@ -141,7 +141,7 @@ proptest! {
         let _ = (grace_period(&given), rank::is_critical(&given), references::used_volumes(&given), references::all_references(&spec).count());
         let facts = Facts { pod: &given, node: &node, objects: &known, services: &[], address: None };
         for (_, container) in pod::containers(&given) {
-            let _ = (probes::plans(container), ports::listens_on(container), ports::host_ports_are_kept(container));
+            let _ = (probes::plans(container, &ports::may_listen_on(container)), ports::listens_on(container), ports::host_ports_are_kept(container));
             if let Ok(built) = env::environment(container, &facts) {
                 let names: HashSet<_> = built.environment.iter().map(|(name, _)| name).collect();
                 prop_assert_eq!(names.len(), built.environment.len());

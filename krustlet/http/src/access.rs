@@ -1,5 +1,6 @@
 //! What a guest may do with HTTP, and with sockets.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ pub const DEFAULT_MAX_CONCURRENT_REQUESTS: NonZeroUsize = NonZeroUsize::new(50).
 pub struct HttpAccess {
     /// Where requests may go, and sockets: by origins of `tcp` and `udp`. Default: nowhere.
     pub allowed: AllowedOrigins,
+    /// Where TCP sockets may listen. Default: nowhere.
+    pub listens: Vec<SocketAddr>,
     /// How many requests may be under way at once. A response counts until the guest has closed it, or dropped its body; the
     /// next request past the limit is refused and not kept waiting. So many sockets may be open besides. Default: [`DEFAULT_MAX_CONCURRENT_REQUESTS`], 50.
     pub max_concurrent_requests: NonZeroUsize,
@@ -30,6 +33,7 @@ impl Default for HttpAccess {
     fn default() -> Self {
         Self {
             allowed: AllowedOrigins::default(),
+            listens: Vec::new(),
             max_concurrent_requests: DEFAULT_MAX_CONCURRENT_REQUESTS,
             limits: HttpLimits::default(),
             discovery: None,

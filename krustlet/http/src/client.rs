@@ -21,7 +21,7 @@ use crate::network::Network;
 use crate::refusals::Refusals;
 use crate::request::{MAX_REDIRECTS, check_headers, check_length, check_method, is_redirect, redirected};
 use crate::served::{Served, Serving};
-use crate::sockets::{Known, MOST};
+use crate::sockets::{Known, MOST, SocketPermit};
 use crate::target::{Target, named_origin};
 use crate::tls::{CaFileError, Trust};
 use crate::{Egress, HttpAccess, HttpError, HttpLimits, Origin};
@@ -62,6 +62,11 @@ impl Client {
         self.0.served.begin(address)
     }
 
+    /// Whether a guest listens there.
+    pub fn is_served(&self, address: SocketAddr) -> bool {
+        self.0.served.has(address)
+    }
+
     /// What one guest sends its requests with.
     pub fn session(&self, access: HttpAccess) -> Session {
         let slots = slots(&access);
@@ -73,6 +78,7 @@ impl Client {
             held: Arc::new(Semaphore::new(held as usize)),
             sockets: Arc::new(Semaphore::new(slots.min(MOST))),
             all_sockets: self.1.clone(),
+            reserved: Mutex::default(),
             known: Mutex::default(),
             refusals: Refusals::new(access.name.clone()),
             access,
@@ -95,6 +101,8 @@ pub(crate) struct Guest {
     pub(crate) sockets: Arc<Semaphore>,
     /// Of all guests of the client.
     pub(crate) all_sockets: Arc<Semaphore>,
+    /// For what was accepted and has no place of its own yet. `None`: such are not taken beforehand.
+    pub(crate) reserved: Mutex<Option<Vec<SocketPermit>>>,
     /// What its sockets may be connected to.
     pub(crate) known: Mutex<Known>,
     pub(crate) refusals: Refusals,

@@ -7,8 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 use krustlet_logs::Progress;
-use krustlet_runtime::{Container, Server};
+use krustlet_runtime::Container;
 use tokio::sync::watch;
+
+use crate::serving::Answering;
 
 /// What can be known about a container from outside its worker.
 #[derive(Clone, Debug)]
@@ -27,8 +29,8 @@ pub struct ContainerView {
     pub started_at: Option<Timestamp>,
     /// The guest, while it runs.
     pub guest: Option<Container>,
-    /// While it runs, if it answers requests.
-    pub server: Option<Server>,
+    /// While it runs, if it listens.
+    pub answering: Option<Answering>,
 }
 
 /// What can be known about a pod.

@@ -57,7 +57,7 @@ use self::eviction::Victim;
 use self::listing::Listing;
 pub use self::places::Places;
 pub use self::resources::Provision;
-pub use self::serving::limits as server_limits;
+pub use self::serving::{Answering, limits as server_limits};
 
 /// How long all pods together may take to end and to be told of when the agent stops, after their grace.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);

@@ -1,6 +1,6 @@
 //! One look at a container, by what its probe does.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use krustlet_core::serving::probes::Action;
@@ -10,20 +10,24 @@ use tokio::time::timeout;
 
 use super::{grpc, http};
 
+/// Where a container listens on a port; or that it does not, which is why a probe is no success.
+pub trait Find: Fn(u16) -> Result<SocketAddr, String> + Send + Sync {}
+
+impl<F: Fn(u16) -> Result<SocketAddr, String> + Send + Sync> Find for F {}
+
 /// Who asks.
 pub const USER_AGENT_OF_PROBES: &str = concat!("kube-probe/krustlet-wasi-", env!("CARGO_PKG_VERSION"));
 
-/// Does it once, at this address.
+/// Does it once, at the place that `find` has for its port.
 ///
 /// # Errors
 /// Why it is no success, in the kubelet's words.
-pub async fn check(action: &Action, address: IpAddr, limit: Duration) -> Result<(), String> {
-    let at = |port| SocketAddr::new(address, port);
+pub async fn check(action: &Action, find: &impl Find, limit: Duration) -> Result<(), String> {
     let done = async {
         match action {
-            Action::Tcp { port } => connect(at(*port)).await.map(|_| ()),
-            Action::Grpc { port, service } => grpc::check(connect(at(*port)).await?, service).await,
-            Action::Http { port, path, headers } => http::get(at(*port), path, headers).await,
+            Action::Tcp { port } => connect(find(*port)?).await.map(|_| ()),
+            Action::Grpc { port, service } => grpc::check(connect(find(*port)?).await?, service).await,
+            Action::Http { port, path, headers } => http::get(find(*port)?, path, headers).await,
         }
     };
     timeout(limit, done).await.unwrap_or_else(|_| Err("it did not answer in time".into()))
@@ -52,20 +56,31 @@ mod tests {
     use std::net::Ipv4Addr;
     use tokio::net::TcpListener;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
     const LIMIT: Duration = Duration::from_secs(10);
+
+    fn here(port: u16) -> Result<SocketAddr, String> {
+        Ok((HERE, port).into())
+    }
+
+    #[tokio::test]
+    async fn a_port_where_nobody_listens_is_not_asked() {
+        let nowhere = |port| Err(format!("dial tcp :{port}: nobody"));
+        let fault = check(&Action::Tcp { port: 80 }, &nowhere, LIMIT).await;
+        assert_eq!(fault, Err("dial tcp :80: nobody".into()));
+    }
 
     #[tokio::test]
     async fn a_connection_tells() {
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(check(&Action::Tcp { port }, HERE, LIMIT).await, Ok(()));
+        assert_eq!(check(&Action::Tcp { port }, &here, LIMIT).await, Ok(()));
         let http = Action::Http { port, path: "/".into(), headers: Vec::new() };
-        let silent = check(&http, HERE, Duration::from_millis(50)).await;
+        let silent = check(&http, &here, Duration::from_millis(50)).await;
         assert_eq!(silent, Err("it did not answer in time".into()));
         drop(listener);
         let closed = TcpListener::bind((HERE, 0)).await.unwrap().local_addr().unwrap().port();
-        let fault = check(&Action::Tcp { port: closed }, HERE, LIMIT).await.unwrap_err();
+        let fault = check(&Action::Tcp { port: closed }, &here, LIMIT).await.unwrap_err();
         assert!(fault.starts_with(&format!("dial tcp 127.0.0.1:{closed}: ")), "{fault}");
     }
 }

@@ -1,13 +1,13 @@
 //! `lifecycle.preStop`: what a container is given before it is to end.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Container;
 use krustlet_core::serving::probes::{Action, request};
 use tokio::time::sleep;
 
-use super::check::check;
+use super::check::{Find, check};
 
 /// What is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,30 +18,30 @@ pub enum Hook {
     Http(Action),
 }
 
-/// The hook of a container, if it has one.
+/// The hook of a container, which listens on ports of its `own`, if it has one.
 ///
 /// # Errors
 /// Its request cannot be sent.
-pub fn pre_stop(container: &Container) -> Result<Option<Hook>, String> {
+pub fn pre_stop(container: &Container, own: &BTreeSet<u16>) -> Result<Option<Hook>, String> {
     let Some(hook) = container.lifecycle.as_ref().and_then(|hooks| hooks.pre_stop.as_ref()) else { return Ok(None) };
     if let Some(sleep) = &hook.sleep {
         return Ok(Some(Hook::Sleep(Duration::from_secs(u64::try_from(sleep.seconds).unwrap_or(0)))));
     }
     let Some(http) = &hook.http_get else { return Ok(None) };
-    request(container, http)
+    request(container, http, own)
         .map(|action| Some(Hook::Http(action)))
         .map_err(|fault| format!("lifecycle.preStop: {fault}"))
 }
 
 impl Hook {
-    /// Does it at this address; takes no longer than `limit`.
+    /// Does it, where `find` says; takes no longer than `limit`.
     ///
     /// # Errors
     /// Why the request has failed.
-    pub async fn run(&self, address: IpAddr, limit: Duration) -> Result<(), String> {
+    pub async fn run(&self, find: impl Find, limit: Duration) -> Result<(), String> {
         match self {
             Self::Sleep(time) => sleep((*time).min(limit)).await,
-            Self::Http(action) => check(action, address, limit).await?,
+            Self::Http(action) => check(action, &find, limit).await?,
         }
         Ok(())
     }
@@ -55,12 +55,12 @@ mod tests {
     fn hook(pre_stop: &Value) -> Result<Option<Hook>, String> {
         let ports = json!([{ "containerPort": 80, "name": "http" }]);
         let container = json!({ "name": "c", "ports": ports, "lifecycle": { "preStop": pre_stop } });
-        super::pre_stop(&serde_json::from_value(container).unwrap())
+        super::pre_stop(&serde_json::from_value(container).unwrap(), &[80].into())
     }
 
     #[test]
     fn it_sleeps_or_asks() {
-        assert_eq!(super::pre_stop(&Container::default()), Ok(None));
+        assert_eq!(super::pre_stop(&Container::default(), &BTreeSet::new()), Ok(None));
         assert_eq!(hook(&json!({ "sleep": { "seconds": 3 } })), Ok(Some(Hook::Sleep(Duration::from_secs(3)))));
         let action = Action::Http { port: 80, path: "/bye".into(), headers: Vec::new() };
         assert_eq!(hook(&json!({ "httpGet": { "port": "http", "path": "bye" } })), Ok(Some(Hook::Http(action))));
@@ -71,6 +71,6 @@ mod tests {
     #[tokio::test]
     async fn it_takes_no_longer_than_it_may() {
         let hook = Hook::Sleep(Duration::from_secs(3600));
-        assert_eq!(hook.run(IpAddr::from([127, 0, 0, 1]), Duration::from_millis(1)).await, Ok(()));
+        assert_eq!(hook.run(|port| Err(format!("{port}")), Duration::from_millis(1)).await, Ok(()));
     }
 }

@@ -1,6 +1,5 @@
 //! Probes a container for as long as it runs.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -8,7 +7,7 @@ use krustlet_core::serving::health::{Kind, Verdict};
 use krustlet_core::serving::probes::Plan;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::check::check;
+use super::check::{Find, check};
 
 /// What a probe has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,27 +22,27 @@ pub struct Found {
     pub grace: Option<Duration>,
 }
 
-/// Probes at `address`, and tells what is news: failures, and what they come to. Never ends, but after a verdict of death.
-pub async fn watch(plans: Vec<Plan>, address: IpAddr, tell: impl Fn(Found)) {
+/// Probes where `find` says, and tells what is news: failures, and what they come to. Never ends, but after a verdict of death.
+pub async fn watch(plans: Vec<Plan>, find: impl Find, tell: impl Fn(Found)) {
     let begun = Instant::now();
     let (first, others): (Vec<_>, Vec<_>) = plans.into_iter().partition(|plan| plan.kind == Kind::Startup);
     for plan in first {
-        if one(&plan, begun, address, &tell).await == Verdict::Kill {
+        if one(&plan, begun, &find, &tell).await == Verdict::Kill {
             return;
         }
     }
-    join_all(others.iter().map(|plan| one(plan, begun, address, &tell))).await;
+    join_all(others.iter().map(|plan| one(plan, begun, &find, &tell))).await;
 }
 
 /// Makes one probe until it has its last verdict. Its delay is counted from when the container `begun`, also after a startup probe.
-async fn one(plan: &Plan, begun: Instant, address: IpAddr, tell: &impl Fn(Found)) -> Verdict {
+async fn one(plan: &Plan, begun: Instant, find: &impl Find, tell: &impl Fn(Found)) -> Verdict {
     sleep_until(begun + plan.delay).await;
     let mut tally = plan.tally();
     let mut period = interval(plan.period);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         period.tick().await;
-        let fault = check(&plan.action, address, plan.timeout).await.err();
+        let fault = check(&plan.action, find, plan.timeout).await.err();
         let verdict = tally.count(fault.is_none());
         if fault.is_some() || verdict != Verdict::Same {
             tell(Found { kind: plan.kind, fault, verdict, grace: plan.grace });

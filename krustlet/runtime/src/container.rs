@@ -1,5 +1,6 @@
 //! A running guest as seen from outside: how it is stopped, how it ended, what it uses.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -94,6 +95,11 @@ impl Container {
     /// What the guest has used until now. Does not wait, and disturbs nobody.
     pub fn usage(&self) -> Usage {
         self.0.meter.usage()
+    }
+
+    /// Whether a guest listens there, by a socket of its own or as a server. Whose address and port it is, is the host's to know.
+    pub fn listens(&self, address: SocketAddr) -> bool {
+        self.0.engine.is_served(address)
     }
 
     /// Gives the guest another memory limit, as [`memory_limit_bytes`](crate::RunSpec::memory_limit_bytes) has it. Its next growth is

@@ -32,6 +32,11 @@ impl Module {
         self.proxy().is_some()
     }
 
+    /// Whether it may listen by sockets of its own while it runs to its end: a component of WASI 0.2 or 0.3 may.
+    pub fn may_listen(&self) -> bool {
+        matches!(self.0.program, Program::Component(_) | Program::Concurrent(_))
+    }
+
     pub(crate) fn proxy(&self) -> Option<&Proxy> {
         match &self.0.program {
             Program::Server(proxy) => Some(proxy),

@@ -239,7 +239,7 @@ async fn a_followed_log_goes_on_when_the_serving_certificate_is_renewed() {
         waiting: None,
         started_at: None,
         guest: None,
-        server: None,
+        answering: None,
     };
     let log = port.site.logs.create(&dir.join("c"), 0).unwrap();
     port.site.directory.set(

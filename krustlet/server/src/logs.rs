@@ -128,7 +128,7 @@ mod tests {
                 waiting: waiting.map(Into::into),
                 started_at: None,
                 guest: None,
-                server: None,
+                answering: None,
             };
             for (asked, wanted) in [(false, now), (true, previous)] {
                 match (attempt(&view, "p", asked), wanted) {

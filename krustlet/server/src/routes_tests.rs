@@ -46,7 +46,7 @@ impl Node {
             waiting: waiting.map(Into::into),
             started_at: None,
             guest: None,
-            server: None,
+            answering: None,
         };
         let pod: Pod = serde_json::from_value(json!({ "metadata": { "name": "p", "namespace": "n" } })).unwrap();
         let dir = self.root.path().join("n_p_u");

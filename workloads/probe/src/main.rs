@@ -20,6 +20,7 @@
 //! random                16 hexadecimal digits                 clock                 milliseconds since 1970
 //! stdin                 "stdin: N bytes": all of standard input is read
 //! connect HOST PORT     "connected", or "not connected: " and why
+//! listen PORT           answers TCP at that port of any address, without end: what a client says, line by line, in capitals
 //! get URL               "200 BODY": an HTTP request; or "no answer: " and why
 //! get-both URL URL      the same for two: the second is sent while the first is under way
 //! recurse               calls itself until it is ended        trap                  ends by a trap
@@ -38,8 +39,8 @@ use std::collections::hash_map::RandomState;
 use std::env;
 use std::hash::{BuildHasher, Hasher};
 use std::hint::{black_box, spin_loop};
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{abort, exit};
 use std::str::FromStr;
 use std::thread::sleep;
@@ -114,6 +115,7 @@ fn run(command: &str, words: &mut Words, held: &mut Vec<Vec<u8>>) -> io::Result<
             Ok(_) => println!("connected"),
             Err(error) => println!("not connected: {error}"),
         },
+        "listen" => listen(words.number(command))?,
         "get" => println!("{}", http::told(http::get(&words.text(command)))),
         "get-both" => {
             let urls = (words.text(command), words.text(command));
@@ -127,6 +129,23 @@ fn run(command: &str, words: &mut Words, held: &mut Vec<Vec<u8>>) -> io::Result<
         "trap" => abort(),
         "exit" => exit(words.number(command)),
         _ => misused(&format!("there is no command {command:?}")),
+    }
+    Ok(())
+}
+
+/// One client after the other.
+fn listen(port: u16) -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    println!("listening at {}", listener.local_addr()?);
+    for client in listener.incoming() {
+        let client = client?;
+        for line in BufReader::new(&client).lines() {
+            // A client may go whenever it likes.
+            let Ok(line) = line else { break };
+            if writeln!(&client, "{}", line.to_uppercase()).is_err() {
+                break;
+            }
+        }
     }
     Ok(())
 }

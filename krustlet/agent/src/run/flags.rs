@@ -1,5 +1,6 @@
 //! The command line of `krustlet-wasi run`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ Examples:
   krustlet-wasi run hello-world.wasm
   krustlet-wasi run -a https://catfact.ninja -e RUST_LOG=info cat-facts.wasm
   krustlet-wasi run --dir ./data::/data --dir ./conf::/etc/conf:ro ghcr.io/you/report:v1 -- --year 2026
+  krustlet-wasi run --listen 127.0.0.1:7000 echo.wasm
   krustlet-wasi run --plain-http localhost:5001 localhost:5001/demo/hello-world:v1
 
 Exit code: the program's own; 134 after a trap, 137 when it ran out of memory, 130 after Ctrl-C, 128 when it could not be
@@ -28,6 +30,11 @@ started, 2 for a bad command line.";
 pub struct Flags {
     #[command(flatten)]
     pub(super) given: Given,
+
+    /// An address and port of this machine where the program may listen by TCP sockets of its own; it may name any address (0.0.0.0, ::) with that port; may be repeated
+    /// [default: none]
+    #[arg(short = 'l', long, value_name = "ADDRESS:PORT", value_parser = place)]
+    pub(super) listen: Vec<SocketAddr>,
 
     /// The program's arguments, after its name
     #[arg(last = true, value_name = "ARGS")]
@@ -100,6 +107,11 @@ fn origin(text: &str) -> Result<origins::Read, String> {
     origins::read(text).map_err(|error| error.to_string())
 }
 
+fn place(text: &str) -> Result<SocketAddr, String> {
+    let place = text.parse().ok().filter(|place: &SocketAddr| place.port() > 0);
+    place.ok_or_else(|| "an IP address and a port are wanted, for example 127.0.0.1:7000 or [::1]:7000".into())
+}
+
 /// The text is not repeated in an error, as it may hold a secret.
 fn variable(text: &str) -> Result<Variable, String> {
     let (name, value) = match text.split_once('=') {
@@ -160,16 +172,16 @@ mod tests {
 
     #[test]
     fn a_program_alone_gets_nothing() {
-        let Flags { given: flags, args } = parse(&["hello.wasm"]).unwrap();
+        let Flags { given: flags, listen, args } = parse(&["hello.wasm"]).unwrap();
         assert_eq!(flags.program, "hello.wasm");
         assert!(flags.allowed_origin.is_empty() && flags.env.is_empty() && flags.dir.is_empty() && args.is_empty());
         assert_eq!((flags.memory_limit, flags.max_concurrent_requests), (None, DEFAULT_MAX_CONCURRENT_REQUESTS));
-        assert!(flags.plain_http.is_empty());
+        assert!(flags.plain_http.is_empty() && listen.is_empty());
     }
 
     #[test]
     fn every_flag_arrives() {
-        let Flags { given: flags, args } = parse(&[
+        let Flags { given: flags, listen, args } = parse(&[
             "-a=https://a.example",
             "--allowed-origin",
             "http://localhost:8080/x",
@@ -182,6 +194,8 @@ mod tests {
             "--dir=/::/all:ro",
             "--memory-limit=64Mi",
             "--plain-http=localhost:5001",
+            "-l=127.0.0.1:7000",
+            "--listen=[::1]:7000",
             "--trusted-ca-file=/ca.pem",
             "localhost:5001/demo/hello:v1",
             "--",
@@ -204,6 +218,7 @@ mod tests {
         assert_eq!(flags.plain_http, ["localhost:5001"]);
         assert_eq!(flags.trusted_ca_file, Some("/ca.pem".into()));
         assert_eq!(flags.program, "localhost:5001/demo/hello:v1");
+        assert_eq!(listen, ["127.0.0.1:7000".parse().unwrap(), "[::1]:7000".parse().unwrap()]);
         assert_eq!(args, ["-a", "--dir", "x"]);
     }
 
@@ -222,6 +237,8 @@ mod tests {
             (&["--memory-limit=much", "a.wasm"], "for example 64Mi"),
             (&["--memory-limit=0", "a.wasm"], "for example 64Mi"),
             (&["--plain-http=http://x", "a.wasm"], "host or host:port"),
+            (&["--listen=7000", "a.wasm"], "for example 127.0.0.1:7000"),
+            (&["--listen=127.0.0.1:0", "a.wasm"], "for example 127.0.0.1:7000"),
         ];
         for (argv, wanted) in table {
             let message = parse(argv).unwrap_err();

@@ -62,6 +62,7 @@ pub async fn run(flags: Flags) -> ExitCode {
 async fn start(flags: &Flags) -> Result<Container> {
     let Ready { engine, module, name, mut spec } = program::prepare(&flags.given).await?;
     spec.args = std::iter::once(name).chain(flags.args.iter().cloned()).collect();
+    spec.http.listens.clone_from(&flags.listen);
     Ok(engine.start(&module, spec)?)
 }
 

@@ -104,8 +104,8 @@ fn container_level(container: &Container) -> Vec<String> {
         ),
         (
             !ports::host_ports_are_kept(container),
-            "hostPort (a module has no sockets; one that answers requests listens at the node's own address, on its first TCP \
-             containerPort, and no other hostPort can be had)",
+            "hostPort (what listens, listens at the node's own address then, and the one hostPort that can be had is that of the first TCP \
+             containerPort, with the same number)",
         ),
         (privileged == Some(true), "securityContext.privileged (a module cannot leave its sandbox)"),
         (

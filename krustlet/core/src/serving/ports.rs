@@ -13,14 +13,23 @@ use crate::pod::address_before;
 /// Where a container listens that names no port.
 const DEFAULT_PORT: u16 = 8080;
 
-/// Where a container that serves listens: the first of its TCP ports.
+/// Where a container that answers HTTP requests listens: the first of its TCP ports.
 pub fn listens_on(container: &Container) -> u16 {
     first(container).and_then(|port| number(port.container_port)).unwrap_or(DEFAULT_PORT)
 }
 
+/// Where the program of a container may listen by sockets of its own: all of its TCP ports.
+pub fn may_listen_on(container: &Container) -> BTreeSet<u16> {
+    tcp(container).filter_map(|port| number(port.container_port)).collect()
+}
+
 fn first(container: &Container) -> Option<&ContainerPort> {
-    let mut ports = container.ports.iter().flatten();
-    ports.find(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"))
+    tcp(container).next()
+}
+
+fn tcp(container: &Container) -> impl Iterator<Item = &ContainerPort> {
+    let ports = container.ports.iter().flatten();
+    ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"))
 }
 
 /// Whether it names ports of its host.
@@ -38,18 +47,21 @@ pub fn host_ports_are_kept(container: &Container) -> bool {
     container.ports.iter().flatten().all(|port| port.host_port.is_none_or(|port| port == 0) || kept(port))
 }
 
-/// The port that a probe means: by its number, or by its name among the container's. At the node's address all others may be somebody
-/// else's, whom a pod may ask by its program alone, if that may.
+/// The port that a probe means: by its number, or by its name among the container's. It has to be one of `own`, where the container
+/// listens or may: at the node's address all others may be somebody else's, whom a pod may ask by its program alone, if that may.
 ///
 /// # Errors
 /// There is none of that name, or it is no port, or not the container's.
-pub fn meant(container: &Container, port: &IntOrString) -> Result<u16, String> {
-    let (port, own) = (numbered(container, port)?, listens_on(container));
-    if port == own {
-        Ok(port)
-    } else {
-        Err(format!("port {port} is not the container's, which listens on {own} alone"))
+pub fn meant(container: &Container, port: &IntOrString, own: &BTreeSet<u16>) -> Result<u16, String> {
+    let port = numbered(container, port)?;
+    if own.contains(&port) {
+        return Ok(port);
     }
+    let own: Vec<_> = own.iter().map(u16::to_string).collect();
+    Err(match own.as_slice() {
+        [] => format!("port {port} is not the container's, which listens nowhere"),
+        own => format!("port {port} is not the container's, which listens on {} alone", own.join(", ")),
+    })
 }
 
 fn numbered(container: &Container, port: &IntOrString) -> Result<u16, String> {
@@ -133,8 +145,9 @@ impl Ports {
         let part = |part: &Option<String>| part.clone().unwrap_or_default();
         let name = format!("{}/{}", part(&pod.metadata.namespace), part(&pod.metadata.name));
         let all = || spec.init_containers.iter().flatten().chain(&spec.containers);
-        // Which of them answers is only known when the modules are here. Until then they have what each of them would.
-        let ports: BTreeSet<u16> = all().map(listens_on).collect();
+        // What each of them does is only known when the modules are here. Until then they have what each of them might.
+        let ports: BTreeSet<u16> =
+            all().flat_map(|one| may_listen_on(one).into_iter().chain([listens_on(one)])).collect();
         let leases = ports.into_iter().filter_map(|port| self.take((address, port).into(), &uid, &name).ok());
         leases.inspect(PortLease::listened).collect()
     }
@@ -200,8 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn a_program_may_listen_on_all_tcp_ports_and_probes_may_mean_them() {
+        let ports = json!([{ "containerPort": 53, "protocol": "UDP" }, { "containerPort": 81 }, { "containerPort": 80, "name": "web" }]);
+        let named = container(&ports);
+        let own = may_listen_on(&named);
+        assert_eq!(own, [80, 81].into());
+        assert_eq!(meant(&named, &IntOrString::String("web".into()), &own), Ok(80));
+        let other = meant(&named, &IntOrString::Int(53), &own).unwrap_err();
+        assert_eq!(other, "port 53 is not the container's, which listens on 80, 81 alone");
+        assert_eq!(may_listen_on(&container(&json!(null))), BTreeSet::new());
+        let nowhere = meant(&named, &IntOrString::Int(80), &BTreeSet::new()).unwrap_err();
+        assert_eq!(nowhere, "port 80 is not the container's, which listens nowhere");
+    }
+
+    #[test]
     fn a_port_is_meant_by_number_or_name() {
         let container = container(&json!([{ "containerPort": 80, "name": "http" }]));
+        let meant = |container: &Container, port: &IntOrString| meant(container, port, &[80].into());
         assert_eq!(meant(&container, &IntOrString::Int(80)), Ok(80));
         let other = meant(&container, &IntOrString::Int(81)).unwrap_err();
         assert_eq!(other, "port 81 is not the container's, which listens on 80 alone");
@@ -250,10 +278,12 @@ mod tests {
             )
             .unwrap()
         };
-        let named = json!([{ "containerPort": 80 }]);
+        let (named, two) =
+            (json!([{ "containerPort": 80 }]), json!([{ "containerPort": 80 }, { "containerPort": 81 }]));
         let table = [
             // The one beside it may be the one that answers.
             ("Running", json!("10.0.0.1"), named.clone(), vec![80, 8080]),
+            ("Running", json!("10.0.0.1"), two, vec![80, 81, 8080]),
             ("Running", json!("10.0.0.1"), json!([]), vec![8080]),
             ("Running", json!(null), named.clone(), vec![]),
             ("Succeeded", json!("10.0.0.1"), named, vec![]),

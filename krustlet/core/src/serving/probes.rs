@@ -1,5 +1,6 @@
 //! The probes of a container, as its spec has them. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
@@ -61,11 +62,11 @@ impl Plan {
     }
 }
 
-/// All probes of a container that the agent can make.
+/// All probes of a container, which listens on ports of its `own`, that the agent can make.
 ///
 /// # Errors
 /// A port is none, or a header.
-pub fn plans(container: &Container) -> Result<Vec<Plan>, String> {
+pub fn plans(container: &Container, own: &BTreeSet<u16>) -> Result<Vec<Plan>, String> {
     let probes = [
         (Kind::Startup, &container.startup_probe),
         (Kind::Readiness, &container.readiness_probe),
@@ -74,7 +75,7 @@ pub fn plans(container: &Container) -> Result<Vec<Plan>, String> {
     let present = probes.into_iter().filter_map(|(kind, probe)| Some((kind, probe.as_ref()?)));
     let plan = |(kind, probe): (Kind, &Probe)| {
         let wrong = |fault| format!("{}Probe: {fault}", kind.word().to_lowercase());
-        action(container, probe).map_err(wrong).map(|action| plan(kind, probe, action))
+        action(container, probe, own).map_err(wrong).map(|action| plan(kind, probe, action))
     };
     present.map(plan).collect()
 }
@@ -102,23 +103,23 @@ fn plan(kind: Kind, probe: &Probe, action: Action) -> Plan {
     }
 }
 
-fn action(container: &Container, probe: &Probe) -> Result<Action, String> {
+fn action(container: &Container, probe: &Probe, own: &BTreeSet<u16>) -> Result<Action, String> {
     if let Some(tcp) = &probe.tcp_socket {
-        return Ok(Action::Tcp { port: meant(container, &tcp.port)? });
+        return Ok(Action::Tcp { port: meant(container, &tcp.port, own)? });
     }
     if let Some(grpc) = &probe.grpc {
         let service = grpc.service.clone().unwrap_or_default();
-        return Ok(Action::Grpc { port: meant(container, &IntOrString::Int(grpc.port))?, service });
+        return Ok(Action::Grpc { port: meant(container, &IntOrString::Int(grpc.port), own)?, service });
     }
     let Some(http) = &probe.http_get else { return Err("it has no handler that this node knows".into()) };
-    request(container, http)
+    request(container, http, own)
 }
 
 /// A GET request to the container.
 ///
 /// # Errors
 /// Its port is none, or it cannot be sent.
-pub fn request(container: &Container, http: &HTTPGetAction) -> Result<Action, String> {
+pub fn request(container: &Container, http: &HTTPGetAction, own: &BTreeSet<u16>) -> Result<Action, String> {
     let headers = http.http_headers.iter().flatten().map(|header| (header.name.clone(), header.value.clone()));
     let headers: Vec<_> = headers.collect();
     let path = match http.path.as_deref().unwrap_or_default() {
@@ -135,7 +136,7 @@ pub fn request(container: &Container, http: &HTTPGetAction) -> Result<Action, St
         .find(|(name, value)| name.is_empty() || !fits(name) || name.contains([' ', ':']) || !fits(value))
     {
         Some((name, _)) => Err(format!("httpGet.httpHeaders: {name:?} is no header that can be sent")),
-        None => Ok(Action::Http { port: meant(container, &http.port)?, path, headers }),
+        None => Ok(Action::Http { port: meant(container, &http.port, own)?, path, headers }),
     }
 }
 
@@ -150,9 +151,13 @@ mod tests {
         serde_json::from_value(container).unwrap()
     }
 
+    fn own() -> BTreeSet<u16> {
+        [80].into()
+    }
+
     #[test]
     fn what_a_spec_leaves_out_is_kubernetes_default() {
-        let plans = plans(&container(json!({ "readinessProbe": { "httpGet": { "port": "http" } } }))).unwrap();
+        let plans = plans(&container(json!({ "readinessProbe": { "httpGet": { "port": "http" } } })), &own()).unwrap();
         let action = Action::Http { port: 80, path: "/".into(), headers: Vec::new() };
         let second = Duration::from_secs(1);
         let expected = Plan {
@@ -177,7 +182,7 @@ mod tests {
                 "failureThreshold": 5, "terminationGracePeriodSeconds": 6 },
             "startupProbe": { "httpGet": { "port": 80, "path": "up?a", "httpHeaders": [{ "name": "X-A", "value": "b c" }] } },
             "readinessProbe": { "grpc": { "port": 80, "service": "a" }, "successThreshold": 6 },
-        })))
+        })), &own())
         .unwrap();
         let kinds: Vec<Kind> = plans.iter().map(|plan| plan.kind).collect();
         assert_eq!(kinds, [Kind::Startup, Kind::Readiness, Kind::Liveness]);
@@ -205,7 +210,7 @@ mod tests {
             ),
         ];
         for (probe, wanted) in table {
-            assert_eq!(plans(&container(json!({ "livenessProbe": probe }))).unwrap_err(), wanted);
+            assert_eq!(plans(&container(json!({ "livenessProbe": probe })), &own()).unwrap_err(), wanted);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sockets for guests: which names they may look up, and where they may connect to.
+//! Sockets for guests: which names they may look up, where they may connect to, and where they may listen.
 //!
 //! Other than with a request, a guest gets a name's addresses first and connects to one of them later. So what it was given is kept: a
 //! socket goes to an address that a look-up has given for this very port, or that is named itself, and to no other, whatever the name
@@ -15,7 +15,7 @@ use url::Host;
 
 use crate::client::Session;
 use crate::connect::{Names, Place};
-use crate::served::Served;
+use crate::served::{Served, Serving};
 use crate::{HttpError, Origin, Scheme};
 
 /// How many ports of one name may be allowed and are looked up, those of TCP before those of UDP.
@@ -38,6 +38,7 @@ const NAME_BYTES: usize = 1024;
 
 /// What a refusal in the host's log is about.
 const SOCKET: &str = "a socket";
+const LISTENER: &str = "a listening socket";
 
 /// Where the looked-up addresses of a guest lead, the newest last.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +81,9 @@ impl Known {
 impl Session {
     /// Whether the guest may have any socket of this kind.
     pub fn has_sockets(&self, scheme: Scheme) -> bool {
-        self.0.access.allowed.iter().any(|origin| origin.scheme() == scheme)
+        let access = &self.0.access;
+        let listens = scheme == Scheme::Tcp && !access.listens.is_empty();
+        listens || access.allowed.iter().any(|origin| origin.scheme() == scheme)
     }
 
     /// Whether the guest may have any socket.
@@ -96,6 +99,30 @@ impl Session {
         let few = guest.sockets.available_permits() + OWN >= guest.most_sockets();
         let shared = if few { None } else { Some(guest.all_sockets.clone().try_acquire_owned().ok()?) };
         Some(SocketPermit { _own: own, _shared: shared })
+    }
+
+    /// Has a place taken for each connection that comes in from now on, before the guest gets it.
+    pub fn reserve(&self) {
+        self.reserved().get_or_insert_default();
+    }
+
+    /// Whether a connection that comes in is for the guest. If places are taken beforehand there has to be one.
+    pub fn lets_accept(&self) -> bool {
+        let mut reserved = self.reserved();
+        let Some(reserved) = reserved.as_mut() else { return true };
+        let permit = self.take_socket();
+        let taken = permit.is_some();
+        reserved.extend(permit);
+        taken
+    }
+
+    /// One of the places that were taken beforehand.
+    pub fn take_reserved(&self) -> Option<SocketPermit> {
+        self.reserved().as_mut()?.pop()
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, Option<Vec<SocketPermit>>> {
+        self.0.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The addresses of a host that a guest may connect sockets to, which from then on it may.
@@ -164,6 +191,29 @@ impl Session {
     /// Whether a datagram from this address is the guest's to see: it could send one there.
     pub fn lets_receive(&self, from: SocketAddr) -> bool {
         self.check(Scheme::Udp, plain(from)).is_ok()
+    }
+
+    /// Where a TCP socket gets to be that the guest wants to listen at this address: any one, or its very own, at a port where it may.
+    pub fn binds(&self, asked: SocketAddr) -> Option<SocketAddr> {
+        let is_meant = |own: &&SocketAddr| {
+            let anywhere = asked.ip().is_unspecified() && asked.is_ipv4() == own.is_ipv4();
+            own.port() == asked.port() && (anywhere || own.ip() == asked.ip())
+        };
+        let found = self.0.access.listens.iter().find(is_meant).copied();
+        if found.is_none() {
+            self.0.refusals.note(LISTENER, &Origin::at(Scheme::Tcp, plain(asked)), &HttpError::NotAllowed);
+        }
+        found
+    }
+
+    /// Whether a socket may listen there.
+    pub fn lets_listen(&self, at: SocketAddr) -> bool {
+        self.0.access.listens.contains(&plain(at))
+    }
+
+    /// A socket of the guest's listens there, so that other guests may connect to it, as long as the result is kept.
+    pub fn listens(&self, at: SocketAddr) -> Serving {
+        self.0.connector.served.begin(at)
     }
 
     fn check(&self, scheme: Scheme, to: SocketAddr) -> Result<(), HttpError> {

@@ -20,7 +20,7 @@ use krustlet_images::{Image, ImageError, Request, Wait};
 use krustlet_logs::ContainerLog;
 use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError};
 
-use super::begin::{Begun, Place, begin};
+use super::begin::{Begun, Listens, Place, begin};
 use super::tail::Tail;
 use super::{http, share};
 use crate::Shared;
@@ -52,7 +52,7 @@ pub struct Launched {
     pub at: Timestamp,
     /// The end of its log, if it wants it in its last status.
     pub tail: Option<Arc<Tail>>,
-    /// If it answers requests.
+    /// If it listens.
     pub server: Option<Begun>,
     /// What must stay as long as the guest may run: its module on disk, the folders that it was given.
     pub held: Box<dyn Any + Send + Sync>,
@@ -124,14 +124,15 @@ async fn start(
     for note in http.notes {
         shared.events.warning(&pod_of(resources), "PathOfOriginIgnored", note);
     }
-    let address = address(shared, resources, image.module.is_server()).await;
+    let listens = Listens::of(&image.module, container);
+    let address = address(shared, resources, listens.is_some()).await;
     let built = resources.environment(container, address).await.map_err(config)?;
     for note in built.skipped {
         shared.events.warning(&pod_of(resources), "InvalidEnvironmentVariableNames", note);
     }
     let env = built.environment;
     let mounted = resources.mounts(container, &env).await.map_err(config)?;
-    let place = Place::find(shared, resources, &http.access.name, container, address).map_err(config)?;
+    let place = Place::find(shared, resources, &http.access.name, container, listens.zip(address)).map_err(config)?;
     let log = shared.logs.create(container_dir, attempt);
     let log = Arc::new(log.map_err(|error| LaunchError::host("cannot open the container's log", error))?);
     let tail = Tail::wanted(container, log.clone());
@@ -186,7 +187,7 @@ fn not_started(error: RuntimeError) -> LaunchError {
     }
 }
 
-/// The address of a pod with a container that serves.
+/// The address of a pod with a container that listens.
 async fn address(shared: &Shared, resources: &Resources, serves: bool) -> Option<IpAddr> {
     if !serves {
         return None;

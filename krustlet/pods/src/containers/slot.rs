@@ -59,10 +59,10 @@ pub struct Slot {
     pub epoch: u64,
     /// While it runs.
     pub guest: Option<Container>,
-    /// While it runs, if it answers requests.
+    /// While it runs, if it listens.
     pub serving: Option<Serving>,
-    /// The port that it listens on when it runs: the pod's until that has ended, whatever becomes of the container.
-    pub port: Option<PortLease>,
+    /// The ports that it listens on when it runs: the pod's until that has ended, whatever becomes of the container.
+    pub ports: Vec<PortLease>,
     /// While its module is made ready.
     pub preparation: Option<AbortHandle>,
 }
@@ -79,7 +79,7 @@ impl Slot {
             epoch: 0,
             guest: None,
             serving: None,
-            port: None,
+            ports: Vec::new(),
             preparation: None,
         }
     }
@@ -118,7 +118,7 @@ impl Slot {
             role: self.role,
             machine: &self.machine,
             health: self.health(),
-            serves: self.port.is_some(),
+            serves: !self.ports.is_empty(),
             resources: None,
         }
     }
@@ -145,7 +145,7 @@ impl Slot {
             waiting: waiting.map(Into::into),
             started_at,
             guest: self.guest.clone(),
-            server: self.serving.as_ref().map(|serving| serving.server.clone()),
+            answering: self.serving.as_ref().map(|serving| serving.answering.clone()),
         }
     }
 }

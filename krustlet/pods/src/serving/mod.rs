@@ -1,4 +1,4 @@
-//! Containers that answer HTTP requests: where they listen, and what their clients may take.
+//! Containers that listen: where they do, and what the clients of those that answer HTTP requests may take.
 //!
 //! Pods that have the node's own address share its ports, so that each can be one pod's alone.
 
@@ -10,18 +10,85 @@ mod serving_end_tests;
 #[cfg(test)]
 mod serving_tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use krustlet_core::serving::health::Health;
 use krustlet_prober::Hook;
-use krustlet_runtime::Server;
+use krustlet_runtime::{Container, Server};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
-/// A container that answers requests, while it runs.
+/// Between two looks at whether a program has open connections.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What answers for a container. Clones are handles on the same.
+#[derive(Clone, Debug)]
+pub enum Answering {
+    /// The agent listens, for HTTP requests that the program answers.
+    Requests(Server),
+    /// The program listens itself, or may.
+    Sockets {
+        /// It.
+        container: Container,
+        /// Where it may listen.
+        at: Vec<SocketAddr>,
+    },
+}
+
+impl Answering {
+    /// Where it listens now. At the node's address all else may be somebody else's, of this host or of another pod.
+    pub fn listens(&self) -> Vec<SocketAddr> {
+        match self {
+            Self::Requests(server) => vec![server.address()],
+            Self::Sockets { container, at } => at.iter().copied().filter(|at| container.listens(*at)).collect(),
+        }
+    }
+
+    /// Where it listens on this port.
+    ///
+    /// # Errors
+    /// It does not, in a kubelet's words.
+    pub fn at(&self, port: u16) -> Result<SocketAddr, String> {
+        let found = self.listens().into_iter().find(|at| at.port() == port);
+        found.ok_or_else(|| format!("dial tcp :{port}: the program does not listen there"))
+    }
+
+    /// The server, where requests are answered.
+    pub fn server(&self) -> Option<&Server> {
+        match self {
+            Self::Requests(server) => Some(server),
+            Self::Sockets { .. } => None,
+        }
+    }
+
+    /// Ends it: for the time of `linger` it goes on as before, and what it has under way then has `grace` to end. A program that
+    /// listens itself cannot be told of its end: it goes on until none of its connections is open, and is stopped.
+    pub async fn drain(&self, linger: Duration, grace: Duration) {
+        match self {
+            Self::Requests(server) => server.drain(linger, grace),
+            Self::Sockets { container, .. } => {
+                sleep(linger).await;
+                let _ = timeout(grace, idle(container)).await;
+                container.stop();
+            }
+        }
+    }
+}
+
+/// Waits until no connection is open that came in.
+async fn idle(container: &Container) {
+    while container.usage().connections > 0 {
+        sleep(LOOK).await;
+    }
+}
+
+/// A container that listens, while it runs.
 pub struct Serving {
     /// What answers.
-    pub server: Server,
+    pub answering: Answering,
     /// What its probes say of it.
     pub health: Health,
     /// What it is given before it is to end.

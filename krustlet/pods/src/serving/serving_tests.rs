@@ -25,7 +25,7 @@ fn a_pod_that_serves_is_reached_at_the_nodes_address_and_counted() {
     assert_eq!(pod["status"]["podIPs"][0], json!({ "ip": "127.0.0.1" }));
     assert_eq!(get(port).as_deref(), Some("204"));
     let view = agent.directory.get("default", "web").unwrap();
-    let stats = view.containers[0].server.as_ref().unwrap().stats();
+    let stats = view.containers[0].answering.as_ref().unwrap().server().unwrap().stats();
     // The probes' are among them.
     assert!(stats.requests[&204] >= 3 && stats.instances >= 3 && stats.traps == 0, "{stats:?}");
 }

@@ -25,7 +25,7 @@ impl Worker {
         self.settled = true;
         self.place = None;
         self.ports_before.clear();
-        self.slots.iter_mut().for_each(|slot| slot.port = None);
+        self.slots.iter_mut().for_each(|slot| slot.ports.clear());
         self.shared.addresses.free(&self.uid);
         if let Some(tending) = self.tending.take() {
             tending.abort();

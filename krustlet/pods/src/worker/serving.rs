@@ -1,4 +1,4 @@
-//! What a worker does with containers that answer requests: it probes them, and lets them end what is under way.
+//! What a worker does with containers that listen: it probes them, and lets them end what is under way.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,22 +24,22 @@ impl Worker {
     /// Looks after one that has been started.
     pub(super) fn serve(&mut self, index: usize, begun: Begun) {
         let slot = &mut self.slots[index];
-        let Begun { server, plans, pre_stop, lease } = begun;
-        slot.port = Some(lease);
-        let (news, epoch, address) = (self.news.clone(), slot.epoch, server.address().ip());
+        let Begun { answering, plans, pre_stop, leases } = begun;
+        slot.ports = leases;
+        let (news, epoch, asked) = (self.news.clone(), slot.epoch, answering.clone());
         let tell = move |found| {
             let _ = news.send(News::Container { slot: index, epoch, what: What::Probed(found) });
         };
         let health = probes::at_first(&plans);
         let serving = slot.serving.insert(Serving {
-            server,
+            answering,
             health,
             pre_stop,
             ends: false,
             unwell: Arc::default(),
             tasks: JoinSet::new(),
         });
-        serving.tasks.spawn(watch(plans, address, tell));
+        serving.tasks.spawn(watch(plans, move |port| asked.at(port), tell));
     }
 
     /// Lets one end that may go on until the grace period is over. A sidecar goes on as long as the others. One that is not started again
@@ -90,18 +90,16 @@ impl Worker {
         }
         // Of a pod that is deleted all know that nothing new is to be sent there; of any other one they know by this.
         serving.health.ready &= deleting;
-        let (server, shared) = (serving.server.clone(), self.shared.clone());
-        let Some(hook) = serving.pre_stop.take() else {
-            server.drain(linger, left.saturating_sub(linger));
-            return true;
-        };
+        let (answering, hook, shared) = (serving.answering.clone(), serving.pre_stop.take(), self.shared.clone());
         let ends = Instant::now() + left;
         serving.tasks.spawn(async move {
-            if let Err(fault) = hook.run(server.address().ip(), left).await {
+            if let Some(hook) = hook
+                && let Err(fault) = hook.run(|port| answering.at(port), left).await
+            {
                 shared.events.warning(&subject, "FailedPreStopHook", format!("PreStopHook failed: {fault}"));
             }
             let left = ends.saturating_duration_since(Instant::now());
-            server.drain(linger.min(left), left.saturating_sub(linger));
+            answering.drain(linger.min(left), left.saturating_sub(linger)).await;
         });
         true
     }

@@ -1,5 +1,5 @@
-//! `wasi:sockets` under the rules that hold for HTTP: a guest gets a socket only if it is allowed to connect somewhere, looks up only what
-//! it is allowed to connect to, and connects only to what it was given for that.
+//! `wasi:sockets` under the rules that hold for HTTP: a guest gets a socket only if it is allowed to connect or to listen somewhere, looks
+//! up only what it is allowed to connect to, connects only to what it was given for that, and listens only at its own ports.
 //!
 //! The sockets themselves are the stock ones. They ask [`allow`]'s check before each step, whatever the guest has called.
 
@@ -9,19 +9,23 @@ mod p3;
 use std::collections::HashMap;
 use std::future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use krustlet_http::{Scheme, Session, SocketPermit};
+use krustlet_http::{Scheme, Serving, Session, SocketPermit};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
 
 use crate::run::State;
+use crate::usage::Connected;
 
 /// The largest buffer of a socket. One of TCP has it from the start: the kernel would let it grow to megabytes of memory, which no limit
 /// of the guest's counts.
 const BUFFER_BYTES: u64 = 256 * 1024;
+
+/// How many connections may wait until the guest accepts them. Linux would keep thousands.
+const BACKLOG: u64 = 128;
 
 /// How many datagrams of one socket may be being sent. Each is held until the system takes it, which is at once as a rule.
 const SENDS: usize = 4;
@@ -39,8 +43,8 @@ impl Places {
         self.0.get(&socket).cloned()
     }
 
-    fn leave(&mut self, socket: u32) {
-        self.0.remove(&socket);
+    fn leave(&mut self, socket: u32) -> Option<Arc<Place>> {
+        self.0.remove(&socket)
     }
 }
 
@@ -50,13 +54,36 @@ struct Place {
     sends: Semaphore,
     /// Each that waits has room for the largest datagram.
     receives: Semaphore,
+    /// Others may connect to it from when it listens.
+    listens: OnceLock<Serving>,
+    /// Of one that was accepted.
+    _connected: Option<Connected>,
 }
 
 impl Place {
     /// One more, if there is one.
-    fn take(session: &Session) -> Option<Self> {
-        let permit = session.take_socket()?;
-        Some(Self { _permit: permit, sends: Semaphore::new(SENDS), receives: Semaphore::new(1) })
+    fn take(state: &State) -> Option<Self> {
+        state.http.session().take_socket().map(Self::new)
+    }
+
+    fn new(permit: SocketPermit) -> Self {
+        Self {
+            _permit: permit,
+            sends: Semaphore::new(SENDS),
+            receives: Semaphore::new(1),
+            listens: OnceLock::new(),
+            _connected: None,
+        }
+    }
+
+    /// For what was accepted.
+    fn accepted(state: &State, permit: SocketPermit) -> Self {
+        Self { _connected: Some(state.limits.meter().connected()), ..Self::new(permit) }
+    }
+
+    fn listens(&self, serving: Serving) {
+        // A socket begins to listen once.
+        let _ = self.listens.set(serving);
     }
 
     fn sends(&self) -> Option<SemaphorePermit<'_>> {
@@ -81,12 +108,28 @@ pub(crate) fn allow(context: &mut WasiCtxBuilder, session: &Session) {
 
 fn allows(session: &Session, address: SocketAddr, what: SocketAddrUse) -> bool {
     match what {
-        // Any address and port of the host's, as every socket gets that connects somewhere.
-        SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => address.ip().is_unspecified() && address.port() == 0,
+        SocketAddrUse::UdpBind => is_any(address),
+        // Nothing else is bound by those who ask: see `binds`.
+        SocketAddrUse::TcpBind => is_any(address) || session.lets_listen(address),
         SocketAddrUse::TcpConnect => session.lets_connect(Scheme::Tcp, address),
         SocketAddrUse::UdpSend => session.lets_connect(Scheme::Udp, address),
         SocketAddrUse::UdpReceive => session.lets_receive(address),
-        SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
+        SocketAddrUse::TcpListen => session.lets_listen(address),
+        SocketAddrUse::TcpAccept => session.lets_accept(),
+    }
+}
+
+/// Any address and port of the host's, as every socket gets that connects somewhere.
+fn is_any(address: SocketAddr) -> bool {
+    address.ip().is_unspecified() && address.port() == 0
+}
+
+impl State {
+    /// Others may connect to a socket from now on, which listens there.
+    fn listens(&self, socket: u32, at: Option<SocketAddr>) {
+        if let (Some(place), Some(at)) = (self.places.of(socket), at) {
+            place.listens(self.http.session().listens(at));
+        }
     }
 }
 

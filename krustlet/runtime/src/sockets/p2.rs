@@ -8,7 +8,7 @@ use std::vec;
 use futures::FutureExt;
 use krustlet_http::{HttpError, Scheme};
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource, ResourceType};
+use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress};
 use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket;
 use wasmtime_wasi::p2::bindings::sockets::udp::HostUdpSocket;
@@ -18,17 +18,17 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use wasmtime_wasi::sockets::WasiSocketsView;
 use wasmtime_wasi::{WasiView, async_trait};
 
-use super::{BUFFER_BYTES, Place};
+use super::{BACKLOG, BUFFER_BYTES, Place};
 use crate::run::State;
 
 type Store<'a> = StoreContextMut<'a, State>;
 
-/// The stock functions of these names, with no larger buffers than a guest may have.
-macro_rules! add_buffers {
-    ($interface:ident, $($name:literal: $socket:ident $host:ident $function:ident;)*) => {$(
-        $interface.func_wrap($name, |mut store: Store<'_>, (socket, bytes): (Resource<$socket>, u64)| {
+/// The stock functions of these names, with no larger a size than a guest may have.
+macro_rules! add_sizes {
+    ($interface:ident, $($name:literal: $socket:ident $host:ident $function:ident $most:ident;)*) => {$(
+        $interface.func_wrap($name, |mut store: Store<'_>, (socket, size): (Resource<$socket>, u64)| {
             let mut sockets = store.data_mut().sockets();
-            Ok((told($host::$function(&mut sockets, socket, bytes.min(BUFFER_BYTES)))?,))
+            Ok((told($host::$function(&mut sockets, socket, size.min($most)))?,))
         })?;
     )*};
 }
@@ -37,7 +37,7 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut create = linker.instance("wasi:sockets/tcp-create-socket@0.2.12")?;
     create.func_wrap("create-tcp-socket", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
         let state = store.data_mut();
-        let Some(place) = Place::take(state.http.session()) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
+        let Some(place) = Place::take(state) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
         let socket = told(tcp_create_socket::Host::create_tcp_socket(&mut state.sockets(), family))?;
         if let Ok(socket) = &socket {
             let (rep, mut sockets) = (socket.rep(), state.sockets());
@@ -51,7 +51,7 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     create.func_wrap_async("create-udp-socket", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
         Box::new(async move {
             let state = store.data_mut();
-            let Some(place) = Place::take(state.http.session()) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
+            let Some(place) = Place::take(state) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
             let socket = told(udp_create_socket::Host::create_udp_socket(&mut state.sockets(), family).await)?;
             Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
         })
@@ -67,16 +67,11 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             Ok((told(HostTcpSocket::start_connect(&mut state.sockets(), socket, network, address))?,))
         },
     )?;
-    // No client needs it, and what is bound keeps its port from everybody for a minute after it was closed.
-    tcp.func_wrap(
-        "[method]tcp-socket.start-bind",
-        |_: Store<'_>, _: (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
-            Ok((Err::<(), _>(ErrorCode::AccessDenied),))
-        },
-    )?;
-    add_buffers! { tcp,
-        "[method]tcp-socket.set-receive-buffer-size": TcpSocket HostTcpSocket set_receive_buffer_size;
-        "[method]tcp-socket.set-send-buffer-size": TcpSocket HostTcpSocket set_send_buffer_size;
+    add_listening(&mut tcp)?;
+    add_sizes! { tcp,
+        "[method]tcp-socket.set-receive-buffer-size": TcpSocket HostTcpSocket set_receive_buffer_size BUFFER_BYTES;
+        "[method]tcp-socket.set-send-buffer-size": TcpSocket HostTcpSocket set_send_buffer_size BUFFER_BYTES;
+        "[method]tcp-socket.set-listen-backlog-size": TcpSocket HostTcpSocket set_listen_backlog_size BACKLOG;
     }
     tcp.resource("tcp-socket", ResourceType::host::<TcpSocket>(), |mut store, handle| {
         let state = store.data_mut();
@@ -85,9 +80,9 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         Ok(())
     })?;
     let mut udp = linker.instance("wasi:sockets/udp@0.2.12")?;
-    add_buffers! { udp,
-        "[method]udp-socket.set-receive-buffer-size": UdpSocket HostUdpSocket set_receive_buffer_size;
-        "[method]udp-socket.set-send-buffer-size": UdpSocket HostUdpSocket set_send_buffer_size;
+    add_sizes! { udp,
+        "[method]udp-socket.set-receive-buffer-size": UdpSocket HostUdpSocket set_receive_buffer_size BUFFER_BYTES;
+        "[method]udp-socket.set-send-buffer-size": UdpSocket HostUdpSocket set_send_buffer_size BUFFER_BYTES;
     }
     udp.resource("udp-socket", ResourceType::host::<UdpSocket>(), |mut store, handle| {
         let state = store.data_mut();
@@ -96,6 +91,55 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         Ok(())
     })?;
     add_names(linker)
+}
+
+fn add_listening(tcp: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    // No client needs another port than one of its own, and what is bound keeps its port from everybody for a minute after it was closed.
+    tcp.func_wrap_async(
+        "[method]tcp-socket.start-bind",
+        |mut store: Store<'_>,
+         (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
+            Box::new(async move {
+                let state = store.data_mut();
+                let Some(at) = state.http.session().binds(address.into()) else {
+                    return Ok((Err(ErrorCode::AccessDenied),));
+                };
+                let bound = HostTcpSocket::start_bind(&mut state.sockets(), socket, network, at.into()).await;
+                Ok((told(bound)?,))
+            })
+        },
+    )?;
+    tcp.func_wrap_async(
+        "[method]tcp-socket.start-listen",
+        |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| {
+            Box::new(async move {
+                let (rep, state) = (socket.rep(), store.data_mut());
+                let begun = told(HostTcpSocket::start_listen(&mut state.sockets(), socket).await)?;
+                if begun.is_ok() {
+                    let at = told(HostTcpSocket::local_address(&mut state.sockets(), Resource::new_borrow(rep)))?;
+                    state.listens(rep, at.ok().map(Into::into));
+                }
+                Ok((begun,))
+            })
+        },
+    )?;
+    tcp.func_wrap("[method]tcp-socket.accept", |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| {
+        let state = store.data_mut();
+        let accepted = told(HostTcpSocket::accept(&mut state.sockets(), socket))?;
+        let Ok((socket, input, output)) = accepted else { return Ok((accepted,)) };
+        let session = state.http.session();
+        let Some(permit) = session.take_reserved().or_else(|| session.take_socket()) else {
+            // It is closed, so that those that wait come to an end and the guest is not asked again at once for the same one.
+            let mut sockets = state.sockets();
+            sockets.table.delete(input)?;
+            sockets.table.delete(output)?;
+            HostTcpSocket::drop(&mut sockets, socket)?;
+            return Ok((Err(ErrorCode::WouldBlock),));
+        };
+        let place = Place::accepted(state, permit);
+        state.places.keep(socket.rep(), place);
+        Ok((Ok((socket, input, output)),))
+    })
 }
 
 fn add_names(linker: &mut Linker<State>) -> wasmtime::Result<()> {

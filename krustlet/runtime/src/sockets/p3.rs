@@ -3,6 +3,8 @@
 //! What a socket is outlives its handle in the streams that were made of it, so its place goes with the last of these. And a program
 //! may have thousands of its calls under way: what each brings, or waits for, is bounded for each socket.
 
+mod listening;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,7 +23,7 @@ use wasmtime_wasi::p3::bindings::sockets::types::{
 use wasmtime_wasi::p3::sockets::SocketResult;
 use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSockets, WasiSocketsView};
 
-use super::{BUFFER_BYTES, Place};
+use super::{BACKLOG, BUFFER_BYTES, Place};
 use crate::run::State;
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -33,12 +35,12 @@ const DATAGRAM_BYTES: usize = u16::MAX as usize;
 type End = FutureReader<Result<(), ErrorCode>>;
 type Told = oneshot::Sender<Result<(), ErrorCode>>;
 
-/// The stock functions of these names, with no larger buffers than a guest may have.
-macro_rules! add_buffers {
-    ($interface:ident, $($name:literal: $socket:ident $host:ident $function:ident;)*) => {$(
-        $interface.func_wrap($name, |mut store: Store<'_>, (socket, bytes): (Resource<$socket>, u64)| {
+/// The stock functions of these names, with no larger a size than a guest may have.
+macro_rules! add_sizes {
+    ($interface:ident, $($name:literal: $socket:ident $host:ident $function:ident $most:ident;)*) => {$(
+        $interface.func_wrap($name, |mut store: Store<'_>, (socket, size): (Resource<$socket>, u64)| {
             let mut sockets = store.data_mut().sockets();
-            Ok((told($host::$function(&mut sockets, socket, bytes.min(BUFFER_BYTES)))?,))
+            Ok((told($host::$function(&mut sockets, socket, size.min($most)))?,))
         })?;
     )*};
 }
@@ -47,7 +49,7 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut types = linker.instance("wasi:sockets/types@0.3.0")?;
     types.func_wrap("[static]tcp-socket.create", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
         let state = store.data_mut();
-        let Some(place) = Place::take(state.http.session()) else { return Ok((Err(too_many()),)) };
+        let Some(place) = Place::take(state) else { return Ok((Err(too_many()),)) };
         let socket = told(HostTcpSocket::create(&mut state.sockets(), family))?;
         if let Ok(socket) = &socket {
             let (rep, mut sockets) = (socket.rep(), state.sockets());
@@ -60,7 +62,7 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     types.func_wrap_async("[static]udp-socket.create", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
         Box::new(async move {
             let state = store.data_mut();
-            let Some(place) = Place::take(state.http.session()) else { return Ok((Err(too_many()),)) };
+            let Some(place) = Place::take(state) else { return Ok((Err(too_many()),)) };
             let socket = told(HostUdpSocket::create(&mut state.sockets(), family).await)?;
             Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
         })
@@ -68,7 +70,10 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     types.resource("tcp-socket", ResourceType::host::<TcpSocket>(), |mut store, handle| {
         let state = store.data_mut();
         HostTcpSocket::drop(&mut state.sockets(), Resource::new_own(handle))?;
-        state.places.leave(handle);
+        // It goes with the one that was taken for it, if it has none of its own yet.
+        if state.places.leave(handle).is_none() {
+            state.http.session().take_reserved();
+        }
         Ok(())
     })?;
     types.resource("udp-socket", ResourceType::host::<UdpSocket>(), |mut store, handle| {
@@ -77,16 +82,14 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         state.places.leave(handle);
         Ok(())
     })?;
-    add_buffers! { types,
-        "[method]tcp-socket.set-receive-buffer-size": TcpSocket HostTcpSocket set_receive_buffer_size;
-        "[method]tcp-socket.set-send-buffer-size": TcpSocket HostTcpSocket set_send_buffer_size;
-        "[method]udp-socket.set-receive-buffer-size": UdpSocket HostUdpSocket set_receive_buffer_size;
-        "[method]udp-socket.set-send-buffer-size": UdpSocket HostUdpSocket set_send_buffer_size;
+    add_sizes! { types,
+        "[method]tcp-socket.set-receive-buffer-size": TcpSocket HostTcpSocket set_receive_buffer_size BUFFER_BYTES;
+        "[method]tcp-socket.set-send-buffer-size": TcpSocket HostTcpSocket set_send_buffer_size BUFFER_BYTES;
+        "[method]tcp-socket.set-listen-backlog-size": TcpSocket HostTcpSocket set_listen_backlog_size BACKLOG;
+        "[method]udp-socket.set-receive-buffer-size": UdpSocket HostUdpSocket set_receive_buffer_size BUFFER_BYTES;
+        "[method]udp-socket.set-send-buffer-size": UdpSocket HostUdpSocket set_send_buffer_size BUFFER_BYTES;
     }
-    // No client needs it, and what is bound keeps its port from everybody for a minute after it was closed.
-    types.func_wrap("[method]tcp-socket.bind", |_: Store<'_>, _: (Resource<TcpSocket>, IpSocketAddress)| {
-        Ok((Err::<(), _>(ErrorCode::AccessDenied),))
-    })?;
+    listening::add(&mut types)?;
     types.func_wrap_concurrent(
         "[method]tcp-socket.connect",
         |store: &Accessor<State>, (socket, address): (Resource<TcpSocket>, IpSocketAddress)| {
@@ -100,14 +103,14 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     types.func_wrap(
         "[method]tcp-socket.send",
         |mut store: Store<'_>, (socket, data): (Resource<TcpSocket>, StreamReader<u8>)| {
-            let place = store.data().places.of(socket.rep());
+            let place = store.data_mut().place_of(socket.rep());
             let access = Access::<State, WasiSockets>::new(store.as_context_mut(), WasiSocketsView::sockets);
             let end = <WasiSockets as HostTcpSocketWithStore<State>>::send(access, socket, data)?;
             Ok((keep_until(&mut store, end, place)?,))
         },
     )?;
     types.func_wrap("[method]tcp-socket.receive", |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| {
-        let place = store.data().places.of(socket.rep());
+        let place = store.data_mut().place_of(socket.rep());
         let access = Access::<State, WasiSockets>::new(store.as_context_mut(), WasiSocketsView::sockets);
         let (data, end) = <WasiSockets as HostTcpSocketWithStore<State>>::receive(access, socket)?;
         Ok(((data, keep_until(&mut store, end, place)?),))
@@ -158,6 +161,19 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             })
         },
     )
+}
+
+impl State {
+    /// The place of a TCP socket. One that was accepted gets that which was taken for it.
+    fn place_of(&mut self, socket: u32) -> Option<Arc<Place>> {
+        if self.places.of(socket).is_none()
+            && let Some(permit) = self.http.session().take_reserved()
+        {
+            let place = Place::accepted(self, permit);
+            self.places.keep(socket, place);
+        }
+        self.places.of(socket)
+    }
 }
 
 /// The store as the stock functions want it.

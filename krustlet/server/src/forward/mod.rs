@@ -1,5 +1,5 @@
 //! `/portForward`: what `kubectl port-forward` reaches, as a kubelet serves it: SPDY/3.1 on a connection that is upgraded. A port is one at
-//! which a container of the pod answers requests, and nothing else is ever connected to.
+//! which a container of the pod listens, and nothing else is ever connected to.
 
 mod frames;
 mod headers;
@@ -14,7 +14,7 @@ use axum::http::header::{CONNECTION, HeaderName, HeaderValue, UPGRADE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
-use krustlet_pods::{Directory, PodView};
+use krustlet_pods::{Answering, Directory, PodView};
 use tokio::sync::Semaphore;
 
 use super::Site;
@@ -60,8 +60,8 @@ pub fn port_forward(site: &Site, path: &str, forwarder: Forwarder, mut request: 
         return refuse(
             StatusCode::BAD_REQUEST,
             format_args!(
-                "port-forward: no container of pod {pod:?} answers requests, so there is no port to forward to: \
-                 a program that runs to its end has none, a server has one once it runs"
+                "port-forward: no container of pod {pod:?} listens, so there is no port to forward to: a server has one once it runs, \
+                 and a program with sockets of its own those that its container names"
             ),
         );
     }
@@ -112,9 +112,9 @@ fn agreed(headers: &HeaderMap) -> Result<bool, Box<Response>> {
     Err(refusal.into())
 }
 
-/// Where containers of a pod answer requests now.
+/// Where containers of a pod listen now.
 fn listens(view: &PodView) -> impl Iterator<Item = SocketAddr> {
-    view.containers.iter().filter_map(|container| Some(container.server.as_ref()?.address()))
+    view.containers.iter().filter_map(|container| container.answering.as_ref()).flat_map(Answering::listens)
 }
 
 /// Finds ports of this pod, and of none that comes after it under its name.
@@ -125,8 +125,8 @@ fn find(directory: Directory, namespace: String, pod: String, uid: String) -> se
         let ports: Vec<_> = listens(&view).map(|address| address.port().to_string()).collect();
         let meant = listens(&view).find(|address| address.port() == port);
         meant.ok_or_else(|| match ports.as_slice() {
-            [] => format!("no container of pod {pod:?} answers requests now"),
-            _ => format!("pod {pod:?} answers requests on {} alone", ports.join(", ")),
+            [] => format!("no container of pod {pod:?} listens now"),
+            _ => format!("pod {pod:?} listens on {} alone", ports.join(", ")),
         })
     })
 }

@@ -137,7 +137,7 @@ async fn a_client_that_wants_no_more_still_hears_that_nothing_was_wrong() {
 async fn a_port_that_nobody_has_is_said_on_the_other_stream() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for (answer, places, wanted) in [
-        (Err("pod \"p\" answers requests on 80 alone".into()), 1, "port 8080: pod \"p\" answers requests on 80 alone"),
+        (Err("pod \"p\" listens on 80 alone".into()), 1, "port 8080: pod \"p\" listens on 80 alone"),
         (Ok(nobody), 1, "does not take a connection"),
         (Ok(pod().await), 0, "too many connections"),
     ] {

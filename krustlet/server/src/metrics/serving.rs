@@ -19,7 +19,7 @@ pub fn metrics(directory: &Directory) -> String {
     let all = directory.all();
     let serving = all.iter().flat_map(|((namespace, name), pod)| {
         pod.containers.iter().filter_map(|container| {
-            let stats = container.server.as_ref()?.stats();
+            let stats = container.answering.as_ref()?.server()?.stats();
             Some(Serving { names: [container.name.clone(), namespace.clone(), name.clone()], stats })
         })
     });

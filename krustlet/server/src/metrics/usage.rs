@@ -261,7 +261,7 @@ mod tests {
             waiting: None,
             started_at: None,
             guest: None,
-            server: None,
+            answering: None,
         };
         let pod = PodView { uid: "u".into(), dir: "/d".into(), pod: Arc::default(), containers: vec![container] };
         directory.set("n", "p", pod);

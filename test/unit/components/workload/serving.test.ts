@@ -41,6 +41,17 @@ interface Spec {
     template: Template;
 }
 
+test("a program that listens itself is probed by a connection", async () => {
+    const { resources } = await record({ steps }, () => {
+        const ports = [{ containerPort: 7000 }];
+        const probes = { readiness: { tcpSocket: {}, periodSeconds: 1 } };
+        new WasmDeployment("w", { image, kubeconfigFile, ports, probes }, inCluster());
+    });
+    const { spec } = resources["w-deployment"].inputs as unknown as { spec: Spec };
+    const [{ readinessProbe }] = plain(spec.template.spec.containers) as [{ readinessProbe: object }];
+    assert.deepEqual(readinessProbe, { periodSeconds: 1, tcpSocket: { port: 7000 } });
+});
+
 test("every argument reaches the pod and the Service", async () => {
     const { resources, result } = await record({ steps }, () => {
         const args: WasmDeploymentArgs = {

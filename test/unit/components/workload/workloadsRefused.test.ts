@@ -183,7 +183,7 @@ const refused: [string, { kind?: WorkloadKind } & Record<string, unknown>, strin
     [
         "a probe that asks nothing",
         { ports: [{ containerPort: 8080 }], probes: { liveness: { periodSeconds: 1 } } },
-        'probes.liveness: exactly one of "httpGet", "grpc" is needed; none is given',
+        'probes.liveness: exactly one of "httpGet", "grpc", "tcpSocket" is needed; none is given',
     ],
     [
         "what only ends a program of a probe that does not",
@@ -191,7 +191,7 @@ const refused: [string, { kind?: WorkloadKind } & Record<string, unknown>, strin
             ports: [{ containerPort: 8080 }],
             probes: { readiness: { grpc: {}, terminationGracePeriodSeconds: 3 } },
         },
-        "probes.readiness.terminationGracePeriodSeconds: is unknown; there are httpGet, grpc, initialDelaySeconds, periodSeconds, timeoutSeconds, failureThreshold, successThreshold",
+        "probes.readiness.terminationGracePeriodSeconds: is unknown; there are httpGet, grpc, tcpSocket, initialDelaySeconds, periodSeconds, timeoutSeconds, failureThreshold, successThreshold",
     ],
     [
         "a path that is none",

@@ -7,6 +7,7 @@ use wasip3::sockets::ip_name_lookup::resolve_addresses;
 use wasip3::sockets::types::{
     ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, TcpSocket, UdpSocket,
 };
+use wasip3::wit_bindgen::StreamReader;
 use wasip3::wit_stream;
 
 wasip3::cli::command::export!(Program);
@@ -82,9 +83,44 @@ async fn run(args: &[&str]) -> Result<String, String> {
             socket.bind(given(address)).map_err(said)?;
             "bound".into()
         }
-        ["listen", address] => {
+        // Answers so many clients, one after the other.
+        ["listen", address, clients] => {
+            let (socket, mut accepted) = listen(address)?;
+            for _ in 0..clients.parse().unwrap() {
+                answer(accepted.next().await.unwrap()).await?;
+            }
+            let IpSocketAddress::Ipv4(at) = socket.get_local_address().map_err(said)? else { panic!("not IPv4") };
+            let (a, b, c, d) = at.address;
+            format!("listened at {a}.{b}.{c}.{d}:{}", at.port)
+        }
+        // Takes what comes, says so to each, and keeps all of it for ever.
+        ["keep", address] => {
+            let (_socket, mut accepted) = listen(address)?;
+            let mut kept = Vec::new();
+            while let Some(socket) = accepted.next().await {
+                let (mut out, data) = wit_stream::new();
+                let sent = socket.send(data);
+                out.write_all(b"k".to_vec()).await;
+                kept.push((socket, out, sent));
+            }
+            "no more".into()
+        }
+        // Twice at one place, one listener after the other.
+        ["listen-again", address] => {
+            for _ in 0..2 {
+                let (_socket, mut accepted) = listen(address)?;
+                let socket = accepted.next().await.unwrap();
+                let (mut out, data) = wit_stream::new();
+                let sent = socket.send(data);
+                out.write_all(b"again".to_vec()).await;
+                drop(out);
+                sent.await.map_err(said)?;
+            }
+            "twice".into()
+        }
+        // Listens without a place of its own choice.
+        ["listen-unbound"] => {
             let socket = TcpSocket::create(IpAddressFamily::Ipv4).map_err(said)?;
-            socket.bind(given(address)).map_err(said)?;
             socket.listen().map_err(said)?;
             "listening".into()
         }
@@ -141,6 +177,24 @@ async fn tcp(address: &str, text: &str) -> Result<String, String> {
     let answer = answer.collect().await;
     end.await.map_err(said)?;
     Ok(String::from_utf8(answer).unwrap())
+}
+
+fn listen(address: &str) -> Result<(TcpSocket, StreamReader<TcpSocket>), String> {
+    let socket = TcpSocket::create(IpAddressFamily::Ipv4).map_err(said)?;
+    socket.bind(given(address)).map_err(said)?;
+    let accepted = socket.listen().map_err(said)?;
+    Ok((socket, accepted))
+}
+
+async fn answer(socket: TcpSocket) -> Result<(), String> {
+    let (heard, end) = socket.receive();
+    let heard = heard.collect().await;
+    end.await.map_err(said)?;
+    let (mut out, data) = wit_stream::new();
+    let sent = socket.send(data);
+    out.write_all(heard.to_ascii_uppercase()).await;
+    drop(out);
+    sent.await.map_err(said)
 }
 
 /// Makes up to so many sockets, and keeps them or not: how many there were, and what was said then.

@@ -75,14 +75,35 @@ fn run(args: &[&str]) -> Result<String> {
                 Err(error) => format!("error {error:?}"),
             }
         }
-        ["listen", address] => {
+        // Answers so many clients, one after the other.
+        ["listen", address, clients] => {
             let listener = TcpListener::bind(address)?;
-            println!("listening at {}", listener.local_addr()?);
-            let (mut stream, _) = listener.accept()?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text)?;
-            stream.write_all(text.to_uppercase().as_bytes())?;
-            text
+            let at = listener.local_addr()?;
+            for _ in 0..clients.parse().unwrap() {
+                let (mut stream, _) = listener.accept()?;
+                let mut text = String::new();
+                stream.read_to_string(&mut text)?;
+                stream.write_all(text.to_uppercase().as_bytes())?;
+            }
+            format!("listened at {at}")
+        }
+        // Takes what comes, says so to each, and keeps all of it for ever.
+        ["keep", address] => {
+            let listener = TcpListener::bind(address)?;
+            let mut kept = Vec::new();
+            loop {
+                let (mut stream, _) = listener.accept()?;
+                stream.write_all(b"k")?;
+                kept.push(stream);
+            }
+        }
+        // Twice at one place, one listener after the other.
+        ["listen-again", address] => {
+            for _ in 0..2 {
+                let (mut stream, _) = TcpListener::bind(address)?.accept()?;
+                stream.write_all(b"again")?;
+            }
+            "twice".into()
         }
         ["many", kind] => many(kind, usize::MAX, true),
         ["churn", kind, count] => many(kind, count.parse().unwrap(), false),

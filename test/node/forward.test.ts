@@ -102,8 +102,9 @@ describe("kubectl port-forward", { timeout: 300_000 }, () => {
         const to = await forward("pod/listens", PORT + 1);
         const socket = connect(to.port, "127.0.0.1");
         socket.write("hello\n");
-        const [heard] = (await once(socket, "data")) as [Buffer];
-        assert.equal(heard.toString(), "HELLO\n");
+        let heard = "";
+        while (!heard.endsWith("\n")) heard += String((await once(socket, "data"))[0]);
+        assert.equal(heard, "HELLO\n");
         socket.destroy();
         await end(to);
         await world.remove(listens, 0);

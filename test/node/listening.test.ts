@@ -12,7 +12,7 @@ import { underTest } from "./underTest";
 import { World } from "./lib/world";
 
 /** Nobody else in the suite listens there. */
-const PORTS = { reached: 18200, declared: 18201, other: 18202, ended: 18203 };
+const PORTS = { reached: 18200, declared: 18201, other: 18202, ended: 18203, shared: 18204 };
 
 /** workloads/probe as a component, whose container names this port. */
 function listening(port: number, args: string[]): PodParts {
@@ -47,8 +47,9 @@ describe("programs that listen", { timeout: 300_000 }, () => {
     };
     const say = async (socket: Socket, line: string): Promise<string> => {
         socket.write(`${line}\n`);
-        const [heard] = (await once(socket, "data")) as [Buffer];
-        return heard.toString();
+        let heard = "";
+        while (!heard.endsWith("\n")) heard += String((await once(socket, "data"))[0]);
+        return heard;
     };
 
     it("are ready from when they listen, and reached at their pod's address and by a Service", async () => {
@@ -99,6 +100,23 @@ describe("programs that listen", { timeout: 300_000 }, () => {
         });
         assert.equal((await world.untilEnded(none)).status.phase, "Failed");
         assert.match(await world.log(none), /^probe: listen: .*ermission denied/);
+    });
+
+    it("share a port with the containers of their pod that do not listen just then", async () => {
+        const port = PORTS.shared;
+        const { main, ...parts } = listening(port, ["listen", String(port)]);
+        const image = underTest().modules.component.image;
+        const ports = [{ containerPort: port }];
+        const pod = await world.start("shared", {
+            ...parts,
+            main,
+            spec: {
+                ...parts.spec,
+                initContainers: [{ name: "first", image, args: ["print", "done"], ports }],
+            },
+        });
+        await world.untilPod(pod, "Ready", isReady);
+        await world.remove(pod, 0);
     });
 
     it("go on until their connections are closed, within their grace period", async () => {

@@ -1,5 +1,7 @@
 //! What a guest may do with HTTP, and with sockets.
 
+use std::any::Any;
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -10,6 +12,18 @@ use crate::{AllowedOrigins, Discovery};
 /// How many requests a guest may have under way at once where nothing else is said.
 pub const DEFAULT_MAX_CONCURRENT_REQUESTS: NonZeroUsize = NonZeroUsize::new(50).unwrap();
 
+/// The most sockets of a guest, whatever number of requests it may have under way.
+pub const MOST_SOCKETS: usize = 128;
+
+/// A port, as long as it is kept.
+pub type Lease = Box<dyn Any + Send + Sync>;
+
+/// Who knows whose a port is.
+pub trait Leases: Debug + Send + Sync {
+    /// The port of this address for the guest, unless it is somebody else's.
+    fn take(&self, at: SocketAddr) -> Option<Lease>;
+}
+
 /// What a guest may do with HTTP, and with sockets. By default nothing: no origin is allowed.
 #[derive(Clone, Debug)]
 pub struct HttpAccess {
@@ -17,6 +31,10 @@ pub struct HttpAccess {
     pub allowed: AllowedOrigins,
     /// Where TCP sockets may listen. Default: nowhere.
     pub listens: Vec<SocketAddr>,
+    /// Who is asked for a port of these when a socket is bound to it. Default: nobody, they are the guest's.
+    pub leases: Option<Arc<dyn Leases>>,
+    /// How many sockets may be open, if that is not more than [`MOST_SOCKETS`] and `max_concurrent_requests`. Default: [`MOST_SOCKETS`], 128.
+    pub max_sockets: usize,
     /// How many requests may be under way at once. A response counts until the guest has closed it, or dropped its body; the
     /// next request past the limit is refused and not kept waiting. So many sockets may be open besides. Default: [`DEFAULT_MAX_CONCURRENT_REQUESTS`], 50.
     pub max_concurrent_requests: NonZeroUsize,
@@ -34,6 +52,8 @@ impl Default for HttpAccess {
         Self {
             allowed: AllowedOrigins::default(),
             listens: Vec::new(),
+            leases: None,
+            max_sockets: MOST_SOCKETS,
             max_concurrent_requests: DEFAULT_MAX_CONCURRENT_REQUESTS,
             limits: HttpLimits::default(),
             discovery: None,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,13 +16,14 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use crate::access::MOST_SOCKETS;
 use crate::body::{Bounds, Connection, Held, RequestBody, ResponseBody, TooLarge, limited};
 use crate::connect::{Connector, Names};
 use crate::network::Network;
 use crate::refusals::Refusals;
 use crate::request::{MAX_REDIRECTS, check_headers, check_length, check_method, is_redirect, redirected};
 use crate::served::{Served, Serving};
-use crate::sockets::{Known, MOST, SocketPermit};
+use crate::sockets::{Known, SocketPermit};
 use crate::target::{Target, named_origin};
 use crate::tls::{CaFileError, Trust};
 use crate::{Egress, HttpAccess, HttpError, HttpLimits, Origin};
@@ -76,9 +78,10 @@ impl Client {
             slots: Arc::new(Semaphore::new(slots)),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
             held: Arc::new(Semaphore::new(held as usize)),
-            sockets: Arc::new(Semaphore::new(slots.min(MOST))),
+            sockets: Arc::new(Semaphore::new(most_sockets(&access))),
             all_sockets: self.1.clone(),
             reserved: Mutex::default(),
+            listening: AtomicUsize::new(0),
             known: Mutex::default(),
             refusals: Refusals::new(access.name.clone()),
             access,
@@ -103,6 +106,8 @@ pub(crate) struct Guest {
     pub(crate) all_sockets: Arc<Semaphore>,
     /// For what was accepted and has no place of its own yet. `None`: such are not taken beforehand.
     pub(crate) reserved: Mutex<Option<Vec<SocketPermit>>>,
+    /// How many of its sockets listen.
+    pub(crate) listening: AtomicUsize,
     /// What its sockets may be connected to.
     pub(crate) known: Mutex<Known>,
     pub(crate) refusals: Refusals,
@@ -295,9 +300,19 @@ fn slots(access: &HttpAccess) -> usize {
     access.max_concurrent_requests.get().min(Semaphore::MAX_PERMITS)
 }
 
+fn most_sockets(access: &HttpAccess) -> usize {
+    slots(access).min(access.max_sockets).min(MOST_SOCKETS)
+}
+
 impl Guest {
     pub(crate) fn most_sockets(&self) -> usize {
-        slots(&self.access).min(MOST)
+        most_sockets(&self.access)
+    }
+
+    /// How many requests and sockets of it are open.
+    pub(crate) fn open(&self) -> usize {
+        let requests = slots(&self.access).saturating_sub(self.slots.available_permits());
+        requests + self.most_sockets().saturating_sub(self.sockets.available_permits())
     }
 
     fn note(&self, origin: &Origin, result: Result<Hop, HttpError>) -> Result<Hop, HttpError> {

@@ -23,7 +23,7 @@ mod sockets;
 mod target;
 mod tls;
 
-pub use access::{DEFAULT_MAX_CONCURRENT_REQUESTS, HttpAccess, HttpLimits};
+pub use access::{DEFAULT_MAX_CONCURRENT_REQUESTS, HttpAccess, HttpLimits, Lease, Leases, MOST_SOCKETS};
 pub use allowed::{AllowedOrigins, AllowedOriginsError};
 pub use body::{BoxError, RequestBody, ResponseBody};
 pub use client::{Client, MAX_RESPONSE_HEADER_BYTES, MAX_RESPONSE_HEADERS, Prepared, Session};
@@ -34,6 +34,6 @@ pub use network::{HostNetwork, Network};
 pub use origin::{Origin, OriginError, Scheme};
 pub use request::{MAX_METHOD_BYTES, MAX_REDIRECTS, MAX_REQUEST_HEADER_BYTES, MAX_REQUEST_HEADERS, is_the_hosts};
 pub use served::Serving;
-pub use sockets::SocketPermit;
+pub use sockets::{BindError, Listening, SocketPermit};
 pub use target::MAX_URL_BYTES;
 pub use tls::CaFileError;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use krustlet_http::Session;
 use tokio::sync::watch;
 
 use crate::usage::Meter;
@@ -71,6 +72,7 @@ struct Handle {
     stop: watch::Sender<bool>,
     status: watch::Receiver<Option<ExitStatus>>,
     meter: Arc<Meter>,
+    session: Session,
     engine: Engine,
 }
 
@@ -97,6 +99,11 @@ impl Container {
         self.0.meter.usage()
     }
 
+    /// What the guest has under way with others: requests of its own, and sockets but for those that listen.
+    pub fn under_way(&self) -> usize {
+        self.0.session.under_way()
+    }
+
     /// Whether a guest listens there, by a socket of its own or as a server. Whose address and port it is, is the host's to know.
     pub fn listens(&self, address: SocketAddr) -> bool {
         self.0.engine.is_served(address)
@@ -119,9 +126,10 @@ impl Container {
     pub(crate) fn handle(
         engine: Engine,
         meter: Arc<Meter>,
+        session: Session,
     ) -> (Self, watch::Receiver<bool>, watch::Sender<Option<ExitStatus>>) {
         let (stop, stopped) = watch::channel(false);
         let (ended, status) = watch::channel(None);
-        (Self(Arc::new(Handle { stop, status, meter, engine })), stopped, ended)
+        (Self(Arc::new(Handle { stop, status, meter, session, engine })), stopped, ended)
     }
 }

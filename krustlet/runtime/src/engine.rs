@@ -31,6 +31,9 @@ const TICK: Duration = Duration::from_millis(5);
 /// How many threads may wait for the disk in the guests' name at once. They are made when they are needed.
 const FILE_THREADS: usize = 64;
 
+/// How many handles of WASI 0.2 a socket may come to: its own, those of its two streams, and a pollable of each, with some to spare.
+const HANDLES_OF_SOCKET: usize = 8;
+
 /// How many instances of servers have room in the pool: of 4 GiB of address space each, but not of memory.
 const POOLED_INSTANCES: u32 = 1000;
 
@@ -267,7 +270,10 @@ impl Engine {
             return Err(RuntimeError::Serves);
         }
         let limit = self.memory_limit(spec.memory_limit_bytes);
-        let session = self.0.http.session(spec.http.clone());
+        let mut access = spec.http.clone();
+        // Past its handles a guest ends, which its clients could bring about.
+        access.max_sockets = access.max_sockets.min(spec.open_resources / HANDLES_OF_SOCKET).max(1);
+        let session = self.0.http.session(access);
         let opener = self.opener(&spec)?;
         let wasi = spec.wasi(&session)?;
         let http = GuestHttp::new(session, http::Side::Client);

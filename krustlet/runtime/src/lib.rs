@@ -56,7 +56,7 @@ pub use engine::{Engine, EngineConfig, compile_into};
 pub use error::RuntimeError;
 pub use krustlet_http::{
     AllowedOrigins, AllowedOriginsError, Cidr, CidrError, DEFAULT_MAX_CONCURRENT_REQUESTS, Discovery, Egress, Endpoint,
-    Found, HostNetwork, HttpAccess, HttpLimits, Network, Origin, OriginError, Scheme,
+    Found, HostNetwork, HttpAccess, HttpLimits, Lease, Leases, MOST_SOCKETS, Network, Origin, OriginError, Scheme,
 };
 pub use memory::MemoryBudget;
 pub use module::Module;

@@ -49,11 +49,6 @@ impl Limits {
         Self { memory: 0, elements: 0, share, meter }
     }
 
-    /// What counts for all who share it.
-    pub(crate) fn meter(&self) -> &Arc<Meter> {
-        &self.meter
-    }
-
     /// Takes memory of the host's that a guest keeps besides its own: `None` if it may not have so much.
     pub(crate) async fn take_besides(&self, bytes: u64) -> Result<Option<Besides>> {
         if self.meter.usage().memory_bytes.saturating_add(bytes) > self.meter.memory_limit() {

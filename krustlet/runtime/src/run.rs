@@ -77,7 +77,7 @@ pub(crate) fn spawn(engine: &Engine, runtime: &Handle, start: Start) -> Containe
     let Start { module, wasi, http, memory_limit, opener } = start;
     let meter = Arc::new(Meter::new(memory_limit));
     let share = engine.memory().share();
-    let (container, mut stopped, ended) = Container::handle(engine.clone(), meter.clone());
+    let (container, mut stopped, ended) = Container::handle(engine.clone(), meter.clone(), http.session().clone());
     runtime.spawn(async move {
         // An error means that the last handle is gone, which stops the guest as well.
         let stopped = async move {

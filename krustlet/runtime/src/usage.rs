@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::ready;
 use std::time::{Duration, Instant};
@@ -44,8 +43,6 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// What the guest waits for besides, because all guests together have all that there is: bytes. 0 most of the time.
     pub wanted_memory_bytes: u64,
-    /// Connections that came in by listening sockets of the guest's own and are not closed yet.
-    pub connections: u64,
 }
 
 /// Counts for one guest, or for all instances of a server. Its parts are independent of each other, so that no order among them is needed.
@@ -55,7 +52,6 @@ pub(crate) struct Meter {
     cpu_nanoseconds: AtomicU64,
     memory_bytes: AtomicU64,
     wanted_memory_bytes: AtomicU64,
-    connections: AtomicU64,
 }
 
 impl Meter {
@@ -76,14 +72,7 @@ impl Meter {
             cpu: Duration::from_nanos(self.cpu_nanoseconds.load(Ordering::Relaxed)),
             memory_bytes: self.memory_bytes.load(Ordering::Relaxed),
             wanted_memory_bytes: self.wanted_memory_bytes.load(Ordering::Relaxed),
-            connections: self.connections.load(Ordering::Relaxed),
         }
-    }
-
-    /// Notes that a connection came in, until the value goes.
-    pub(crate) fn connected(self: &Arc<Self>) -> Connected {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        Connected(self.clone())
     }
 
     /// Adds to the memory of all instances of the guest together.
@@ -140,16 +129,6 @@ impl Meter {
     }
 }
 
-/// A connection that came in, as long as it is open.
-#[derive(Debug)]
-pub(crate) struct Connected(Arc<Meter>);
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Memory that an instance waits for, as long as it does.
 pub(crate) struct Want<'a> {
     meter: &'a Meter,
@@ -170,6 +149,7 @@ fn thread_nanoseconds() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::task::Poll;
 
     use tokio::runtime::Builder;

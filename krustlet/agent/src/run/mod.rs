@@ -62,6 +62,9 @@ pub async fn run(flags: Flags) -> ExitCode {
 async fn start(flags: &Flags) -> Result<Container> {
     let Ready { engine, module, name, mut spec } = program::prepare(&flags.given).await?;
     spec.args = std::iter::once(name).chain(flags.args.iter().cloned()).collect();
+    if !flags.listen.is_empty() && !module.may_listen() {
+        complain("--listen says nothing here: it is for components that run, by WASI 0.2 or 0.3");
+    }
     spec.http.listens.clone_from(&flags.listen);
     Ok(engine.start(&module, spec)?)
 }

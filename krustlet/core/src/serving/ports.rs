@@ -145,9 +145,8 @@ impl Ports {
         let part = |part: &Option<String>| part.clone().unwrap_or_default();
         let name = format!("{}/{}", part(&pod.metadata.namespace), part(&pod.metadata.name));
         let all = || spec.init_containers.iter().flatten().chain(&spec.containers);
-        // What each of them does is only known when the modules are here. Until then they have what each of them might.
-        let ports: BTreeSet<u16> =
-            all().flat_map(|one| may_listen_on(one).into_iter().chain([listens_on(one)])).collect();
+        // Which of them answers is only known when the modules are here. Until then they have what each of them would.
+        let ports: BTreeSet<u16> = all().map(listens_on).collect();
         let leases = ports.into_iter().filter_map(|port| self.take((address, port).into(), &uid, &name).ok());
         leases.inspect(PortLease::listened).collect()
     }
@@ -283,7 +282,8 @@ mod tests {
         let table = [
             // The one beside it may be the one that answers.
             ("Running", json!("10.0.0.1"), named.clone(), vec![80, 8080]),
-            ("Running", json!("10.0.0.1"), two, vec![80, 81, 8080]),
+            // A program that listens takes its ports itself.
+            ("Running", json!("10.0.0.1"), two, vec![80, 8080]),
             ("Running", json!("10.0.0.1"), json!([]), vec![8080]),
             ("Running", json!(null), named.clone(), vec![]),
             ("Succeeded", json!("10.0.0.1"), named, vec![]),

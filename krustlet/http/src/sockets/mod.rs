@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use url::Host;
 
+use crate::access::Lease;
 use crate::client::Session;
 use crate::connect::{Names, Place};
 use crate::served::{Served, Serving};
@@ -23,9 +25,6 @@ const PORTS: usize = 16;
 
 /// How many addresses with a port are kept for a guest. The oldest makes room: it has to be looked up again.
 const KNOWN: usize = 1024;
-
-/// The most sockets of a guest, whatever number of requests it may have under way.
-pub(crate) const MOST: usize = 128;
 
 /// How many sockets a guest may have whatever others have.
 const OWN: usize = 4;
@@ -53,6 +52,28 @@ struct Way {
     to: SocketAddr,
     /// Until when that holds, if not for good.
     until: Option<Instant>,
+}
+
+/// Why a socket cannot be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindError {
+    /// The guest may not listen there.
+    NotAllowed,
+    /// The port is somebody else's.
+    InUse,
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct Listening {
+    _serving: Serving,
+    session: Session,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.session.0.listening.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A place among the sockets of a guest, and of all guests.
@@ -193,17 +214,26 @@ impl Session {
         self.check(Scheme::Udp, plain(from)).is_ok()
     }
 
-    /// Where a TCP socket gets to be that the guest wants to listen at this address: any one, or its very own, at a port where it may.
-    pub fn binds(&self, asked: SocketAddr) -> Option<SocketAddr> {
+    /// Where a TCP socket gets to be that the guest wants to listen at this address: any one, or its very own, at a port where it may. It is
+    /// the guest's as long as the lease is kept.
+    ///
+    /// # Errors
+    ///
+    /// It may not listen there, or the port is somebody else's.
+    pub fn bind(&self, asked: SocketAddr) -> Result<(SocketAddr, Option<Lease>), BindError> {
         let is_meant = |own: &&SocketAddr| {
             let anywhere = asked.ip().is_unspecified() && asked.is_ipv4() == own.is_ipv4();
             own.port() == asked.port() && (anywhere || own.ip() == asked.ip())
         };
-        let found = self.0.access.listens.iter().find(is_meant).copied();
-        if found.is_none() {
+        let access = &self.0.access;
+        let Some(at) = access.listens.iter().find(is_meant).copied() else {
             self.0.refusals.note(LISTENER, &Origin::at(Scheme::Tcp, plain(asked)), &HttpError::NotAllowed);
+            return Err(BindError::NotAllowed);
+        };
+        match &access.leases {
+            None => Ok((at, None)),
+            Some(leases) => leases.take(at).map(|lease| (at, Some(lease))).ok_or(BindError::InUse),
         }
-        found
     }
 
     /// Whether a socket may listen there.
@@ -212,8 +242,14 @@ impl Session {
     }
 
     /// A socket of the guest's listens there, so that other guests may connect to it, as long as the result is kept.
-    pub fn listens(&self, at: SocketAddr) -> Serving {
-        self.0.connector.served.begin(at)
+    pub fn listens(&self, at: SocketAddr) -> Listening {
+        self.0.listening.fetch_add(1, Ordering::Relaxed);
+        Listening { _serving: self.0.connector.served.begin(at), session: self.clone() }
+    }
+
+    /// What the guest has under way with others: requests, and sockets but for those that listen.
+    pub fn under_way(&self) -> usize {
+        self.0.open().saturating_sub(self.0.listening.load(Ordering::Relaxed))
     }
 
     fn check(&self, scheme: Scheme, to: SocketAddr) -> Result<(), HttpError> {

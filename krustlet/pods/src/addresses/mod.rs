@@ -96,11 +96,16 @@ impl Addresses {
         (address, why.filter(|_| before.is_none_or(|(before, _)| before != address)))
     }
 
-    /// A container of the pod listens at the address that it has taken.
+    /// A container of the pod listens, or may, at the address that it has taken.
     pub fn listened(&self, uid: &str) {
         if let Some(held) = self.given().by_pod.get_mut(uid) {
             held.listened = true;
         }
+    }
+
+    /// Whether a container of the pod listens, or has, at the address that it has taken.
+    pub fn has_listened(&self, uid: &str) -> bool {
+        self.given().by_pod.get(uid).is_some_and(|held| held.listened)
     }
 
     /// Keeps for a pod what it had under an earlier agent. Nobody may come before it.

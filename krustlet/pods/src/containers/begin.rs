@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
-use krustlet_core::serving::ports::{self, PortLease};
+use krustlet_core::serving::ports::{self, PortLease, Ports};
 use krustlet_core::serving::probes::{self, Plan};
 use krustlet_images::Image;
 use krustlet_prober::Hook;
-use krustlet_runtime::{Container, Module, RunSpec, RuntimeError, ServerLimits};
+use krustlet_runtime::{Container, Lease, Leases, Module, RunSpec, RuntimeError, ServerLimits};
 
 use crate::Shared;
 use crate::resources::Resources;
@@ -45,14 +46,13 @@ impl Listens {
 /// Where a container listens, and how it is probed.
 pub struct Place {
     door: Door,
-    leases: Vec<PortLease>,
     plans: Vec<Plan>,
     pre_stop: Option<Hook>,
 }
 
 enum Door {
-    Agent { listener: TcpListener, limits: ServerLimits },
-    Program(Vec<SocketAddr>),
+    Agent { listener: TcpListener, lease: PortLease, limits: ServerLimits },
+    Program { at: Vec<SocketAddr>, leases: Arc<dyn Leases> },
 }
 
 /// A container that has begun, and listens or may.
@@ -63,12 +63,29 @@ pub struct Begun {
     pub plans: Vec<Plan>,
     /// What it is given before it is to end.
     pub pre_stop: Option<Hook>,
-    /// Its ports, which are its pod's until that has ended.
-    pub leases: Vec<PortLease>,
+    /// The port at which the agent listens for it, which is its pod's until that has ended.
+    pub lease: Option<PortLease>,
+}
+
+/// The ports of a container whose program listens itself: one is its own from when it is bound until it is closed.
+#[derive(Debug)]
+struct OwnPorts {
+    ports: Ports,
+    uid: String,
+    name: String,
+}
+
+impl Leases for OwnPorts {
+    fn take(&self, at: SocketAddr) -> Option<Lease> {
+        let taken = self.ports.take(at, &self.uid, &self.name);
+        let taken = taken.inspect_err(|why| tracing::info!(guest = self.name, "refused a listening socket: {why}"));
+        let lease = taken.inspect(PortLease::listened).ok()?;
+        Some(Box::new(lease))
+    }
 }
 
 impl Place {
-    /// Takes its ports of the pod's address, which is that of a container that has any.
+    /// Finds its port of the pod's address, which a container has that listens or may.
     ///
     /// # Errors
     /// What is wrong with its spec, or whose its port is.
@@ -96,25 +113,26 @@ impl Place {
             ));
         };
         let (plans, pre_stop) = (plans?, pre_stop?);
-        let limits = limits::of_pod(&resources.pod(), &shared.server_limits)?;
         let uid = resources.pod().metadata.uid.clone().unwrap_or_default();
-        let at: Vec<_> = own.into_iter().map(|port| SocketAddr::new(address, port)).collect();
-        let leases = at.iter().map(|at| shared.ports.take(*at, &uid, name)).collect::<Result<Vec<_>, _>>()?;
         let door = match listens {
-            Listens::Agent => Door::Agent { listener: listen(&at)?, limits },
-            Listens::Program => Door::Program(at),
+            Listens::Agent => {
+                let limits = limits::of_pod(&resources.pod(), &shared.server_limits)?;
+                let at = SocketAddr::new(address, ports::listens_on(container));
+                let lease = shared.ports.take(at, &uid, name)?;
+                let listener = TcpListener::bind(at).map_err(|error| {
+                    format!("cannot listen on port {} of the address {address}: {error}", at.port())
+                })?;
+                lease.listened();
+                Door::Agent { listener, lease, limits }
+            }
+            Listens::Program => Door::Program {
+                at: own.into_iter().map(|port| SocketAddr::new(address, port)).collect(),
+                leases: Arc::new(OwnPorts { ports: shared.ports.clone(), uid: uid.clone(), name: name.into() }),
+            },
         };
-        leases.iter().for_each(PortLease::listened);
         shared.addresses.listened(&uid);
-        Ok(Some(Self { door, leases, plans, pre_stop }))
+        Ok(Some(Self { door, plans, pre_stop }))
     }
-}
-
-fn listen(at: &[SocketAddr]) -> Result<TcpListener, String> {
-    TcpListener::bind(at).map_err(|error| {
-        let places: Vec<_> = at.iter().map(|at| format!("port {} of the address {}", at.port(), at.ip())).collect();
-        format!("cannot listen on {}: {error}", places.join(", "))
-    })
 }
 
 /// Starts the program, which runs to its end or answers requests.
@@ -128,19 +146,20 @@ pub fn begin(
     place: Option<Place>,
 ) -> Result<(Container, Option<Begun>), RuntimeError> {
     let engine = shared.images.engine();
-    let Some(Place { door, leases, plans, pre_stop }) = place else {
+    let Some(Place { door, plans, pre_stop }) = place else {
         return Ok((engine.start(&image.module, spec)?, None));
     };
-    let (container, answering) = match door {
-        Door::Agent { listener, limits } => {
+    let (container, answering, lease) = match door {
+        Door::Agent { listener, lease, limits } => {
             let server = engine.serve(&image.module, spec, listener, limits)?;
-            (server.container().clone(), Answering::Requests(server))
+            (server.container().clone(), Answering::Requests(server), Some(lease))
         }
-        Door::Program(at) => {
+        Door::Program { at, leases } => {
             spec.http.listens.clone_from(&at);
+            spec.http.leases = Some(leases);
             let container = engine.start(&image.module, spec)?;
-            (container.clone(), Answering::Sockets { container, at })
+            (container.clone(), Answering::Sockets { container, at }, None)
         }
     };
-    Ok((container, Some(Begun { answering, plans, pre_stop, leases })))
+    Ok((container, Some(Begun { answering, plans, pre_stop, lease })))
 }

@@ -61,8 +61,8 @@ pub struct Slot {
     pub guest: Option<Container>,
     /// While it runs, if it listens.
     pub serving: Option<Serving>,
-    /// The ports that it listens on when it runs: the pod's until that has ended, whatever becomes of the container.
-    pub ports: Vec<PortLease>,
+    /// The port that the agent listens on for it when it runs: the pod's until that has ended, whatever becomes of the container.
+    pub port: Option<PortLease>,
     /// While its module is made ready.
     pub preparation: Option<AbortHandle>,
 }
@@ -79,7 +79,7 @@ impl Slot {
             epoch: 0,
             guest: None,
             serving: None,
-            ports: Vec::new(),
+            port: None,
             preparation: None,
         }
     }
@@ -118,7 +118,7 @@ impl Slot {
             role: self.role,
             machine: &self.machine,
             health: self.health(),
-            serves: !self.ports.is_empty(),
+            serves: self.port.is_some(),
             resources: None,
         }
     }

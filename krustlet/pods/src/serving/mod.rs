@@ -21,7 +21,7 @@ use krustlet_runtime::{Container, Server};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// Between two looks at whether a program has open connections.
+/// Between two looks at whether a program has something under way.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What answers for a container. Clones are handles on the same.
@@ -64,24 +64,25 @@ impl Answering {
         }
     }
 
-    /// Ends it: for the time of `linger` it goes on as before, and what it has under way then has `grace` to end. A program that
-    /// listens itself cannot be told of its end: it goes on until none of its connections is open, and is stopped.
-    pub async fn drain(&self, linger: Duration, grace: Duration) {
-        match self {
-            Self::Requests(server) => server.drain(linger, grace),
-            Self::Sockets { container, .. } => {
-                sleep(linger).await;
-                let _ = timeout(grace, idle(container)).await;
-                container.stop();
-            }
+    /// Ends it: for the time of `linger` it goes on as before, and what it has under way then has `grace` to end.
+    ///
+    /// A program that listens itself cannot be told of its end. Without `linger` it is stopped; else when it has nothing under way with
+    /// others. One that does not listen has all of the time where its pod is `deleted`, as any program, and none else.
+    pub async fn drain(&self, linger: Duration, grace: Duration, deleted: bool) {
+        let container = match self {
+            Self::Requests(server) => return server.drain(linger, grace),
+            Self::Sockets { container, .. } => container,
+        };
+        if !linger.is_zero() && (deleted || !self.listens().is_empty()) {
+            sleep(linger).await;
+            let idle = async {
+                while container.under_way() > 0 || deleted && self.listens().is_empty() {
+                    sleep(LOOK).await;
+                }
+            };
+            let _ = timeout(grace, idle).await;
         }
-    }
-}
-
-/// Waits until no connection is open that came in.
-async fn idle(container: &Container) {
-    while container.usage().connections > 0 {
-        sleep(LOOK).await;
+        container.stop();
     }
 }
 

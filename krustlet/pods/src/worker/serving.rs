@@ -24,8 +24,8 @@ impl Worker {
     /// Looks after one that has been started.
     pub(super) fn serve(&mut self, index: usize, begun: Begun) {
         let slot = &mut self.slots[index];
-        let Begun { answering, plans, pre_stop, leases } = begun;
-        slot.ports = leases;
+        let Begun { answering, plans, pre_stop, lease } = begun;
+        slot.port = lease;
         let (news, epoch, asked) = (self.news.clone(), slot.epoch, answering.clone());
         let tell = move |found| {
             let _ = news.send(News::Container { slot: index, epoch, what: What::Probed(found) });
@@ -48,7 +48,10 @@ impl Worker {
         let slot = &self.slots[index];
         let deleting = self.course.deleting();
         let Some(left) = self.course.left(Instant::now()) else { return };
-        if slot.role == Role::Sidecar || !deleting && slot.machine.finishes() {
+        // One that is to come to its end may have more to do than what its clients see.
+        let ends_by_itself =
+            slot.machine.finishes() && slot.serving.as_ref().is_some_and(|one| one.answering.server().is_none());
+        if slot.role == Role::Sidecar || !deleting && slot.machine.finishes() || ends_by_itself {
             return;
         }
         self.end_gracefully(index, LAST_REQUESTS.min(left / 3), left);
@@ -99,7 +102,7 @@ impl Worker {
                 shared.events.warning(&subject, "FailedPreStopHook", format!("PreStopHook failed: {fault}"));
             }
             let left = ends.saturating_duration_since(Instant::now());
-            answering.drain(linger.min(left), left.saturating_sub(linger)).await;
+            answering.drain(linger.min(left), left.saturating_sub(linger), deleting).await;
         });
         true
     }

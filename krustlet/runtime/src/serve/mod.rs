@@ -212,7 +212,7 @@ pub(crate) fn spawn(
     limits: ServerLimits,
 ) -> Server {
     let (address, metrics) = (serving.address(), Arc::<Metrics>::default());
-    let (container, mut stopped, ended) = Container::handle(engine.clone(), guests.meter.clone());
+    let (container, mut stopped, ended) = Container::handle(engine.clone(), guests.meter.clone(), guests.http.clone());
     let (drain, draining) = watch::channel(None);
     let service = Arc::new(Service {
         connections: Room::new(limits.max_connections, guests.connections.clone()),

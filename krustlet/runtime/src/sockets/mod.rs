@@ -11,14 +11,13 @@ use std::future;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use krustlet_http::{Scheme, Serving, Session, SocketPermit};
+use krustlet_http::{Lease, Listening, Scheme, Session, SocketPermit};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
 
 use crate::run::State;
-use crate::usage::Connected;
 
 /// The largest buffer of a socket. One of TCP has it from the start: the kernel would let it grow to megabytes of memory, which no limit
 /// of the guest's counts.
@@ -32,19 +31,32 @@ const SENDS: usize = 4;
 
 /// The places of a guest's sockets, by their handles.
 #[derive(Default)]
-pub(crate) struct Places(HashMap<u32, Arc<Place>>);
+pub(crate) struct Places {
+    by_handle: HashMap<u32, Arc<Place>>,
+    /// Of sockets without a handle that may listen still.
+    listening: Vec<Arc<Place>>,
+}
 
 impl Places {
     fn keep(&mut self, socket: u32, place: Place) {
-        self.0.insert(socket, Arc::new(place));
+        self.by_handle.insert(socket, Arc::new(place));
     }
 
     fn of(&self, socket: u32) -> Option<Arc<Place>> {
-        self.0.get(&socket).cloned()
+        self.by_handle.get(&socket).cloned()
     }
 
     fn leave(&mut self, socket: u32) -> Option<Arc<Place>> {
-        self.0.remove(&socket)
+        self.by_handle.remove(&socket)
+    }
+
+    /// As [`leave`](Self::leave); one that listens goes on, it may be, by its stream of connections, and keeps its place until the guest ends.
+    fn leave_by_stream(&mut self, socket: u32) -> Option<Arc<Place>> {
+        let place = self.leave(socket)?;
+        if place.listens.get().is_some() {
+            self.listening.push(place.clone());
+        }
+        Some(place)
     }
 }
 
@@ -54,10 +66,10 @@ struct Place {
     sends: Semaphore,
     /// Each that waits has room for the largest datagram.
     receives: Semaphore,
+    /// The port that it is bound to, if that is one of the guest's own.
+    lease: OnceLock<Lease>,
     /// Others may connect to it from when it listens.
-    listens: OnceLock<Serving>,
-    /// Of one that was accepted.
-    _connected: Option<Connected>,
+    listens: OnceLock<Listening>,
 }
 
 impl Place {
@@ -71,19 +83,9 @@ impl Place {
             _permit: permit,
             sends: Semaphore::new(SENDS),
             receives: Semaphore::new(1),
+            lease: OnceLock::new(),
             listens: OnceLock::new(),
-            _connected: None,
         }
-    }
-
-    /// For what was accepted.
-    fn accepted(state: &State, permit: SocketPermit) -> Self {
-        Self { _connected: Some(state.limits.meter().connected()), ..Self::new(permit) }
-    }
-
-    fn listens(&self, serving: Serving) {
-        // A socket begins to listen once.
-        let _ = self.listens.set(serving);
     }
 
     fn sends(&self) -> Option<SemaphorePermit<'_>> {
@@ -125,10 +127,18 @@ fn is_any(address: SocketAddr) -> bool {
 }
 
 impl State {
+    /// A socket of the guest's is bound, to a port that it keeps as long as it is open.
+    fn bound(&self, socket: u32, lease: Option<Lease>) {
+        if let (Some(place), Some(lease)) = (self.places.of(socket), lease) {
+            // It can be bound but once.
+            let _ = place.lease.set(lease);
+        }
+    }
+
     /// Others may connect to a socket from now on, which listens there.
     fn listens(&self, socket: u32, at: Option<SocketAddr>) {
         if let (Some(place), Some(at)) = (self.places.of(socket), at) {
-            place.listens(self.http.session().listens(at));
+            let _ = place.listens.set(self.http.session().listens(at));
         }
     }
 }

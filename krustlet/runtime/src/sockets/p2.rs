@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::vec;
 
 use futures::FutureExt;
-use krustlet_http::{HttpError, Scheme};
+use krustlet_http::{BindError, HttpError, Scheme};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress};
@@ -101,11 +101,17 @@ fn add_listening(tcp: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
          (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
             Box::new(async move {
                 let state = store.data_mut();
-                let Some(at) = state.http.session().binds(address.into()) else {
-                    return Ok((Err(ErrorCode::AccessDenied),));
+                let (at, lease) = match state.http.session().bind(address.into()) {
+                    Ok(bound) => bound,
+                    Err(BindError::NotAllowed) => return Ok((Err(ErrorCode::AccessDenied),)),
+                    Err(BindError::InUse) => return Ok((Err(ErrorCode::AddressInUse),)),
                 };
-                let bound = HostTcpSocket::start_bind(&mut state.sockets(), socket, network, at.into()).await;
-                Ok((told(bound)?,))
+                let rep = socket.rep();
+                let bound = told(HostTcpSocket::start_bind(&mut state.sockets(), socket, network, at.into()).await)?;
+                if bound.is_ok() {
+                    state.bound(rep, lease);
+                }
+                Ok((bound,))
             })
         },
     )?;
@@ -136,8 +142,7 @@ fn add_listening(tcp: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
             HostTcpSocket::drop(&mut sockets, socket)?;
             return Ok((Err(ErrorCode::WouldBlock),));
         };
-        let place = Place::accepted(state, permit);
-        state.places.keep(socket.rep(), place);
+        state.places.keep(socket.rep(), Place::new(permit));
         Ok((Ok((socket, input, output)),))
     })
 }

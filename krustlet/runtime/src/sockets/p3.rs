@@ -71,7 +71,7 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         let state = store.data_mut();
         HostTcpSocket::drop(&mut state.sockets(), Resource::new_own(handle))?;
         // It goes with the one that was taken for it, if it has none of its own yet.
-        if state.places.leave(handle).is_none() {
+        if state.places.leave_by_stream(handle).is_none() {
             state.http.session().take_reserved();
         }
         Ok(())
@@ -169,8 +169,7 @@ impl State {
         if self.places.of(socket).is_none()
             && let Some(permit) = self.http.session().take_reserved()
         {
-            let place = Place::accepted(self, permit);
-            self.places.keep(socket, place);
+            self.places.keep(socket, Place::new(permit));
         }
         self.places.of(socket)
     }

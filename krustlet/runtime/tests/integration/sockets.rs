@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use krustlet_runtime::{
-    Container, Discovery, Egress, Endpoint, Engine, EngineConfig, Found, HttpAccess, Module, Network, RunSpec, Scheme,
+    Container, Discovery, Egress, Endpoint, Engine, EngineConfig, Found, HttpAccess, Lease, Leases, Module, Network,
+    RunSpec, Scheme,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -369,7 +370,7 @@ async fn a_guest_listens_where_it_may_and_answers_whoever_comes() {
             assert_eq!(timeout(LONG, guest.wait()).await.unwrap(), exited(0));
             // It hears where it really is.
             assert_eq!(sink.text().trim_end(), format!("listened at {at}"));
-            assert_eq!(guest.usage().connections, 0);
+            assert_eq!(guest.under_way(), 0);
             assert!(!guest.listens(at));
         }
     }
@@ -404,7 +405,7 @@ async fn connections_that_come_in_are_bounded_and_the_others_are_closed() {
             assert_eq!(timeout(LONG, stream.read_u8()).await.unwrap().unwrap(), b'k');
             kept.push(stream);
         }
-        assert_eq!(guest.usage().connections, 3);
+        assert_eq!(guest.under_way(), 3);
         assert!(guest.listens(at));
         for _ in 0..10 {
             let mut stream = reach(at).await;
@@ -412,7 +413,7 @@ async fn connections_that_come_in_are_bounded_and_the_others_are_closed() {
             assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
         }
         // One that goes makes no room as long as the guest keeps it: it is the guest's.
-        assert_eq!(guest.usage().connections, 3);
+        assert_eq!(guest.under_way(), 3);
         guest.stop();
         for stream in &mut kept {
             let ended = timeout(LONG, stream.read(&mut [0])).await.unwrap();
@@ -420,7 +421,7 @@ async fn connections_that_come_in_are_bounded_and_the_others_are_closed() {
         }
         guest.wait().await;
         assert!(!guest.listens(at));
-        assert_eq!(guest.usage().connections, 0);
+        assert_eq!(guest.under_way(), 0);
         TcpStream::connect(at).await.unwrap_err();
     }
 }
@@ -444,6 +445,73 @@ async fn a_place_is_free_for_the_next_listener_at_once() {
             }
             assert_eq!(timeout(LONG, guest.wait()).await.unwrap(), exited(0), "{}", sink.text());
         }
+    }
+}
+
+/// Ports that are somebody else's, or that count who has them.
+#[derive(Debug, Default)]
+struct Owner {
+    taken: bool,
+    held: Arc<()>,
+}
+
+impl Leases for Owner {
+    fn take(&self, _: SocketAddr) -> Option<Lease> {
+        (!self.taken).then(|| Box::new(self.held.clone()) as Lease)
+    }
+}
+
+#[tokio::test]
+async fn a_port_is_the_guests_while_its_socket_is_open() {
+    let world = World::new().await;
+    let (at, mut access) = free();
+    access.leases = Some(Arc::new(Owner { taken: true, ..Owner::default() }));
+    let said = world.ask_each(access.clone(), &["listen", &at.to_string(), "1"]).await;
+    assert_eq!(said, ["error AddrInUse", "error ErrorCode::AddressInUse"]);
+    for program in &world.programs {
+        let owner = Arc::new(Owner::default());
+        access.leases = Some(owner.clone());
+        let (guest, _) = world.start(program, access.clone(), &["listen", &at.to_string(), "1"]);
+        let stream = reach(at).await;
+        assert_eq!(Arc::strong_count(&owner.held), 2);
+        assert_eq!(says(&mut { stream }, "hello").await, "HELLO");
+        guest.wait().await;
+        assert_eq!(Arc::strong_count(&owner.held), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_listener_counts_until_its_stream_has_ended() {
+    let world = World::new().await;
+    let ports = [free().0, free().0, free().0];
+    let mut access = HttpAccess { listens: ports.to_vec(), ..HttpAccess::default() };
+    access.max_concurrent_requests = NonZeroUsize::new(2).unwrap();
+    let [one, two, three] = ports.map(|port| port.to_string());
+    let said = world.ask_one(&world.programs[1], access, &["listen-drop", &one, &two, &three]).await;
+    assert_eq!(said, "2 error ErrorCode::Other(Some(\"it has as many sockets as it may have\"))");
+}
+
+#[tokio::test]
+async fn a_guest_with_few_handles_has_few_sockets() {
+    let world = World::new().await;
+    let (at, access) = free();
+    for program in &world.programs {
+        let mut spec = RunSpec::new(Arc::new(Memory::default()));
+        spec.args = args(&["keep", &at.to_string()]);
+        spec.http = access.clone();
+        spec.open_resources = 64;
+        let guest = world.engine.start(program, spec).unwrap();
+        let mut streams = Vec::new();
+        for _ in 0..40 {
+            let mut stream = reach(at).await;
+            // With a word of the guest's, or without.
+            let _ = timeout(LONG, stream.read(&mut [0])).await.unwrap();
+            streams.push(stream);
+        }
+        assert_eq!(guest.status(), None, "it was not ended by its clients");
+        assert_eq!(guest.under_way(), 7);
+        guest.stop();
+        guest.wait().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Listening sockets.
 
+use krustlet_http::BindError;
 use wasmtime::AsContextMut;
 use wasmtime::component::{Access, LinkerInstance, Resource};
 use wasmtime_wasi::p3::bindings::sockets::types::{ErrorCode, HostTcpSocket, HostTcpSocketWithStore, IpSocketAddress};
@@ -17,10 +18,17 @@ pub(super) fn add(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
         |mut store: Store<'_>, (socket, address): (Socket, IpSocketAddress)| {
             Box::new(async move {
                 let state = store.data_mut();
-                let Some(at) = state.http.session().binds(address.into()) else {
-                    return Ok((Err(ErrorCode::AccessDenied),));
+                let (at, lease) = match state.http.session().bind(address.into()) {
+                    Ok(bound) => bound,
+                    Err(BindError::NotAllowed) => return Ok((Err(ErrorCode::AccessDenied),)),
+                    Err(BindError::InUse) => return Ok((Err(ErrorCode::AddressInUse),)),
                 };
-                Ok((told(HostTcpSocket::bind(&mut state.sockets(), socket, at.into()).await)?,))
+                let rep = socket.rep();
+                let bound = told(HostTcpSocket::bind(&mut state.sockets(), socket, at.into()).await)?;
+                if bound.is_ok() {
+                    state.bound(rep, lease);
+                }
+                Ok((bound,))
             })
         },
     )?;

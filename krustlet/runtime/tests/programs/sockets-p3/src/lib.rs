@@ -118,6 +118,17 @@ async fn run(args: &[&str]) -> Result<String, String> {
             }
             "twice".into()
         }
+        // Gives back each socket that listens, and keeps the streams of what they accept: how many there were.
+        ["listen-drop", addresses @ ..] => {
+            let mut kept = Vec::new();
+            for address in addresses {
+                match listen(address) {
+                    Ok((_, accepted)) => kept.push(accepted),
+                    Err(error) => return Ok(format!("{} {error}", kept.len())),
+                }
+            }
+            format!("{} all", kept.len())
+        }
         // Listens without a place of its own choice.
         ["listen-unbound"] => {
             let socket = TcpSocket::create(IpAddressFamily::Ipv4).map_err(said)?;

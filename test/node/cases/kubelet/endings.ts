@@ -227,13 +227,15 @@ const deletions: Story[] = [
         async run(world) {
             const pod = await world.start("shorter", {
                 args: ["loop"],
-                spec: { terminationGracePeriodSeconds: 60 },
+                spec: { terminationGracePeriodSeconds: 40 },
             });
             await world.untilRunning(pod);
             const begun = Date.now();
             await world.remove(pod);
             await world.remove(pod, 1);
-            within("gone", await world.untilGone(pod, begun), 1, 3 + slack(world));
+            // A kubelet may have begun to wait for the longer one, and then goes on with that.
+            const most = world.place.wasm ? 3 : 40;
+            within("gone", await world.untilGone(pod, begun, 90), 1, most + slack(world));
         },
     },
     {

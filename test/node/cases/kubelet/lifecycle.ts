@@ -92,7 +92,8 @@ const endings: Case[] = [
         },
         kubelet: {
             phase: "Failed",
-            containers: { main: { state: "terminated OOMKilled 137", message: "", restarts: 0 } },
+            // Its runtime may miss why, when the machine is busy.
+            containers: { main: { state: /^terminated (OOMKilled|Error) 137$/, message: "", restarts: 0 } },
             log: /^eight\n/,
         },
     },

@@ -1,5 +1,6 @@
 // What a kubelet does: these stories run on the Wasm node, and on kind's own node, with the same expectations.
 import type { Case, Story } from "../../runCase";
+import { containerCases } from "./containers";
 import { emptyDirCases } from "./emptyDirs";
 import { endingStories } from "./endings";
 import { environmentCases } from "./environment";
@@ -24,6 +25,7 @@ export const kubeletTests = (): readonly (Case | Story)[] => [
     ...volumeCases,
     ...emptyDirCases,
     ...lifecycleCases,
+    ...containerCases,
     ...statusCases,
     ...statusStories,
 ];

@@ -1,6 +1,6 @@
 // `kubectl logs` with its options.
 import assert from "node:assert/strict";
-import { statusOf, type Pod, type PodParts } from "../../lib/pod";
+import { probe, statusOf, type Pod, type PodParts } from "../../lib/pod";
 import { timeOf, type World } from "../../lib/world";
 import type { Story } from "../../runCase";
 import { underTest } from "../../underTest";
@@ -160,6 +160,16 @@ export const logStories: readonly Story[] = [
                 await refusal(world, waiting),
                 /container "main" in pod "log-waiting" is waiting to start: (image can't be pulled|trying and failing to pull image)/,
             );
+            const unmounted = await world.start("log-unmounted", {
+                spec: { volumes: [{ name: "v", configMap: { name: "never-there" } }] },
+            });
+            await world.untilPod(unmounted, "waiting", (now) => statusOf(now)?.state?.waiting !== undefined);
+            assert.match(await refusal(world, unmounted), /is waiting to start: ContainerCreating/);
+            const uninitialized = await world.start("log-uninitialized", {
+                spec: { initContainers: [probe("init", ["exit", "1"])] },
+            });
+            await world.untilEnded(uninitialized);
+            assert.match(await refusal(world, uninitialized), /is waiting to start: PodInitializing/);
             const once = await writing(world, "log-once", { args: ["ticks", "1000", "0"] }, "tick 1\n");
             assert.match(
                 await refusal(world, once, "--previous"),

@@ -161,6 +161,7 @@ export const logStories: readonly Story[] = [
                 /container "main" in pod "log-waiting" is waiting to start: (image can't be pulled|trying and failing to pull image)/,
             );
             const unmounted = await world.start("log-unmounted", {
+                main: mounts({ v: "/v" }),
                 spec: { volumes: [{ name: "v", configMap: { name: "never-there" } }] },
             });
             await world.untilPod(unmounted, "waiting", (now) => statusOf(now)?.state?.waiting !== undefined);

@@ -246,10 +246,12 @@ const node: Suite = {
                 // Each has a namespace of its own, and this one waits most of the time.
                 atOnce: 2,
                 longest: ["node/workloads"],
-                // They end the agent or the API server, look at all of its files, measure it, or bring another node.
+                // They end the agent or the API server, look at all of its files, measure it, bring another node, or keep the
+                // machine busy with containers: `node/kubelet` after the one that begins with a kubelet without a certificate.
                 alone: [
                     "security/files",
                     "security/servingCertificates",
+                    "node/kubelet",
                     "node/api",
                     "node/resilience",
                     "node/outages",

@@ -10,7 +10,8 @@ import { run } from "../../steps/lib/run";
 import { cacheRoot } from "../../common/cache";
 import { runStep, withTestCluster, withTestRegistry, type TestRegistry } from "../parts";
 import type { SuiteContext } from "../suites";
-import { pushArtifact } from "./lib/scriptedRegistry";
+import { buildProgram, pushContainerImage } from "./lib/containerImage";
+import { pushArtifact, pushIndex, WASM } from "./lib/scriptedRegistry";
 import type { NodeUnderTest, PushedModule } from "./underTest";
 
 const NAME = "krustlet-node-test";
@@ -54,6 +55,7 @@ export async function withTestNode<T>(context: SuiteContext, use: (file: string)
                         clusterName: cluster.name,
                         kubeconfigFile: cluster.kubeconfigFile,
                         node: input,
+                        kindNodeName: await connect(context, cluster, registry),
                         registry,
                         privateRegistry: {
                             address: privateRegistry,
@@ -131,9 +133,9 @@ async function prepare(folder: string): Promise<void> {
     await fs.writeFile(path.join(folder, "agent"), script, { mode: 0o700 });
 }
 
-type Modules = Record<keyof NodeUnderTest["modules"], string>;
+type Modules = Record<keyof NodeUnderTest["modules"] | "program", string>;
 
-/** Builds the modules; each one's file. */
+/** Builds the modules, and the probe as a program of this host; each one's file. */
 async function build(context: SuiteContext): Promise<Modules> {
     const source = (name: string) => path.join(context.root, "workloads", name);
     const built = async (name: string) =>
@@ -149,7 +151,8 @@ async function build(context: SuiteContext): Promise<Modules> {
     const options = { cwd: source("probe"), env, timeoutSeconds: 600 };
     await run(argv, options);
     const component = path.join(env.CARGO_TARGET_DIR, target, "release", "probe.wasm");
-    return { hello, ticker, probe, component, catFacts, catFactsComponent, helloHttp, visits };
+    const program = await buildProgram(source("probe"), env);
+    return { hello, ticker, probe, component, program, catFacts, catFactsComponent, helloHttp, visits };
 }
 
 async function push(
@@ -169,14 +172,21 @@ async function push(
         const { digest } = await pushArtifact(registry, name, "v1", readFileSync(file));
         return { image: `${registry}/${name}:v1`, imageId: `${registry}/${name}@${digest}`, file };
     };
+    // One name for both nodes: each takes what is for it.
+    const everywhere = async (name: string, file: string, program: string): Promise<PushedModule> => {
+        const module = await pushArtifact(registry, name, "wasm", readFileSync(file));
+        const container = await pushContainerImage(registry, name, "container", program);
+        const { digest } = await pushIndex(registry, name, "v1", [{ ...module, platform: WASM }, container]);
+        return { image: `${registry}/${name}:v1`, imageId: `${registry}/${name}@${digest}`, file };
+    };
     return {
         hello: await byStep("hello-world", files.hello),
         ticker: await byStep("ticker", files.ticker),
-        probe: await byStep("probe", files.probe),
+        probe: await everywhere("probe", files.probe, files.program),
         catFacts: await byStep("cat-facts", files.catFacts),
         component: await component("component", files.component),
         catFactsComponent: await component("cat-facts-component", files.catFactsComponent),
-        helloHttp: await component("hello-http", files.helloHttp),
+        helloHttp: await everywhere("hello-http", files.helloHttp, files.program),
         visits: await component("visits", files.visits),
     };
 }
@@ -194,6 +204,19 @@ async function pushPrivately(context: SuiteContext, folder: string, file: string
             insecureRegistries: [registry],
         });
     }
+}
+
+/** Lets kind's own node pull from a registry, by the name that the Wasm node knows too; that node's name. */
+async function connect(context: SuiteContext, cluster: ClusterOutput, address: string): Promise<string> {
+    const { nodes } = await runStep(context, "connectRegistry", {
+        clusterName: cluster.name,
+        owner: OWNER,
+        network: "kind",
+        containerName: REGISTRY.name,
+        containerPort: 5000,
+        address,
+    });
+    return nodes[0];
 }
 
 /** A copy of the bootstrap kubeconfig that a node joined with: the original may go with its token. */

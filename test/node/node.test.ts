@@ -1,19 +1,14 @@
 /** Pods, from tables: each made on the real node, and looked at in the API server. */
 import { after, before, describe, it } from "node:test";
 import { callingStories } from "./cases/calling";
-import { endingStories } from "./cases/endings";
-import { environmentCases } from "./cases/environment";
-import { emptyDirCases, hostPathCases } from "./cases/folders";
+import { hostPathCases } from "./cases/hostPaths";
 import { httpStories } from "./cases/http";
 import { imageCases } from "./cases/images";
 import { imageStories, pushImages } from "./cases/imageStories";
-import { lifecycleCases } from "./cases/lifecycle";
+import { kubeletTests } from "./cases/kubelet";
 import { refusalCases, refusalStories } from "./cases/refusals";
-import { runtimeCases, runtimeStories } from "./cases/runtime";
-import { serviceStories } from "./cases/services";
+import { runtimeCases, runtimeStories, sandboxCases } from "./cases/runtime";
 import { servingStories } from "./cases/serving";
-import { volumeCases } from "./cases/volumes";
-import { volumeStories } from "./cases/volumeStories";
 import { runCase, type Case, type Story } from "./runCase";
 import { ScriptedRegistry } from "./lib/scriptedRegistry";
 import { World } from "./lib/world";
@@ -23,21 +18,16 @@ const AT_A_TIME = 20;
 
 // What takes longest begins first.
 const tests: (Case | Story)[] = [
-    ...endingStories,
+    ...kubeletTests(),
     ...httpStories,
-    ...volumeStories,
     ...imageStories,
     ...imageCases(),
-    ...serviceStories,
     ...servingStories,
     ...callingStories,
-    ...environmentCases,
-    ...volumeCases,
-    ...emptyDirCases,
     ...hostPathCases(),
-    ...lifecycleCases,
     ...runtimeCases(),
     ...runtimeStories,
+    ...sandboxCases,
     ...refusalCases,
     ...refusalStories,
 ];

@@ -19,6 +19,8 @@ export interface NodeUnderTest {
     kubeconfigFile: string;
     /** What the agent was launched with. */
     node: ProcessNodeInput;
+    /** Name of kind's own node, whose kubelet runs containers. */
+    kindNodeName: string;
     /** A registry that speaks plain HTTP and wants no login (host:port). */
     registry: string;
     privateRegistry: {
@@ -36,7 +38,7 @@ export interface NodeUnderTest {
     /** `--container-log-max-size-bytes` and `--container-log-max-files` of this agent. */
     logRotation: { maxBytes: number; maxFiles: number };
     modules: {
-        /** workloads/probe for WASI preview 1. */
+        /** workloads/probe for WASI preview 1; for kind's own node there is a container under the same name. */
         probe: PushedModule;
         /** workloads/probe as a WASI 0.2 component. */
         component: PushedModule;
@@ -46,7 +48,7 @@ export interface NodeUnderTest {
         catFacts: PushedModule;
         /** workloads/cat-facts-component. */
         catFactsComponent: PushedModule;
-        /** workloads/hello-http. */
+        /** workloads/hello-http; for kind's own node the probe, whose command `serve` answers alike. */
         helloHttp: PushedModule;
         /** workloads/visits. */
         visits: PushedModule;

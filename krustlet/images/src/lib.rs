@@ -70,7 +70,7 @@ pub enum ImageError {
     #[error("{0}")]
     InvalidName(String),
     /// It is not here, and `imagePullPolicy` is `Never`.
-    #[error("container image {0:?} is not present with pull policy of Never")]
+    #[error("Container image {0:?} is not present with pull policy of Never")]
     NeverPull(String),
     /// The registry, in its own words; or the disk.
     #[error("{0}")]

@@ -138,7 +138,7 @@ async fn each_fault_is_one_of_kubernetes_reasons() {
     node.registry.push("app", "broken", b"\0asm\x01\0\0\0\x01".to_vec());
     let error = |result: Result<Image, ImageError>| result.err().unwrap();
     let never = error(node.ready("app:v1", Some("Never")).await);
-    let expected = format!("container image {:?} is not present with pull policy of Never", node.name("app:v1"));
+    let expected = format!("Container image {:?} is not present with pull policy of Never", node.name("app:v1"));
     assert_eq!((matches!(never, ImageError::NeverPull(_)), never.to_string()), (true, expected));
     assert!(node.registry.asked().is_empty());
 

@@ -80,12 +80,12 @@ pub fn wanted(container: &Container, volumes: &[Volume], environment: &Environme
             } else {
                 (Source::Filled, true)
             };
-            let sub_path = sub_path(mount, environment).map_err(|why| not_prepared(&mount.name, container, &why))?;
+            let sub_path = sub_path(mount, environment)?.map(|path| paths::sub_path(&path)).transpose();
             Ok(Wanted {
                 volume: paths::name(&volume.name)?.to_string(),
                 source,
                 guest: paths::guest(&mount.mount_path),
-                sub_path,
+                sub_path: sub_path.map_err(|why| not_prepared(&mount.name, container, &why))?,
                 read_only: always_read_only || mount.read_only == Some(true),
             })
         })
@@ -96,10 +96,11 @@ fn not_prepared(volume: &str, container: &Container, why: &str) -> String {
     format!("failed to prepare subPath for volumeMount {volume:?} of container {:?}: {why}", container.name)
 }
 
-fn sub_path(mount: &VolumeMount, environment: &Environment) -> Result<Option<PathBuf>, String> {
+/// As it was given, or with the variables in it. The kubelet's words where one is missing.
+fn sub_path(mount: &VolumeMount, environment: &Environment) -> Result<Option<String>, String> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let path = match (given(&mount.sub_path), given(&mount.sub_path_expr)) {
-        (Some(path), _) => path,
+    match (given(&mount.sub_path), given(&mount.sub_path_expr)) {
+        (Some(path), _) => Ok(Some(path)),
         (None, Some(expression)) => {
             let missing = RefCell::new(BTreeSet::new());
             let path = expand(&expression, |name| {
@@ -113,11 +114,10 @@ fn sub_path(mount: &VolumeMount, environment: &Environment) -> Result<Option<Pat
             if !missing.is_empty() {
                 return Err(format!("missing value for {}", missing.join(", ")));
             }
-            path
+            Ok(Some(path))
         }
-        (None, None) => return Ok(None),
-    };
-    paths::sub_path(&path).map(Some)
+        (None, None) => Ok(None),
+    }
 }
 
 /// Makes mounts ready for a new attempt of a container. `root` is the folder of the pod's volumes. Blocking I/O.

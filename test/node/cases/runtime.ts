@@ -4,6 +4,7 @@ import { statusOf, type Container, type Pod } from "../lib/pod";
 import type { Case, Story } from "../runCase";
 import { underTest, type NodeUnderTest } from "../underTest";
 import type { World } from "../lib/world";
+import { at, volume } from "./mounting";
 import { configMap } from "./objects";
 
 type Kind = "module" | "component";
@@ -79,6 +80,22 @@ export const runtimeCases = (): readonly Case[] =>
             },
         ];
     });
+
+/** A container has files of its own; a module has its volumes, and nothing else. */
+export const sandboxCases: readonly Case[] = [
+    ["what is in no volume is not there", ["cat", "/etc/hostname"]] as const,
+    ["a path that leads out of a volume", ["cat", "/v/../../../../etc/hostname"]] as const,
+].map(([name, args]): Case => ({
+    name,
+    args: [...args],
+    main: at("/v"),
+    spec: volume({ emptyDir: {} }),
+    expect: {
+        phase: "Failed",
+        containers: { main: { state: "terminated Error 74" } },
+        log: /^probe: cat: \w.*\n$/,
+    },
+}));
 
 const kinds = ["module", "component"] as const;
 

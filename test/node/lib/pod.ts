@@ -31,6 +31,8 @@ export interface ContainerStatus {
     state?: ContainerState;
     lastState?: ContainerState;
     resources?: { limits?: Record<string, string>; requests?: Record<string, string> };
+    allocatedResources?: Record<string, string>;
+    volumeMounts?: { name: string; mountPath: string; readOnly?: boolean; recursiveReadOnly?: string }[];
 }
 
 /** A pod, as far as the tests look at it. */
@@ -44,6 +46,8 @@ export interface Pod extends KubeObject {
         phase?: string;
         reason?: string;
         message?: string;
+        qosClass?: string;
+        observedGeneration?: number;
         hostIP?: string;
         hostIPs?: { ip: string }[];
         podIP?: string;
@@ -88,8 +92,13 @@ export function probe(name: string, args: string[], more: Partial<Container> = {
     return { name, image: underTest().modules.probe.image, args, ...more };
 }
 
-/** A pod for the Wasm node under test: restarted never and ended without grace, where it does not say otherwise. */
-export function podOf(namespace: string, name: string, parts: PodParts): KubeObject & { spec: object } {
+/** A pod for a node (that under test, unless another is named): restarted never and ended without grace, where it does not say otherwise. */
+export function podOf(
+    namespace: string,
+    name: string,
+    parts: PodParts,
+    nodeName = underTest().node.nodeName,
+): KubeObject & { spec: object } {
     const { labels, annotations } = parts;
     return {
         apiVersion: "v1",
@@ -98,7 +107,7 @@ export function podOf(namespace: string, name: string, parts: PodParts): KubeObj
         spec: {
             restartPolicy: "Never",
             terminationGracePeriodSeconds: 1,
-            nodeSelector: { "kubernetes.io/hostname": underTest().node.nodeName },
+            nodeSelector: { "kubernetes.io/hostname": nodeName },
             tolerations: [{ key: "kubernetes.io/arch", operator: "Equal", value: "wasm32-wasi" }],
             containers: [probe("main", parts.args ?? [], parts.main)],
             ...parts.spec,
@@ -146,8 +155,13 @@ export interface PodSummary {
     phase: string;
     reason: string;
     message: string;
+    qosClass: string;
+    /** Of the spec that the status is of. */
+    observedGeneration: number;
     /** By type: the status, and the reason where there is one: `False ContainersNotReady`. */
     conditions: Record<string, string>;
+    /** Of conditions, by type. */
+    messages: Record<string, string>;
     containers: Record<string, ContainerSummary>;
     init: Record<string, ContainerSummary>;
 }
@@ -159,11 +173,16 @@ export function summary({ status }: Pod): PodSummary {
         phase: status.phase ?? "",
         reason: status.reason ?? "",
         message: status.message ?? "",
+        qosClass: status.qosClass ?? "",
+        observedGeneration: status.observedGeneration ?? 0,
         conditions: Object.fromEntries(
             (status.conditions ?? []).map(({ type, status: holds, reason }) => [
                 type,
                 reason ? `${holds} ${reason}` : holds,
             ]),
+        ),
+        messages: Object.fromEntries(
+            (status.conditions ?? []).map(({ type, message = "" }) => [type, message]),
         ),
         containers: byName(status.containerStatuses),
         init: byName(status.initContainerStatuses),

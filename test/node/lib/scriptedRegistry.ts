@@ -93,6 +93,9 @@ export const wasmToOci = {
     layer: "application/vnd.wasm.content.layer.v1+wasm",
 };
 
+/** What an index says of a module. */
+export const WASM = { architecture: "wasm", os: "wasip1" };
+
 /** What points at a blob or a manifest. */
 export interface Descriptor {
     mediaType: string;
@@ -149,11 +152,23 @@ export async function pushArtifact(
     layer: Buffer,
     types = agreed,
 ): Promise<Descriptor> {
-    const config = Buffer.from(JSON.stringify({ architecture: "wasm", os: "wasip1", layerDigests: [] }));
+    return pushImage(registry, repository, tag, { ...WASM, layerDigests: [] }, layer, types);
+}
+
+/** Pushes an image of one layer; its manifest's descriptor. */
+export async function pushImage(
+    registry: string,
+    repository: string,
+    tag: string,
+    config: object,
+    layer: Buffer,
+    types: { config: string; layer: string },
+): Promise<Descriptor> {
+    const configBytes = Buffer.from(JSON.stringify(config));
     return pushManifest(registry, repository, tag, {
         schemaVersion: 2,
         mediaType: OCI_MANIFEST,
-        config: await pushBlob(registry, repository, types.config, config),
+        config: await pushBlob(registry, repository, types.config, configBytes),
         layers: [await pushBlob(registry, repository, types.layer, layer)],
     });
 }

@@ -1,5 +1,6 @@
 // What a test file works with: the API server, what runs there, and a namespace of its own.
 import { readFileSync } from "node:fs";
+import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { agentFiles } from "../../../steps/node/agent/agent";
 import { run, type RunResult } from "../../../steps/lib/run";
@@ -15,6 +16,21 @@ export interface LogOptions {
     previous?: boolean;
 }
 
+/** Where a test's pods run. */
+export interface Place {
+    nodeName: string;
+    nodeIp: string;
+    /** The node under test; else kind's own, whose kubelet it is held to. */
+    wasm: boolean;
+}
+
+/** A file of a pod on its node. */
+interface PodFile {
+    name: string;
+    /** Octal. */
+    mode: string;
+}
+
 export class World {
     private constructor(
         readonly api: Api,
@@ -22,14 +38,18 @@ export class World {
         readonly events: Watched<KubeEvent>,
         /** The namespace of this test file. */
         readonly namespace: string,
+        readonly place: Place,
     ) {}
 
-    /** Connects, and makes the namespace. */
-    static async open(namespace: string): Promise<World> {
+    /** Connects, and makes the namespace. Pods are put on the node under test, or on the one that is named. */
+    static async open(namespace: string, nodeName = underTest().node.nodeName): Promise<World> {
         const api = new Api(underTest().kubeconfigFile);
+        const { status } = await api.get<NodeObject>(`/api/v1/nodes/${nodeName}`);
+        const nodeIp = status.addresses.find(({ type }) => type === "InternalIP")?.address ?? "";
         const pods = new Watched<Pod>(api, "/api/v1/pods");
         const events = new Watched<KubeEvent>(api, "/api/v1/events");
-        const world = new World(api, pods, events, namespace);
+        const wasm = nodeName === underTest().node.nodeName;
+        const world = new World(api, pods, events, namespace, { nodeName, nodeIp, wasm });
         await world.makeNamespace(namespace);
         await Promise.all([pods.start(), events.start()]);
         return world;
@@ -66,7 +86,7 @@ export class World {
 
     /** Makes a pod in this namespace. */
     async start(name: string, parts: PodParts): Promise<Pod> {
-        return (await this.api.create(podOf(this.namespace, name, parts))) as Pod;
+        return (await this.api.create(podOf(this.namespace, name, parts, this.place.nodeName))) as Pod;
     }
 
     /** Makes an object in this namespace. */
@@ -204,6 +224,27 @@ export class World {
         ].join("\n");
     }
 
+    /** The files that the node keeps for a pod; links are not followed. */
+    async filesOf({ metadata: { uid } }: Pod): Promise<PodFile[]> {
+        const { nodeName, wasm } = this.place;
+        const find = ["-type", "f", "-printf", "%f %m\\n"];
+        const argv = wasm
+            ? [
+                  "find",
+                  path.join(agentFiles(underTest().node.stateDir).dataDir, "pods"),
+                  "-path",
+                  `*_${uid}/*`,
+              ]
+            : ["docker", "exec", nodeName, "find", `/var/lib/kubelet/pods/${uid}`];
+        // What goes meanwhile, or has gone, is none of them.
+        const { stdout } = await run([...argv, ...find], { allowFailure: true, timeoutSeconds: 30 });
+        const lines = stdout.split("\n").filter(Boolean);
+        return lines.map((line) => {
+            const at = line.lastIndexOf(" ");
+            return { name: line.slice(0, at), mode: line.slice(at + 1) };
+        });
+    }
+
     kubectl(args: string[], options: { input?: string; timeoutSeconds?: number } = {}): Promise<RunResult> {
         return run(["kubectl", `--kubeconfig=${underTest().kubeconfigFile}`, ...args], {
             allowFailure: true,
@@ -212,21 +253,24 @@ export class World {
         });
     }
 
-    /** The Node under test. */
+    /** The Node that the pods are on. */
     nodeObject(): Promise<NodeObject> {
-        return this.api.get(`/api/v1/nodes/${underTest().node.nodeName}`);
+        return this.api.get(`/api/v1/nodes/${this.place.nodeName}`);
     }
 
     /** What the node itself answers, through the API server. */
     node(path: string, method = "GET"): ReturnType<Api["request"]> {
-        return this.api.request(method, `/api/v1/nodes/${underTest().node.nodeName}/proxy/${path}`);
+        return this.api.request(method, `/api/v1/nodes/${this.place.nodeName}/proxy/${path}`);
     }
 }
 
 /** What of a Node the tests look at. */
 export interface NodeObject extends KubeObject {
     spec: { taints?: { key: string }[] };
-    status: { conditions: { type: string; status: string }[] };
+    status: {
+        addresses: { type: string; address: string }[];
+        conditions: { type: string; status: string }[];
+    };
 }
 
 /** The conditions of a Node that hold: `Ready`, and no pressure, as long as all is well. */

@@ -66,7 +66,10 @@ describe("a pod in a few words", () => {
             phase: "Running",
             reason: "",
             message: "",
+            qosClass: "",
+            observedGeneration: 0,
             conditions: { Ready: "False ContainersNotReady", Initialized: "True" },
+            messages: { Ready: "", Initialized: "" },
             containers: {
                 main: {
                     state: "waiting CrashLoopBackOff",

@@ -30,10 +30,18 @@
 //! What cannot be done (a file that is not there or must not be written) is said on standard error, as `probe: ` and the
 //! command, and ends the program with exit code 74. A command that is not known or lacks an argument ends it with 64.
 //!
-//! Built for `wasm32-wasip1` it is a WASI preview 1 module, for `wasm32-wasip2` a WASI 0.2 component.
+//! Built for `wasm32-wasip1` it is a WASI preview 1 module, for `wasm32-wasip2` a WASI 0.2 component; for the host it is an
+//! ordinary program for a container, in which a kubelet runs it. That has no `get`, but
+//!
+//! ```text
+//! serve PORT            answers HTTP requests without end, as workloads/hello-http does
+//! ```
 
 mod files;
+#[cfg(target_os = "wasi")]
 mod http;
+#[cfg(not(target_os = "wasi"))]
+mod serve;
 
 use std::collections::hash_map::RandomState;
 use std::env;
@@ -116,13 +124,17 @@ fn run(command: &str, words: &mut Words, held: &mut Vec<Vec<u8>>) -> io::Result<
             Err(error) => println!("not connected: {error}"),
         },
         "listen" => listen(words.number(command))?,
+        #[cfg(target_os = "wasi")]
         "get" => println!("{}", http::told(http::get(&words.text(command)))),
+        #[cfg(target_os = "wasi")]
         "get-both" => {
             let urls = (words.text(command), words.text(command));
             for answer in http::both(&urls.0, &urls.1) {
                 println!("{}", http::told(answer));
             }
         }
+        #[cfg(not(target_os = "wasi"))]
+        "serve" => serve::serve(words.number(command))?,
         "recurse" => {
             black_box(recurse(0));
         }

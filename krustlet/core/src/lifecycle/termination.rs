@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 
 /// The exit code of one that the agent has ended: as of a process that SIGKILL has.
 pub const STOPPED_CODE: i32 = 137;
-/// What is said of it.
-pub const STOPPED: &str = "stopped by the node agent";
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +35,7 @@ impl Termination {
     /// As of one that was stopped, though it may have ended well: its policy is to take it for a failure.
     pub fn killed(self) -> Self {
         match self.exit_code {
-            0 => Self { exit_code: STOPPED_CODE, reason: "Error".into(), message: Some(STOPPED.into()), ..self },
+            0 => Self { exit_code: STOPPED_CODE, reason: "Error".into(), ..self },
             _ => self,
         }
     }

@@ -118,10 +118,10 @@ fn ready(facts: &Facts<'_>, containers_ready: &Verdict) -> Verdict {
     let closed = gates.iter().filter_map(|gate| {
         let type_ = &gate.condition_type;
         match present.iter().find(|condition| condition.type_ == *type_) {
-            None => Some(format!("there is no condition for the pod readiness gate {type_:?}")),
+            None => Some(format!("corresponding condition of pod readiness gate {type_:?} does not exist.")),
             Some(condition) if condition.status == "True" => None,
             Some(condition) => {
-                Some(format!("the pod readiness gate {type_:?} is {:?}, not \"True\"", condition.status))
+                Some(format!("the status of pod readiness gate {type_:?} is not \"True\", but {}", condition.status))
             }
         }
     });

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
-    ResourceRequirements,
+    ResourceRequirements, VolumeMount, VolumeMountStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -33,6 +33,8 @@ pub struct Shown<'a> {
     pub serves: bool,
     /// What it is given when it runs.
     pub resources: Option<&'a ResourceRequirements>,
+    /// What it sees of the pod's volumes.
+    pub mounts: Option<&'a [VolumeMount]>,
 }
 
 /// What the status of each container of a pod has in common.
@@ -74,8 +76,25 @@ pub fn container_status(shown: &Shown<'_>, common: &Common<'_>) -> ContainerStat
         state: Some(state),
         last_state: last.map(terminated),
         allocated_resources: shown.resources.and_then(|resources| resources.requests.clone()),
-        resources: shown.resources.cloned(),
+        // One that was not created yet has none; those that it is to have are kept for it, whatever the pod wants meanwhile.
+        resources: shown
+            .resources
+            .filter(|given| machine.container_id.is_some() || **given != Default::default())
+            .cloned(),
+        volume_mounts: shown.mounts.map(|mounts| mounts.iter().map(mount_status).collect()),
         ..ContainerStatus::default()
+    }
+}
+
+/// What is read-only here is not so for the mounts below it, which are volumes of their own.
+fn mount_status(mount: &VolumeMount) -> VolumeMountStatus {
+    let read_only = mount.read_only.filter(|read_only| *read_only);
+    VolumeMountStatus {
+        name: mount.name.clone(),
+        mount_path: mount.mount_path.clone(),
+        read_only,
+        recursive_read_only: read_only.map(|_| "Disabled".into()),
+        ..VolumeMountStatus::default()
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{PodCondition, ResourceRequirements};
+use k8s_openapi::api::core::v1::{PodCondition, ResourceRequirements, VolumeMount};
 
 use super::*;
 use crate::lifecycle::machine::{Event, Machine, State};
@@ -75,6 +75,7 @@ struct Case {
     health: Health,
     serves: bool,
     resources: Option<ResourceRequirements>,
+    mounts: Option<Vec<VolumeMount>>,
     resize: Option<Resize>,
 }
 
@@ -101,6 +102,7 @@ impl Case {
             health: Health::GOOD,
             serves: false,
             resources: None,
+            mounts: None,
             resize: None,
         }
     }
@@ -125,6 +127,7 @@ impl Case {
             health: self.health,
             serves: self.serves,
             resources: self.resources.as_ref(),
+            mounts: self.mounts.as_deref(),
         });
         let shown: Vec<_> = shown.collect();
         pod_status(&Facts {
@@ -338,8 +341,9 @@ fn readiness_gates_are_kept() {
     };
     let (status, reason, message) = ready(json!([{ "type": "example.com/b", "status": "False" }]));
     assert_eq!((status.as_str(), reason.as_deref()), ("False", Some("ReadinessGatesNotReady")));
-    let message = message.unwrap();
-    assert!(message.contains("no condition") && message.contains("example.com/b\" is \"False\""), "{message}");
+    let words = "corresponding condition of pod readiness gate \"example.com/a\" does not exist., the status of pod readiness gate \
+                 \"example.com/b\" is not \"True\", but False";
+    assert_eq!(message.as_deref(), Some(words));
     let open = json!([{ "type": "example.com/a", "status": "True" }, { "type": "example.com/b", "status": "True" }]);
     assert_eq!(ready(open), said("True", "", ""));
 }
@@ -383,10 +387,19 @@ fn what_a_container_has_is_told_and_what_the_pod_cannot_have() {
     let mut case = Case::new("Always", &[&[Begin, Start], CRASH_LOOP]);
     case.resources =
         serde_json::from_value(json!({ "limits": { "memory": "2Mi" }, "requests": { "memory": "1Mi" } })).unwrap();
+    case.mounts = serde_json::from_value(
+        json!([{ "name": "v", "mountPath": "/v" }, { "name": "t", "mountPath": "/t", "readOnly": true }]),
+    )
+    .unwrap();
+    let mounted = json!([
+        { "name": "v", "mountPath": "/v" },
+        { "name": "t", "mountPath": "/t", "readOnly": true, "recursiveReadOnly": "Disabled" },
+    ]);
     let status = case.status();
     let [running, waiting] = &status.container_statuses.as_deref().unwrap() else { panic!("{status:?}") };
     for told in [running, waiting] {
         assert_eq!(told.resources, case.resources);
+        assert_eq!(serde_json::to_value(&told.volume_mounts).unwrap(), mounted);
         assert_eq!(serde_json::to_value(&told.allocated_resources).unwrap(), json!({ "memory": "1Mi" }));
     }
     for (resize, type_, reason) in [

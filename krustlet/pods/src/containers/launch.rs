@@ -11,7 +11,6 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
 use krustlet_api::events::Subject;
 use krustlet_core::command;
-use krustlet_core::lifecycle::termination::STOPPED;
 use krustlet_core::lifecycle::termination::Termination;
 use krustlet_core::pod::containers;
 use krustlet_core::quantity;
@@ -150,7 +149,7 @@ async fn start(
     spec.http = http.access;
     spec.access_log = http.access_log;
     spec.http.discovery = shared.service_names.of(&resources.pod(), &shared.events, subject);
-    shared.events.normal(subject, "Created", format!("Created container {}", container.name));
+    shared.events.normal(subject, "Created", "Container created".into());
     let uid = resources.pod().metadata.uid.clone().unwrap_or_default();
     let (at, container_id) = (Timestamp::now(), format!("wasmtime://{uid}_{}_{attempt}", container.name));
     let (started_at, id) = (Some(at), Some(container_id.clone()));
@@ -164,7 +163,7 @@ async fn start(
             return Err(error);
         }
     };
-    shared.events.normal(subject, "Started", format!("Started container {}", container.name));
+    shared.events.normal(subject, "Started", "Container started".into());
     let held = Box::new((image.held, mounted.held));
     Ok(Launched { container: guest, log, image_id: image.id, container_id, at, tail, server, held })
 }
@@ -259,10 +258,9 @@ fn pod_of(resources: &Resources) -> Subject {
 pub fn termination(status: ExitStatus, started_at: Timestamp, container_id: String) -> Termination {
     let by_code = if status.code == 0 { "Completed" } else { "Error" };
     let (exit_code, reason, message) = match status.reason {
-        Exit::Exited => (status.code, by_code, None),
+        Exit::Exited | Exit::Stopped => (status.code, by_code, None),
         Exit::Trapped(why) => (status.code, "Error", Some(why)),
         Exit::OutOfMemory(why) => (OUT_OF_MEMORY_CODE, "OOMKilled", Some(why)),
-        Exit::Stopped => (status.code, by_code, Some(STOPPED.into())),
     };
     Termination {
         exit_code,
@@ -287,7 +285,7 @@ fn pull_error(error: ImageError) -> LaunchError {
 
 fn pulled_note(name: &str, image: &Image) -> String {
     match &image.fetched {
-        None => format!("Container image {name:?} already present on machine"),
+        None => format!("Container image {name:?} already present on machine and can be accessed by the pod"),
         Some(fetched) => {
             format!(
                 "Successfully pulled image {name:?} in {} ms. Image size: {} bytes.",
@@ -318,7 +316,7 @@ mod tests {
             (3, Exit::Exited, 3, "Error", None),
             (134, Exit::Trapped("unreachable".into()), 134, "Error", Some("unreachable")),
             (134, Exit::OutOfMemory("limit".into()), 137, "OOMKilled", Some("limit")),
-            (137, Exit::Stopped, 137, "Error", Some("stopped by the node agent")),
+            (137, Exit::Stopped, 137, "Error", None),
         ];
         for (code, reason, wanted_code, wanted_reason, message) in table {
             let status = ExitStatus { code, reason };

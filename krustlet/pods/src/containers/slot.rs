@@ -120,16 +120,18 @@ impl Slot {
             health: self.health(),
             serves: self.port.is_some(),
             resources: None,
+            mounts: None,
         }
     }
 
     /// What those who look in from outside need to know.
-    pub fn view(&self) -> ContainerView {
+    pub fn view(&self, has_inits: bool) -> ContainerView {
         let machine = &self.machine;
         let waiting = match (&machine.state, machine.cause()) {
             (_, Some(cause)) => Some(Cause::reason(cause)),
-            (State::Queued, None) => Some("PodInitializing"),
-            (State::Preparing(_), None) => Some("ContainerCreating"),
+            (State::Queued, None) if has_inits => Some("PodInitializing"),
+            (State::Ended, None) if has_inits && machine.last.is_none() => Some("PodInitializing"),
+            (State::Queued | State::Preparing(_), None) => Some("ContainerCreating"),
             _ => None,
         };
         let newest = machine.attempts.checked_sub(1);

@@ -35,8 +35,8 @@ impl Tail {
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes: Vec<u8> = end.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<&str> = text.lines().collect();
-        let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let last = lines[lines.len().saturating_sub(LINES)..].concat();
         if !last.is_empty() {
             let before = termination.message.take().map(|message| message + "\n").unwrap_or_default();
             termination.message = Some(before + &last);
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_log_says_why() {
-        assert_eq!(told(&["one\n", "two\n"], 1, None).as_deref(), Some("one\ntwo"));
+        assert_eq!(told(&["one\n", "two\n"], 1, None).as_deref(), Some("one\ntwo\n"));
         assert_eq!(told(&["one"], 134, Some("trapped")).as_deref(), Some("trapped\none"));
         assert_eq!(told(&["one"], 0, None), None);
         assert_eq!(told(&[], 1, Some("trapped")).as_deref(), Some("trapped"));

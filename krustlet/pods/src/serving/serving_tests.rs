@@ -155,7 +155,7 @@ fn a_pod_that_is_not_ready_runs_and_one_that_is_not_alive_is_started_again() {
     for name in ["unwell", "never"] {
         let pod = world.until(name, |pod| container(pod, "main")["restartCount"] == 1);
         let last = &container(&pod, "main")["lastState"]["terminated"];
-        assert_eq!((&last["exitCode"], &last["message"]), (&json!(137), &json!("stopped by the node agent")), "{name}");
+        assert_eq!((&last["exitCode"], &last["reason"]), (&json!(137), &json!("Error")), "{name}");
         world.until_event_of(name, "Killing", "main");
     }
     let starting = |pod: &Value| container(pod, "main")["started"] == false;

@@ -181,7 +181,7 @@ impl Worker {
 fn pull_note<'a>(reason: &'a str, image: &str, message: &str) -> (&'a str, String) {
     match reason {
         "InvalidImageName" => ("InspectFailed", format!("Failed to read the image name {image:?}: {message}")),
-        "ErrImageNeverPull" => (reason, format!("Container image {image:?} is not present with pull policy of Never")),
+        "ErrImageNeverPull" => (reason, message.into()),
         _ => ("Failed", format!("Failed to pull image {image:?}: {message}")),
     }
 }

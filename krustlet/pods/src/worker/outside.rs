@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use krustlet_core::lifecycle::policy::Role;
 use krustlet_core::pod::containers;
 use krustlet_core::status::container_status::Shown;
 use krustlet_core::status::{Facts, pod_status};
@@ -14,7 +15,6 @@ use super::super::Desired;
 use super::super::directory::{PodView, with_status};
 use super::Worker;
 use crate::checkpoint;
-use crate::containers::slot::Slot;
 
 /// How long the last statuses may take when the agent stops.
 const LAST_REPORT: Duration = Duration::from_secs(4);
@@ -55,22 +55,27 @@ impl Worker {
 
     /// Tells the log port and the API server how things are.
     pub(super) fn publish(&mut self) {
+        let has_inits = self.slots.iter().any(|slot| slot.role != Role::Main);
         let view = PodView {
             uid: self.uid.clone(),
             dir: self.dir.clone(),
             pod: with_status(&self.pod, self.reporter.published()),
-            containers: self.slots.iter().map(Slot::view).collect(),
+            containers: self.slots.iter().map(|slot| slot.view(has_inits)).collect(),
         };
         self.shared.directory.set(&self.namespace, &self.name, view);
         if self.course.over || self.course.gone {
             return;
         }
-        let resources = |slot: &Slot| {
+        let shown = self.slots.iter().map(|slot| {
             let found = containers(&self.pod).find(|(_, container)| container.name == slot.name);
-            found.and_then(|(_, container)| container.resources.as_ref())
-        };
-        let shown: Vec<Shown<'_>> =
-            self.slots.iter().map(|slot| Shown { resources: resources(slot), ..slot.shown() }).collect();
+            let container = found.map(|(_, container)| container);
+            Shown {
+                resources: container.and_then(|container| container.resources.as_ref()),
+                mounts: container.and_then(|container| container.volume_mounts.as_deref()),
+                ..slot.shown()
+            }
+        });
+        let shown: Vec<Shown<'_>> = shown.collect();
         let status = pod_status(&Facts {
             pod: &self.pod,
             before: self.reporter.published().or(self.pod.status.as_ref()),

@@ -1,7 +1,7 @@
 // What a pod is told of the services around it.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { KubeObject } from "../lib/api";
-import { becomes, type Story } from "../runCase";
+import type { KubeObject } from "../../lib/api";
+import { becomes, type Story } from "../../runCase";
 import { show, shown } from "./environment";
 
 /** A service with an address, and one without, of which no pod is told. */

@@ -1,8 +1,5 @@
 // Stories of how pods end: by themselves and again, by deletion, at each point of their lives.
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
-import * as path from "node:path";
-import { agentFiles } from "../../../steps/node/agent/agent";
 import {
     probe,
     stateOf,
@@ -11,25 +8,19 @@ import {
     type ContainerStatus,
     type Pod,
     type PodSpec,
-} from "../lib/pod";
-import { slug, type Story } from "../runCase";
-import { scripted } from "../lib/scriptedRegistry";
-import { underTest } from "../underTest";
-import { terminationOf, timeOf, type World } from "../lib/world";
+} from "../../lib/pod";
+import { slug, type Story } from "../../runCase";
+import { scripted } from "../../lib/scriptedRegistry";
+import { underTest } from "../../underTest";
+import { terminationOf, timeOf, type World } from "../../lib/world";
 
 const seconds = (from: string | undefined, to: string | undefined) => (timeOf(to) - timeOf(from)) / 1000;
 
-/** What a busy machine may add to a time, in seconds. */
-const SLACK = 2;
+/** What a busy machine may add to a time, in seconds; a runtime of containers takes longer, and a kubelet looks now and then. */
+const slack = ({ place }: World) => (place.wasm ? 2 : 20);
 
 function within(what: string, actual: number, least: number, most: number): void {
     assert.ok(actual >= least && actual <= most, `${what}: ${actual} s, not between ${least} and ${most} s`);
-}
-
-/** Names of the folders that the agent keeps for a pod. */
-function leftOf(pod: Pod): string[] {
-    const folder = path.join(agentFiles(underTest().node.stateDir).dataDir, "pods");
-    return readdirSync(folder).filter((name) => name.endsWith(`_${pod.metadata.uid}`));
 }
 
 /** Nothing is left of a pod on the node, neither in memory nor on disk. */
@@ -37,7 +28,8 @@ async function leavesNothing(world: World, pod: Pod): Promise<void> {
     await world.until(`nothing left of pod ${pod.metadata.name}`, async () => {
         const { status, text } = await world.node("pods");
         assert.equal(status, 200, text);
-        return leftOf(pod).length === 0 && !text.includes(pod.metadata.uid ?? "") ? true : undefined;
+        const files = await world.filesOf(pod);
+        return files.length === 0 && !text.includes(pod.metadata.uid ?? "") ? true : undefined;
     });
 }
 
@@ -50,12 +42,11 @@ const crashing: Story[] = [
                 args: ["sleep", "700", "exit", "1"],
                 spec: { restartPolicy: "Always" },
             });
-            await world.untilPod(pod, "its third restart", (now) => statusOf(now)?.restartCount === 3, 60);
-            await world.untilPod(
-                pod,
-                "the pause after it",
-                (now) => statusOf(now)?.state?.waiting?.reason === "CrashLoopBackOff",
-            );
+            await world.untilPod(pod, "its third restart", (now) => statusOf(now)?.restartCount === 3, 90);
+            await world.untilPod(pod, "the pause after it", (now) => {
+                const { restartCount, state } = statusOf(now) ?? {};
+                return restartCount === 3 && state?.running === undefined;
+            });
             const runs = world
                 .history(pod, (now) => statusOf(now))
                 .flatMap(({ state, lastState }) => [lastState?.terminated, state?.terminated])
@@ -66,34 +57,39 @@ const crashing: Story[] = [
             const pauses = attempts
                 .slice(1)
                 .map(({ startedAt }, index) => seconds(attempts[index].finishedAt, startedAt));
-            within("the first pause", pauses[0], 0, SLACK);
-            within("the second pause", pauses[1], 10, 10 + SLACK);
-            within("the third pause", pauses[2], 20, 20 + SLACK);
+            within("the first pause", pauses[0], 0, slack(world));
+            within("the second pause", pauses[1], 10, 10 + slack(world));
+            within("the third pause", pauses[2], 20, 20 + slack(world));
             const messages = world.history(pod, (now) => statusOf(now)?.state?.waiting?.message);
-            for (const pause of ["10s", "20s", "40s"]) {
-                assert.ok(
-                    messages.some((text) => text.startsWith(`back-off ${pause} restarting failed container`)),
-                    messages.join("\n"),
-                );
-            }
+            const [begin, end] = [
+                "back-off ",
+                ` restarting failed container=main pod=back-off_${world.namespace}(`,
+            ];
+            const told = messages.map((text) => text.slice(begin.length, text.indexOf(end)));
+            const all = ["10s", "20s", "40s"];
+            // A kubelet may leave the state as it was at the end of the run for as long as it pauses.
+            if (world.place.wasm) assert.deepEqual(told, all);
+            else
+                assert.ok(told.length > 0 && told.every((pause) => all.includes(pause)), messages.join("\n"));
             await world.remove(pod, 0);
         },
     },
     {
         name: "a container's status tells all that there is to know of it",
         async run(world) {
-            const { modules, node } = underTest();
+            const { modules } = underTest();
+            const { nodeIp } = world.place;
             const begun = Math.floor(Date.now() / 1000) * 1000;
             const pod = await world.start("status-fields", {
                 args: ["print", "x", "sleep", "1500", "exit", "42"],
             });
             const running = await world.untilRunning(pod);
             const { hostIP, hostIPs, startTime } = running.status;
-            assert.deepEqual({ hostIP, hostIPs }, { hostIP: node.nodeIp, hostIPs: [{ ip: node.nodeIp }] });
+            assert.deepEqual({ hostIP, hostIPs }, { hostIP: nodeIp, hostIPs: [{ ip: nodeIp }] });
             assert.ok(timeOf(startTime) >= begun && timeOf(startTime) <= Date.now());
-            const { containerID, ...status } = statusOf(running) as ContainerStatus;
+            const { containerID, volumeMounts, ...status } = statusOf(running) as ContainerStatus;
             const { startedAt } = status.state?.running ?? {};
-            assert.match(containerID ?? "", /^wasmtime:\/\/\S+$/);
+            assert.match(containerID ?? "", /^(wasmtime|containerd):\/\/\S+$/);
             assert.deepEqual(
                 { ...status, state: stateOf(status.state), lastState: stateOf(status.lastState) },
                 {
@@ -108,6 +104,17 @@ const crashing: Story[] = [
                     resources: {},
                 },
             );
+            assert.deepEqual(
+                volumeMounts?.map(({ name, ...mount }) => ({ ...mount, name: name.replace(/-\w+$/, "") })),
+                [
+                    {
+                        name: "kube-api-access",
+                        mountPath: "/var/run/secrets/kubernetes.io/serviceaccount",
+                        readOnly: true,
+                        recursiveReadOnly: "Disabled",
+                    },
+                ],
+            );
 
             const ended = await world.untilEnded(pod);
             const end = terminationOf(ended);
@@ -115,7 +122,7 @@ const crashing: Story[] = [
                 { ...end, finishedAt: undefined },
                 { exitCode: 42, reason: "Error", startedAt, finishedAt: undefined, containerID },
             );
-            within("the run", seconds(end?.startedAt, end?.finishedAt), 1, 2 + SLACK);
+            within("the run", seconds(end?.startedAt, end?.finishedAt), 1, 2 + slack(world));
             for (const { type, lastTransitionTime } of ended.status.conditions ?? [])
                 assert.ok(timeOf(lastTransitionTime) >= begun, type);
             await world.remove(pod, 0);
@@ -190,7 +197,7 @@ const deletions: Story[] = [
             await world.untilRunning(pod);
             const begun = Date.now();
             await world.remove(pod);
-            within("gone", await world.untilGone(pod, begun), 3, 5 + SLACK);
+            within("gone", await world.untilGone(pod, begun), 3, 5 + slack(world));
             const states = world.history(pod, (now) => stateOf(statusOf(now)?.state));
             assert.match(states.at(-1) ?? "", /^terminated \w+ 137$/, states.join("\n"));
             // The agent does not keep the pod for its sake.
@@ -210,7 +217,7 @@ const deletions: Story[] = [
             await world.untilRunning(pod);
             const begun = Date.now();
             await world.remove(pod);
-            within("gone", await world.untilGone(pod, begun), 0, 4 + SLACK);
+            within("gone", await world.untilGone(pod, begun), 0, 4 + slack(world));
             const states = world.history(pod, (now) => stateOf(statusOf(now)?.state));
             assert.equal(states.at(-1), "terminated Error 7", states.join("\n"));
         },
@@ -220,13 +227,29 @@ const deletions: Story[] = [
         async run(world) {
             const pod = await world.start("shorter", {
                 args: ["loop"],
-                spec: { terminationGracePeriodSeconds: 60 },
+                spec: { terminationGracePeriodSeconds: 40 },
             });
             await world.untilRunning(pod);
             const begun = Date.now();
             await world.remove(pod);
             await world.remove(pod, 1);
-            within("gone", await world.untilGone(pod, begun), 1, 3 + SLACK);
+            // A kubelet may have begun to wait for the longer one, and then goes on with that.
+            const most = world.place.wasm ? 3 : 40;
+            within("gone", await world.untilGone(pod, begun, 90), 1, most + slack(world));
+        },
+    },
+    {
+        name: "deletion: a preStop hook is within the grace",
+        async run(world) {
+            const pod = await world.start("pre-stop", {
+                args: ["ticks", "100", "0"],
+                main: { lifecycle: { preStop: { sleep: { seconds: 1 } } } },
+                spec: { terminationGracePeriodSeconds: 4 },
+            });
+            await world.untilRunning(pod);
+            const begun = Date.now();
+            await world.remove(pod);
+            within("gone", await world.untilGone(pod, begun), 4, 6 + slack(world));
         },
     },
     {
@@ -237,12 +260,12 @@ const deletions: Story[] = [
                 spec: { restartPolicy: "Always", terminationGracePeriodSeconds: 60 },
             });
             await world.untilRunning(pod);
-            assert.equal(leftOf(pod).length, 1);
+            assert.notEqual((await world.filesOf(pod)).length, 0);
             const begun = Date.now();
             await world.remove(pod, 0);
-            within("gone", await world.untilGone(pod, begun), 0, SLACK);
+            within("gone", await world.untilGone(pod, begun), 0, slack(world));
             await leavesNothing(world, pod);
-            within("left the node", (Date.now() - begun) / 1000, 0, 3 + SLACK);
+            within("left the node", (Date.now() - begun) / 1000, 0, 3 + slack(world));
         },
     },
 ];
@@ -251,7 +274,7 @@ const deletions: Story[] = [
 interface Moment {
     when: string;
     /** State of the container that tells. */
-    state: string;
+    state: RegExp;
     container?: string;
     main?: () => Partial<Container>;
     spec?: Partial<PodSpec>;
@@ -264,28 +287,29 @@ interface Moment {
 const moments: Moment[] = [
     {
         when: "while it is being pulled",
-        state: "waiting ContainerCreating",
+        state: /^waiting ContainerCreating$/,
         main: () => ({ image: scripted("slow/module:v1") }),
     },
     {
         when: "while its pull backs off",
-        state: "waiting ImagePullBackOff",
+        state: /^waiting ImagePullBackOff$/,
         main: () => ({ image: "localhost:1/nothing:v1" }),
     },
     {
         when: "while it waits for what is missing",
-        state: "waiting CreateContainerConfigError",
+        state: /^waiting CreateContainerConfigError$/,
         main: () => ({ envFrom: [{ configMapRef: { name: "never-there" } }] }),
     },
     {
         when: "while it backs off",
-        state: "waiting CrashLoopBackOff",
+        // A kubelet may leave it as it ended.
+        state: /^(waiting CrashLoopBackOff|terminated Error 1)$/,
         main: () => ({ args: ["exit", "1"] }),
         ran: true,
     },
     {
         when: "while an init container runs",
-        state: "running",
+        state: /^running$/,
         container: "init",
         spec: { terminationGracePeriodSeconds: 1 },
         most: 2,
@@ -300,10 +324,12 @@ const early: Story[] = moments.map(({ when, state, container = "main", main, spe
             main: main?.(),
             spec: { restartPolicy: "Always", terminationGracePeriodSeconds: 30, initContainers, ...spec },
         });
-        await world.untilPod(pod, state, (now) => stateOf(statusOf(now, container)?.state) === state);
+        await world.untilPod(pod, String(state), (now) =>
+            state.test(stateOf(statusOf(now, container)?.state)),
+        );
         const begun = Date.now();
         await world.remove(pod);
-        within("gone", await world.untilGone(pod, begun), 0, most + SLACK);
+        within("gone", await world.untilGone(pod, begun), 0, most + slack(world));
         const states = world.history(pod, (now) => stateOf(statusOf(now)?.state));
         if (!ran) assert.ok(!states.includes("running"), states.join("\n"));
         await leavesNothing(world, pod);

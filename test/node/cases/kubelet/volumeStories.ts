@@ -1,13 +1,10 @@
-// What a table cannot tell of volumes: file modes on the host, tokens, and updates that reach a running pod.
+// What a table cannot tell of volumes: file modes on the node, tokens, and updates that reach a running pod.
 import assert from "node:assert/strict";
-import { readdirSync, statSync } from "node:fs";
-import * as path from "node:path";
-import { agentFiles } from "../../../steps/node/agent/agent";
-import { becomes, type Story } from "../runCase";
-import { podOf, type Pod } from "../lib/pod";
-import { underTest } from "../underTest";
-import { timeOf } from "../lib/world";
-import { configMap, secret } from "./objects";
+import { becomes, type Story } from "../../runCase";
+import type { Pod } from "../../lib/pod";
+import { underTest } from "../../underTest";
+import { timeOf, type World } from "../../lib/world";
+import { configMap, secret } from "../objects";
 
 /** How long an update may take to reach a pod: a kubelet's sync period and its cache's, in seconds. */
 const UPDATE = 90;
@@ -15,20 +12,11 @@ const UPDATE = 90;
 const mounted = (mountPath = "/v") => ({ volumeMounts: [{ name: "v", mountPath }] });
 const volume = (source: object) => ({ volumes: [{ name: "v", ...source }] });
 
-/** Modes (octal) of a pod's files on the host, by their names. Links are followed. */
-function modesOf(pod: Pod, names: string[]): Record<string, string> {
-    const pods = path.join(agentFiles(underTest().node.stateDir).dataDir, "pods");
-    const folder = readdirSync(pods).find((name) => name.endsWith(`_${pod.metadata.uid}`)) ?? "none";
-    const files = readdirSync(path.join(pods, folder), { recursive: true }) as string[];
-    return Object.fromEntries(
-        names.map((name) => {
-            const found = files.filter((file) => path.basename(file) === name);
-            const modes = found.map((file) =>
-                (statSync(path.join(pods, folder, file)).mode & 0o777).toString(8),
-            );
-            return [name, [...new Set(modes)].join(" ")];
-        }),
-    );
+/** Modes (octal) of a pod's files on the node, by their names. Of what was replaced there may be several. */
+async function modesOf(world: World, pod: Pod, names: string[]): Promise<Record<string, string>> {
+    const files = await world.filesOf(pod);
+    const modes = (wanted: string) => files.filter(({ name }) => name === wanted).map(({ mode }) => mode);
+    return Object.fromEntries(names.map((name) => [name, [...new Set(modes(name))].join(" ")]));
 }
 
 interface TokenClaims {
@@ -46,7 +34,7 @@ interface TokenClaims {
 
 export const volumeStories: readonly Story[] = [
     {
-        name: "defaultMode and mode are those of the files on the host",
+        name: "defaultMode and mode are those of the files on the node",
         async run(world) {
             await world.make(configMap("mode-map", { "plain-mode": "a", "own-mode": "b" }));
             await world.make(secret("mode-secret", { "secret-mode": "c" }));
@@ -76,7 +64,7 @@ export const volumeStories: readonly Story[] = [
                 },
             });
             await world.untilRunning(pod);
-            assert.deepEqual(modesOf(pod, ["plain-mode", "own-mode", "secret-mode"]), {
+            assert.deepEqual(await modesOf(world, pod, ["plain-mode", "own-mode", "secret-mode"]), {
                 "plain-mode": "640",
                 "own-mode": "400",
                 "secret-mode": "400",
@@ -117,7 +105,7 @@ export const volumeStories: readonly Story[] = [
                 { namespace, node: node?.name, pod: bound, account: serviceaccount.name },
                 {
                     namespace: world.namespace,
-                    node: underTest().node.nodeName,
+                    node: world.place.nodeName,
                     pod: { name: pod.metadata.name, uid: pod.metadata.uid },
                     account: "default",
                 },
@@ -135,29 +123,27 @@ export const volumeStories: readonly Story[] = [
                 args: ["watch", file, "100"],
                 volumeMounts: [mount as { name: string; mountPath: string }],
             });
-            const pod = (await world.api.create(
-                podOf(world.namespace, "live", {
-                    labels: { version: "1" },
-                    spec: {
-                        containers: [
-                            watcher("map", "/v/key", { name: "map", mountPath: "/v" }),
-                            watcher("secret", "/v/key", { name: "secret", mountPath: "/v" }),
-                            watcher("labels", "/v/labels", { name: "labels", mountPath: "/v" }),
-                            watcher("sub", "/v/key", { name: "map", mountPath: "/v/key", subPath: "key" }),
-                        ],
-                        volumes: [
-                            { name: "map", configMap: { name: "live-map" } },
-                            { name: "secret", secret: { secretName: "live-secret" } },
-                            {
-                                name: "labels",
-                                downwardAPI: {
-                                    items: [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }],
-                                },
+            const pod = await world.start("live", {
+                labels: { version: "1" },
+                spec: {
+                    containers: [
+                        watcher("map", "/v/key", { name: "map", mountPath: "/v" }),
+                        watcher("secret", "/v/key", { name: "secret", mountPath: "/v" }),
+                        watcher("labels", "/v/labels", { name: "labels", mountPath: "/v" }),
+                        watcher("sub", "/v/key", { name: "map", mountPath: "/v/key", subPath: "key" }),
+                    ],
+                    volumes: [
+                        { name: "map", configMap: { name: "live-map" } },
+                        { name: "secret", secret: { secretName: "live-secret" } },
+                        {
+                            name: "labels",
+                            downwardAPI: {
+                                items: [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }],
                             },
-                        ],
-                    },
-                }),
-            )) as Pod;
+                        },
+                    ],
+                },
+            });
             await becomes(world, pod, {
                 phase: "Running",
                 log: {

@@ -1,10 +1,9 @@
 // Where a container's environment comes from, and what happens while something of it is missing.
 import { availableParallelism } from "node:os";
-import type { KubeObject } from "../lib/api";
-import type { Container } from "../lib/pod";
-import type { Case } from "../runCase";
-import { underTest } from "../underTest";
-import { configMap, secret } from "./objects";
+import type { KubeObject } from "../../lib/api";
+import type { Container } from "../../lib/pod";
+import type { Case } from "../../runCase";
+import { configMap, secret } from "../objects";
 
 /** Arguments that print some variables. */
 export const show = (...names: string[]) => names.flatMap((name) => ["env", name]);
@@ -43,6 +42,19 @@ function prints(
     };
 }
 
+/** Where every pod is told that the API server is. */
+const apiServer = [
+    "KUBERNETES_PORT=tcp://[\\d.]+:443",
+    "KUBERNETES_PORT_443_TCP=tcp://[\\d.]+:443",
+    "KUBERNETES_PORT_443_TCP_ADDR=[\\d.]+",
+    "KUBERNETES_PORT_443_TCP_PORT=443",
+    "KUBERNETES_PORT_443_TCP_PROTO=tcp",
+    "KUBERNETES_SERVICE_HOST=[\\d.]+",
+    "KUBERNETES_SERVICE_PORT=443",
+    "KUBERNETES_SERVICE_PORT_HTTPS=443",
+];
+const lines = (...patterns: string[]) => new RegExp(`^${patterns.join("\\n")}\\n$`);
+
 const sources: Case[] = [
     prints(
         "literals, and $(VAR) in them",
@@ -78,6 +90,22 @@ const sources: Case[] = [
             args: ["print", "$$(WORD)", "args"],
         },
         expect: { phase: "Succeeded", log: "hello\n$(WORD)\nprobe\nprint\nhello\nprint\n$(WORD)\nargs\n" },
+        // It takes the command for a program of the image; a module is its own entry point.
+        kubelet: {
+            phase: "Failed",
+            containers: {
+                main: {
+                    state: "terminated StartError 128",
+                    message: /exec: "print": executable file not found/,
+                },
+            },
+        },
+    },
+    {
+        name: "args, and $(VAR) in them",
+        args: ["print", "$(WORD)", "print", "$$(WORD)", "print", "$(NOBODY)"],
+        main: { env: [{ name: "WORD", value: "hello" }] },
+        expect: { phase: "Succeeded", log: "hello\n$(WORD)\n$(NOBODY)\n" },
     },
     {
         name: "no environment but the pod's, and where the API server is",
@@ -86,19 +114,12 @@ const sources: Case[] = [
         spec: { enableServiceLinks: false },
         expect: {
             phase: "Succeeded",
-            log: new RegExp(
-                `^${[
-                    "KUBERNETES_PORT=tcp://[\\d.]+:443",
-                    "KUBERNETES_PORT_443_TCP=tcp://[\\d.]+:443",
-                    "KUBERNETES_PORT_443_TCP_ADDR=[\\d.]+",
-                    "KUBERNETES_PORT_443_TCP_PORT=443",
-                    "KUBERNETES_PORT_443_TCP_PROTO=tcp",
-                    "KUBERNETES_SERVICE_HOST=[\\d.]+",
-                    "KUBERNETES_SERVICE_PORT=443",
-                    "KUBERNETES_SERVICE_PORT_HTTPS=443",
-                    "ONLY=this",
-                ].join("\\n")}\\n$`,
-            ),
+            log: lines(...apiServer, "ONLY=this"),
+        },
+        // A runtime of containers has some of its own.
+        kubelet: {
+            phase: "Succeeded",
+            log: lines("HOME=/", "HOSTNAME=no-environment-.*", ...apiServer, "ONLY=this", "PATH=.*"),
         },
     },
     {
@@ -129,7 +150,7 @@ const sources: Case[] = [
                 field("HOST_IP", "status.hostIP"),
             ],
         },
-        expect: ({ metadata }) => ({
+        expect: ({ metadata }, { place }) => ({
             phase: "Succeeded",
             log: shown({
                 NAME: metadata.name,
@@ -138,9 +159,9 @@ const sources: Case[] = [
                 LABEL: "probe",
                 ANNOTATION: "two words",
                 NO_LABEL: "",
-                NODE: underTest().node.nodeName,
+                NODE: place.nodeName,
                 ACCOUNT: "default",
-                HOST_IP: underTest().node.nodeIp,
+                HOST_IP: place.nodeIp,
             }),
         }),
     },
@@ -318,6 +339,8 @@ const refused: Case[] = [
             phase: "Pending",
             containers: { main: { state: "waiting CreateContainerConfigError", message: /IP address/ } },
         },
+        // There every pod has one.
+        kubelet: { phase: "Succeeded" },
     },
 ];
 

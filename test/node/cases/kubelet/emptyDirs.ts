@@ -1,9 +1,8 @@
-// Volumes that are folders of the node: emptyDir and hostPath, and how a container may use them.
-import { probe } from "../lib/pod";
-import type { Case } from "../runCase";
-import { underTest } from "../underTest";
-import { at, reads, volume } from "./mounting";
-import { configMap, mounts } from "./objects";
+// Volumes of the kind emptyDir, and how a container may use what it mounts.
+import { probe } from "../../lib/pod";
+import type { Case } from "../../runCase";
+import { at, volume } from "../mounting";
+import { configMap, mounts } from "../objects";
 
 const shared = { volumes: [{ name: "data", emptyDir: {} }] };
 
@@ -29,7 +28,7 @@ export const emptyDirCases: readonly Case[] = [
         },
     },
     {
-        name: "readOnly: kept by the sandbox",
+        name: "readOnly",
         spec: {
             ...shared,
             initContainers: [probe("writer", ["write", "/rw/f", "x"], mounts({ data: "/rw" }))],
@@ -42,7 +41,8 @@ export const emptyDirCases: readonly Case[] = [
         expect: {
             phase: "Failed",
             containers: { main: { state: "terminated Error 74" } },
-            log: { main: /^x\nprobe: append: .*(not permitted|[Rr]ead-only|denied)/ },
+            // What a container writes to its two streams at once may be kept in either order.
+            log: { main: /^(?=[^]*^x$)[^]*^probe: append: .*(not permitted|[Rr]ead-only|denied)/m },
         },
     },
     {
@@ -112,46 +112,3 @@ export const emptyDirCases: readonly Case[] = [
         expect: { phase: "Succeeded", log: "filled\n" },
     },
 ];
-
-/** hostPath volumes, in a folder of the host that the suite has put `data/file` into. */
-export const hostPathCases = (): readonly Case[] => {
-    const { hostPath } = underTest();
-    const waits = (name: string, source: { path: string; type?: string }, message: RegExp): Case => ({
-        name,
-        args: ["ls", "/v"],
-        main: at("/v"),
-        spec: volume({ hostPath: source }),
-        expect: {
-            phase: "Pending",
-            containers: { main: { state: "waiting ContainerCreating", message, restarts: 0 } },
-            notes: [new RegExp(`^Warning FailedMount: .*${message.source}`)],
-        },
-    });
-    const elsewhere = (path: string) => new RegExp(`${path}.*--allowed-host-paths`);
-    return [
-        reads(
-            "hostPath: a folder",
-            { hostPath: { path: `${hostPath}/data`, type: "Directory" } },
-            ["cat", "/v/file"],
-            "of the host\n",
-        ),
-        reads(
-            "hostPath: a folder that is made",
-            { hostPath: { path: `${hostPath}/made`, type: "DirectoryOrCreate" } },
-            ["write", "/v/f", "x", "cat", "/v/f"],
-            "x\n",
-        ),
-        waits(
-            "hostPath: a folder that is not there",
-            { path: `${hostPath}/none`, type: "Directory" },
-            /none is not a directory/,
-        ),
-        waits("hostPath: elsewhere", { path: "/etc" }, elsewhere("/etc")),
-        waits("hostPath: beside an allowed folder", { path: `${hostPath}-beside` }, elsewhere("-beside")),
-        waits(
-            "hostPath: a link that leads out",
-            { path: `${hostPath}/link-to-etc` },
-            elsewhere("link-to-etc"),
-        ),
-    ];
-};

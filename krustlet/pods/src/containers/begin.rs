@@ -5,9 +5,10 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use k8s_openapi::api::core::v1 as core;
 use krustlet_core::serving::ports::{self, PortLease};
 use krustlet_core::serving::probes::{self, Plan};
+use krustlet_core::traces;
 use krustlet_images::Image;
 use krustlet_prober::Hook;
-use krustlet_runtime::{Container, RunSpec, RuntimeError, Server, ServerLimits};
+use krustlet_runtime::{Container, RunSpec, RuntimeError, Server, ServerLimits, TraceSource};
 
 use crate::Shared;
 use crate::resources::Resources;
@@ -18,6 +19,7 @@ pub struct Place {
     listener: TcpListener,
     lease: PortLease,
     limits: ServerLimits,
+    traces: Option<TraceSource>,
     plans: Vec<Plan>,
     pre_stop: Option<Hook>,
 }
@@ -69,7 +71,9 @@ impl Place {
             .map_err(|error| format!("cannot listen on port {} of the address {address}: {error}", port.port()))?;
         lease.listened();
         shared.addresses.listened(&uid);
-        Ok(Some(Self { listener, lease, limits, plans, pre_stop }))
+        let resource = || traces::resource(&resources.pod(), &container.name);
+        let traces = shared.tracer.as_ref().map(|tracer| tracer.source(resource()));
+        Ok(Some(Self { listener, lease, limits, traces, plans, pre_stop }))
     }
 }
 
@@ -80,13 +84,14 @@ impl Place {
 pub fn begin(
     shared: &Shared,
     image: &Image,
-    spec: RunSpec,
+    mut spec: RunSpec,
     place: Option<Place>,
 ) -> Result<(Container, Option<Begun>), RuntimeError> {
     let engine = shared.images.engine();
     match place {
         None => Ok((engine.start(&image.module, spec)?, None)),
-        Some(Place { listener, lease, limits, plans, pre_stop }) => {
+        Some(Place { listener, lease, limits, traces, plans, pre_stop }) => {
+            spec.traces = traces;
             let server = engine.serve(&image.module, spec, listener, limits)?;
             Ok((server.container().clone(), Some(Begun { server, plans, pre_stop, lease })))
         }

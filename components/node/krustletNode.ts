@@ -172,6 +172,8 @@ export class KrustletNode extends pulumi.ComponentResource {
                     allowedEgress: checked.allowedEgress && pulumi.output(checked.allowedEgress),
                     podAddresses: checked.podAddresses,
                     wasi03: checked.wasi03,
+                    otlpEndpoint: checked.otlpEndpoint,
+                    otlpSamplingRatio: checked.otlpSamplingRatio,
                     stateDir: this.stateDir,
                     bootstrapFile: bootstrap.file,
                     bootstrapGroup: bootstrap.group,

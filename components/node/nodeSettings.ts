@@ -53,6 +53,18 @@ export interface NodeSettings {
      */
     wasi03?: pulumi.Input<boolean>;
     /**
+     * Where the node sends spans of the HTTP requests that its pods answer: the base URL of a collector's OTLP over HTTP, to which
+     * `/v1/traces` is added. It is looked up where the agent runs (`localhost` of `runtime: container` is that container); the name of a
+     * Service of the cluster leads to its pods, where the node reaches them. Default: nowhere, and nothing is recorded.
+     * Example: `http://otel-collector.observability.svc:4318`.
+     */
+    otlpEndpoint?: pulumi.Input<string>;
+    /**
+     * Share of the traces that begin at the node's pods of which spans are recorded, from 0 to 1; one that began elsewhere is recorded where
+     * its `traceparent` says so. Default: 1. Example: `0.1`.
+     */
+    otlpSamplingRatio?: pulumi.Input<number>;
+    /**
      * Folder for all that the node leaves on this host: keys, certificates, modules, logs. It goes with the node. `~` is the
      * home folder. Another folder makes another node. Default:
      * `~/.local/state/krustlet-stack/nodes/<project>-<stack>-<node name>`.
@@ -93,6 +105,8 @@ export const nodeSettingsRules: Rules<NodeSettings> = {
     allowedEgress: rules.egressRanges,
     podAddresses: boolean,
     wasi03: boolean,
+    otlpEndpoint: rules.otlpEndpoint,
+    otlpSamplingRatio: rules.share,
     stateDir: rules.kubeconfigPath,
     program: text,
     tokenTtlSeconds: rules.tokenSeconds,

@@ -62,6 +62,10 @@ export interface NodeInput {
     podAddresses?: boolean;
     /** Whether components of WASI 0.3 are run; unset: they are not. */
     wasi03?: boolean;
+    /** Where spans of the requests that pods answer are sent, the base URL of OTLP over HTTP; unset: nothing is recorded. */
+    otlpEndpoint?: string;
+    /** Share of the traces that begin at the node of which spans are recorded, from 0 to 1; unset: the agent's own default. */
+    otlpSamplingRatio?: number;
     /** Folder of all that the node leaves on this host (mode 0700): see NodeOutput. */
     stateDir: string;
     /** The bootstrap kubeconfig. */

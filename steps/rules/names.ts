@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { also, list, map, matching, plain, text, type Problem } from "./vocabulary";
+import { also, list, map, matching, plain, rule, text, type Problem } from "./vocabulary";
 
 // What this field allows for names and paths, each said once. Letters and lengths are those of the programs that get the value.
 
@@ -96,6 +96,23 @@ export const egressRanges = list(
         },
     ),
 );
+
+const otlpBase =
+    'the base URL of a collector\'s OTLP over HTTP, without user name, query and /v1/traces (for example "http://localhost:4318")';
+
+/** Where a node sends spans, as the agent reads it. It is not shown where it may hold a password. */
+export const otlpEndpoint = rule<string>((value) => {
+    if (typeof value === "string" && isOtlpBase(value)) return undefined;
+    const shown = typeof value === "string" && value.includes("@") ? "" : `, not ${JSON.stringify(value)}`;
+    return `must be ${otlpBase}${shown}`;
+}, otlpBase);
+
+function isOtlpBase(text: string): boolean {
+    // The standard takes more for a host than the agent does.
+    const plain = /^https?:\/\/[^\s/?#@\\%*]+(\/[^\s?#]*)?$/i;
+    if (!plain.test(text) || /\/v1\/traces\/*$/.test(text) || !URL.canParse(text)) return false;
+    return new URL(text).port !== "0";
+}
 
 /** Name of a Service (RFC 1035): unlike other objects' it begins with a letter. */
 export const serviceName = matching(

@@ -1,4 +1,4 @@
-import { integer, matching } from "./vocabulary";
+import { integer, matching, number } from "./vocabulary";
 
 // Bounds, each said once. Those of the node agent's flags and annotations are its own: a test compares them.
 
@@ -24,6 +24,9 @@ export const maxPods = integer(1, 1000);
 
 /** HTTP requests that a program has under way at a time. */
 export const concurrentRequests = integer(1, 1000);
+
+/** A share of all there are: 0 is none, 1 all. */
+export const share = number(0, 1);
 
 /** Id of a process, as Linux gives them out. */
 export const processId = integer(1, 4_194_304);

@@ -132,6 +132,14 @@ export function integer(least: number, most: number): Rule<number> {
     );
 }
 
+export function number(least: number, most: number): Rule<number> {
+    return must(
+        `a number from ${least} to ${most}`,
+        (value) => typeof value === "number" && value >= least && value <= most,
+        { bounds: { least, most } },
+    );
+}
+
 /** A text that a pattern describes; `allowed` says the same in words. */
 export function matching(pattern: RegExp, allowed: string, most = Infinity): Rule<string> {
     const shape = must<string>(allowed, (value) => typeof value === "string" && pattern.test(value));

@@ -31,6 +31,8 @@ const PRIVATE_REGISTRY: TestRegistry = {
 /** Nobody listens there: neither the API server nor a registry of this machine may be asked through it. */
 const NO_WAY = { HTTP_PROXY: "http://127.0.0.1:9", HTTPS_PROXY: "http://127.0.0.1:9", NO_PROXY: "" };
 const SCRIPTED_REGISTRY = { host: "127.0.0.1", port: 5198 };
+/** Nobody listens there but for the test of traces, and what comes with no trace begins none: the others hear nothing of it. */
+const TRACES = { otlpEndpoint: "http://127.0.0.1:5199", otlpSamplingRatio: 0 };
 const LOG_ROTATION = { maxBytes: 256 * 1024, maxFiles: 5 };
 
 /** Runs `use` with the path of a file that tells of a node (NodeUnderTest). Everything is removed afterwards. */
@@ -99,6 +101,7 @@ function nodeInput(folder: string, { kubeconfigFile, nodeAddress }: ClusterOutpu
         allowedHostPaths: [path.join(folder, "host")],
         // The tests' HTTP servers. What else is the node's own stays closed.
         allowedEgress: ["127.0.0.1"],
+        ...TRACES,
         stateDir,
         bootstrapFile: path.join(stateDir, "bootstrap.kubeconfig"),
         bootstrapGroup: GROUP,

@@ -44,6 +44,7 @@ const OURS: Record<string, string[]> = {
         "krustlet-runtime",
         "krustlet-server",
         "krustlet-supervisor",
+        "krustlet-traces",
         "krustlet-volumes",
         "krustlet-wasi",
         "wasm-oci",

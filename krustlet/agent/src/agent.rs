@@ -52,6 +52,11 @@ pub async fn run(config: &Config) -> Result<()> {
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
 
+    let objects = Objects::new(identity.client.clone());
+    let service_names = ServiceNames::new(objects.clone(), identity.client.clone());
+    let ca_file = config.trusted_ca_file.as_deref();
+    let traces = config.traces.as_ref().map(|traces| traces.start(ca_file, Some(service_names.clone()))).transpose()?;
+    let (tracer, exporter) = traces.unzip();
     let directory = Directory::default();
     let logs = Logs::new(config.log_limits);
     let evictions = Evictions::default();
@@ -61,6 +66,7 @@ pub async fn run(config: &Config) -> Result<()> {
         compiler,
         memory: images.engine().memory().clone(),
         evictions: evictions.clone(),
+        tracer: tracer.clone(),
         node_name: config.node_name.clone(),
         data_dir: config.data_dir.clone(),
     };
@@ -71,7 +77,6 @@ pub async fn run(config: &Config) -> Result<()> {
         Some(_) => Addresses::of_range(config.node_ip),
         None => Addresses::of_node(config.node_ip),
     };
-    let objects = Objects::new(identity.client.clone());
     let mut pods = tokio::spawn({
         let addresses = addresses.clone();
         let shared = Arc::new(Shared {
@@ -85,14 +90,15 @@ pub async fn run(config: &Config) -> Result<()> {
             directory,
             pods_dir: config.data_dir.join("pods"),
             provision: Arc::new(Provision::new(
-                objects.clone(),
+                objects,
                 Node { host_ip: config.node_ip.to_string(), allocatable: registration.allocatable() },
                 host_paths,
             )),
-            service_names: ServiceNames::new(objects, identity.client.clone()),
+            service_names,
             pressure,
             evictions,
             server_limits: config.server_limits.clone(),
+            tracer,
             shutdown_grace: config.shutdown_grace,
         });
         let node_name = config.node_name.clone();
@@ -124,7 +130,12 @@ pub async fn run(config: &Config) -> Result<()> {
     if let Some(server) = server {
         server.stop();
     }
-    match timeout(SIGN_OFF_LIMIT, registration.sign_off()).await {
+    let exported = async {
+        if let Some(exporter) = exporter {
+            exporter.stop().await;
+        }
+    };
+    match tokio::join!(timeout(SIGN_OFF_LIMIT, registration.sign_off()), exported).0 {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!("the node could not sign off: {error:#}"),
         Err(_) => tracing::warn!("the node could not sign off in time"),

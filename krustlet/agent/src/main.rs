@@ -11,6 +11,7 @@ mod agent;
 mod config;
 mod data_dir;
 mod run;
+mod traces;
 
 use std::process::ExitCode;
 use std::time::Duration;

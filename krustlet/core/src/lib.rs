@@ -20,4 +20,5 @@ pub mod quantity;
 pub mod references;
 pub mod serving;
 pub mod status;
+pub mod traces;
 pub mod volumes;

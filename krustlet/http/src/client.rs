@@ -177,6 +177,11 @@ impl Session {
 }
 
 impl Prepared {
+    /// Its headers, for what the host has to say in them: the limits of the guest's own hold no more, and neither do the checks.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
     /// Sets the guest's own limits on time, where they are shorter: for connecting, for the response to begin, and between two
     /// pieces of its body.
     pub fn shorten(&mut self, connect: Option<Duration>, response: Option<Duration>, idle: Option<Duration>) {

@@ -42,7 +42,7 @@ use krustlet_core::serving::ports::{PortLease, Ports};
 use krustlet_host::files;
 use krustlet_images::Images;
 use krustlet_logs::Logs;
-use krustlet_runtime::ServerLimits;
+use krustlet_runtime::{ServerLimits, Tracer};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, watch};
@@ -94,6 +94,8 @@ pub struct Shared {
     pub evictions: Evictions,
     /// What the clients of a pod that serves may take at most.
     pub server_limits: ServerLimits,
+    /// Who records the requests that are answered, if somebody wants them.
+    pub tracer: Option<Tracer>,
     /// How long a program that is to come to its end may go on when the agent stops, if its own grace period is as long.
     pub shutdown_grace: Duration,
 }

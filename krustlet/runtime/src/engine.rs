@@ -276,7 +276,7 @@ impl Engine {
         let session = self.0.http.session(access);
         let opener = self.opener(&spec)?;
         let wasi = spec.wasi(&session)?;
-        let http = GuestHttp::new(session, http::Side::Client);
+        let http = GuestHttp::new(session, http::Side::Client, None);
         let start = run::Start { module: module.clone(), wasi, http, memory_limit: limit, opener };
         Ok(run::spawn(self, self.guests()?, start))
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use krustlet_http::{HttpAccess, Session};
+use krustlet_traces::Source;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiView};
 
@@ -43,6 +44,9 @@ pub struct RunSpec {
     /// Whether a server says each request in its standard error, once it has ended: its name, method, path, status and how long it took.
     /// Default: no.
     pub access_log: bool,
+    /// Who begins the spans of the requests that a server answers, and of those that it sends for them. Default: nobody, and what a client
+    /// says of its trace is handed on as it is.
+    pub traces: Option<Source>,
 }
 
 impl RunSpec {
@@ -58,6 +62,7 @@ impl RunSpec {
             tenant: None,
             http: HttpAccess::default(),
             access_log: false,
+            traces: None,
         }
     }
 
@@ -114,6 +119,7 @@ impl fmt::Debug for RunSpec {
             .field("tenant", &self.tenant)
             .field("http", &self.http)
             .field("access_log", &self.access_log)
+            .field("traces", &self.traces.is_some())
             .finish_non_exhaustive()
     }
 }

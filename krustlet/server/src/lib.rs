@@ -28,7 +28,7 @@ use krustlet_images::compile::Compiler;
 use krustlet_join::Serving;
 use krustlet_logs::Logs;
 use krustlet_pods::{Directory, Evictions};
-use krustlet_runtime::MemoryBudget;
+use krustlet_runtime::{MemoryBudget, Tracer};
 use kube::Client;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
@@ -79,6 +79,8 @@ pub struct Site {
     pub memory: MemoryBudget,
     /// Pods that had to go.
     pub evictions: Evictions,
+    /// Who records the requests that pods answer, if somebody wants them.
+    pub tracer: Option<Tracer>,
     /// Name of the Node.
     pub node_name: String,
     /// Folder whose file system is the node's; it must exist.
@@ -96,6 +98,7 @@ impl Site {
             memory: engine.memory().clone(),
             compiler: Compiler::here(engine, data_dir),
             evictions: Evictions::default(),
+            tracer: None,
             node_name: node_name.into(),
             data_dir: data_dir.into(),
         }

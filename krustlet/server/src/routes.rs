@@ -39,7 +39,8 @@ pub fn router(site: Site, usages: Usages) -> Router {
             "/metrics",
             get(|State(site): State<Site>| async move {
                 let others = metrics::budgets(&site.compiler, &site.memory, &site.evictions)
-                    + &serving::metrics(&site.directory);
+                    + &serving::metrics(&site.directory)
+                    + &site.tracer.map_or_else(String::new, |tracer| metrics::traces(tracer.counts()));
                 text(agent, move |usage| metrics::agent(usage, &site.node_name, Process::now().as_ref()) + &others)
                     .await
             }),

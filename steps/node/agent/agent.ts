@@ -29,11 +29,13 @@ import {
     nodeName,
     object,
     optional,
+    otlpEndpoint,
     owner,
     port,
     registries,
     registryMirrors,
     renewalPercent,
+    share,
     text,
     tokenSeconds,
 } from "../../lib/schema";
@@ -59,6 +61,8 @@ export const nodeInput = object<NodeInput>({
     allowedEgress: optional(egressRanges),
     podAddresses: optional(boolean),
     wasi03: optional(boolean),
+    otlpEndpoint: optional(otlpEndpoint),
+    otlpSamplingRatio: optional(share),
     stateDir: kubeconfigPath,
     bootstrapFile: text,
     bootstrapGroup,
@@ -136,6 +140,10 @@ export function agentArgv(program: string, input: NodeInput, podRoutes?: string)
             : []),
         ...(input.allowedEgress?.length ? [`--allowed-egress=${input.allowedEgress.join(",")}`] : []),
         ...(input.wasi03 === true ? ["--wasi-0-3"] : []),
+        ...(input.otlpEndpoint === undefined ? [] : [`--otlp-endpoint=${input.otlpEndpoint}`]),
+        ...(input.otlpSamplingRatio === undefined
+            ? []
+            : [`--otlp-sampling-ratio=${input.otlpSamplingRatio}`]),
         ...(podRoutes === undefined ? [] : [`--pod-routes-file=${podRoutes}`]),
         ...(input.certificateDurationSeconds === undefined
             ? []

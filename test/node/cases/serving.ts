@@ -4,6 +4,7 @@ import { pathOf, type KubeObject } from "../lib/api";
 import type { Container, Pod, PodParts } from "../lib/pod";
 import { becomes, type Story } from "../runCase";
 import { underTest } from "../underTest";
+import { withCollector } from "../lib/collector";
 import type { World } from "../lib/world";
 
 interface EndpointSlice extends KubeObject {
@@ -12,7 +13,14 @@ interface EndpointSlice extends KubeObject {
 }
 
 /** Nobody else in the suite listens there. */
-const PORTS = { reached: 18180, conflict: 18181, unready: 18182, refused: 18183, counting: 18184 };
+const PORTS = {
+    reached: 18180,
+    conflict: 18181,
+    unready: 18182,
+    refused: 18183,
+    counting: 18184,
+    traced: 18185,
+};
 
 /** A pod of workloads/hello-http. */
 export function serving(port: number, main: Partial<Container> = {}): PodParts {
@@ -98,6 +106,46 @@ export const servingStories: readonly Story[] = [
             assert.equal(visits[0], 1);
             // An instance that nobody asked for some seconds ends, so that another one may have begun to count.
             assert.ok(Math.max(...visits) > 1, visits.join(" "));
+            await world.remove(pod);
+            await world.untilGone(pod, Date.now());
+        },
+    },
+    {
+        name: "serving: a request of a trace is a span of its container, which a collector gets",
+        async run(world) {
+            const port = PORTS.traced;
+            const { nodeName, otlpEndpoint = "" } = underTest().node;
+            const pod = await world.start("serving-traced", serving(port));
+            const now = await world.untilPod(pod, "Ready", isReady);
+            const [traceId, parentSpanId] = ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"];
+            await withCollector(otlpEndpoint, async (spans) => {
+                const headers = { traceparent: `00-${traceId}-${parentSpanId}-01` };
+                const answer = await fetch(`http://${now.status.podIP}:${port}/you`, { headers });
+                assert.equal(await answer.text(), "Hello, you!\n");
+                const [span] = await world.until("a span", () => (spans.length > 0 ? spans : undefined));
+                assert.deepEqual(
+                    { ...span, spanId: "", attributes: {} },
+                    {
+                        ...{ traceId, spanId: "", parentSpanId, name: "GET", kind: 2 },
+                        attributes: {},
+                    },
+                );
+                const known = {
+                    "service.name": "serving-traced",
+                    "k8s.namespace.name": world.namespace,
+                    "k8s.pod.name": "serving-traced",
+                    "k8s.pod.uid": pod.metadata.uid,
+                    "k8s.container.name": "main",
+                    "k8s.node.name": nodeName,
+                    "url.path": "/you",
+                    "http.response.status_code": "200",
+                    "server.port": String(port),
+                };
+                const found = Object.keys(known).map((key) => [key, span.attributes[key]]);
+                assert.deepEqual(Object.fromEntries(found), known);
+                const { text } = await world.node("metrics");
+                assert.match(text, /^krustlet_traces_exported_spans_total [1-9]/m);
+            });
             await world.remove(pod);
             await world.untilGone(pod, Date.now());
         },

@@ -7,6 +7,8 @@ use clap::Parser;
 use krustlet_core::node::{Reserve, Thresholds};
 use krustlet_pods::server_limits;
 
+use crate::traces::TraceFlags;
+
 /// The flags of the node agent.
 #[derive(Parser, Clone, Debug)]
 pub struct Flags {
@@ -145,4 +147,7 @@ pub struct Flags {
     /// of it [default: none, and they have the node's]
     #[arg(long, env = "KRUSTLET_POD_ROUTES_FILE")]
     pub(super) pod_routes_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) traces: TraceFlags,
 }

@@ -14,6 +14,7 @@ use krustlet_pods::server_limits;
 use krustlet_runtime::{Cidr, CidrError, ServerLimits};
 
 pub use self::flags::Flags;
+use crate::traces::Tracing;
 
 /// What the agent runs with: every default filled in, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,8 @@ pub struct Config {
     pub allowed_egress: Vec<Cidr>,
     /// By which routes of the pods' addresses are asked for. None: pods that serve have the node's address.
     pub pod_routes_file: Option<PathBuf>,
+    /// Where spans of the requests that pods answer are sent. None: nothing is recorded.
+    pub traces: Option<Tracing>,
 }
 
 /// What the machine knows, apart from the flags: passed in so that the rules can be tested.
@@ -178,6 +181,10 @@ impl Config {
         let allowed_host_paths = allowed_host_paths(&flags.allowed_host_paths, &data_dir, &mut faults);
 
         let allowed_egress = allowed_egress(&flags.allowed_egress, &mut faults);
+        let traces = flags.traces.read().unwrap_or_else(|mut wrong| {
+            faults.append(&mut wrong);
+            None
+        });
 
         let kubeconfig = around.kubeconfig.clone().unwrap_or_else(|| data_dir.join("config/kubeconfig"));
         if kubeconfig.to_string_lossy().contains(':') {
@@ -225,6 +232,7 @@ impl Config {
             allowed_host_paths,
             allowed_egress,
             pod_routes_file: flags.pod_routes_file.as_deref().map(absolute),
+            traces,
         })
     }
 

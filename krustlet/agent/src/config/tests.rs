@@ -34,7 +34,7 @@ fn defaults_are_krustlets() {
     let reserve = Reserve { cpu_millis: 100, memory_bytes: 128 << 20, storage_bytes: 1 << 30 };
     assert_eq!(config.system_reserved, reserve);
     assert_eq!(config.eviction_hard, Thresholds::default());
-    assert_eq!(config.shutdown_grace, Duration::from_secs(5));
+    assert_eq!((config.shutdown_grace, config.traces), (Duration::from_secs(5), None));
 }
 
 #[test]
@@ -69,6 +69,8 @@ fn every_flag_arrives() {
         "--server-limits=max-requests=7",
         "--allowed-host-paths=/srv/share,/mnt",
         "--allowed-egress=127.0.0.1,10.0.0.0/8",
+        "--otlp-endpoint=http://localhost:4318",
+        "--otlp-sampling-ratio=0.5",
     ])
     .unwrap();
     assert_eq!(config.node_name, "krustlet");
@@ -92,6 +94,7 @@ fn every_flag_arrives() {
     assert_eq!(config.shutdown_grace, Duration::from_secs(60));
     assert_eq!(config.server_limits, ServerLimits { max_concurrent_requests: 7, ..ServerLimits::default() });
     assert_eq!(config.allowed_host_paths, [PathBuf::from("/srv/share"), PathBuf::from("/mnt")]);
+    assert!(config.traces.is_some());
     assert_eq!(config.allowed_egress, ["127.0.0.1", "10.0.0.0/8"].map(|range| range.parse().unwrap()));
 }
 
@@ -108,6 +111,8 @@ fn all_faults_come_at_once() {
         "--eviction-hard=memory<1Gi",
         "--server-limits=max-requests=0",
         "--allowed-egress=::1,,localhost",
+        "--otlp-endpoint=localhost:4318",
+        "--otlp-sampling-ratio=2",
     ])
     .unwrap_err();
     let flags: Vec<&str> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
@@ -116,7 +121,13 @@ fn all_faults_come_at_once() {
     let reserved = ["--system-reserved"; 2];
     assert_eq!(
         flags,
-        [&wanted[..], &mirrors, &reserved, &["--eviction-hard", "--server-limits", "--allowed-egress"]].concat()
+        [
+            &wanted[..],
+            &mirrors,
+            &reserved,
+            &["--eviction-hard", "--server-limits", "--allowed-egress", "--otlp-endpoint", "--otlp-sampling-ratio"]
+        ]
+        .concat()
     );
 }
 

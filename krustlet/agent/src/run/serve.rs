@@ -4,8 +4,9 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use krustlet_runtime::{Exit, Server};
+use krustlet_traces::Exporter;
 
 use super::console::{Signals, complain, failed};
 use super::ended;
@@ -18,13 +19,22 @@ pub async fn serve(flags: ServeFlags) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return failed(&error),
     };
-    let server = tokio::select! {
+    let (server, exporter) = tokio::select! {
         started = start(&flags) => match started {
-            Ok(server) => server,
+            Ok(started) => started,
             Err(error) => return failed(&error),
         },
         code = signals.next() => return ExitCode::from(code),
     };
+    let code = until_ended(&server, &flags, signals).await;
+    if let Some(exporter) = exporter {
+        exporter.stop().await;
+    }
+    code
+}
+
+/// Answers requests until a signal, and then those that are under way.
+async fn until_ended(server: &Server, flags: &ServeFlags, mut signals: Signals) -> ExitCode {
     let code = signals.next().await;
     server.drain(Duration::ZERO, flags.grace_period());
     let under_way = server.stats().in_flight;
@@ -51,14 +61,18 @@ pub async fn serve(flags: ServeFlags) -> ExitCode {
     }
 }
 
-async fn start(flags: &ServeFlags) -> Result<Server> {
+async fn start(flags: &ServeFlags) -> Result<(Server, Option<Exporter>)> {
     // Before anything is pulled.
+    let traces = flags.traces.read().map_err(|faults| anyhow!(faults.join("; ")))?;
     let listener = TcpListener::bind(flags.addr)
         .with_context(|| format!("cannot listen on {}; name another place with --addr", flags.addr))?;
     let Ready { engine, module, name, mut spec } = program::prepare(&flags.given).await?;
     spec.access_log = flags.access_log;
+    let ca_file = flags.given.trusted_ca_file.as_deref();
+    let (tracer, exporter) = traces.map(|traces| traces.start(ca_file, None)).transpose()?.unzip();
+    spec.traces = tracer.map(|tracer| tracer.source([("service.name".to_owned(), name.clone())].into()));
     let server = engine.serve(&module, spec, listener, flags.limits());
     let server = server.with_context(|| format!("{} cannot be served", flags.given.program))?;
     complain(&format!("serving {name} at http://{}", server.address()));
-    Ok(server)
+    Ok((server, exporter))
 }

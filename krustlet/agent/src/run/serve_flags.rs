@@ -8,6 +8,7 @@ use clap::builder::RangedU64ValueParser;
 use krustlet_runtime::ServerLimits;
 
 use super::flags::{Given, bytes};
+use crate::traces::TraceFlags;
 
 const EXAMPLES: &str = "\
 The program is a component that exports wasi:http/incoming-handler of WASI 0.2 (the world wasi:http/proxy), or wasi:http/handler of 0.3
@@ -43,6 +44,9 @@ pub struct ServeFlags {
     /// Say each request on standard error, once it has ended
     #[arg(long)]
     pub(super) access_log: bool,
+
+    #[command(flatten)]
+    pub(super) traces: TraceFlags,
 
     #[command(flatten)]
     limits: Limits,
@@ -140,7 +144,7 @@ mod tests {
         let flags = parse(&["hello.wasm"]).unwrap();
         assert_eq!((flags.given.program.as_str(), flags.addr.to_string().as_str()), ("hello.wasm", "127.0.0.1:8080"));
         assert_eq!(flags.limits(), ServerLimits::default());
-        assert_eq!(flags.grace_period(), Duration::from_secs(30));
+        assert_eq!((flags.grace_period(), flags.traces.read()), (Duration::from_secs(30), Ok(None)));
     }
 
     #[test]
@@ -157,6 +161,8 @@ mod tests {
             "--idle-timeout-seconds=7",
             "--body-timeout-seconds=8",
             "--request-timeout-seconds=9",
+            "--otlp-endpoint=http://localhost:4318",
+            "--otlp-sampling-ratio=0.5",
             "-e=A=B",
             "a.wasm",
         ])
@@ -173,7 +179,7 @@ mod tests {
         };
         assert_eq!(flags.limits(), expected);
         assert_eq!((flags.addr.to_string().as_str(), flags.grace_period()), ("[::1]:0", Duration::from_secs(1)));
-        assert!(flags.access_log);
+        assert!(flags.access_log && flags.traces.read().unwrap().is_some());
         assert_eq!(flags.given.env.len(), 1);
     }
 

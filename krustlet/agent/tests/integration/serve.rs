@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::support::{Cli, HELLO_HTTP, Running, module};
+use krustlet_traces::testing::Collector;
 use rustix::process::Signal;
 
 /// `krustlet-wasi serve FLAGS hello_http.wasm`, on a port that is free.
@@ -20,10 +21,14 @@ fn address(running: &Running) -> String {
 
 /// The whole response to a request on a connection of its own.
 fn get(address: &str, path: &str) -> String {
+    get_with(address, path, "")
+}
+
+/// The same of one with more headers, each with its line's end.
+fn get_with(address: &str, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())
-        .unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
     response
@@ -72,6 +77,42 @@ fn a_request_that_has_no_end_is_waited_for_as_long_as_it_says() {
 }
 
 #[test]
+fn requests_are_spans_of_which_the_last_are_sent_before_the_end() {
+    let collector = Collector::start();
+    for in_environment in [false, true] {
+        let flag = format!("--otlp-endpoint={}", collector.base());
+        let command = if in_environment {
+            let command = serve(&["--otlp-sampling-ratio=0"]).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.base());
+            command.env("OTEL_TRACES_SAMPLER_ARG", "1")
+        } else {
+            serve(&[&flag, "--otlp-sampling-ratio=0"])
+        };
+        let running = command.begin_to_serve();
+        let address = address(&running);
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert!(get(&address, "/not-sampled").ends_with("Hello, not-sampled!\n"));
+        assert!(get_with(&address, "/you", &format!("traceparent: {parent}\r\n")).ends_with("Hello, you!\n"));
+        running.send(Signal::TERM);
+        assert_eq!(running.end(), (0, String::new(), String::new()));
+        let spans = collector.spans();
+        let span = spans.last().unwrap();
+        assert_eq!(spans.len(), 1 + usize::from(in_environment), "{spans:#?}");
+        assert_eq!((span.parent_span_id.as_str(), span.kind), ("00f067aa0ba902b7", "server"));
+        let port = address.rsplit(':').next().unwrap();
+        let said = |key: &str| span.attributes[key].as_str();
+        assert_eq!([said("url.path"), said("server.address"), said("server.port")], ["/you", "127.0.0.1", port]);
+        assert_eq!(span.resource, [("service.name".into(), "hello_http".into())].into());
+    }
+    // A collector that is not there changes nothing, and is said once.
+    let running = serve(&["--otlp-endpoint=http://127.0.0.1:1"]).begin_to_serve();
+    assert!(get(&address(&running), "/you").ends_with("Hello, you!\n"));
+    running.send(Signal::TERM);
+    let (code, out, err) = running.end();
+    assert_eq!((code, out.as_str(), err.lines().count()), (0, "", 1), "{err}");
+    assert!(err.contains("spans cannot be exported to http://127.0.0.1:1/v1/traces: the connection failed"), "{err}");
+}
+
+#[test]
 fn what_cannot_be_served_is_128_and_says_why() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let (taken, hello) = (format!("--addr={}", taken.local_addr().unwrap()), HELLO_HTTP.to_str().unwrap());
@@ -82,6 +123,10 @@ fn what_cannot_be_served_is_128_and_says_why() {
         (&["serve", "--addr=127.0.0.1:0", module()], "probe.wasm cannot be served: this program runs to its end"),
         (&["run", hello], "this component answers HTTP requests"),
         (&["serve", "--addr=127.0.0.1:0", "-e", "NONE", hello], "NONE is not set here"),
+        (
+            &["serve", "--otlp-endpoint=localhost:4318", hello],
+            "--otlp-endpoint: \"localhost:4318\": it does not begin with",
+        ),
     ];
     for (args, wanted) in table {
         let (code, out, err) = Cli::new(args).end();

@@ -90,6 +90,31 @@ impl ServiceNames {
     }
 }
 
+/// The names for the node itself, which is of no namespace: each has to be named with its own.
+impl Discovery for ServiceNames {
+    fn find(&self, scheme: Scheme, host: &str, port: u16) -> BoxFuture<'static, Found> {
+        let named = name::read(host, "").filter(|named| !named.namespace.is_empty());
+        let Some(named) = named else { return future::ready(Found::Unknown).boxed() };
+        let (names, host) = (self.clone(), host.to_owned());
+        async move {
+            names.find(&named, "", scheme, port).await.map_or_else(
+                |fault| {
+                    tracing::debug!("{host}:{port} is not reached as a Service: {fault}");
+                    if named.or_other { Found::Unknown } else { Found::Nowhere }
+                },
+                |found| found.unwrap_or(Found::Unknown),
+            )
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for ServiceNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServiceNames")
+    }
+}
+
 /// The names for one container.
 struct Finder(Arc<Guest>);
 

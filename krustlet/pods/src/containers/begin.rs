@@ -8,9 +8,10 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1 as core;
 use krustlet_core::serving::ports::{self, PortLease, Ports};
 use krustlet_core::serving::probes::{self, Plan};
+use krustlet_core::traces;
 use krustlet_images::Image;
 use krustlet_prober::Hook;
-use krustlet_runtime::{Container, Lease, Leases, Module, RunSpec, RuntimeError, ServerLimits};
+use krustlet_runtime::{Container, Lease, Leases, Module, RunSpec, RuntimeError, ServerLimits, TraceSource};
 
 use crate::Shared;
 use crate::resources::Resources;
@@ -51,7 +52,7 @@ pub struct Place {
 }
 
 enum Door {
-    Agent { listener: TcpListener, lease: PortLease, limits: ServerLimits },
+    Agent { listener: TcpListener, lease: PortLease, limits: ServerLimits, traces: Option<TraceSource> },
     Program { at: Vec<SocketAddr>, leases: Arc<dyn Leases> },
 }
 
@@ -123,7 +124,9 @@ impl Place {
                     format!("cannot listen on port {} of the address {address}: {error}", at.port())
                 })?;
                 lease.listened();
-                Door::Agent { listener, lease, limits }
+                let resource = || traces::resource(&resources.pod(), &container.name);
+                let traces = shared.tracer.as_ref().map(|tracer| tracer.source(resource()));
+                Door::Agent { listener, lease, limits, traces }
             }
             Listens::Program => Door::Program {
                 at: own.into_iter().map(|port| SocketAddr::new(address, port)).collect(),
@@ -150,7 +153,8 @@ pub fn begin(
         return Ok((engine.start(&image.module, spec)?, None));
     };
     let (container, answering, lease) = match door {
-        Door::Agent { listener, lease, limits } => {
+        Door::Agent { listener, lease, limits, traces } => {
+            spec.traces = traces;
             let server = engine.serve(&image.module, spec, listener, limits)?;
             (server.container().clone(), Answering::Requests(server), Some(lease))
         }

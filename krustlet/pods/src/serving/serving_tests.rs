@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use krustlet_runtime::Tracer;
+use krustlet_traces::Exporter;
+use krustlet_traces::testing::Collector;
 use serde_json::{Value, json};
 
 use super::limits;
@@ -28,6 +31,38 @@ fn a_pod_that_serves_is_reached_at_the_nodes_address_and_counted() {
     let stats = view.containers[0].answering.as_ref().unwrap().server().unwrap().stats();
     // The probes' are among them.
     assert!(stats.requests[&204] >= 3 && stats.instances >= 3 && stats.traps == 0, "{stats:?}");
+}
+
+#[test]
+fn the_requests_that_a_pod_answers_are_spans_of_its_container() {
+    let (world, collector) = (World::new(), Collector::start());
+    let tracer = Tracer::new("1".parse().unwrap());
+    let _agent = world.agent_with(Options { tracer: Some(tracer.clone()), ..Options::default() });
+    let port = free_port();
+    world.create("web", serving(&world, "serve-204", port, json!({})));
+    let pod = world.until("web", ready);
+    assert_eq!(get(port).as_deref(), Some("204"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        // It has ended by then, but for what its connection still does.
+        while tracer.counts().queued == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Exporter::start(&tracer, &collector.base().parse().unwrap(), None, None).unwrap().stop().await;
+    });
+    let spans = collector.spans();
+    let [span] = &spans[..] else { panic!("{spans:#?}") };
+    assert_eq!(span.attributes["http.response.status_code"], "204");
+    for (key, value) in [
+        ("service.name", "web"),
+        ("k8s.namespace.name", "default"),
+        ("k8s.pod.name", "web"),
+        ("k8s.pod.uid", pod["metadata"]["uid"].as_str().unwrap()),
+        ("k8s.container.name", "main"),
+        ("k8s.node.name", "wasm"),
+    ] {
+        assert_eq!(span.resource[key], value, "{key}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use krustlet_core::serving::ports::Ports;
 use krustlet_images::Images;
 use krustlet_images::compile::Compiler;
 use krustlet_logs::Logs;
-use krustlet_runtime::{Egress, Engine, EngineConfig, ServerLimits};
+use krustlet_runtime::{Egress, Engine, EngineConfig, ServerLimits, Tracer};
 use krustlet_volumes::{HostPaths, Own};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -63,6 +63,8 @@ pub struct Options {
     pub addresses: Addresses,
     /// Where programs may connect to.
     pub egress: Egress,
+    /// Who records the requests that are answered.
+    pub tracer: Option<Tracer>,
 }
 
 impl Default for Options {
@@ -76,6 +78,7 @@ impl Default for Options {
             server_limits: ServerLimits::default(),
             addresses: Addresses::of_node([127, 0, 0, 1].into()),
             egress: Egress::default(),
+            tracer: None,
         }
     }
 }
@@ -138,6 +141,7 @@ impl World {
             pressure: pressure.clone(),
             evictions: evictions.clone(),
             server_limits: options.server_limits,
+            tracer: options.tracer,
             shutdown_grace: options.shutdown_grace,
             client,
         };

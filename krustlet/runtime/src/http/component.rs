@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{
     Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, p2, p3,
 };
 
-use super::{Side, setters};
+use super::{Outgoing, Side, setters};
 use crate::run::State;
 
 /// The most that one `fields` may take of the host's memory, in bytes; past it the guest traps. More than the headers of a
@@ -45,11 +45,12 @@ impl WasiHttpView for State {
 pub(super) struct Hooks {
     session: Session,
     side: Side,
+    traces: Option<Outgoing>,
 }
 
 impl Hooks {
-    pub(super) fn new(session: Session, side: Side) -> Self {
-        Self { session, side }
+    pub(super) fn new(session: Session, side: Side, traces: Option<Outgoing>) -> Self {
+        Self { session, side, traces }
     }
 }
 
@@ -83,15 +84,27 @@ impl WasiHttpHooks for Hooks {
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let (parts, body) = request.into_parts();
+        let (context, span) = self.traces.as_ref().map_or_else(Default::default, |traces| traces.begin(&parts));
         // Before anything waits, so that the limit of requests holds for those that the guest starts together.
         let prepared = self.session.prepare_uri(&parts.uri, parts.method, parts.headers);
         Box::new(async move {
-            let mut prepared = prepared.map_err(code)?;
-            if let Some(options) = options {
-                prepared.shorten(options.connect_timeout, options.first_byte_timeout, options.between_bytes_timeout);
-            }
-            let body = body.map_err(Into::into).boxed_unsync();
-            let response = prepared.send(body).await.map_err(code)?;
+            let response = async {
+                let mut prepared = prepared?;
+                if let Some(options) = options {
+                    prepared.shorten(
+                        options.connect_timeout,
+                        options.first_byte_timeout,
+                        options.between_bytes_timeout,
+                    );
+                }
+                if let Some(context) = context {
+                    context.inject(prepared.headers_mut());
+                }
+                prepared.send(body.map_err(Into::into).boxed_unsync()).await
+            };
+            let response = response.await;
+            span.end(&response);
+            let response = response.map_err(code)?;
             // The body itself holds its connection.
             let nothing = Box::new(async { Ok(()) }) as Box<dyn Future<Output = _> + Send>;
             Ok((response.map(|body| body.map_err(code).boxed_unsync()), nothing))

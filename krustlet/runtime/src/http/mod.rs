@@ -3,6 +3,7 @@
 mod component;
 mod module;
 mod setters;
+mod trace;
 
 use std::collections::HashMap;
 
@@ -12,6 +13,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 pub(crate) use component::add_to_components;
 pub(crate) use module::add_to_modules;
+pub(crate) use trace::Outgoing;
 
 /// What a guest is to HTTP, which decides which headers it may see and set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +51,12 @@ struct OpenResponse {
 }
 
 impl GuestHttp {
-    pub(crate) fn new(session: Session, side: Side) -> Self {
+    /// `traces` is who records what it sends.
+    pub(crate) fn new(session: Session, side: Side, traces: Option<Outgoing>) -> Self {
         let mut fields = WasiHttpCtx::new();
         fields.set_field_size_limit(component::FIELDS_BYTES);
-        Self { responses: Responses::default(), hooks: component::Hooks::new(session.clone(), side), fields, session }
+        let hooks = component::Hooks::new(session.clone(), side, traces);
+        Self { responses: Responses::default(), hooks, fields, session }
     }
 
     /// What the guest may do, and has under way.

@@ -20,7 +20,7 @@ use crate::usage::Meter;
 fn state(root: &Path, limit: u64, budget: &MemoryBudget) -> State {
     let wasi = WasiCtx::builder().preopened_dir(root, "/d", FsPerms::ReadOnly).unwrap().build_p1();
     let http = Client::new(None, Arc::new(HostNetwork::default()), Egress::default(), usize::MAX).unwrap();
-    let http = GuestHttp::new(http.session(HttpAccess::default()), Side::Client);
+    let http = GuestHttp::new(http.session(HttpAccess::default()), Side::Client, None);
     State::new(wasi, http, Limits::new(budget.share(), Arc::new(Meter::new(limit))))
 }
 

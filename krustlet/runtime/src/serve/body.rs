@@ -165,7 +165,8 @@ impl Answer {
         self.response.status()
     }
 
-    pub(super) fn into_response(self, seen: Seen) -> Response<ResponseBody> {
+    pub(super) fn into_response(self, mut seen: Seen) -> Response<ResponseBody> {
+        seen.follow(self.wait.0.as_ref());
         let length = self.response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let (mut wait, place, taking) = (self.wait, self.place, Taking::of_task());
         if length == Some(0) {

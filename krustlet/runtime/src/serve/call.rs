@@ -133,6 +133,25 @@ impl Failure {
         }
     }
 
+    /// In one word, of which there are a few. `None`: it is the client's fault, and no error of the server.
+    pub(super) fn error_type(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Host | Self::Tunnel | Self::TooLarge | Self::Slow => return None,
+            Self::Busy => "busy",
+            Self::OutOfMemory(_) => "out_of_memory",
+            Self::Timeout => "timeout",
+            Self::Trapped(_) => "trapped",
+            Self::Ended(_) => "exited",
+            Self::NoResponse => "no_response",
+            Self::Unfinished => "unfinished",
+            Self::Status(_) => "invalid_status",
+            Self::Code(_) => "error_code",
+            Self::Start(_) => "start_failed",
+            Self::Gone => "client_gone",
+            Self::Stopped => "stopped",
+        })
+    }
+
     /// For the client: nothing of the program's inside.
     fn message(&self) -> &'static str {
         match self {

@@ -13,7 +13,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::access::Access;
 use super::activity::Activity;
+use super::call::{Call, Failure};
 use super::stats::Metrics;
+use super::trace::Traced;
 use super::watched::Watched;
 use super::{Service, request};
 
@@ -112,6 +114,7 @@ pub(super) struct Seen {
     under_way: Arc<UnderWay>,
     code: u16,
     access: Option<Access>,
+    traced: Option<Traced>,
 }
 
 impl Seen {
@@ -119,7 +122,13 @@ impl Seen {
         let begun = Instant::now();
         metrics.in_flight.add();
         activity.state().begin(begun);
-        Self { metrics, under_way: Arc::new(UnderWay { activity, begun }), code: CLIENT_GONE, access: None }
+        Self {
+            metrics,
+            under_way: Arc::new(UnderWay { activity, begun }),
+            code: CLIENT_GONE,
+            access: None,
+            traced: None,
+        }
     }
 
     pub(super) fn under_way(&self) -> &Arc<UnderWay> {
@@ -131,13 +140,31 @@ impl Seen {
         self.access = access;
     }
 
+    /// Its span is recorded.
+    pub(super) fn trace(&mut self, traced: Option<Traced>) {
+        self.traced = traced;
+    }
+
+    /// It has no response of the program's, for this reason.
+    pub(super) fn failed(&mut self, failure: Failure) {
+        self.traced.iter_mut().for_each(|traced| traced.fail(failure.clone()));
+    }
+
+    /// It has one, whose end is not there yet.
+    pub(super) fn follow(&mut self, call: Option<&Arc<Call>>) {
+        self.traced.iter_mut().for_each(|traced| traced.follow(call));
+    }
+
     pub(super) fn status(&mut self, status: StatusCode) {
         self.code = status.as_u16();
+        self.traced.iter_mut().for_each(|traced| traced.status(status));
     }
 }
 
 impl Drop for Seen {
     fn drop(&mut self) {
+        // Whoever sees that it has ended is to find its span.
+        self.traced = None;
         self.metrics.in_flight.take();
         let took = self.under_way.begun.elapsed();
         self.metrics.ended(self.code, took);

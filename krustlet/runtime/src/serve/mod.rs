@@ -18,6 +18,7 @@ mod request;
 mod room;
 mod stats;
 mod streams;
+pub(crate) mod trace;
 mod watched;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use hyper_util::server::conn::auto;
 use krustlet_http::{Serving, Session};
+use krustlet_traces::Context;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -44,7 +46,7 @@ use self::room::Room;
 pub(crate) use self::room::semaphore;
 use self::stats::Metrics;
 use self::streams::Streams;
-use crate::http::{GuestHttp, Side};
+use crate::http::{GuestHttp, Outgoing, Side};
 use crate::limits::Limits;
 use crate::memory::MemoryBudget;
 use crate::opening::Opener;
@@ -144,8 +146,10 @@ pub(crate) struct Guests {
 }
 
 impl Guests {
-    fn store(&self) -> Result<Store<State>, RuntimeError> {
-        let http = GuestHttp::new(self.http.clone(), Side::Server);
+    /// For an instance that answers the request of this trace; `None` for one that answers several, or where nothing is recorded.
+    fn store(&self, trace: Option<Context>) -> Result<Store<State>, RuntimeError> {
+        let traces = self.spec.traces.clone().map(|source| Outgoing { source, parent: trace });
+        let http = GuestHttp::new(self.http.clone(), Side::Server, traces);
         let limits = Limits::new(self.memory.share(), self.meter.clone());
         let mut state = State::new(self.spec.wasi(&self.http)?, http, limits);
         state.opener = self.opener.clone();

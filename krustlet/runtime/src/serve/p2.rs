@@ -27,12 +27,12 @@ pub(super) fn begin(service: &Arc<Service>, program: &ProxyPre<State>, job: Job)
 
 /// An instance, from its making to its end.
 async fn instance(service: Arc<Service>, program: ProxyPre<State>, job: Job, slot: Place) {
-    let Job { request, sender, call, id } = job;
+    let Job { request, sender, call, id, trace } = job;
     let failed = |failure: Failure| {
         service.note(&id, &failure);
         call.fail(failure);
     };
-    match service.guests.store() {
+    match service.guests.store(trace) {
         Err(error) => failed(Failure::Start(error.to_string())),
         Ok(mut store) => {
             let failure = tokio::select! {

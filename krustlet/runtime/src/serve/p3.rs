@@ -116,7 +116,7 @@ pub(super) fn begin(service: &Arc<Service>, program: &ServicePre<State>, job: Jo
             None => least(&all, true)?,
         },
     };
-    let Job { request, sender, call, id } = job;
+    let Job { request, sender, call, id, .. } = job;
     let under_way = UnderWay { call, id, sender: Mutex::new(Some(sender)), begun: Instant::now(), _permit: permit };
     let worker = &all[index];
     worker.load.requests.fetch_add(1, Ordering::Relaxed);
@@ -145,7 +145,7 @@ async fn instance(
     place: Place,
 ) {
     let mut had = Had::default();
-    match service.guests.store() {
+    match service.guests.store(None) {
         Err(error) => tell(&service, &load, Failure::Start(error.to_string()), given, had),
         Ok(mut store) => {
             let failure = live_through(&service, &program, &load, &mut store, &mut given, &mut had).await;

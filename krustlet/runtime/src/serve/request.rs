@@ -7,6 +7,7 @@ use http::header::{CONNECTION, HOST};
 use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::{Body, Incoming};
+use krustlet_traces::Context;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
@@ -16,6 +17,7 @@ use super::body::{Answer, RequestBody, ResponseBody, Wait};
 use super::call::{Call, Failure};
 use super::connection::{Seen, UnderWay};
 use super::id::{REQUEST_ID, RequestId};
+use super::trace::Traced;
 use super::{p2, p3, room};
 use crate::Stream;
 use crate::program::Proxy;
@@ -29,6 +31,8 @@ pub(super) struct Job {
     pub(super) sender: oneshot::Sender<Outcome>,
     pub(super) call: Arc<Call>,
     pub(super) id: RequestId,
+    /// Where it stands in its trace, where that is looked after.
+    pub(super) trace: Option<Context>,
 }
 
 /// What an instance has answered in its turn.
@@ -64,10 +68,20 @@ pub(super) async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let id = service.ids.name(request.headers_mut());
     seen.log(Access::new(&service.guests.spec, &id, &request));
+    let trace = service.guests.spec.traces.as_ref().map(|source| {
+        let (context, traced) = Traced::begin(source, &id, &mut request);
+        seen.trace(traced);
+        context
+    });
     let version = request.version();
-    let answer = match answer(&service, request, &id, seen.under_way()).await {
+    let answered = answer(&service, request, (&id, trace), seen.under_way()).await;
+    let answer = match answered {
         Ok(answer) => answer,
-        Err(failure) => Answer::of_host(failure.response(&id)),
+        Err(failure) => {
+            let response = failure.response(&id);
+            seen.failed(failure);
+            Answer::of_host(response)
+        }
     };
     seen.status(answer.status());
     let mut response = answer.into_response(seen);
@@ -84,7 +98,7 @@ pub(super) async fn handle(
 async fn answer(
     service: &Arc<Service>,
     request: Request<Incoming>,
-    id: &RequestId,
+    (id, trace): (&RequestId, Option<Context>),
     under_way: &Arc<UnderWay>,
 ) -> Result<Answer, Failure> {
     let limits = &service.limits;
@@ -100,7 +114,7 @@ async fn answer(
     let request =
         request.map(|body| RequestBody::new(body, limits.max_body_bytes, limits.body_timeout, call.clone(), under_way));
     let (sender, receiver) = oneshot::channel();
-    let job = Job { request, sender, call: call.clone(), id: id.clone() };
+    let job = Job { request, sender, call: call.clone(), id: id.clone(), trace };
     match &service.guests.program {
         Proxy::P2(program) => p2::begin(service, program, job),
         Proxy::P3(program) => p3::begin(service, program, job),

@@ -15,7 +15,7 @@ use k8s_openapi::jiff::Timestamp;
 use krustlet_images::compile::Compiler;
 use krustlet_node::KUBELET_VERSION;
 use krustlet_pods::Evictions;
-use krustlet_runtime::MemoryBudget;
+use krustlet_runtime::{MemoryBudget, TraceCounts};
 
 use self::exposition::{Exposition, Kind};
 use self::process::Process;
@@ -82,6 +82,28 @@ pub fn budgets(compiler: &Compiler, memory: &MemoryBudget, evictions: &Evictions
     for (signal, count) in evictions.by_signal() {
         text.sample(&[("eviction_signal", signal)], count, None);
     }
+    text.finish()
+}
+
+/// What has become of spans, where they are recorded.
+pub fn traces(counts: TraceCounts) -> String {
+    let mut text = Exposition::default();
+    text.family("krustlet_traces_exported_spans_total", Kind::Counter, "Spans that the collector has taken.").sample(
+        &[],
+        counts.exported,
+        None,
+    );
+    text.family("krustlet_traces_dropped_spans_total", Kind::Counter, "Spans that were dropped, by what for.");
+    for (reason, count) in
+        [("queue_full", counts.queue_full), ("export_failed", counts.failed), ("rejected", counts.rejected)]
+    {
+        text.sample(&[("reason", reason)], count, None);
+    }
+    text.family("krustlet_traces_queued_spans", Kind::Gauge, "Spans that wait to be sent.").sample(
+        &[],
+        counts.queued,
+        None,
+    );
     text.finish()
 }
 
@@ -203,6 +225,20 @@ mod tests {
         let text = resource(&Usage { node: NodeUsage::default(), pods: vec![], ..example() });
         check(&text);
         assert_eq!(samples(&text), ["resource_scrape_error 1", "scrape_error 1"]);
+    }
+
+    #[test]
+    fn what_has_become_of_spans() {
+        let text = traces(TraceCounts { exported: 1, queue_full: 2, failed: 3, rejected: 4, queued: 5 });
+        check(&text);
+        let wanted = [
+            "krustlet_traces_exported_spans_total 1",
+            r#"krustlet_traces_dropped_spans_total{reason="queue_full"} 2"#,
+            r#"krustlet_traces_dropped_spans_total{reason="export_failed"} 3"#,
+            r#"krustlet_traces_dropped_spans_total{reason="rejected"} 4"#,
+            "krustlet_traces_queued_spans 5",
+        ];
+        assert_eq!(samples(&text), wanted);
     }
 
     #[test]

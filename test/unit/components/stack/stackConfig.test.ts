@@ -71,6 +71,8 @@ test("every key reaches its argument", () => {
             allowedHostPaths: ["/srv/data"],
             allowedEgress: ["10.0.0.0/8"],
             wasi03: true,
+            otlpEndpoint: "http://localhost:4318",
+            otlpSamplingRatio: 0.5,
             stateDir: "/s",
             program: "p",
             certificateDurationSeconds: 86_400,

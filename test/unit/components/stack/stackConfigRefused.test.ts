@@ -10,6 +10,8 @@ const label =
     'lower-case letters, digits, "-" and "." that begin and end with a letter or digit (for example "krustlet")';
 const dnsLabel =
     'lower-case letters, digits and "-" that begin and end with a letter or digit (for example "hello-wasm")';
+const otlpBase =
+    'the base URL of a collector\'s OTLP over HTTP, without user name, query and /v1/traces (for example "http://localhost:4318")';
 const origin = 'exactly one of "source", "file", "reference", "image" says where the module comes from;';
 const workload = (more: object) => ({ workloads: [{ ...hello, ...more }] });
 
@@ -25,6 +27,13 @@ const refused: [Record<string, unknown>, string[]][] = [
         [
             "nodes[0].certificateDurationSeconds: must be a whole number from 600 to 31622400, not 599",
             "nodes[0].certificateRenewalPercent: must be a whole number from 1 to 95, not 96",
+        ],
+    ],
+    [
+        { nodes: [{ otlpEndpoint: "collector:4318", otlpSamplingRatio: 10 }] },
+        [
+            `nodes[0].otlpEndpoint: must be ${otlpBase}, not "collector:4318"`,
+            "nodes[0].otlpSamplingRatio: must be a number from 0 to 1, not 10",
         ],
     ],
     [{ clusterNam: "x" }, ['clusterNam: is unknown; did you mean "clusterName"?']],

@@ -46,6 +46,8 @@ describe("the agent's command line", () => {
             allowedHostPaths: ["/srv/data", "/srv/more"],
             allowedEgress: ["127.0.0.1", "fd00::/8"],
             wasi03: true,
+            otlpEndpoint: "http://otel.shop.svc:4318",
+            otlpSamplingRatio: 0.25,
         };
         assert.deepEqual(agent.agentArgv("k", given).slice(7), [
             `--data-dir=${homedir()}/s/data`,
@@ -57,6 +59,8 @@ describe("the agent's command line", () => {
             "--allowed-host-paths=/srv/data,/srv/more",
             "--allowed-egress=127.0.0.1,fd00::/8",
             "--wasi-0-3",
+            "--otlp-endpoint=http://otel.shop.svc:4318",
+            "--otlp-sampling-ratio=0.25",
         ]);
         assert.deepEqual(
             agent
@@ -67,6 +71,8 @@ describe("the agent's command line", () => {
                     allowedHostPaths: [],
                     allowedEgress: [],
                     wasi03: false,
+                    otlpEndpoint: undefined,
+                    otlpSamplingRatio: undefined,
                 })
                 .slice(-2),
             ["--insecure-registries=localhost:5000,r", `--registry-config=${process.cwd()}/l`],
@@ -133,6 +139,36 @@ describe("the agent's command line", () => {
             'input.allowedEgress[2]: is "10.0.0/8", but there is no such address or range',
             'input.allowedEgress[3]: is "::/129", but there is no such address or range',
         ]);
+    });
+    it("names what is no collector, and no password", () => {
+        const faults = (otlpEndpoint: unknown, otlpSamplingRatio: unknown = 0) =>
+            agent
+                .nodeInput({ ...input, otlpEndpoint, otlpSamplingRatio }, "input")
+                .map(({ path, message }) => `${path}: ${message}`);
+        const good = ["http://localhost:4318", "HTTPS://otlp.example/team/a/", "http://[fd00::1]:4318"];
+        for (const url of good) assert.deepEqual(faults(url), []);
+        const shape =
+            'must be the base URL of a collector\'s OTLP over HTTP, without user name, query and /v1/traces (for example "http://localhost:4318")';
+        for (const url of [
+            "localhost:4318",
+            "grpc://localhost:4317",
+            "http://",
+            "http:///v1",
+            "http://a:0",
+            "http://a:port",
+            "http://a?b",
+            "http://a/#b",
+            "http://a/b c",
+            "http://a/v1/traces/",
+        ])
+            assert.deepEqual(faults(url), [`input.otlpEndpoint: ${shape}, not "${url}"`]);
+        assert.deepEqual(faults("http://me:secret@a"), [`input.otlpEndpoint: ${shape}`]);
+        for (const ratio of [-0.1, 1.1, "1", NaN])
+            assert.match(
+                faults(good[0], ratio).join(),
+                /^input\.otlpSamplingRatio: must be a number from 0 to 1, not /,
+            );
+        assert.deepEqual(faults(good[0], 1), []);
     });
     it("comes with a minimal environment", () => {
         const callers = {

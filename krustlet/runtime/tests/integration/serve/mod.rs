@@ -6,6 +6,7 @@ mod hostile;
 mod limits;
 mod many;
 mod p3;
+mod traces;
 
 use std::net::TcpListener;
 use std::sync::{Arc, LazyLock};

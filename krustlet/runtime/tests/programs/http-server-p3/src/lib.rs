@@ -106,7 +106,8 @@ impl wasip3::exports::http::handler::Guest for Server {
             }
             ["error"] => return Err(ErrorCode::InternalError(Some("as it was told".into()))),
             ["header", name] => text(200, &format!("{:?}", Fields::new().append(name, b"value"))),
-            ["fetch", authority] => text(200, &fetch(authority).await),
+            ["fetch", authority] => text(200, &fetch(authority, Fields::new()).await),
+            ["relay", authority] => text(200, &fetch(authority, trace(&request)).await),
             _ => text(404, "what?\n"),
         })
     }
@@ -176,10 +177,19 @@ fn echo(request: Request) -> Response {
     Response::new(fields, Some(contents), trailers).0
 }
 
+/// What a request says of its trace.
+fn trace(request: &Request) -> Fields {
+    let (given, own) = (request.get_headers(), Fields::new());
+    for name in ["traceparent", "tracestate"] {
+        given.get(name).iter().for_each(|value| own.append(name, value).unwrap());
+    }
+    own
+}
+
 /// Sends a request of its own.
-async fn fetch(authority: &str) -> String {
+async fn fetch(authority: &str, headers: Fields) -> String {
     let (_, trailers) = wit_future::new(|| Ok(None));
-    let (request, _) = Request::new(Fields::new(), None, trailers, None);
+    let (request, _) = Request::new(headers, None, trailers, None);
     request.set_scheme(Some(&Scheme::Http)).unwrap();
     request.set_authority(Some(authority)).unwrap();
     request.set_path_with_query(Some("/")).unwrap();

@@ -122,7 +122,8 @@ impl Guest for Server {
                 let result = Fields::new().append(name, b"value");
                 text(out, 200, &format!("{result:?}"));
             }
-            ["fetch", authority] => text(out, 200, &fetch(authority)),
+            ["fetch", authority] => text(out, 200, &fetch(authority, Fields::new())),
+            ["relay", authority] => text(out, 200, &fetch(authority, trace(&request))),
             _ => text(out, 404, "what?\n"),
         }
     }
@@ -236,9 +237,18 @@ fn echo(request: IncomingRequest, out: ResponseOutparam) {
     });
 }
 
+/// What a request says of its trace.
+fn trace(request: &IncomingRequest) -> Fields {
+    let (given, own) = (request.headers(), Fields::new());
+    for name in ["traceparent", "tracestate"] {
+        given.get(name).iter().for_each(|value| own.append(name, value).unwrap());
+    }
+    own
+}
+
 /// Sends a request of its own.
-fn fetch(authority: &str) -> String {
-    let request = OutgoingRequest::new(Fields::new());
+fn fetch(authority: &str, headers: Fields) -> String {
+    let request = OutgoingRequest::new(headers);
     request.set_scheme(Some(&Scheme::Http)).unwrap();
     request.set_authority(Some(authority)).unwrap();
     request.set_path_with_query(Some("/")).unwrap();

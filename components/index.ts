@@ -33,6 +33,7 @@ export {
 export {
     ServiceType,
     type WasmGrpcArgs,
+    type WasmTcpSocketArgs,
     type WasmHttpGetArgs,
     type WasmLivenessProbeArgs,
     type WasmPortArgs,

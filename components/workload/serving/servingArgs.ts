@@ -32,6 +32,10 @@ export interface WasmGrpcArgs {
     service?: pulumi.Input<string>;
 }
 
+/** A connection, which a program that listens takes. There is nothing to say of it. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- a named type is what the schema of components can tell
+export interface WasmTcpSocketArgs {}
+
 /** How the node asks a program whether it is well, at its own port. Exactly one of `httpGet`, `grpc` and `tcpSocket` is given. */
 export interface WasmProbeArgs {
     /** By a GET request. Example: `{ path: "/healthz" }`. */
@@ -39,7 +43,7 @@ export interface WasmProbeArgs {
     /** By gRPC's health service. Example: `{}`. */
     grpc?: WasmGrpcArgs;
     /** By a connection: for a program that listens by a socket of its own, as the node listens for all others. Example: `{}`. */
-    tcpSocket?: Record<string, never>;
+    tcpSocket?: WasmTcpSocketArgs;
     /** How long it waits with the first try, in seconds. Default: 0. */
     initialDelaySeconds?: pulumi.Input<number>;
     /** How long it is from one try to the next, in seconds. Default: 10. */

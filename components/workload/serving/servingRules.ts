@@ -26,12 +26,13 @@ import {
     type WasmRollingUpdateArgs,
     type WasmServiceArgs,
     type WasmServingArgs,
+    type WasmTcpSocketArgs,
 } from "./servingArgs";
 
 const probe: Rules<WasmProbeArgs> = {
     httpGet: object({ path: rules.urlPath } satisfies Rules<WasmHttpGetArgs>),
     grpc: object({ service: text } satisfies Rules<WasmGrpcArgs>),
-    tcpSocket: object({}),
+    tcpSocket: object({} satisfies Rules<WasmTcpSocketArgs>),
     initialDelaySeconds: integer(0, 3600),
     periodSeconds: rules.seconds,
     timeoutSeconds: rules.seconds,

@@ -12,7 +12,7 @@ import { underTest } from "./underTest";
 import { World } from "./lib/world";
 
 /** Nobody else in the suite listens there. */
-const PORTS = { reached: 18200, declared: 18201, other: 18202, ended: 18203, shared: 18204 };
+const PORTS = { reached: 18200, declared: 18201, other: 18202, ended: 18203, shared: 18204, job: 18205 };
 
 /** workloads/probe as a component, whose container names this port. */
 function listening(port: number, args: string[]): PodParts {
@@ -24,7 +24,7 @@ function listening(port: number, args: string[]): PodParts {
             ports: [{ name: "line", containerPort: port }],
             readinessProbe: { tcpSocket: { port: "line" }, periodSeconds: 1 },
         },
-        spec: { restartPolicy: "Never" },
+        spec: { restartPolicy: "Always" },
     };
 }
 
@@ -131,9 +131,16 @@ describe("programs that listen", { timeout: 300_000 }, () => {
         assert.equal(await say(socket, "still there"), "STILL THERE\n");
         const closed = Date.now();
         socket.destroy();
-        await world.until("the pod's end", () =>
-            world.pods.goneAt(pod.metadata.uid ?? "") ? true : undefined,
-        );
-        assert.ok(Date.now() - closed < 30_000);
+        await world.untilGone(pod, closed, 30);
+    });
+
+    it("have their whole grace period where they are to come to their end", async () => {
+        const port = PORTS.job;
+        const parts = listening(port, ["listen", String(port)]);
+        const pod = await world.start("job", { ...parts, spec: { restartPolicy: "Never" } });
+        await world.untilPod(pod, "Ready", isReady);
+        const begun = Date.now();
+        await world.remove(pod, 12);
+        assert.ok((await world.untilGone(pod, begun)) >= 12);
     });
 });

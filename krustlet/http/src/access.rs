@@ -20,8 +20,12 @@ pub type Lease = Box<dyn Any + Send + Sync>;
 
 /// Who knows whose a port is.
 pub trait Leases: Debug + Send + Sync {
-    /// The port of this address for the guest, unless it is somebody else's.
-    fn take(&self, at: SocketAddr) -> Option<Lease>;
+    /// The port of this address for the guest.
+    ///
+    /// # Errors
+    ///
+    /// Whose it is.
+    fn take(&self, at: SocketAddr) -> Result<Lease, String>;
 }
 
 /// What a guest may do with HTTP, and with sockets. By default nothing: no origin is allowed.

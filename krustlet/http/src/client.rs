@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -64,11 +63,6 @@ impl Client {
         self.0.served.begin(address)
     }
 
-    /// Whether a guest listens there.
-    pub fn is_served(&self, address: SocketAddr) -> bool {
-        self.0.served.has(address)
-    }
-
     /// What one guest sends its requests with.
     pub fn session(&self, access: HttpAccess) -> Session {
         let slots = slots(&access);
@@ -81,7 +75,7 @@ impl Client {
             sockets: Arc::new(Semaphore::new(most_sockets(&access))),
             all_sockets: self.1.clone(),
             reserved: Mutex::default(),
-            listening: AtomicUsize::new(0),
+            listening: Mutex::default(),
             known: Mutex::default(),
             refusals: Refusals::new(access.name.clone()),
             access,
@@ -106,8 +100,8 @@ pub(crate) struct Guest {
     pub(crate) all_sockets: Arc<Semaphore>,
     /// For what was accepted and has no place of its own yet. `None`: such are not taken beforehand.
     pub(crate) reserved: Mutex<Option<Vec<SocketPermit>>>,
-    /// How many of its sockets listen.
-    pub(crate) listening: AtomicUsize,
+    /// Where its sockets listen.
+    pub(crate) listening: Mutex<Vec<SocketAddr>>,
     /// What its sockets may be connected to.
     pub(crate) known: Mutex<Known>,
     pub(crate) refusals: Refusals,

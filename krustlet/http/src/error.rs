@@ -48,6 +48,9 @@ pub enum HttpError {
         /// The limit.
         usize,
     ),
+    /// The port at which a socket was to listen is somebody else's.
+    #[error("{0}")]
+    PortTaken(String),
     /// The name could not be looked up, or has no address.
     #[error("the name cannot be looked up")]
     Dns,
@@ -98,7 +101,15 @@ pub enum HttpError {
 impl HttpError {
     /// Whether it is the permission that was missing, which whoever runs the guest may want to know.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::NotAllowed | Self::Downgrade | Self::Address(_) | Self::Egress(_) | Self::TooMany(_))
+        matches!(
+            self,
+            Self::NotAllowed
+                | Self::Downgrade
+                | Self::Address(_)
+                | Self::Egress(_)
+                | Self::TooMany(_)
+                | Self::PortTaken(_)
+        )
     }
 
     /// What hyper's words mean. An error of the request's body comes wrapped into them.

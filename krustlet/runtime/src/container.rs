@@ -104,9 +104,9 @@ impl Container {
         self.0.session.under_way()
     }
 
-    /// Whether a guest listens there, by a socket of its own or as a server. Whose address and port it is, is the host's to know.
+    /// Whether a socket of this very guest listens there.
     pub fn listens(&self, address: SocketAddr) -> bool {
-        self.0.engine.is_served(address)
+        self.0.session.is_listening(address)
     }
 
     /// Gives the guest another memory limit, as [`memory_limit_bytes`](crate::RunSpec::memory_limit_bytes) has it. Its next growth is

@@ -1,7 +1,7 @@
 //! The engine: one per process.
 
 use std::fmt;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -322,11 +322,6 @@ impl Engine {
             spec,
         };
         Ok(serve::spawn(self, runtime, guests, listener, self.0.http.serves(address), limits))
-    }
-
-    /// Whether a guest listens there.
-    pub(crate) fn is_served(&self, address: SocketAddr) -> bool {
-        self.0.http.is_served(address)
     }
 
     /// What holds for a guest that is given this limit, or none.

@@ -2,18 +2,20 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 /// Answers requests, one after the other, without end.
 pub fn serve(port: u16) -> io::Result<()> {
     for stream in TcpListener::bind(("0.0.0.0", port))?.incoming() {
-        // A client that goes is no reason to end.
-        let _ = answer(stream?);
+        // A client that goes, or never says anything, is no reason to end.
+        let _ = stream.and_then(answer);
     }
     Ok(())
 }
 
 /// The line that names what is wanted, `GET /NAME HTTP/1.1`, and headers up to an empty line: 200 for a plain name, else 404.
 fn answer(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
     for line in lines.by_ref() {

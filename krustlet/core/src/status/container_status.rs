@@ -86,14 +86,15 @@ pub fn container_status(shown: &Shown<'_>, common: &Common<'_>) -> ContainerStat
     }
 }
 
-/// What is read-only here is not so for the mounts below it, which are volumes of their own.
+/// What is read-only is so for all that is below it, whether that is asked for or not; a kubelet tells what was asked for.
 fn mount_status(mount: &VolumeMount) -> VolumeMountStatus {
     let read_only = mount.read_only.filter(|read_only| *read_only);
+    let asked = mount.recursive_read_only.as_deref().is_some_and(|how| how != "Disabled");
     VolumeMountStatus {
         name: mount.name.clone(),
         mount_path: mount.mount_path.clone(),
         read_only,
-        recursive_read_only: read_only.map(|_| "Disabled".into()),
+        recursive_read_only: read_only.map(|_| if asked { "Enabled".into() } else { "Disabled".into() }),
         ..VolumeMountStatus::default()
     }
 }

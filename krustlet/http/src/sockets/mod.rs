@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,13 +65,16 @@ pub enum BindError {
 /// A socket that listens.
 #[derive(Debug)]
 pub struct Listening {
-    _serving: Serving,
+    serving: Serving,
     session: Session,
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.session.0.listening.fetch_sub(1, Ordering::Relaxed);
+        let mut listening = self.session.listening();
+        if let Some(index) = listening.iter().position(|at| *at == self.serving.address()) {
+            listening.swap_remove(index);
+        }
     }
 }
 
@@ -232,7 +234,13 @@ impl Session {
         };
         match &access.leases {
             None => Ok((at, None)),
-            Some(leases) => leases.take(at).map(|lease| (at, Some(lease))).ok_or(BindError::InUse),
+            Some(leases) => match leases.take(at) {
+                Ok(lease) => Ok((at, Some(lease))),
+                Err(why) => {
+                    self.0.refusals.note(LISTENER, &Origin::at(Scheme::Tcp, at), &HttpError::PortTaken(why));
+                    Err(BindError::InUse)
+                }
+            },
         }
     }
 
@@ -243,13 +251,22 @@ impl Session {
 
     /// A socket of the guest's listens there, so that other guests may connect to it, as long as the result is kept.
     pub fn listens(&self, at: SocketAddr) -> Listening {
-        self.0.listening.fetch_add(1, Ordering::Relaxed);
-        Listening { _serving: self.0.connector.served.begin(at), session: self.clone() }
+        self.listening().push(at);
+        Listening { serving: self.0.connector.served.begin(at), session: self.clone() }
+    }
+
+    /// Whether a socket of this very guest listens there.
+    pub fn is_listening(&self, at: SocketAddr) -> bool {
+        self.listening().contains(&at)
     }
 
     /// What the guest has under way with others: requests, and sockets but for those that listen.
     pub fn under_way(&self) -> usize {
-        self.0.open().saturating_sub(self.0.listening.load(Ordering::Relaxed))
+        self.0.open().saturating_sub(self.listening().len())
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
+        self.0.listening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check(&self, scheme: Scheme, to: SocketAddr) -> Result<(), HttpError> {

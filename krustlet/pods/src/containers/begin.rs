@@ -53,7 +53,7 @@ pub struct Place {
 
 enum Door {
     Agent { listener: TcpListener, lease: PortLease, limits: ServerLimits, traces: Option<TraceSource> },
-    Program { at: Vec<SocketAddr>, leases: Arc<dyn Leases> },
+    Program { at: Vec<SocketAddr>, leases: Arc<OwnPorts> },
 }
 
 /// A container that has begun, and listens or may.
@@ -77,11 +77,10 @@ struct OwnPorts {
 }
 
 impl Leases for OwnPorts {
-    fn take(&self, at: SocketAddr) -> Option<Lease> {
-        let taken = self.ports.take(at, &self.uid, &self.name);
-        let taken = taken.inspect_err(|why| tracing::info!(guest = self.name, "refused a listening socket: {why}"));
-        let lease = taken.inspect(PortLease::listened).ok()?;
-        Some(Box::new(lease))
+    fn take(&self, at: SocketAddr) -> Result<Lease, String> {
+        // Nobody is told when it is free again, who may be waiting for it: a program could bind and close it all the time.
+        let lease = self.ports.take(at, &self.uid, &self.name)?;
+        Ok(Box::new(lease))
     }
 }
 
@@ -133,7 +132,9 @@ impl Place {
                 leases: Arc::new(OwnPorts { ports: shared.ports.clone(), uid: uid.clone(), name: name.into() }),
             },
         };
-        shared.addresses.listened(&uid);
+        if listens == Listens::Agent {
+            shared.addresses.listened(&uid);
+        }
         Ok(Some(Self { door, plans, pre_stop }))
     }
 }
@@ -160,8 +161,9 @@ pub fn begin(
         }
         Door::Program { at, leases } => {
             spec.http.listens.clone_from(&at);
-            spec.http.leases = Some(leases);
+            spec.http.leases = Some(leases.clone());
             let container = engine.start(&image.module, spec)?;
+            shared.addresses.listened(&leases.uid);
             (container.clone(), Answering::Sockets { container, at }, None)
         }
     };

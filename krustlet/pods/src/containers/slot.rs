@@ -129,7 +129,7 @@ impl Slot {
         let machine = &self.machine;
         let waiting = match (&machine.state, machine.cause()) {
             (_, Some(cause)) => Some(Cause::reason(cause)),
-            (State::Queued, None) if has_inits => Some("PodInitializing"),
+            (State::Queued | State::Preparing(_), None) if has_inits => Some("PodInitializing"),
             (State::Ended, None) if has_inits && machine.last.is_none() => Some("PodInitializing"),
             (State::Queued | State::Preparing(_), None) => Some("ContainerCreating"),
             _ => None,

@@ -24,6 +24,9 @@ use tokio::time::{sleep, timeout};
 /// Between two looks at whether a program has something under way.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How many of them in a row must find nothing: between one connection and the next that waits already there is none for a moment.
+const IDLE_LOOKS: u32 = 20;
+
 /// What answers for a container. Clones are handles on the same.
 #[derive(Clone, Debug)]
 pub enum Answering {
@@ -76,7 +79,10 @@ impl Answering {
         if !linger.is_zero() && (deleted || !self.listens().is_empty()) {
             sleep(linger).await;
             let idle = async {
-                while container.under_way() > 0 || deleted && self.listens().is_empty() {
+                let mut looks = 0;
+                while looks < IDLE_LOOKS {
+                    let busy = container.under_way() > 0 || deleted && self.listens().is_empty();
+                    looks = if busy { 0 } else { looks + 1 };
                     sleep(LOOK).await;
                 }
             };

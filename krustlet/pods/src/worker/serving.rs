@@ -48,10 +48,7 @@ impl Worker {
         let slot = &self.slots[index];
         let deleting = self.course.deleting();
         let Some(left) = self.course.left(Instant::now()) else { return };
-        // One that is to come to its end may have more to do than what its clients see.
-        let ends_by_itself =
-            slot.machine.finishes() && slot.serving.as_ref().is_some_and(|one| one.answering.server().is_none());
-        if slot.role == Role::Sidecar || !deleting && slot.machine.finishes() || ends_by_itself {
+        if slot.role == Role::Sidecar || !deleting && slot.machine.finishes() {
             return;
         }
         self.end_gracefully(index, LAST_REQUESTS.min(left / 3), left);
@@ -93,6 +90,8 @@ impl Worker {
         }
         // Of a pod that is deleted all know that nothing new is to be sent there; of any other one they know by this.
         serving.health.ready &= deleting;
+        // A program that is to come to its end may have more to do than what its clients see: it has all of the time.
+        let goes_on = deleting && !linger.is_zero() && slot.machine.finishes() && serving.answering.server().is_none();
         let (answering, hook, shared) = (serving.answering.clone(), serving.pre_stop.take(), self.shared.clone());
         let ends = Instant::now() + left;
         serving.tasks.spawn(async move {
@@ -100,6 +99,9 @@ impl Worker {
                 && let Err(fault) = hook.run(|port| answering.at(port), left).await
             {
                 shared.events.warning(&subject, "FailedPreStopHook", format!("PreStopHook failed: {fault}"));
+            }
+            if goes_on {
+                return;
             }
             let left = ends.saturating_duration_since(Instant::now());
             answering.drain(linger.min(left), left.saturating_sub(linger), deleting).await;

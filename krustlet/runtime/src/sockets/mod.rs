@@ -62,7 +62,6 @@ impl Places {
 
 /// One of the sockets that a guest may have open, and what may be under way on it.
 struct Place {
-    _permit: SocketPermit,
     sends: Semaphore,
     /// Each that waits has room for the largest datagram.
     receives: Semaphore,
@@ -70,6 +69,8 @@ struct Place {
     lease: OnceLock<Lease>,
     /// Others may connect to it from when it listens.
     listens: OnceLock<Listening>,
+    /// The last to go: what listens is not to be taken for something else.
+    _permit: SocketPermit,
 }
 
 impl Place {
@@ -80,11 +81,11 @@ impl Place {
 
     fn new(permit: SocketPermit) -> Self {
         Self {
-            _permit: permit,
             sends: Semaphore::new(SENDS),
             receives: Semaphore::new(1),
             lease: OnceLock::new(),
             listens: OnceLock::new(),
+            _permit: permit,
         }
     }
 

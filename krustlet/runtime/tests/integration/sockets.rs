@@ -456,8 +456,8 @@ struct Owner {
 }
 
 impl Leases for Owner {
-    fn take(&self, _: SocketAddr) -> Option<Lease> {
-        (!self.taken).then(|| Box::new(self.held.clone()) as Lease)
+    fn take(&self, at: SocketAddr) -> Result<Lease, String> {
+        if self.taken { Err(format!("{at} is another's")) } else { Ok(Box::new(self.held.clone())) }
     }
 }
 
@@ -532,6 +532,9 @@ async fn guests_reach_each_other_where_one_listens() {
             }
         };
         timeout(LONG, listening).await.unwrap();
+        let (other, _) = world.start(program, listens.clone(), &["listen", &at.to_string(), "1"]);
+        assert_eq!(other.wait().await, exited(0));
+        assert!(!other.listens(at), "it is the first one that does");
         assert_eq!(world.ask_with(connects.clone(), &["tcp", &at.to_string(), "hello"]).await, "HELLO");
         assert_eq!(timeout(LONG, guest.wait()).await.unwrap(), exited(0));
         assert_eq!(world.ask_with(connects.clone(), &["tcp", &at.to_string(), "hello"]).await, DENIED, "it is gone");

@@ -70,7 +70,7 @@ impl Source {
                 root.sampled()
             }
         };
-        let span = Span::begin(self.0.clone(), kind, context.clone(), parent.map(|parent| parent.span_id));
+        let span = Span::begin(self.0.clone(), kind, &context, parent.map(|parent| parent.span_id));
         (context, Some(span))
     }
 }

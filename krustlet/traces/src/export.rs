@@ -1,11 +1,13 @@
 //! Sends spans to a collector, in the background: <https://opentelemetry.io/docs/specs/otlp/#otlphttp>.
 
 use std::mem;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -83,13 +85,18 @@ impl Exporter {
         let (stop, stopped) = watch::channel(false);
         let delivery =
             Delivery { tracer: tracer.clone(), url: endpoint.url.clone(), session, stopped, under_way: 0, said: None };
-        Ok(Self { stop, task: tokio::spawn(delivery.run()) })
+        let task = async move {
+            if AssertUnwindSafe(delivery.run()).catch_unwind().await.is_err() {
+                tracing::error!("spans are not exported any more: the exporter has panicked");
+            }
+        };
+        Ok(Self { stop, task: tokio::spawn(task) })
     }
 
     /// Sends what is left, for [`FLUSH_LIMIT`] at most, and ends it.
     pub async fn stop(self) {
         self.stop.send_replace(true);
-        // It ends by itself in that time. An error means that it is gone already.
+        // It ends by itself in that time. An error means that its runtime is gone.
         let _ = self.task.await;
     }
 }
@@ -219,7 +226,9 @@ impl Delivery {
                 Err(fault) => fault,
             };
             self.say(&fault);
-            let again = fault.pause(pause).filter(|pause| Instant::now() + *pause < end && !*self.stopped.borrow());
+            // A collector may name a pause that no clock goes to.
+            let left = end.saturating_duration_since(Instant::now());
+            let again = fault.pause(pause).filter(|pause| *pause < left && !*self.stopped.borrow());
             let Some(again) = again else {
                 return self.tracer.queue().lost(mem::take(&mut self.under_way));
             };

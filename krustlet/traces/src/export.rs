@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use krustlet_http::{
     CaFileError, Client, Discovery, Egress, Endpoint as Place, Found, HostNetwork, HttpAccess, HttpError, HttpLimits,
-    Network, ResponseBody, Scheme, Session,
+    Network, Origin, ResponseBody, Scheme, Session,
 };
 use prost::Message;
 use tokio::sync::watch;
@@ -83,8 +83,15 @@ impl Exporter {
             ..HttpAccess::default()
         });
         let (stop, stopped) = watch::channel(false);
-        let delivery =
-            Delivery { tracer: tracer.clone(), url: endpoint.url.clone(), session, stopped, under_way: 0, said: None };
+        let delivery = Delivery {
+            tracer: tracer.clone(),
+            origin: endpoint.origin.clone(),
+            url: endpoint.url.clone(),
+            session,
+            stopped,
+            under_way: 0,
+            said: None,
+        };
         let task = async move {
             if AssertUnwindSafe(delivery.run()).catch_unwind().await.is_err() {
                 tracing::error!("spans are not exported any more: the exporter has panicked");
@@ -156,6 +163,8 @@ impl Fault {
 
 struct Delivery {
     tracer: Tracer,
+    /// What the log names: a path may be somebody's secret.
+    origin: Origin,
     url: String,
     session: Session,
     stopped: watch::Receiver<bool>,
@@ -179,7 +188,7 @@ impl Delivery {
         }
         let left = self.under_way + self.tracer.queue().len();
         if left > 0 {
-            tracing::warn!("{left} spans were not exported: {} did not take them in time", self.url);
+            tracing::warn!("{left} spans were not exported: {} did not take them in time", self.origin);
         }
         // Nobody takes those that are still to come.
         while !self.tracer.queue().take().is_empty() {}
@@ -219,7 +228,7 @@ impl Delivery {
             let fault = match self.send(body.clone()).await {
                 Ok(rejected) => {
                     if self.said.take().is_some() {
-                        tracing::info!("spans are exported to {} again", self.url);
+                        tracing::info!("spans are exported to {} again", self.origin);
                     }
                     return self.tracer.queue().sent(mem::take(&mut self.under_way), rejected);
                 }
@@ -254,7 +263,7 @@ impl Delivery {
         if self.said.is_none_or(|said| said.elapsed() >= SAYING) {
             self.said = Some(Instant::now());
             let dropped = self.tracer.counts().dropped();
-            tracing::warn!("spans cannot be exported to {}: {fault}; {dropped} were dropped so far", self.url);
+            tracing::warn!("spans cannot be exported to {}: {fault}; {dropped} were dropped so far", self.origin);
         }
     }
 }

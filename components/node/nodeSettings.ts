@@ -55,7 +55,8 @@ export interface NodeSettings {
     /**
      * Where the node sends spans of the HTTP requests that its pods answer: the base URL of a collector's OTLP over HTTP, to which
      * `/v1/traces` is added. It is looked up where the agent runs (`localhost` of `runtime: container` is that container); the name of a
-     * Service of the cluster leads to its pods, where the node reaches them. Default: nowhere, and nothing is recorded.
+     * Service of the cluster, with its namespace and `.svc`, leads to its pods, where the node reaches them. It is sent no credentials.
+     * Default: nowhere, and nothing is recorded.
      * Example: `http://otel-collector.observability.svc:4318`.
      */
     otlpEndpoint?: pulumi.Input<string>;

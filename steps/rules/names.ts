@@ -98,20 +98,21 @@ export const egressRanges = list(
 );
 
 const otlpBase =
-    'the base URL of a collector\'s OTLP over HTTP, without user name, query and /v1/traces (for example "http://localhost:4318")';
+    'the base URL of a collector\'s OTLP over HTTP, without user name, query and /v1/traces, in its path only letters, digits and "._~%/-" (for example "http://localhost:4318")';
 
-/** Where a node sends spans, as the agent reads it. It is not shown where it may hold a password. */
+/** Where a node sends spans, as the agent reads it. It is not shown where it may hold a password or a key. */
 export const otlpEndpoint = rule<string>((value) => {
     if (typeof value === "string" && isOtlpBase(value)) return undefined;
-    const shown = typeof value === "string" && value.includes("@") ? "" : `, not ${JSON.stringify(value)}`;
+    const shown = typeof value === "string" && /[@?#]/.test(value) ? "" : `, not ${JSON.stringify(value)}`;
     return `must be ${otlpBase}${shown}`;
 }, otlpBase);
 
 function isOtlpBase(text: string): boolean {
     // The standard takes more for a host than the agent does.
-    const plain = /^https?:\/\/[^\s/?#@\\%*]+(\/[^\s?#]*)?$/i;
+    const plain = /^https?:\/\/[^\s/?#@\\%*]+(\/[\w.~%/-]*)?$/i;
     if (!plain.test(text) || /\/v1\/traces\/*$/.test(text) || !URL.canParse(text)) return false;
-    return new URL(text).port !== "0";
+    const { hostname, port } = new URL(text);
+    return port !== "0" && !["0.0.0.0", "[::]"].includes(hostname);
 }
 
 /** Name of a Service (RFC 1035): unlike other objects' it begins with a letter. */

@@ -13,12 +13,16 @@ const ANNOTATION: &str = "resource.opentelemetry.io/";
 /// The label by which a ReplicaSet's name goes on after that of its Deployment.
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
+/// What only Kubernetes or the machine can tell: no annotation does.
+const KNOWN: [&str; 2] = ["k8s.", "host."];
+const NAMESPACE: &str = "service.namespace";
+
 /// The most annotations that are taken, and the most bytes of each.
 const ANNOTATIONS: usize = 32;
 const TEXT_BYTES: usize = 1024;
 
-/// Those of a container of a pod that is bound to a node. What its author says by annotation comes before what the pod is called by, and
-/// after what Kubernetes knows of it.
+/// Those of a container of a pod that is bound to a node. What its author says by annotation comes before what the pod is called by. It
+/// stands for nothing that Kubernetes knows, nor for the namespace, so that no pod passes for one of another.
 pub fn resource(pod: &Pod, container: &str) -> BTreeMap<String, String> {
     let meta = &pod.metadata;
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
@@ -27,7 +31,7 @@ pub fn resource(pod: &Pod, container: &str) -> BTreeMap<String, String> {
     let service = owner.as_ref().map_or(&name, |(_, owner)| owner).clone();
     let mut all = BTreeMap::from([
         ("service.name".to_owned(), service),
-        ("service.namespace".to_owned(), namespace.clone()),
+        (NAMESPACE.to_owned(), namespace.clone()),
         ("service.instance.id".to_owned(), format!("{namespace}.{name}.{container}")),
     ]);
     all.extend(said(pod));
@@ -49,7 +53,9 @@ fn said(pod: &Pod) -> impl Iterator<Item = (String, String)> {
     let annotations = pod.metadata.annotations.iter().flatten();
     let named = annotations.filter_map(|(key, value)| Some((key.strip_prefix(ANNOTATION)?, value)));
     let cut = |text: &str| text[..text.floor_char_boundary(TEXT_BYTES)].to_owned();
-    named.filter(|(key, _)| !key.is_empty()).take(ANNOTATIONS).map(move |(key, value)| (cut(key), cut(value)))
+    let is_its_own =
+        |key: &str| !key.is_empty() && key != NAMESPACE && !KNOWN.iter().any(|known| key.starts_with(known));
+    named.filter(move |(key, _)| is_its_own(key)).take(ANNOTATIONS).map(move |(key, value)| (cut(key), cut(value)))
 }
 
 /// Who made it: the attribute that is for such an owner, and its name.
@@ -123,11 +129,16 @@ mod tests {
             "resource.opentelemetry.io/service.name": "shop",
             "resource.opentelemetry.io/team": "é".repeat(1000),
             "resource.opentelemetry.io/k8s.pod.name": "another",
+            "resource.opentelemetry.io/k8s.deployment.name": "another",
+            "resource.opentelemetry.io/k8s.cluster.name": "another",
+            "resource.opentelemetry.io/host.name": "another",
+            "resource.opentelemetry.io/service.namespace": "another",
             "resource.opentelemetry.io/": "x",
             "service.version": "x",
         });
         let found = attributes(json!({ "annotations": annotations }));
         assert_eq!((found["service.name"].as_str(), found["k8s.pod.name"].as_str()), ("shop", "web-5d9-x"));
+        assert_eq!(found["service.namespace"], "shop");
         assert_eq!((found["team"].as_str(), found.len()), ("é".repeat(512).as_str(), 9));
         for index in 0..100 {
             annotations[format!("resource.opentelemetry.io/a{index}")] = json!("x");

@@ -171,7 +171,7 @@ impl Session {
 }
 
 impl Prepared {
-    /// Its headers, for what the host has to say in them: the limits of the guest's own hold no more, and neither do the checks.
+    /// Its headers, for what the host has to say in them. They are not checked again: [`fits`](crate::fits) says whether there is room.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }

@@ -32,7 +32,7 @@ pub use egress::{Cidr, CidrError, Egress};
 pub use error::HttpError;
 pub use network::{HostNetwork, Network};
 pub use origin::{Origin, OriginError, Scheme};
-pub use request::{MAX_METHOD_BYTES, MAX_REDIRECTS, MAX_REQUEST_HEADER_BYTES, MAX_REQUEST_HEADERS, is_the_hosts};
+pub use request::{MAX_METHOD_BYTES, MAX_REDIRECTS, MAX_REQUEST_HEADER_BYTES, MAX_REQUEST_HEADERS, fits, is_the_hosts};
 pub use served::Serving;
 pub use sockets::{BindError, Listening, SocketPermit};
 pub use target::MAX_URL_BYTES;

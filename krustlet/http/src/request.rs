@@ -50,12 +50,17 @@ pub(crate) fn check_method(method: &Method) -> Result<(), HttpError> {
     if forbidden || name.len() > MAX_METHOD_BYTES { Err(HttpError::Method) } else { Ok(()) }
 }
 
+/// Whether a request may have so many headers, and so large ones.
+pub fn fits(headers: &HeaderMap) -> bool {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    headers.len() <= MAX_REQUEST_HEADERS && bytes <= MAX_REQUEST_HEADER_BYTES
+}
+
 pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), HttpError> {
     if let Some(name) = headers.keys().find(|name| is_the_hosts(name)) {
         return Err(HttpError::Header(name.to_string()));
     }
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if headers.len() > MAX_REQUEST_HEADERS || bytes > MAX_REQUEST_HEADER_BYTES {
+    if !fits(headers) {
         return Err(HttpError::HeadersTooLarge);
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();

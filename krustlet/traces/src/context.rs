@@ -22,6 +22,13 @@ const MEMBERS: usize = 32;
 const KEY_BYTES: usize = 256;
 const VALUE_BYTES: usize = 256;
 
+/// The most bytes that a `tracestate` of such members needs, each with its `=` and the comma after it. One may be far longer by blanks and
+/// members that are empty.
+const STATE_BYTES: usize = MEMBERS * (KEY_BYTES + 1 + VALUE_BYTES + 1);
+
+/// How much of a `tracestate` a span has. What is handed on has all of it.
+const RECORDED_BYTES: usize = 512;
+
 /// Where a request stands in its trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
@@ -75,6 +82,20 @@ impl Context {
         self.flags
     }
 
+    /// As many of the `tracestate`'s members as a span has room for, from the first on: those are of who was last.
+    pub(crate) fn recorded_state(&self) -> Box<str> {
+        let mut text = String::new();
+        let state = self.state.iter().flat_map(|state| members(state.as_bytes()));
+        for member in state.filter_map(|member| str::from_utf8(member).ok()) {
+            if text.len() + 1 + member.len() > RECORDED_BYTES {
+                break;
+            }
+            text += if text.is_empty() { "" } else { "," };
+            text += member;
+        }
+        text.into()
+    }
+
     fn traceparent(&self) -> HeaderValue {
         let mut text = Vec::with_capacity(LENGTH);
         for (index, bytes) in [&[0][..], &self.trace_id, &self.span_id, &[self.flags]].iter().enumerate() {
@@ -125,18 +146,14 @@ fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// The `tracestate`, which may come in several headers.
+/// The `tracestate`, which may come in several headers. It is a copy: a header as it came holds all that was received with it.
 fn state(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut given = headers.get_all(TRACESTATE).iter();
-    let (first, second) = (given.next()?, given.next());
-    let state = match second {
-        None => first.clone(),
-        Some(_) => {
-            let all: Vec<&[u8]> = headers.get_all(TRACESTATE).iter().map(HeaderValue::as_bytes).collect();
-            HeaderValue::from_bytes(&all.join(&b","[..])).ok()?
-        }
-    };
-    is_state(state.as_bytes()).then_some(state)
+    let given = headers.get_all(TRACESTATE);
+    if given.iter().map(|value| value.len() + 1).sum::<usize>() > STATE_BYTES {
+        return None;
+    }
+    let all = given.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b","[..]);
+    is_state(&all).then(|| HeaderValue::from_bytes(&all).ok()).flatten()
 }
 
 fn is_state(text: &[u8]) -> bool {
@@ -243,12 +260,18 @@ mod tests {
         };
         let many = |count: usize| (0..count).map(|index| format!("k{index}=v")).collect::<Vec<_>>().join(",");
         let (key, value) = ("k".repeat(256), "v".repeat(256));
+        // As long as there is any.
+        let long = |end: &str| {
+            let members = (10..42).map(|index| format!("{}{index}={}{end}", &key[2..], &value[1..]));
+            members.collect::<Vec<_>>().join(",")
+        };
         let good = [
             "rojo=00f067aa0ba902b7",
             "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
             "fw529a3039@dt=FfffF, 1x/_-*@=a b ,,\t",
             &many(32),
             &format!("{key}={value}"),
+            &long("v"),
         ];
         for text in good {
             assert_eq!(state(&[text]).as_deref(), Some(text));
@@ -269,11 +292,14 @@ mod tests {
             &many(33),
             &format!("{key}k=v"),
             &format!("k={value}v"),
+            &(long("v") + ",,"),
+            &format!("a=1{}", ",".repeat(STATE_BYTES)),
         ];
         for text in bad {
             assert_eq!(state(&[text]), None, "{text:?}");
         }
         assert_eq!(state(&["a=1", "a=2"]), None);
+        assert_eq!(state(&["a=1", &",".repeat(STATE_BYTES / 2), &" ".repeat(STATE_BYTES / 2)]), None);
         assert_eq!(state(&[]), None);
     }
 

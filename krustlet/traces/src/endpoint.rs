@@ -9,7 +9,7 @@ use krustlet_http::{MAX_URL_BYTES, Origin};
 /// What OTLP adds to the base of all its signals for this one.
 const PATH: &str = "/v1/traces";
 
-/// The base URL of a collector's OTLP over HTTP, as `OTEL_EXPORTER_OTLP_ENDPOINT` has it
+/// The base URL of a collector's OTLP over HTTP, as OpenTelemetry's `OTEL_EXPORTER_OTLP_ENDPOINT` has it
 /// (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp>): `http://localhost:4318`. Spans go to
 /// `/v1/traces` below it.
 ///
@@ -43,7 +43,9 @@ impl FromStr for Endpoint {
         if authority.contains('@') {
             return Err(EndpointError("it holds a user name or a password, which are not sent".into()));
         }
-        let wrong = |reason: &str| Err(EndpointError(format!("{text:?}: {reason}")));
+        let may_be_secret = text.contains(['@', '?', '#']);
+        let shown = if may_be_secret { String::new() } else { format!("{text:?}: ") };
+        let wrong = |reason: &str| Err(EndpointError(format!("{shown}{reason}")));
         if !["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
             return wrong("it does not begin with http:// or https://");
         }
@@ -107,6 +109,12 @@ mod tests {
             ("http://a/v1/traces/", "it ends with /v1/traces, which is added anyhow"),
             ("http://me:secret@a", "it holds a user name or a password, which are not sent"),
             ("me:secret@a", "it holds a user name or a password, which are not sent"),
+            ("http://a/?key=secret", "it has a query or a fragment"),
+            ("http://a/#secret", "it has a query or a fragment"),
+            ("http//me:secret@a", "it does not begin with http:// or https://"),
+            ("grpc://a/?key=secret", "it does not begin with http:// or https://"),
+            ("http://a/secret@b/v1/traces", "it ends with /v1/traces"),
+            ("http://0.0.0.0/secret@b", "its host or its port is none"),
         ] {
             let fault = text.parse::<Endpoint>().unwrap_err().to_string();
             assert!(fault.contains(wanted) && fault.ends_with("for example http://localhost:4318"), "{text}: {fault}");

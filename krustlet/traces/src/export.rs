@@ -1,18 +1,20 @@
 //! Sends spans to a collector, in the background: <https://opentelemetry.io/docs/specs/otlp/#otlphttp>.
 
 use std::mem;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use krustlet_http::{
     CaFileError, Client, Discovery, Egress, Endpoint as Place, Found, HostNetwork, HttpAccess, HttpError, HttpLimits,
-    Network, ResponseBody, Scheme, Session,
+    Network, Origin, ResponseBody, Scheme, Session,
 };
 use prost::Message;
 use tokio::sync::watch;
@@ -81,15 +83,27 @@ impl Exporter {
             ..HttpAccess::default()
         });
         let (stop, stopped) = watch::channel(false);
-        let delivery =
-            Delivery { tracer: tracer.clone(), url: endpoint.url.clone(), session, stopped, under_way: 0, said: None };
-        Ok(Self { stop, task: tokio::spawn(delivery.run()) })
+        let delivery = Delivery {
+            tracer: tracer.clone(),
+            origin: endpoint.origin.clone(),
+            url: endpoint.url.clone(),
+            session,
+            stopped,
+            under_way: 0,
+            said: None,
+        };
+        let task = async move {
+            if AssertUnwindSafe(delivery.run()).catch_unwind().await.is_err() {
+                tracing::error!("spans are not exported any more: the exporter has panicked");
+            }
+        };
+        Ok(Self { stop, task: tokio::spawn(task) })
     }
 
     /// Sends what is left, for [`FLUSH_LIMIT`] at most, and ends it.
     pub async fn stop(self) {
         self.stop.send_replace(true);
-        // It ends by itself in that time. An error means that it is gone already.
+        // It ends by itself in that time. An error means that its runtime is gone.
         let _ = self.task.await;
     }
 }
@@ -149,6 +163,8 @@ impl Fault {
 
 struct Delivery {
     tracer: Tracer,
+    /// What the log names: a path may be somebody's secret.
+    origin: Origin,
     url: String,
     session: Session,
     stopped: watch::Receiver<bool>,
@@ -172,7 +188,7 @@ impl Delivery {
         }
         let left = self.under_way + self.tracer.queue().len();
         if left > 0 {
-            tracing::warn!("{left} spans were not exported: {} did not take them in time", self.url);
+            tracing::warn!("{left} spans were not exported: {} did not take them in time", self.origin);
         }
         // Nobody takes those that are still to come.
         while !self.tracer.queue().take().is_empty() {}
@@ -212,14 +228,16 @@ impl Delivery {
             let fault = match self.send(body.clone()).await {
                 Ok(rejected) => {
                     if self.said.take().is_some() {
-                        tracing::info!("spans are exported to {} again", self.url);
+                        tracing::info!("spans are exported to {} again", self.origin);
                     }
                     return self.tracer.queue().sent(mem::take(&mut self.under_way), rejected);
                 }
                 Err(fault) => fault,
             };
             self.say(&fault);
-            let again = fault.pause(pause).filter(|pause| Instant::now() + *pause < end && !*self.stopped.borrow());
+            // A collector may name a pause that no clock goes to.
+            let left = end.saturating_duration_since(Instant::now());
+            let again = fault.pause(pause).filter(|pause| *pause < left && !*self.stopped.borrow());
             let Some(again) = again else {
                 return self.tracer.queue().lost(mem::take(&mut self.under_way));
             };
@@ -245,7 +263,7 @@ impl Delivery {
         if self.said.is_none_or(|said| said.elapsed() >= SAYING) {
             self.said = Some(Instant::now());
             let dropped = self.tracer.counts().dropped();
-            tracing::warn!("spans cannot be exported to {}: {fault}; {dropped} were dropped so far", self.url);
+            tracing::warn!("spans cannot be exported to {}: {fault}; {dropped} were dropped so far", self.origin);
         }
     }
 }

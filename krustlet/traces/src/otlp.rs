@@ -1,17 +1,12 @@
 //! The messages of OTLP, as far as there is anything to be said in them:
 //! <https://github.com/open-telemetry/opentelemetry-proto/tree/v1.8.0/opentelemetry/proto>. Names and numbers are theirs.
 
-use std::str;
 use std::sync::Arc;
 
 use prost::Message;
 
-use crate::context::members;
 use crate::source::Origin;
 use crate::span::{Kind, Record, Value};
-
-/// How much of a `tracestate` a span has. What is handed on has all of it.
-const STATE_BYTES: usize = 512;
 
 /// The span has a parent of which it is known whether it is another process's, and it is one.
 const HAS_IS_REMOTE: u32 = 0x100;
@@ -155,16 +150,16 @@ pub(crate) fn request(records: Vec<Record>) -> ExportTraceServiceRequest {
 }
 
 fn span(record: Record) -> Span {
-    let Record { kind, context, parent, name, start, end, attributes, failed, .. } = record;
+    let Record { kind, trace_id, span_id, flags, parent, state, name, start, end, attributes, failed, .. } = record;
     let (kind, parents) = match kind {
         Kind::Server => (2, HAS_IS_REMOTE | IS_REMOTE),
         Kind::Client => (3, HAS_IS_REMOTE),
     };
     Span {
-        flags: u32::from(context.flags()) | parent.map_or(0, |_| parents),
-        trace_id: context.trace_id.into(),
-        span_id: context.span_id.into(),
-        trace_state: context.state.map_or_else(String::new, |state| state_text(state.as_bytes())),
+        flags: u32::from(flags) | parent.map_or(0, |_| parents),
+        trace_id: trace_id.into(),
+        span_id: span_id.into(),
+        trace_state: state.into(),
         parent_span_id: parent.map_or_else(Vec::new, Vec::from),
         name: name.into_owned(),
         kind,
@@ -173,19 +168,6 @@ fn span(record: Record) -> Span {
         attributes: attributes.into_iter().map(|(key, value)| key_value(key, any(value))).collect(),
         status: failed.then(|| Status { message: String::new(), code: 2 }),
     }
-}
-
-/// As many of its members as there is room for, from the first on: those are of who was last.
-fn state_text(state: &[u8]) -> String {
-    let mut text = String::new();
-    for member in members(state).filter_map(|member| str::from_utf8(member).ok()) {
-        if text.len() + 1 + member.len() > STATE_BYTES {
-            break;
-        }
-        text += if text.is_empty() { "" } else { "," };
-        text += member;
-    }
-    text
 }
 
 fn key_value(key: &str, value: AnyValue) -> KeyValue {
@@ -300,7 +282,7 @@ mod tests {
         assert!(server.start_time_unix_nano <= server.end_time_unix_nano && server.start_time_unix_nano > 1 << 60);
         // What there is room for, without blanks.
         let state = &server.trace_state;
-        assert!(state.len() <= STATE_BYTES && state.len() > STATE_BYTES - 40, "{state}");
+        assert!(state.len() <= 512 && state.len() > 512 - 40, "{state}");
         assert!(long.replace(" , ", ",").starts_with(state) && !state.ends_with(','), "{state}");
     }
 }

@@ -13,7 +13,7 @@ use crate::span::Record;
 pub(crate) const QUEUE: usize = 2048;
 pub(crate) const BATCH: usize = 512;
 
-/// How many of them may be one program's, so that one whose clients take all that they can get leaves the others something.
+/// How many of them may be of one namespace's programs, so that those whose clients take all that they can get leave the others something.
 pub(crate) const SHARE: usize = QUEUE / 2;
 
 /// What has become of spans since the start.
@@ -53,7 +53,7 @@ impl Queue {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts one into it, or drops it. `share` counts those that are its program's.
+    /// Puts one into it, or drops it. `share` counts those that are of its namespace.
     pub(crate) fn push(&self, record: Record, share: &AtomicUsize) {
         let mut spans = self.lock();
         // Only whoever holds the lock changes it.

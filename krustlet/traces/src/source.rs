@@ -1,14 +1,17 @@
 //! Who begins spans.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::context::Context;
 use crate::ids::Ids;
 use crate::queue::{Counts, Queue};
 use crate::sampling::Ratio;
 use crate::span::{Kind, Record, Span};
+
+/// The attribute whose programs have a share of the queue together.
+const NAMESPACE: &str = "service.namespace";
 
 /// Decides which traces are sampled, and holds the spans that have ended. Clones are the same.
 #[derive(Clone, Debug)]
@@ -19,17 +22,32 @@ struct Shared {
     ratio: Ratio,
     ids: Ids,
     queue: Queue,
+    /// How many spans of each namespace's programs wait.
+    shares: Mutex<HashMap<String, Weak<AtomicUsize>>>,
 }
 
 impl Tracer {
     /// One that records this share of the traces that begin here.
     pub fn new(ratio: Ratio) -> Self {
-        Self(Arc::new(Shared { ratio, ids: Ids::default(), queue: Queue::default() }))
+        Self(Arc::new(Shared { ratio, ids: Ids::default(), queue: Queue::default(), shares: Mutex::default() }))
     }
 
-    /// Where the spans of a program begin. These attributes are its resource's: `service.name` and what else tells it from others.
+    /// Where the spans of a program begin. These attributes are its resource's: `service.name` and what else tells it from others. Programs
+    /// of one `service.namespace` have a share of the queue together; one that has none has its own.
     pub fn source(&self, attributes: BTreeMap<String, String>) -> Source {
-        Source(Arc::new(Origin { tracer: self.clone(), attributes, queued: AtomicUsize::new(0) }))
+        let queued = attributes.get(NAMESPACE).map_or_else(Arc::default, |namespace| self.share(namespace));
+        Source(Arc::new(Origin { tracer: self.clone(), attributes, queued }))
+    }
+
+    fn share(&self, namespace: &str) -> Arc<AtomicUsize> {
+        let mut shares = self.0.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.retain(|_, share| share.strong_count() > 0);
+        if let Some(share) = shares.get(namespace).and_then(Weak::upgrade) {
+            return share;
+        }
+        let share = Arc::default();
+        shares.insert(namespace.to_owned(), Arc::downgrade(&share));
+        share
     }
 
     /// What has become of spans so far.
@@ -51,7 +69,7 @@ pub struct Source(Arc<Origin>);
 pub(crate) struct Origin {
     tracer: Tracer,
     pub(crate) attributes: BTreeMap<String, String>,
-    queued: AtomicUsize,
+    queued: Arc<AtomicUsize>,
 }
 
 impl Source {
@@ -70,7 +88,7 @@ impl Source {
                 root.sampled()
             }
         };
-        let span = Span::begin(self.0.clone(), kind, context.clone(), parent.map(|parent| parent.span_id));
+        let span = Span::begin(self.0.clone(), kind, &context, parent.map(|parent| parent.span_id));
         (context, Some(span))
     }
 }
@@ -116,6 +134,27 @@ mod tests {
             let (same, span) = begin(Some(&unsampled));
             assert_eq!((same, span.is_some()), (unsampled, false));
         }
+    }
+
+    #[test]
+    fn programs_of_a_namespace_share_what_one_may_have_whichever_comes_and_goes() {
+        let tracer = Tracer::new(Ratio::ALL);
+        let source = |namespace: &str| tracer.source(BTreeMap::from([(NAMESPACE.to_owned(), namespace.to_owned())]));
+        let end = |source: &Source, count| (0..count).for_each(|_| drop(source.begin(Kind::Server, None)));
+        // As those of a pod that is started again and again.
+        for _ in 0..4 {
+            end(&source("shop"), SHARE / 2);
+        }
+        let share = SHARE as u64;
+        assert_eq!(tracer.counts(), Counts { queued: share, queue_full: share, ..Counts::default() });
+        end(&source("bank"), SHARE);
+        assert_eq!(tracer.counts(), Counts { queued: 2 * share, queue_full: share, ..Counts::default() });
+
+        while !tracer.queue().take().is_empty() {}
+        let one = source("shop");
+        assert_eq!(tracer.0.shares.lock().unwrap().len(), 1, "those that nobody has any more are forgotten");
+        end(&one, SHARE);
+        assert_eq!(tracer.counts(), Counts { queued: share, queue_full: share, ..Counts::default() });
     }
 
     #[test]

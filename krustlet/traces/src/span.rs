@@ -61,13 +61,17 @@ fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(ATTRIBUTE_BYTES)]
 }
 
-/// What is known of a span that has ended, or will have.
+/// What is known of a span that has ended, or will have. All of it is its own and bounded: what a header is a part of would wait with it.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) origin: Arc<Origin>,
     pub(crate) kind: Kind,
-    pub(crate) context: Context,
+    pub(crate) trace_id: [u8; 16],
+    pub(crate) span_id: [u8; 8],
+    pub(crate) flags: u8,
     pub(crate) parent: Option<[u8; 8]>,
+    /// As much of the `tracestate` as a span has.
+    pub(crate) state: Box<str>,
     pub(crate) name: Cow<'static, str>,
     /// Nanoseconds since 1970.
     pub(crate) start: u64,
@@ -85,11 +89,23 @@ pub struct Span {
 }
 
 impl Span {
-    pub(crate) fn begin(origin: Arc<Origin>, kind: Kind, context: Context, parent: Option<[u8; 8]>) -> Self {
+    pub(crate) fn begin(origin: Arc<Origin>, kind: Kind, context: &Context, parent: Option<[u8; 8]>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let start = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let (name, attributes) = (Cow::Borrowed(""), Vec::with_capacity(ATTRIBUTES));
-        let record = Record { origin, kind, context, parent, name, start, end: start, attributes, failed: false };
+        let record = Record {
+            origin,
+            kind,
+            trace_id: context.trace_id,
+            span_id: context.span_id,
+            flags: context.flags(),
+            parent,
+            state: context.recorded_state(),
+            name: Cow::Borrowed(""),
+            start,
+            end: start,
+            attributes: Vec::with_capacity(ATTRIBUTES),
+            failed: false,
+        };
         Self { record: Some(Box::new(record)), begun: Instant::now() }
     }
 
@@ -130,7 +146,44 @@ impl Drop for Span {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue};
+
     use super::*;
+    use crate::{Ratio, TRACEPARENT, TRACESTATE, Tracer};
+
+    /// Headers that are parts of what was received, as those of a request are, and all of that.
+    fn received(state: &str) -> (HeaderMap, Bytes) {
+        const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let all = Bytes::from(format!("{PARENT}{state}cookie: secret").into_bytes());
+        let part = |begin, end| HeaderValue::from_maybe_shared(all.slice(begin..end)).unwrap();
+        let parent = part(0, PARENT.len());
+        let state = part(PARENT.len(), PARENT.len() + state.len());
+        (HeaderMap::from_iter([(TRACEPARENT, parent), (TRACESTATE, state)]), all)
+    }
+
+    #[test]
+    fn a_span_that_waits_holds_little_and_nothing_of_what_was_received_with_its_headers() {
+        let tracer = Tracer::new(Ratio::ALL);
+        let source = tracer.source(BTreeMap::new());
+        for (state, held) in [
+            ("a=1,b=2".to_owned(), 7),
+            (format!("a=1{}", ",".repeat(16_000)), 3),
+            (format!("a=1{}", ",".repeat(64_000)), 0),
+            ((0..32).map(|index| format!("k{index}={}", "v".repeat(256))).collect::<Vec<_>>().join(","), 259),
+        ] {
+            let (headers, all) = received(&state);
+            let parent = Context::extract(&headers).unwrap();
+            drop(headers);
+            assert!(all.is_unique(), "a request that is answered holds it");
+            let (below, span) = source.begin(Kind::Server, Some(&parent));
+            drop((parent, below, span));
+            let [record] = &tracer.queue().take()[..] else { panic!() };
+            assert_eq!((record.state.len(), record.attributes.len()), (held, 0));
+        }
+    }
 
     #[test]
     fn texts_are_bounded_between_characters() {

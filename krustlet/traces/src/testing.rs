@@ -23,6 +23,8 @@ pub enum Answer {
     Rejects(i64),
     /// Keeps nothing, and answers with this status.
     Status(u16),
+    /// Keeps nothing, and answers that it is to be tried again after so many seconds.
+    RetryAfter(u64),
     /// Keeps nothing, and closes the connection.
     HangUp,
     /// Keeps nothing, and never answers.
@@ -140,6 +142,7 @@ fn answer(mut stream: TcpStream, known: &Mutex<Known>) -> Option<TcpStream> {
         known.heads.push(head);
         known.answers.pop_front().unwrap_or(Answer::Rejects(0))
     };
+    let mut more = String::new();
     let (status, answer) = match what {
         Answer::Rejects(count) => {
             known.lock().unwrap().spans.extend(decode(&body));
@@ -148,10 +151,15 @@ fn answer(mut stream: TcpStream, known: &Mutex<Known>) -> Option<TcpStream> {
             (200, ExportTraceServiceResponse { partial_success }.encode_to_vec())
         }
         Answer::Status(status) => (status, Vec::new()),
+        Answer::RetryAfter(seconds) => {
+            more = format!("retry-after: {seconds}\r\n");
+            (503, Vec::new())
+        }
         Answer::HangUp => return None,
         Answer::Nothing => return Some(stream),
     };
-    let head = format!("HTTP/1.1 {status} told\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+    let length = answer.len();
+    let head = format!("HTTP/1.1 {status} told\r\n{more}content-length: {length}\r\nconnection: close\r\n\r\n");
     stream.write_all(&[head.as_bytes(), &answer].concat()).ok()?;
     None
 }

@@ -26,15 +26,18 @@ pub async fn serve(flags: ServeFlags) -> ExitCode {
         },
         code = signals.next() => return ExitCode::from(code),
     };
-    let code = until_ended(&server, &flags, signals).await;
-    if let Some(exporter) = exporter {
-        exporter.stop().await;
+    let (code, is_now) = until_ended(&server, &flags, &mut signals).await;
+    if let Some(exporter) = exporter.filter(|_| !is_now) {
+        tokio::select! {
+            () = exporter.stop() => {}
+            _ = signals.next() => {}
+        }
     }
     code
 }
 
-/// Answers requests until a signal, and then those that are under way.
-async fn until_ended(server: &Server, flags: &ServeFlags, mut signals: Signals) -> ExitCode {
+/// Answers requests until a signal, and then those that are under way. `true`: a second signal wants the end now.
+async fn until_ended(server: &Server, flags: &ServeFlags, signals: &mut Signals) -> (ExitCode, bool) {
     let code = signals.next().await;
     server.drain(Duration::ZERO, flags.grace_period());
     let under_way = server.stats().in_flight;
@@ -45,20 +48,18 @@ async fn until_ended(server: &Server, flags: &ServeFlags, mut signals: Signals) 
         ));
     }
     let container = server.container();
-    let status = tokio::select! {
-        status = container.wait() => status,
+    let (status, is_now) = tokio::select! {
+        status = container.wait() => (Some(status), false),
         _ = signals.next() => {
             container.stop();
-            match ended(container).await {
-                Some(status) => status,
-                None => return ExitCode::from(code),
-            }
+            (ended(container).await, true)
         }
     };
-    match status.reason {
-        Exit::Exited => ExitCode::SUCCESS,
+    let code = match status.map(|status| status.reason) {
+        Some(Exit::Exited) => ExitCode::SUCCESS,
         _ => ExitCode::from(code),
-    }
+    };
+    (code, is_now)
 }
 
 async fn start(flags: &ServeFlags) -> Result<(Server, Option<Exporter>)> {

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::support::{Cli, HELLO_HTTP, Running, module};
-use krustlet_traces::testing::Collector;
+use krustlet_traces::testing::{Answer, Collector};
 use rustix::process::Signal;
 
 /// `krustlet-wasi serve FLAGS hello_http.wasm`, on a port that is free.
@@ -52,10 +52,9 @@ fn requests_are_answered_until_it_is_asked_to_end() {
     }
 }
 
-#[test]
-fn a_request_that_has_no_end_is_waited_for_as_long_as_it_says() {
-    let running = serve(&["--grace-period-seconds=1"]).begin_to_serve();
-    let mut stream = TcpStream::connect(address(&running)).unwrap();
+/// A request that has no end, until this is dropped.
+fn stuck(address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
     // By HTTP/2, from a client that leaves no room for the response (SETTINGS_INITIAL_WINDOW_SIZE is 0): GET http / a.
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
     stream.write_all(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]).unwrap();
@@ -67,6 +66,13 @@ fn a_request_that_has_no_end_is_waited_for_as_long_as_it_says() {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         std::io::copy(&mut (&mut stream).take(length.into()), &mut std::io::sink()).unwrap();
     }
+    stream
+}
+
+#[test]
+fn a_request_that_has_no_end_is_waited_for_as_long_as_it_says() {
+    let running = serve(&["--grace-period-seconds=1"]).begin_to_serve();
+    let _stream = stuck(&address(&running));
     let begin = Instant::now();
     running.send(Signal::INT);
     let (code, _, err) = running.end();
@@ -82,8 +88,8 @@ fn requests_are_spans_of_which_the_last_are_sent_before_the_end() {
     for in_environment in [false, true] {
         let flag = format!("--otlp-endpoint={}", collector.base());
         let command = if in_environment {
-            let command = serve(&["--otlp-sampling-ratio=0"]).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.base());
-            command.env("OTEL_TRACES_SAMPLER_ARG", "1")
+            let command = serve(&["--otlp-sampling-ratio=0"]).env("KRUSTLET_OTLP_ENDPOINT", &collector.base());
+            command.env("KRUSTLET_OTLP_SAMPLING_RATIO", "1")
         } else {
             serve(&[&flag, "--otlp-sampling-ratio=0"])
         };
@@ -103,13 +109,38 @@ fn requests_are_spans_of_which_the_last_are_sent_before_the_end() {
         assert_eq!([said("url.path"), said("server.address"), said("server.port")], ["/you", "127.0.0.1", port]);
         assert_eq!(span.resource, [("service.name".into(), "hello_http".into())].into());
     }
-    // A collector that is not there changes nothing, and is said once.
-    let running = serve(&["--otlp-endpoint=http://127.0.0.1:1"]).begin_to_serve();
+    // A collector that is not there changes nothing, and is said once, without its path, which may be a secret. What OpenTelemetry's own
+    // variables say is for other programs.
+    let running = serve(&["--otlp-endpoint=http://127.0.0.1:1/secret"]).env("OTEL_TRACES_SAMPLER_ARG", "0");
+    let running = running.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.base()).begin_to_serve();
     assert!(get(&address(&running), "/you").ends_with("Hello, you!\n"));
     running.send(Signal::TERM);
     let (code, out, err) = running.end();
     assert_eq!((code, out.as_str(), err.lines().count()), (0, "", 1), "{err}");
-    assert!(err.contains("spans cannot be exported to http://127.0.0.1:1/v1/traces: the connection failed"), "{err}");
+    assert!(err.contains("spans cannot be exported to http://127.0.0.1:1: the connection failed"), "{err}");
+    let exported = collector.spans().len();
+    let running = serve(&[]).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.base()).begin_to_serve();
+    assert!(get(&address(&running), "/you").ends_with("Hello, you!\n"));
+    running.send(Signal::TERM);
+    assert_eq!((running.end().0, collector.spans().len()), (0, exported));
+}
+
+#[test]
+fn whoever_asks_twice_for_the_end_does_not_wait_for_a_collector() {
+    let silent = Collector::start();
+    silent.answers([Answer::Nothing; 9]);
+    for signals in [&[Signal::INT][..], &[Signal::INT, Signal::TERM]] {
+        let running = serve(&[&format!("--otlp-endpoint={}", silent.base())]).begin_to_serve();
+        let address = address(&running);
+        assert!(get(&address, "/you").ends_with("Hello, you!\n"));
+        // One of another kind, as two of one kind may be one to who receives them.
+        let stuck = signals.get(1).map(|_| stuck(&address));
+        signals.iter().for_each(|signal| running.send(*signal));
+        let (code, _, err) = running.end();
+        let codes = if stuck.is_some() { &[130, 143][..] } else { &[0] };
+        assert!(codes.contains(&code), "{code} {err}");
+        assert_eq!(err.contains("spans were not exported"), stuck.is_none(), "{err}");
+    }
 }
 
 #[test]

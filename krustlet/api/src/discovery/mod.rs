@@ -90,17 +90,18 @@ impl ServiceNames {
     }
 }
 
-/// The names for the node itself, which is of no namespace: each has to be named with its own.
+/// The names for the node itself, which is of no namespace: `name.namespace.svc`, and the same with the cluster's domain. A shorter one is
+/// somebody else's, as `collector.lan` is, which whoever has the namespace `lan` is not to take.
 impl Discovery for ServiceNames {
     fn find(&self, scheme: Scheme, host: &str, port: u16) -> BoxFuture<'static, Found> {
-        let named = name::read(host, "").filter(|named| !named.namespace.is_empty());
+        let named = name::read(host, "").filter(|named| !named.or_other);
         let Some(named) = named else { return future::ready(Found::Unknown).boxed() };
         let (names, host) = (self.clone(), host.to_owned());
         async move {
             names.find(&named, "", scheme, port).await.map_or_else(
                 |fault| {
                     tracing::debug!("{host}:{port} is not reached as a Service: {fault}");
-                    if named.or_other { Found::Unknown } else { Found::Nowhere }
+                    Found::Nowhere
                 },
                 |found| found.unwrap_or(Found::Unknown),
             )

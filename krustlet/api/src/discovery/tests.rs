@@ -73,23 +73,22 @@ async fn services_are_found_by_their_names() {
 }
 
 #[tokio::test]
-async fn the_node_itself_names_a_service_with_its_namespace() {
+async fn the_node_itself_names_a_service_by_a_name_that_is_nobody_elses() {
     let fake = Fake::new();
     fake.set("services", "shop", "web", service(json!({ "app": "web" })));
     fake.set("endpointslices", "shop", "web-a", slice("web", &["10.244.1.2"]));
     let names = names(&fake);
     let find = |host: &'static str, port| Discovery::find(&names, Scheme::Http, host, port);
-    for host in ["web.shop", "web.shop.svc", "web.shop.svc.cluster.local"] {
+    for host in ["web.shop.svc", "web.shop.svc.cluster.local"] {
         let Found::At(endpoints) = find(host, 80).await else { panic!("{host}") };
         let [Endpoint { address, private: true }] = &endpoints[..] else { panic!("{endpoints:?}") };
         assert_eq!(address.to_string(), "10.244.1.2:8080", "{host}");
     }
-    for host in ["web", "localhost", "catfact.ninja", "otel.example.com"] {
+    for host in ["web", "web.shop", "localhost", "catfact.ninja", "otel.example.com"] {
         assert_eq!(find(host, 80).await, Found::Unknown, "{host}");
     }
     assert_eq!(find("other.shop.svc", 80).await, Found::Nowhere);
-    // The port may be of somebody else who is called so.
-    assert_eq!((find("web.shop", 81).await, find("web.shop.svc", 81).await), (Found::Unknown, Found::Nowhere));
+    assert_eq!(find("web.shop.svc", 81).await, Found::Nowhere);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{
     Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, p2, p3,
 };
 
+use super::trace::Sent;
 use super::{Outgoing, Side, setters};
 use crate::run::State;
 
@@ -60,7 +61,7 @@ fn is_forbidden(side: Side, name: &HeaderName) -> bool {
 }
 
 /// As the hook wants it: the response, and what goes on after it.
-type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+type Answered = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl WasiHttpHooks for Hooks {
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
@@ -82,11 +83,16 @@ impl WasiHttpHooks for Hooks {
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
+    ) -> Box<dyn Future<Output = Answered> + Send> {
         let (parts, body) = request.into_parts();
-        let (context, span) = self.traces.as_ref().map_or_else(Default::default, |traces| traces.begin(&parts));
+        let method = parts.method.clone();
         // Before anything waits, so that the limit of requests holds for those that the guest starts together.
-        let prepared = self.session.prepare_uri(&parts.uri, parts.method, parts.headers);
+        let mut prepared = self.session.prepare_uri(&parts.uri, parts.method, parts.headers);
+        // Of one that is refused there is none: a program makes as many of those as it likes.
+        let span = match (&mut prepared, &self.traces) {
+            (Ok(prepared), Some(traces)) => traces.begin(&method, &parts.uri, prepared.headers_mut()),
+            _ => Sent::default(),
+        };
         Box::new(async move {
             let response = async {
                 let mut prepared = prepared?;
@@ -96,9 +102,6 @@ impl WasiHttpHooks for Hooks {
                         options.first_byte_timeout,
                         options.between_bytes_timeout,
                     );
-                }
-                if let Some(context) = context {
-                    context.inject(prepared.headers_mut());
                 }
                 prepared.send(body.map_err(Into::into).boxed_unsync()).await
             };

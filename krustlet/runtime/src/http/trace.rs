@@ -1,10 +1,9 @@
 //! Spans of the requests that a server sends while it answers one, by OpenTelemetry's conventions
 //! (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span>).
 
-use http::request::Parts;
-use http::{Response, Uri};
-use krustlet_http::{HttpError, ResponseBody};
-use krustlet_traces::{Context, Kind, Source, Span, Value};
+use http::{HeaderMap, Method, Response, Uri};
+use krustlet_http::{HttpError, ResponseBody, fits};
+use krustlet_traces::{Context, Kind, Source, Span, TRACEPARENT, TRACESTATE, Value};
 
 use crate::serve::trace::set_method;
 
@@ -20,18 +19,29 @@ pub(crate) struct Outgoing {
 pub(super) struct Sent(Option<Span>);
 
 impl Outgoing {
-    /// Begins the span of a request, and gives what that is to say of its trace. Its parent is what the program says, by the header that it
-    /// has been given or one of its own.
-    pub(super) fn begin(&self, parts: &Parts) -> (Option<Context>, Sent) {
-        let own = Context::extract(&parts.headers);
-        let Some(parent) = own.as_ref().or(self.parent.as_ref()) else { return Default::default() };
+    /// Begins the span of a request that is not refused, and has its headers say where that stands. Its parent is what the program says, by
+    /// the header that it has been given or one of its own.
+    pub(super) fn begin(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Sent {
+        let own = Context::extract(headers);
+        let Some(parent) = own.as_ref().or(self.parent.as_ref()) else { return Sent::default() };
         let (context, span) = self.source.begin(Kind::Client, Some(parent));
-        let described = span.map(|mut span| {
-            set_method(&mut span, &parts.method);
-            describe(&mut span, &parts.uri);
+        inject(&context, headers);
+        Sent(span.map(|mut span| {
+            set_method(&mut span, method);
+            describe(&mut span, uri);
             span
-        });
-        (Some(context), Sent(described))
+        }))
+    }
+}
+
+/// Its headers keep to the limits of the program's own: what there is no room for is left out.
+fn inject(context: &Context, headers: &mut HeaderMap) {
+    context.inject(headers);
+    for name in [TRACESTATE, TRACEPARENT] {
+        if fits(headers) {
+            return;
+        }
+        headers.remove(name);
     }
 }
 
@@ -72,6 +82,41 @@ impl Drop for Sent {
         // The program did not wait for it, or is gone.
         if let Some(span) = &mut self.0 {
             span.fail("cancelled");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use krustlet_http::{MAX_REQUEST_HEADER_BYTES, MAX_REQUEST_HEADERS};
+
+    use super::*;
+
+    #[test]
+    fn a_trace_is_handed_on_as_far_as_the_headers_leave_room() {
+        let parent = HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let state = HeaderValue::from_static("a=1");
+        let context = HeaderMap::from_iter([(TRACEPARENT, parent), (TRACESTATE, state)]);
+        let context = Context::extract(&context).unwrap();
+        let (both, one) = ("traceparent".len() + 55 + "tracestate".len() + 3, "traceparent".len() + 55);
+        for (room, wanted) in
+            [(both, (true, true)), (both - 1, (true, false)), (one, (true, false)), (one - 1, (false, false))]
+        {
+            let long = "x".repeat(MAX_REQUEST_HEADER_BYTES - room - 1);
+            let mut headers = HeaderMap::new();
+            headers.insert("a", long.parse().unwrap());
+            inject(&context, &mut headers);
+            assert_eq!((headers.contains_key(TRACEPARENT), headers.contains_key(TRACESTATE)), wanted, "{room}");
+            assert!(fits(&headers));
+        }
+        for (room, wanted) in [(2, 2), (1, 1), (0, 0)] {
+            let mut headers = HeaderMap::new();
+            for _ in 0..MAX_REQUEST_HEADERS - room {
+                headers.append("a", HeaderValue::from_static("b"));
+            }
+            inject(&context, &mut headers);
+            assert_eq!(headers.len(), MAX_REQUEST_HEADERS - room + wanted);
         }
     }
 }

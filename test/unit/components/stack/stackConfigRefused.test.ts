@@ -11,7 +11,7 @@ const label =
 const dnsLabel =
     'lower-case letters, digits and "-" that begin and end with a letter or digit (for example "hello-wasm")';
 const otlpBase =
-    'the base URL of a collector\'s OTLP over HTTP, without user name, query and /v1/traces (for example "http://localhost:4318")';
+    'the base URL of a collector\'s OTLP over HTTP, without user name, query and /v1/traces, in its path only letters, digits and "._~%/-" (for example "http://localhost:4318")';
 const origin = 'exactly one of "source", "file", "reference", "image" says where the module comes from;';
 const workload = (more: object) => ({ workloads: [{ ...hello, ...more }] });
 

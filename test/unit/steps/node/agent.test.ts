@@ -148,7 +148,7 @@ describe("the agent's command line", () => {
         const good = ["http://localhost:4318", "HTTPS://otlp.example/team/a/", "http://[fd00::1]:4318"];
         for (const url of good) assert.deepEqual(faults(url), []);
         const shape =
-            'must be the base URL of a collector\'s OTLP over HTTP, without user name, query and /v1/traces (for example "http://localhost:4318")';
+            'must be the base URL of a collector\'s OTLP over HTTP, without user name, query and /v1/traces, in its path only letters, digits and "._~%/-" (for example "http://localhost:4318")';
         for (const url of [
             "localhost:4318",
             "grpc://localhost:4317",
@@ -156,13 +156,24 @@ describe("the agent's command line", () => {
             "http:///v1",
             "http://a:0",
             "http://a:port",
-            "http://a?b",
-            "http://a/#b",
+            "http://0.0.0.0:4318",
+            "http://[::]:4318",
+            "http://[0:0::0]",
             "http://a/b c",
+            "http://a/b;c",
+            "http://a/\u00e9",
             "http://a/v1/traces/",
         ])
             assert.deepEqual(faults(url), [`input.otlpEndpoint: ${shape}, not "${url}"`]);
-        assert.deepEqual(faults("http://me:secret@a"), [`input.otlpEndpoint: ${shape}`]);
+        for (const url of [
+            "http://me:secret@a",
+            "http//me:secret@a",
+            "http://a/me:secret@b",
+            "http://a?secret",
+            "grpc://a/?key=secret",
+            "http://a/#secret",
+        ])
+            assert.deepEqual(faults(url), [`input.otlpEndpoint: ${shape}`]);
         for (const ratio of [-0.1, 1.1, "1", NaN])
             assert.match(
                 faults(good[0], ratio).join(),

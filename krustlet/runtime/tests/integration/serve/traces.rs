@@ -260,12 +260,20 @@ async fn a_request_that_is_sent_is_a_span_below_the_one_that_it_is_sent_for() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_or_not_waited_for_is_a_span_as_well() {
-    let traced = Traced::plain(2);
-    // Its name, which is one of a few, and nothing of what it says.
-    assert!(traced.get("/fetch/127.0.0.1:1", &[]).await.1.contains("HttpRequestDenied"));
-    let spans = traced.spans(1).await;
-    assert_eq!(spans[0].attributes["error.type"], "NotAllowed", "{spans:#?}");
+async fn a_request_that_fails_or_is_not_waited_for_is_a_span_as_well_but_none_that_is_refused() {
+    for version in [2, 3] {
+        let spec =
+            |spec: &mut RunSpec| spec.http.allowed = ["http://127.0.0.1:1".parse().unwrap()].into_iter().collect();
+        let traced = Traced::new(version, "1", spec, ServerLimits::default());
+        assert!(traced.get("/relay/127.0.0.1:2", &[]).await.1.contains("HttpRequestDenied"));
+        assert!(traced.get("/relay/127.0.0.1:1", &[]).await.1.contains("ConnectionRefused"));
+        let spans = traced.spans(2).await;
+        let sent: Vec<_> = spans.iter().filter(|span| span.kind == "client").collect();
+        let [sent] = sent[..] else { panic!("{spans:#?}") };
+        // Its name, which is one of a few, and nothing of what it says.
+        let said = ["error.type", "server.port"].map(|key| sent.attributes[key].as_str());
+        assert_eq!(said, ["Connect", "1"], "{spans:#?}");
+    }
 
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = silent.local_addr().unwrap().to_string();

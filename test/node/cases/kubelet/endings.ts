@@ -22,6 +22,9 @@ const seconds = (from: string | undefined, to: string | undefined) => (timeOf(to
 /** What a busy machine may add to a time, in seconds; a runtime of containers takes longer, and a kubelet looks now and then. */
 const slack = ({ place }: World) => (place.wasm ? 2 : 20);
 
+/** How long a program has to run to be reported as running, in milliseconds: a kubelet looks once a second, and may take seconds for it. */
+const reported = ({ place }: World) => (place.wasm ? 1500 : 8000);
+
 function within(what: string, actual: number, least: number, most: number): void {
     assert.ok(actual >= least && actual <= most, `${what}: ${actual} s, not between ${least} and ${most} s`);
 }
@@ -46,8 +49,7 @@ const crashing: Story[] = [
         name: "CrashLoopBackOff: at once, after 10 s, after 20 s",
         async run(world) {
             const pod = await world.start("back-off", {
-                // Long enough for each run to be reported.
-                args: ["sleep", "700", "exit", "1"],
+                args: ["sleep", String(reported(world) / 2), "exit", "1"],
                 spec: { restartPolicy: "Always" },
             });
             await world.untilPod(pod, "its third restart", (now) => statusOf(now)?.restartCount === 3, 90);
@@ -89,7 +91,7 @@ const crashing: Story[] = [
             const { nodeIp } = world.place;
             const begun = Math.floor(Date.now() / 1000) * 1000;
             const pod = await world.start("status-fields", {
-                args: ["print", "x", "sleep", "1500", "exit", "42"],
+                args: ["print", "x", "sleep", String(reported(world)), "exit", "42"],
             });
             const running = await world.untilRunning(pod);
             const { hostIP, hostIPs, startTime } = running.status;
@@ -130,7 +132,8 @@ const crashing: Story[] = [
                 { ...end, finishedAt: undefined },
                 { exitCode: 42, reason: "Error", startedAt, finishedAt: undefined, containerID },
             );
-            within("the run", seconds(end?.startedAt, end?.finishedAt), 1, 2 + slack(world));
+            const took = Math.floor(reported(world) / 1000);
+            within("the run", seconds(end?.startedAt, end?.finishedAt), took, took + 1 + slack(world));
             for (const { type, lastTransitionTime } of ended.status.conditions ?? [])
                 assert.ok(timeOf(lastTransitionTime) >= begun, type);
             await world.remove(pod, 0);

@@ -87,10 +87,8 @@ describe("programs that listen", { timeout: 300_000 }, () => {
     });
 
     it("listen at the ports that their container names, and nowhere else", async () => {
-        const pod = await world.start(
-            "elsewhere",
-            listening(PORTS.declared, ["listen", String(PORTS.other)]),
-        );
+        const parts = listening(PORTS.declared, ["listen", String(PORTS.other)]);
+        const pod = await world.start("elsewhere", { ...parts, spec: { restartPolicy: "Never" } });
         const ended = await world.untilEnded(pod);
         assert.equal(ended.status.phase, "Failed");
         assert.match(await world.log(pod), /^probe: listen: .*ermission denied/);

@@ -48,9 +48,9 @@ pub enum HttpError {
         /// The limit.
         usize,
     ),
-    /// The port at which a socket was to listen is somebody else's.
+    /// The port at which a socket was to listen is somebody else's, or none of the guest's.
     #[error("{0}")]
-    PortTaken(String),
+    Port(String),
     /// The name could not be looked up, or has no address.
     #[error("the name cannot be looked up")]
     Dns,
@@ -103,12 +103,7 @@ impl HttpError {
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::NotAllowed
-                | Self::Downgrade
-                | Self::Address(_)
-                | Self::Egress(_)
-                | Self::TooMany(_)
-                | Self::PortTaken(_)
+            Self::NotAllowed | Self::Downgrade | Self::Address(_) | Self::Egress(_) | Self::TooMany(_) | Self::Port(_)
         )
     }
 

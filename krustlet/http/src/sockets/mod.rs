@@ -229,7 +229,8 @@ impl Session {
         };
         let access = &self.0.access;
         let Some(at) = access.listens.iter().find(is_meant).copied() else {
-            self.0.refusals.note(LISTENER, &Origin::at(Scheme::Tcp, plain(asked)), &HttpError::NotAllowed);
+            let why = HttpError::Port("it is none of the ports that the program was given".into());
+            self.0.refusals.note(LISTENER, &Origin::at(Scheme::Tcp, plain(asked)), &why);
             return Err(BindError::NotAllowed);
         };
         match &access.leases {
@@ -237,7 +238,7 @@ impl Session {
             Some(leases) => match leases.take(at) {
                 Ok(lease) => Ok((at, Some(lease))),
                 Err(why) => {
-                    self.0.refusals.note(LISTENER, &Origin::at(Scheme::Tcp, at), &HttpError::PortTaken(why));
+                    self.0.refusals.note(LISTENER, &Origin::at(Scheme::Tcp, at), &HttpError::Port(why));
                     Err(BindError::InUse)
                 }
             },

@@ -33,7 +33,6 @@ export {
 export {
     ServiceType,
     type WasmGrpcArgs,
-    type WasmTcpSocketArgs,
     type WasmHttpGetArgs,
     type WasmLivenessProbeArgs,
     type WasmPortArgs,
@@ -43,6 +42,7 @@ export {
     type WasmRollingUpdateArgs,
     type WasmServiceArgs,
     type WasmServingArgs,
+    type WasmTcpSocketArgs,
 } from "./workload/serving/servingArgs";
 export { ArtifactFormat, WasmArtifact, type WasmArtifactArgs } from "./workload/wasmArtifact";
 export { WasmCronJob, type WasmCronJobArgs } from "./workload/wasmCronJob";

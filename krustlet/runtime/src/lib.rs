@@ -56,7 +56,7 @@ pub use engine::{Engine, EngineConfig, compile_into};
 pub use error::RuntimeError;
 pub use krustlet_http::{
     AllowedOrigins, AllowedOriginsError, Cidr, CidrError, DEFAULT_MAX_CONCURRENT_REQUESTS, Discovery, Egress, Endpoint,
-    Found, HostNetwork, HttpAccess, HttpLimits, Lease, Leases, MOST_SOCKETS, Network, Origin, OriginError, Scheme,
+    Found, HostNetwork, HttpAccess, HttpLimits, Lease, Leases, Network, Origin, OriginError, Scheme,
 };
 pub use krustlet_traces::{Counts as TraceCounts, Source as TraceSource, Tracer};
 pub use memory::MemoryBudget;

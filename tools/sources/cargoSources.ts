@@ -9,7 +9,8 @@ interface Source {
 }
 type Sources = Record<string, Source>;
 
-const FILE = "sources.json";
+/** The file of a target folder that holds them. */
+export const SOURCES = "sources.json";
 
 /** Paths of the workspace's files, relative to it. */
 async function filesOf(workspace: string): Promise<string[]> {
@@ -22,7 +23,7 @@ async function filesOf(workspace: string): Promise<string[]> {
 
 async function recorded(target: string): Promise<Sources | undefined> {
     try {
-        return JSON.parse(await fs.readFile(path.join(target, FILE), "utf8")) as Sources;
+        return JSON.parse(await fs.readFile(path.join(target, SOURCES), "utf8")) as Sources;
     } catch {
         return undefined;
     }
@@ -38,12 +39,12 @@ export async function recordSources(workspace: string, target: string): Promise<
         const { mtimeMs } = await fs.stat(path.join(workspace, file));
         sources[file] = { sha256: await sha256File(path.join(workspace, file)), mtimeMs };
     }
-    await fs.writeFile(path.join(target, FILE), JSON.stringify(sources));
+    await fs.writeFile(path.join(target, SOURCES), JSON.stringify(sources));
 }
 
 /** Forgets it, before a build. */
 export async function forgetSources(target: string): Promise<void> {
-    await fs.rm(path.join(target, FILE), { force: true });
+    await fs.rm(path.join(target, SOURCES), { force: true });
 }
 
 /** Whether a file has its clone's folders compiled in, as integration tests do. */

@@ -3,10 +3,14 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { run } from "../../steps/lib/run";
 import { cacheRoot } from "../../common/cache";
-import { forgetSources, recordSources, restoreTimes } from "./cargoSources";
+import { forgetSources, recordSources, restoreTimes, SOURCES } from "./cargoSources";
 
 /** Names the workspace that a target folder is of; written when the folder is ready. */
 const MARK = "workspace";
+/** Where cargo builds the workspace. */
+const BUILT = "release";
+/** Where the workspace's tests build programs of their own (CARGO_TARGET_TMPDIR), each in a target folder below. */
+const PROGRAMS = "tmp";
 
 interface Target {
     dir: string;
@@ -53,8 +57,9 @@ export async function buildingIn<T>(workspace: string, build: (dir: string) => P
     }
 }
 
-/** Removes what was built of the workspace's own crates. */
+/** Removes what was built of the workspace's own crates, and of its tests' programs. */
 async function forgetCrates(workspace: string, dir: string): Promise<void> {
+    await fs.rm(path.join(dir, PROGRAMS), { recursive: true, force: true });
     await run(["cargo", "clean", "--release", "--locked", "--workspace"], {
         cwd: workspace,
         env: { CARGO_TARGET_DIR: dir },
@@ -91,7 +96,14 @@ async function takeOver([newest, ...others]: Target[], dir: string): Promise<voi
     for (const { dir: old, inUse } of others) if (!inUse) await fs.rm(old, { recursive: true, force: true });
     if (newest === undefined) return;
     if (newest.inUse) await linkTo(newest.dir, dir);
-    else if (await moved(newest.dir, dir)) await fs.rm(path.join(dir, MARK), { force: true });
+    else if (await moved(newest.dir, dir)) await keepKnown(dir);
+}
+
+/** Removes what is built there of other sources than the workspace's, of which nobody knows whether this clone has the same. */
+async function keepKnown(dir: string): Promise<void> {
+    const known = [BUILT, PROGRAMS, SOURCES];
+    for (const name of await fs.readdir(dir))
+        if (!known.includes(name)) await fs.rm(path.join(dir, name), { recursive: true, force: true });
 }
 
 async function linkTo(original: string, dir: string): Promise<void> {
@@ -100,7 +112,7 @@ async function linkTo(original: string, dir: string): Promise<void> {
     // Where cp knows no links, the dependencies are compiled once more.
     const result = await run(copy, { allowFailure: true, timeoutSeconds: 300 }).catch(() => undefined);
     if (result?.exitCode === 0) {
-        await fs.rm(path.join(partial, MARK), { force: true });
+        await keepKnown(partial);
         await unshare(original, partial);
         if (await moved(partial, dir)) return;
     }
@@ -110,13 +122,18 @@ async function linkTo(original: string, dir: string): Promise<void> {
 /** Gives the copy files of its own for all that cargo writes in place; libraries it makes anew under their names. */
 async function unshare(original: string, copy: string): Promise<void> {
     // A lock is on the file itself, whatever its name: two clones with one file would wait for each other's builds.
-    await fs.rm(path.join(copy, "release", ".cargo-lock"), { force: true });
-    // What was compiled from what: one clone's next build would else pass for the other's.
-    const names = await fs.readdir(path.join(original, "release"));
-    for (const name of names.filter((one) => one === ".fingerprint" || one === "build")) {
-        const own = path.join(copy, "release", name);
+    await fs.rm(path.join(copy, BUILT, ".cargo-lock"), { force: true });
+    // What was compiled from what: one clone's next build would else pass for the other's. A test's program has one name in all clones.
+    const names = [path.join(BUILT, ".fingerprint"), path.join(BUILT, "build"), PROGRAMS];
+    for (const name of names) {
+        const there = await fs.access(path.join(copy, name)).then(
+            () => true,
+            () => false,
+        );
+        if (!there) continue;
+        const own = path.join(copy, name);
         await fs.rm(own, { recursive: true, force: true });
-        await run(["cp", "--archive", path.join(original, "release", name), own], { timeoutSeconds: 300 });
+        await run(["cp", "--archive", path.join(original, name), own], { timeoutSeconds: 300 });
     }
 }
 

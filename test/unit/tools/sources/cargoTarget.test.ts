@@ -30,7 +30,7 @@ async function built(workspace: string): Promise<string> {
 const holds = (target: string) =>
     fs.readFile(path.join(target, "release/libserde.rlib"), "utf8").catch(() => undefined);
 const cleaned = async (target: string) =>
-    (await fs.readFile(path.join(target, "asked"), "utf8")).split("\n").filter(Boolean).length;
+    (await fs.readFile(path.join(target, "release/asked"), "utf8")).split("\n").filter(Boolean).length;
 
 before(async () => {
     dir = await fs.mkdtemp(path.join(os.tmpdir(), "krustlet-stack-test-"));
@@ -44,8 +44,11 @@ beforeEach(async () => {
     await fs.mkdir(path.join(dir, "bin"), { recursive: true });
     await fs.writeFile(
         path.join(dir, "bin/cargo"),
-        '#!/bin/sh\nrm -f "$CARGO_TARGET_DIR/asked.new"\ncat "$CARGO_TARGET_DIR/asked" >"$CARGO_TARGET_DIR/asked.new" 2>/dev/null\n' +
-            'echo "$1" >>"$CARGO_TARGET_DIR/asked.new"\nmv "$CARGO_TARGET_DIR/asked.new" "$CARGO_TARGET_DIR/asked"\n',
+        `#!/bin/sh
+cd "$CARGO_TARGET_DIR" && mkdir -p release && cd release
+{ cat asked 2>/dev/null; echo "$1"; } >asked.new
+mv asked.new asked
+`,
         { mode: 0o755 },
     );
     process.env.PATH = `${path.join(dir, "bin")}:${saved.PATH}`;
@@ -81,6 +84,41 @@ describe("the target folder", () => {
         );
         await assert.rejects(fs.access(path.join(second, "release/.cargo-lock")));
         await fs.access(path.join(first, "release/.cargo-lock"));
+    });
+
+    /** A program that the workspace's tests build, as cargo leaves it, and what another workspace left. */
+    async function withPrograms(workspace: string): Promise<string> {
+        const target = await built(workspace);
+        for (const file of [...PROGRAM, "workloads/release/.fingerprint/hello"]) {
+            await fs.mkdir(path.dirname(path.join(target, file)), { recursive: true });
+            await fs.writeFile(path.join(target, file), "one's");
+        }
+        return target;
+    }
+    const PROGRAM = [
+        "tmp/guest/wasm32-wasip2/release/.fingerprint/guest",
+        "tmp/guest/wasm32-wasip2/release/guest.wasm",
+    ];
+
+    it("shares nothing of its tests' programs with another clone, and takes over nothing of another workspace", async () => {
+        const [one, two] = [await clone("one"), await clone("two")];
+        const first = await buildingIn(one, () => withPrograms(one));
+        const second = await cargoTargetDir(two);
+        for (const file of PROGRAM) await fs.writeFile(path.join(second, file), "two's");
+        for (const file of PROGRAM)
+            assert.equal(await fs.readFile(path.join(first, file), "utf8"), "one's", file);
+        await assert.rejects(fs.access(path.join(second, "workloads")));
+        await fs.access(path.join(first, "workloads"));
+        for (const name of ["one", "two"]) await fs.rm(path.join(dir, name), { recursive: true });
+        await fs.mkdir(path.join(second, "workloads"));
+        const third = await cargoTargetDir(await clone("three"));
+        await assert.rejects(fs.access(path.join(third, "workloads")));
+    });
+
+    it("has none of its tests' programs when nobody knows what they were built from", async () => {
+        await withPrograms(await clone("one"));
+        const second = await cargoTargetDir(await clone("two"));
+        await assert.rejects(fs.access(path.join(second, "tmp")));
     });
 
     it("tells cargo by content which files of another clone are as they were built, and forgets nothing that it need not", async () => {

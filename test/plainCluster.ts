@@ -22,12 +22,17 @@ export async function createPlainCluster(
     const facts = hostFacts(await dockerHost(), { hostname: hostname(), kernel: release(), procStatus });
     const patches = { kubeadmConfigPatches: [], containerdConfigPatches: [] };
     const input = { name, owner: "nobody", waitSeconds: 60, kubeconfigFile: "unused" };
-    const { nodes, ...config } = JSON.parse(
+    const { nodes, kubeadmConfigPatches, ...config } = JSON.parse(
         kindConfig({ ...input, ...patches, verifyKubelets: false }, facts),
-    ) as { nodes: { role: string }[] };
-    // What the host needs, and nothing by which a stack knows its own.
+    ) as { nodes: { role: string }[]; kubeadmConfigPatches: string[] };
+    // What the host needs, all of it the kubelet's, and nothing that a stack has for itself or knows its own by.
+    const needed = kubeadmConfigPatches.filter((patch) => patch.includes('"KubeletConfiguration"'));
     const added = Array.from({ length: workers }, () => ({ role: KindNodeRole.Worker }));
-    const plain = { ...config, nodes: [...nodes.map(({ role }) => ({ role })), ...added] };
+    const plain = {
+        ...config,
+        kubeadmConfigPatches: needed,
+        nodes: [...nodes.map(({ role }) => ({ role })), ...added],
+    };
     const argv = [
         ...["kind", "create", "cluster", `--name=${name}`, "--config=-", "--wait=120s"],
         ...[`--image=${NODE_IMAGE.name}:${NODE_IMAGE.tag}`, `--kubeconfig=${kubeconfig}`],

@@ -12,6 +12,9 @@ const input: KindClusterInput = {
     kubeadmConfigPatches: [],
     containerdConfigPatches: [],
 };
+/** What has controllers at work sooner, in every config. */
+const quick =
+    '{"kind":"ClusterConfiguration","controllerManager":{"extraArgs":{"kube-api-qps":"100","kube-api-burst":"200"}}}';
 /** What makes the API server verify kubelets, in every config that does not say otherwise. */
 const verifying =
     '{"kind":"ClusterConfiguration","apiServer":{"extraArgs":{"kubelet-certificate-authority":"/etc/kubernetes/pki/ca.crt"}}}';
@@ -80,7 +83,7 @@ describe("facts of the host", () => {
 });
 
 describe("the kind config", () => {
-    it("has on a complete host just the patches that verify kubelets", () => {
+    it("has on a complete host just the patches that verify kubelets, and the one that has controllers at work sooner", () => {
         assert.deepEqual(JSON.parse(kind.kindConfig(input, complete)), {
             kind: "Cluster",
             apiVersion: "kind.x-k8s.io/v1alpha4",
@@ -96,13 +99,17 @@ describe("the kind config", () => {
                         },
                         {
                             hostPath: "/dev/null",
-                            containerPath: "/var/lib/krustlet-stack/config/dad75121184365b0",
+                            containerPath: "/var/lib/krustlet-stack/config/c918a9a52daa937b",
                             readOnly: true,
                         },
                     ],
                 },
             ],
-            kubeadmConfigPatches: [verifying, '{"kind":"KubeletConfiguration","serverTLSBootstrap":true}'],
+            kubeadmConfigPatches: [
+                quick,
+                verifying,
+                '{"kind":"KubeletConfiguration","serverTLSBootstrap":true}',
+            ],
             containerdConfigPatches: registryHosts,
         });
     });
@@ -129,12 +136,12 @@ describe("the kind config", () => {
         );
     });
 
-    it("has no patches where kubelets need not be verified", () => {
+    it("has no patches of kubelets where they need not be verified", () => {
         const config = JSON.parse(kind.kindConfig({ ...input, verifyKubelets: false }, complete)) as Record<
             string,
             unknown
         >;
-        assert.deepEqual(config.kubeadmConfigPatches, []);
+        assert.deepEqual(config.kubeadmConfigPatches, [quick]);
     });
 
     it("has the host's patches before the user's", () => {
@@ -143,6 +150,7 @@ describe("the kind config", () => {
             kind.kindConfig(given, { cgroupV1: true, lacksSysResource: true }),
         ) as Record<string, unknown>;
         assert.deepEqual(config.kubeadmConfigPatches, [
+            quick,
             verifying,
             '{"kind":"KubeletConfiguration","serverTLSBootstrap":true,"failCgroupV1":false,"featureGates":{"KubeletInUserNamespace":true}}',
             "kind: A",
@@ -160,6 +168,7 @@ describe("the kind config", () => {
             kind.kindConfig(input, { cgroupV1: true, lacksSysResource: false }),
         ) as Record<string, unknown>;
         assert.deepEqual(config.kubeadmConfigPatches, [
+            quick,
             verifying,
             '{"kind":"KubeletConfiguration","serverTLSBootstrap":true,"failCgroupV1":false}',
         ]);

@@ -1,5 +1,4 @@
-//! The way to the API server, which statuses and events share: statuses go first, and only so many at once. Each request under
-//! way has a connection of its own, which costs both sides a TLS handshake and memory.
+//! The way to the API server, which statuses and events share: statuses go first, and only so many at once, for its processors are all nodes'.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use crate::kubeconfig::Access;
 use crate::testing::api::ApiServer;
 
 /// A client with a certificate of its own.
-async fn client(api: &ApiServer, name: &str) -> Client {
+pub(crate) async fn client(api: &ApiServer, name: &str) -> Client {
     let encoded = |text: &str| serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap();
     let user = json!({
         "client-certificate-data": encoded(&api.ca.client(name, 1000)), "client-key-data": encoded(&api.ca.leaf_key_pem),
@@ -16,7 +16,7 @@ async fn client(api: &ApiServer, name: &str) -> Client {
     crate::client(&Access::read(file.path()).unwrap().unwrap()).await.unwrap()
 }
 
-fn get(path: &str) -> axum::http::Request<Vec<u8>> {
+pub(crate) fn get(path: &str) -> axum::http::Request<Vec<u8>> {
     axum::http::Request::get(path).body(Vec::new()).unwrap()
 }
 

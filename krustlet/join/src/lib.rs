@@ -14,6 +14,7 @@ mod request;
 mod serving;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod transport;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -100,7 +101,7 @@ async fn identity(config: &Config, access: Access) -> Result<Identity> {
 
 /// A client of its own for this kubeconfig of the node.
 async fn client(access: &Access) -> Result<Client> {
-    Client::try_from(access.client_config().await?).context("the node's kubeconfig cannot be used")
+    transport::client(&access.client_config().await?).context("the node's kubeconfig cannot be used")
 }
 
 fn bootstrap_access(config: &Config, read: Result<Option<Access>>) -> Result<Access> {

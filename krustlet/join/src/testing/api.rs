@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::body::Body;
@@ -73,17 +74,24 @@ pub struct ApiServer {
     keys: std::path::PathBuf,
     inner: Mutex<Inner>,
     ticks: watch::Sender<u32>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl ApiServer {
     /// Signs for so many seconds. `root` is that of the node's [`super::config`], and gets its bootstrap file.
     pub async fn start(root: &Path, seconds: u64) -> Arc<Self> {
+        Self::speaking(&["h2", "http/1.1"], root, seconds).await
+    }
+
+    /// As above, by these protocols.
+    pub async fn speaking(protocols: &[&str], root: &Path, seconds: u64) -> Arc<Self> {
         let ca = Authority::new();
         let pair = ca.pair();
         let clients = WebPkiClientVerifier::builder(ca.trust()).allow_unauthenticated().build().unwrap();
-        let tls = ServerConfig::builder()
+        let mut tls = ServerConfig::builder()
             .with_client_cert_verifier(clients)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair.pair)));
+        tls.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -94,6 +102,7 @@ impl ApiServer {
             keys: root.join("data/keys"),
             inner: Mutex::default(),
             ticks: watch::Sender::new(0),
+            accepted: Arc::default(),
         });
         std::fs::write(root.join("bootstrap"), api.kubeconfig(&json!({ "token": TOKEN }))).unwrap();
         let requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -105,7 +114,7 @@ impl ApiServer {
             .layer(axum::middleware::from_fn(authenticate))
             .with_state(api.clone());
         let tls = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls)));
-        let server = axum_server::from_tcp(listener).unwrap().acceptor(PeerAcceptor(tls));
+        let server = axum_server::from_tcp(listener).unwrap().acceptor(PeerAcceptor(tls, api.accepted.clone()));
         tokio::spawn(async move { server.serve(router.into_make_service()).await.unwrap() });
         api
     }
@@ -138,6 +147,11 @@ impl ApiServer {
         self.ticks.send_modify(|tick| *tick += 1);
     }
 
+    /// So many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
     }
@@ -145,7 +159,7 @@ impl ApiServer {
 
 /// Lets every request know the certificate of its connection's client, if it has shown one.
 #[derive(Clone)]
-struct PeerAcceptor(RustlsAcceptor);
+struct PeerAcceptor(RustlsAcceptor, Arc<AtomicUsize>);
 
 #[derive(Clone)]
 struct Peer(Option<Vec<u8>>);
@@ -156,9 +170,10 @@ impl<S: Send + 'static> Accept<TcpStream, S> for PeerAcceptor {
     type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let accepted = self.0.accept(stream, service);
+        let (accepted, count) = (self.0.accept(stream, service), self.1.clone());
         async move {
             let (stream, service) = accepted.await?;
+            count.fetch_add(1, Ordering::Relaxed);
             let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
             let peer = Peer(leaf.map(|leaf| leaf.to_vec()));
             Ok((stream, Extension(peer).layer(service)))

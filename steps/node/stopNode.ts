@@ -1,4 +1,4 @@
-import { describeOwner, isOf } from "../lib/claim";
+import { currentClaim, describeOwner, isOf } from "../lib/claim";
 import { rm } from "node:fs/promises";
 import { agentFiles, endAgents, nodeInput, readRecord, runningAgents, type AgentFiles } from "./agent/agent";
 import { runs } from "./daemon/daemon";
@@ -8,6 +8,7 @@ import { forgetRequests } from "./certificates/certificateRequests";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { ownerOf } from "./folder";
 import { ifClusterAnswers, KubeError, type Kube } from "../lib/kube/kube";
+import { entries, forgetEntry } from "../lib/journal";
 import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
@@ -42,6 +43,7 @@ export async function stopNode(input: Of<typeof needed>): Promise<Record<string,
             endAgents(files, progress),
             endApprovers(approverFiles(input.stateDir), progress),
         ]);
+        await forgetApprover(input.stateDir);
     }
     if (answers && whose !== undefined) await forgetRequests(kubeconfigFile, files);
     if (answers) await inCluster(kubeconfigFile, name, (kube) => deleteNode(kube, name));
@@ -49,6 +51,16 @@ export async function stopNode(input: Of<typeof needed>): Promise<Record<string,
     await rm(files.stateDir, { recursive: true, force: true });
     if (record?.container !== undefined) await removeUnusedImages();
     return {};
+}
+
+/** Forgets the approver of a node's folder, whose own end the engine leaves out where the node goes. */
+async function forgetApprover(stateDir: string): Promise<void> {
+    const claim = currentClaim();
+    if (claim === undefined) return;
+    for (const { resource, undo, input } of await entries(claim)) {
+        const isIts = undo === "stopApprover" && "stateDir" in input && input.stateDir === stateDir;
+        if (isIts) await forgetEntry(claim, resource);
+    }
 }
 
 /** Whether any agent of the node's runs: as a process, or where only Docker sees it. */

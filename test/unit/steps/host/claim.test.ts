@@ -182,6 +182,28 @@ describe("a stack's claim", () => {
             assert.equal(step("stopNode", input, {}).status, 0);
             assert.deepEqual(readdirSync(join(claim.folder, "made")), []);
         });
+        it("has no note of an approver that went with its node", () => {
+            const claim = made();
+            const [stateDir, folder] = [join(home, "node"), join(claim.folder, "made")];
+            for (const one of [stateDir, folder]) mkdirSync(one, { mode: 0o700, recursive: true });
+            const whose = { owner: claim.owner, nodeName: "krustlet" };
+            writeFileSync(join(stateDir, "owner.json"), JSON.stringify(whose));
+            const approver = (resource: string, input: object) =>
+                writeFileSync(
+                    join(folder, `${resource}.json`),
+                    JSON.stringify({ resource, undo: "stopApprover", input, at: 1, done: true }),
+                );
+            approver("n-approver", { stateDir });
+            approver("m-approver", { stateDir: join(home, "other") });
+            const input = node(stateDir, claim.owner);
+            const stop = step(
+                "stopNode",
+                { ...input, claim: { ...claim, resource: "n", undo: "stopNode" } },
+                {},
+            );
+            assert.equal(stop.status, 0, stop.stderr);
+            assert.deepEqual(readdirSync(folder), ["m-approver.json"]);
+        });
         it("has no note of what is to be forgotten, and keeps that of what took its place", () => {
             const claim = made();
             const folder = join(claim.folder, "made");

@@ -144,8 +144,8 @@ pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>, por
 async fn tend(resources: Arc<Resources>, news: mpsc::UnboundedSender<News>) {
     let mut failures = 0;
     // Boxed, so that its memory goes with it: the rest takes as long as the pod. A worker that is gone wants no news, here and below.
-    while let Err(message) = Box::pin(resources.mount()).await {
-        let _ = news.send(News::Mounted(Err(message)));
+    while let Err(error) = Box::pin(resources.mount()).await {
+        let _ = news.send(News::Mounted(Err(error)));
         let _ = timeout(backoff::mount_pause(failures), hope(resources.clone(), None, HOPE / 4)).await;
         failures += 1;
     }
@@ -294,7 +294,8 @@ impl Worker {
                 self.course.mounted = true;
                 self.mount_error = None;
             }
-            News::Mounted(Err(message)) => {
+            News::Mounted(Err(error)) => {
+                let message = error.to_string();
                 self.shared.events.warning(&self.subject, "FailedMount", message.clone());
                 self.mount_error = Some(message);
             }

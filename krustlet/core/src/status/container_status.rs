@@ -102,7 +102,7 @@ fn mount_status(mount: &VolumeMount) -> VolumeMountStatus {
 /// The words for what a container waits for.
 fn words(cause: &Cause, shown: &Shown<'_>, pod: &str) -> String {
     match cause {
-        Cause::Pull(_, words) | Cause::Config(_, words) => words.clone(),
+        Cause::NotStarted(why) => why.message.clone(),
         Cause::PullBackOff(words) => format!("Back-off pulling image {:?}: ErrImagePull: {words}", shown.image),
         Cause::CrashLoop(pause) => {
             format!("back-off {} restarting failed container={} pod={pod}", span(pause.as_secs()), shown.name)

@@ -19,6 +19,7 @@ use self::conditions::conditions;
 use self::container_status::{Common, Shown, container_status, ended};
 use crate::admission::admit::{self, Refusal};
 use crate::lifecycle::course::Verdict;
+use crate::lifecycle::not_started::Reason;
 use crate::lifecycle::policy::Role;
 use crate::lifecycle::turns;
 use crate::pod::containers_mut;
@@ -150,7 +151,7 @@ fn container_statuses(facts: &Facts<'_>) -> Vec<ContainerStatus> {
     let pod = format!("{}_{}({})", text(&metadata.name), text(&metadata.namespace), text(&metadata.uid));
     let has_inits = facts.containers.iter().any(|shown| shown.role != Role::Main);
     let waits_for = match facts.refusal {
-        Some(refusal) => ("CreateContainerConfigError", Some(refusal.message.as_str())),
+        Some(refusal) => (Reason::CreateContainerConfigError.word(), Some(refusal.message.as_str())),
         None if has_inits => ("PodInitializing", facts.mount_error),
         None => ("ContainerCreating", facts.mount_error),
     };

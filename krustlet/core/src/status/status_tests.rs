@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{PodCondition, ResourceRequirements, VolumeMount
 
 use super::*;
 use crate::lifecycle::machine::{Event, Machine, State};
+use crate::lifecycle::not_started::NotStarted;
 use crate::lifecycle::policy::RestartPolicy;
 use crate::lifecycle::termination::Termination;
 use crate::serving::health::Health;
@@ -50,7 +51,10 @@ fn machine(policy: RestartPolicy, did: &[Did]) -> Machine {
                 finished_at: Timestamp::UNIX_EPOCH,
                 container_id: None,
             }),
-            FailToPull => Event::PullFailed("ErrImagePull", "no such tag".into()),
+            FailToPull => {
+                let why = NotStarted::new(Reason::ErrImagePull, "no such tag");
+                Event::NotStarted(why, Timestamp::UNIX_EPOCH)
+            }
             WaitForPull => Event::Timer,
             Stop => Event::Stop,
         };

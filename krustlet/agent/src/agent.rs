@@ -186,7 +186,7 @@ async fn keep_port_open(
 async fn keep_addresses(config: &Config, identity: &Identity, addresses: &Addresses) -> anyhow::Error {
     let Some(file) = &config.pod_routes_file else { return future::pending().await };
     match krustlet_pods::keep_addresses(addresses, identity.client.clone(), &config.node_name, file).await {
-        Err(error) => error,
+        Err(error) => error.into(),
     }
 }
 

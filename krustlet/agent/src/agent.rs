@@ -177,7 +177,7 @@ async fn keep_port_open(
             let running = server.insert(opened);
             tracing::info!(address = %config.listen, "log port open");
             readiness.send_replace(Readiness::Ready);
-            match renewal::keep_serving(&joining, identity, serving, |next| running.renew(next)).await {}
+            match renewal::keep_serving(&joining, identity, serving, |next| Ok(running.renew(next)?)).await {}
         }
     }
 }

@@ -29,8 +29,6 @@ pub struct Shown<'a> {
     pub machine: &'a Machine,
     /// What its probes say of it, while it runs.
     pub health: Health,
-    /// Whether it answers requests when it runs.
-    pub serves: bool,
     /// What it is given when it runs.
     pub resources: Option<&'a ResourceRequirements>,
     /// What it sees of the pod's volumes.

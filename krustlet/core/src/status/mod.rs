@@ -91,11 +91,11 @@ pub struct Facts<'a> {
     pub mounted: bool,
     /// Why they are not, if that is known.
     pub mount_error: Option<&'a str>,
-    /// Whether it has had an address under an earlier agent, which is still kept for it.
-    pub keeps_address: bool,
+    /// Whether one of its containers listens, or has: under this agent, or under an earlier one.
+    pub listens: bool,
     /// Whether the pod is to end, so that nothing will be restarted by anybody.
     pub terminal: bool,
-    /// The pod's address, which it has while it serves.
+    /// The pod's address, which it has if it listens.
     pub pod_ip: IpAddr,
     /// The node's address.
     pub host_ip: &'a str,
@@ -122,9 +122,8 @@ pub fn pod_status(facts: &Facts<'_>) -> PodStatus {
     // Only when nothing runs any more is it told why.
     let verdict = facts.verdict.filter(|_| phase == "Failed");
     let inits = facts.containers.iter().filter(|shown| shown.role != Role::Main).count();
-    // Those that do not serve cannot be reached.
-    let serves = facts.keeps_address || facts.containers.iter().any(|shown| shown.serves);
-    let pod_ip = (serves && matches!(phase, "Pending" | "Running")).then(|| facts.pod_ip.to_string());
+    // Those that do not listen cannot be reached.
+    let pod_ip = (facts.listens && matches!(phase, "Pending" | "Running")).then(|| facts.pod_ip.to_string());
     let mut statuses = statuses.into_iter();
     let init_statuses: Vec<ContainerStatus> = statuses.by_ref().take(inits).collect();
     PodStatus {

@@ -77,7 +77,7 @@ struct Case {
     terminal: bool,
     second: i64,
     health: Health,
-    serves: bool,
+    listens: bool,
     resources: Option<ResourceRequirements>,
     mounts: Option<Vec<VolumeMount>>,
     resize: Option<Resize>,
@@ -104,7 +104,7 @@ impl Case {
             terminal: false,
             second: 0,
             health: Health::GOOD,
-            serves: false,
+            listens: false,
             resources: None,
             mounts: None,
             resize: None,
@@ -129,7 +129,6 @@ impl Case {
             role: *role,
             machine,
             health: self.health,
-            serves: self.serves,
             resources: self.resources.as_ref(),
             mounts: self.mounts.as_deref(),
         });
@@ -143,7 +142,7 @@ impl Case {
             resize: self.resize.as_ref(),
             mounted: self.mounted,
             mount_error: self.mount_error,
-            keeps_address: false,
+            listens: self.listens,
             terminal: self.terminal,
             pod_ip: "10.244.1.2".parse().unwrap(),
             host_ip: "10.0.0.1",
@@ -176,7 +175,7 @@ fn state(status: &PodStatus, name: &str) -> Value {
 #[test]
 fn a_pod_that_serves_has_its_address_and_is_ready_when_its_probes_say_so() {
     let case =
-        |started, ready| Case { health: Health { started, ready }, serves: true, ..Case::new("Always", &[RUNS]) };
+        |started, ready| Case { health: Health { started, ready }, listens: true, ..Case::new("Always", &[RUNS]) };
     let status = case(true, true).status();
     assert_eq!((status.pod_ip.as_deref(), status.host_ip.as_deref()), (Some("10.244.1.2"), Some("10.0.0.1")));
     assert_eq!(status.pod_ips.as_ref().unwrap()[0].ip, "10.244.1.2");

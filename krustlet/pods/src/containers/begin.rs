@@ -132,9 +132,8 @@ impl Place {
                 leases: Arc::new(OwnPorts { ports: shared.ports.clone(), uid: uid.clone(), name: name.into() }),
             },
         };
-        if listens == Listens::Agent {
-            shared.addresses.listened(&uid);
-        }
+        // From here on its other containers have this address, too.
+        shared.addresses.listened(&uid);
         Ok(Some(Self { door, plans, pre_stop }))
     }
 }
@@ -172,7 +171,6 @@ pub fn begin(
             spec.http.listens.clone_from(&at);
             spec.http.leases = Some(leases.clone());
             let container = engine.start(&image.module, spec)?;
-            shared.addresses.listened(&leases.uid);
             (container.clone(), Answering::Sockets { container, at }, None)
         }
     };

@@ -123,7 +123,6 @@ impl Slot {
             role: self.role,
             machine: &self.machine,
             health: self.health(),
-            serves: self.port.is_some(),
             resources: None,
             mounts: None,
         }

@@ -34,3 +34,22 @@ impl Answered for NodeError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use krustlet_core::errors::chain;
+
+    #[test]
+    fn what_the_api_server_said_is_found_behind_it() {
+        let said = || kube::Error::TlsRequired;
+        let leased = |error: NodeError| NodeError::Lease(error.into());
+        for error in [NodeError::Register(said()), leased(NodeError::Api(said())), leased(NodeError::TakeOver(said()))]
+        {
+            assert!(matches!(error.answer(), Some(kube::Error::TlsRequired)), "{error:?}");
+        }
+        assert!(leased(NodeError::Silent).answer().is_none());
+        let told = chain(&leased(NodeError::Api(said())));
+        assert_eq!(told, format!("cannot take the node's Lease: {}", said()));
+    }
+}

@@ -309,8 +309,9 @@ function adviceFor(reason: string | undefined, lastExitCode?: number): string {
         case "InvalidImageName":
         case "ErrImageNeverPull":
             return "mend the image's name, or the pod's imagePullPolicy";
-        case "CreateContainerConfigError":
         case "CreateContainerError":
+            return "see what its node's machine lacks, room on its disk or open files for example: the message above names it, and it is tried again every ten seconds";
+        case "CreateContainerConfigError":
             return "make the config map or secret that it names, in the same namespace, with the keys that it asks for";
         case "CrashLoopBackOff":
             return lastExitCode === 0

@@ -10,6 +10,7 @@ use krustlet_api::discovery::ServiceNames;
 use krustlet_api::events::Events;
 use krustlet_api::objects::Objects;
 use krustlet_core::env::Node;
+use krustlet_core::errors::chain;
 use krustlet_core::node::Pressure;
 use krustlet_core::serving::ports::Ports;
 use krustlet_host::files;
@@ -110,7 +111,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let outcome = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => Ok(()),
         () = tidy.keep_tidy() => Ok(()),
-        error = renewal::keep_client(&joining, &identity) => Err(error),
+        error = renewal::keep_client(&joining, &identity) => Err(error.into()),
         error = keep_addresses(config, &identity, &addresses) => Err(error),
         error = keep_port_open(config, &identity, listener, site, &set_readiness, &mut server) => Err(error),
         () = registration.keep_alive(readiness) => Ok(()),
@@ -137,7 +138,7 @@ pub async fn run(config: &Config) -> Result<()> {
     };
     match tokio::join!(timeout(SIGN_OFF_LIMIT, registration.sign_off()), exported).0 {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!("the node could not sign off: {error:#}"),
+        Ok(Err(error)) => tracing::warn!("the node could not sign off: {}", chain(&error)),
         Err(_) => tracing::warn!("the node could not sign off in time"),
     }
     outcome
@@ -177,7 +178,7 @@ async fn keep_port_open(
             let running = server.insert(opened);
             tracing::info!(address = %config.listen, "log port open");
             readiness.send_replace(Readiness::Ready);
-            match renewal::keep_serving(&joining, identity, serving, |next| running.renew(next)).await {}
+            match renewal::keep_serving(&joining, identity, serving, |next| Ok(running.renew(next)?)).await {}
         }
     }
 }
@@ -186,7 +187,7 @@ async fn keep_port_open(
 async fn keep_addresses(config: &Config, identity: &Identity, addresses: &Addresses) -> anyhow::Error {
     let Some(file) = &config.pod_routes_file else { return future::pending().await };
     match krustlet_pods::keep_addresses(addresses, identity.client.clone(), &config.node_name, file).await {
-        Err(error) => error,
+        Err(error) => error.into(),
     }
 }
 

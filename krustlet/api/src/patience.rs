@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use krustlet_core::errors::chain;
 use kube::runtime::utils::Backoff;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -43,39 +43,47 @@ impl Backoff for Patience {
     }
 }
 
+/// What an attempt may fail with.
+pub trait Answered: std::error::Error + 'static {
+    /// What came from the API server, or from the way there, if it is that which is behind it.
+    fn answer(&self) -> Option<&kube::Error>;
+}
+
+impl Answered for kube::Error {
+    fn answer(&self) -> Option<&kube::Error> {
+        Some(self)
+    }
+}
+
 /// Does something at the API server, again and again until it has answered. `doing` is for the log: "register the node".
 ///
 /// # Errors
 /// What the API server refused for good: a refusal for want of rights (401, 403) after half a minute, any other at once.
-pub async fn persist<T>(doing: &str, attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+pub async fn persist<T, E: Answered>(doing: &str, attempt: impl AsyncFnMut() -> Result<T, E>) -> Result<T, E> {
     persist_with(doing, attempt, ATTEMPT_LIMIT, Patience::default()).await
 }
 
-async fn persist_with<T>(
+async fn persist_with<T, E: Answered>(
     doing: &str,
-    mut attempt: impl AsyncFnMut() -> Result<T>,
+    mut attempt: impl AsyncFnMut() -> Result<T, E>,
     limit: Duration,
-    pauses: impl Iterator<Item = Duration>,
-) -> Result<T> {
+    mut pauses: impl Iterator<Item = Duration>,
+) -> Result<T, E> {
     let refusals_until = Instant::now() + GRACE_FOR_REFUSALS;
-    for pause in pauses {
-        let error = match timeout(limit, attempt()).await {
+    loop {
+        let why = match timeout(limit, attempt()).await {
             Ok(Ok(done)) => return Ok(done),
-            Ok(Err(error)) => error,
-            Err(_) => anyhow!("the API server did not answer within {} s", limit.as_secs()),
+            Ok(Err(error)) if is_final(&error, Instant::now() >= refusals_until) => return Err(error),
+            Ok(Err(error)) => chain(&error),
+            Err(_) => format!("the API server did not answer within {} s", limit.as_secs()),
         };
-        if is_final(&error, Instant::now() >= refusals_until) {
-            return Err(error);
-        }
-        tracing::warn!("cannot {doing} yet, trying again: {error:#}");
-        sleep(pause).await;
+        tracing::warn!("cannot {doing} yet, trying again: {why}");
+        sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
-    // The pauses never end.
-    Err(anyhow!("cannot {doing}"))
 }
 
-fn is_final(error: &anyhow::Error, is_late: bool) -> bool {
-    match error.downcast_ref::<kube::Error>() {
+fn is_final(error: &impl Answered, is_late: bool) -> bool {
+    match error.answer() {
         Some(kube::Error::Api(status)) if status.code == 401 || status.code == 403 => is_late,
         Some(kube::Error::Api(status)) => status.code < 500 && status.code != 429,
         // Nothing was refused.
@@ -86,7 +94,6 @@ fn is_final(error: &anyhow::Error, is_late: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyhow::Context;
     use kube::core::Status;
 
     #[test]
@@ -102,9 +109,8 @@ mod tests {
         assert!(patience.next().unwrap() <= LONGEST_PAUSE);
     }
 
-    fn refusal(code: u16) -> anyhow::Error {
-        let status = Status { code, ..Status::failure("no", "No") };
-        anyhow::Error::from(kube::Error::Api(status.boxed()))
+    fn refusal(code: u16) -> kube::Error {
+        kube::Error::Api(Status { code, ..Status::failure("no", "No") }.boxed())
     }
 
     #[test]
@@ -112,11 +118,10 @@ mod tests {
         for (code, early, late) in
             [(401, false, true), (403, false, true), (422, true, true), (429, false, false), (500, false, false)]
         {
-            for error in [refusal(code), Err::<(), _>(refusal(code)).context("while registering").unwrap_err()] {
-                assert_eq!((is_final(&error, false), is_final(&error, true)), (early, late), "{code}");
-            }
+            let error = refusal(code);
+            assert_eq!((is_final(&error, false), is_final(&error, true)), (early, late), "{code}");
         }
-        assert!(!is_final(&anyhow!("no answer"), true));
+        assert!(!is_final(&kube::Error::TlsRequired, true), "nothing was refused");
     }
 
     #[tokio::test]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
+use crate::lifecycle::not_started::NotStarted;
+
 /// Which kind of object is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -90,10 +92,10 @@ pub fn find<'a>(
     kind: Kind,
     name: &str,
     optional: Option<bool>,
-) -> Result<Option<&'a Content>, String> {
+) -> Result<Option<&'a Content>, NotStarted> {
     match known.get(&(kind, name.to_string())) {
         Some(Some(content)) => Ok(Some(content)),
         _ if optional == Some(true) => Ok(None),
-        _ => Err(format!("{} {name:?} not found", kind.word())),
+        _ => Err(NotStarted::config(format!("{} {name:?} not found", kind.word()))),
     }
 }

@@ -8,6 +8,7 @@ pub mod admission;
 pub mod command;
 pub mod content;
 pub mod env;
+pub mod errors;
 pub mod eviction;
 pub mod fair;
 pub mod labels;

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use krustlet_core::lifecycle::not_started::{NotStarted, Reason};
 use krustlet_oci::{Client, Found, Reference};
 use tokio::io::{AsyncWrite, BufWriter};
 use tokio::time::sleep;
 
-use super::{ImageError, Inner, Request, Wait, blocking, disk, pull};
+use super::{Inner, Request, Wait, blocking, disk, pull};
 
 /// What is written to disk at once, in bytes.
 const WRITE_BYTES: usize = 256 * 1024;
@@ -28,7 +29,7 @@ impl Inner {
         client: &Client,
         reference: &Reference,
         found: &Found,
-    ) -> Result<(), ImageError> {
+    ) -> Result<(), NotStarted> {
         let _turn = self.downloads.turn_or(request.tenant, || request.waits(Wait::Fetching)).await;
         let store = self.store.clone();
         let make = move || {
@@ -49,11 +50,11 @@ impl Inner {
 
 /// Does the work, but no longer than it is wanted or goes on.
 async fn unless_slow(
-    work: impl Future<Output = Result<(), ImageError>>,
+    work: impl Future<Output = Result<(), NotStarted>>,
     bytes: &AtomicU64,
     is_wanted: impl Fn() -> bool,
     time: Duration,
-) -> Result<(), ImageError> {
+) -> Result<(), NotStarted> {
     let mut work = pin!(work);
     let mut before = 0;
     loop {
@@ -64,10 +65,13 @@ async fn unless_slow(
         let now = bytes.load(Ordering::Relaxed);
         let came = now.saturating_sub(before);
         if came < LEAST_BYTES && is_wanted() {
-            return Err(ImageError::Pull(format!(
-                "the registry sends it too slowly, {came} bytes in {} s, and other pods wait for their images",
-                time.as_secs()
-            )));
+            return Err(NotStarted::new(
+                Reason::ErrImagePull,
+                format!(
+                    "the registry sends it too slowly, {came} bytes in {} s, and other pods wait for their images",
+                    time.as_secs()
+                ),
+            ));
         }
         before = now;
     }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use krustlet_core::fair::{self, Fair};
+use krustlet_core::lifecycle::not_started::{NotStarted, Reason};
 use krustlet_oci::{Client, Found, OciError, Reference};
 use krustlet_runtime::{Engine, Module};
 use tokio::time::MissedTickBehavior;
@@ -63,26 +64,6 @@ pub struct Fetched {
     pub bytes: usize,
 }
 
-/// Why there is no module.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum ImageError {
-    /// The name cannot be read.
-    #[error("{0}")]
-    InvalidName(String),
-    /// It is not here, and `imagePullPolicy` is `Never`.
-    #[error("Container image {0:?} is not present with pull policy of Never")]
-    NeverPull(String),
-    /// The registry, in its own words; or the disk.
-    #[error("{0}")]
-    Pull(String),
-    /// It came, but it is no module that can run here.
-    #[error("{0}")]
-    Unusable(String),
-    /// It came, but the host cannot or will not compile it: it takes too much of it.
-    #[error("{0}")]
-    Compile(String),
-}
-
 /// Fetches, keeps and compiles modules. Clones are the same.
 #[derive(Clone)]
 pub struct Images(Arc<Inner>);
@@ -126,10 +107,11 @@ impl Images {
     /// Makes a module ready. Giving this up, by dropping it, is fine at any time.
     ///
     /// # Errors
-    /// See [`ImageError`].
-    pub async fn ready(&self, request: &Request<'_>) -> Result<Image, ImageError> {
-        let reference: Reference =
-            request.name.parse().map_err(|error: OciError| ImageError::InvalidName(error.to_string()))?;
+    /// Why there is none: its name, the registry in its own words, the disk, the host that cannot or will not compile it as it takes too much
+    /// of it (`CreateContainerError`), or that it is no module that can run here (`StartError`).
+    pub async fn ready(&self, request: &Request<'_>) -> Result<Image, NotStarted> {
+        let invalid = |error: OciError| NotStarted::new(Reason::InvalidImageName, error.to_string());
+        let reference: Reference = request.name.parse().map_err(invalid)?;
         let policy = PullPolicy::of(request.policy, &reference);
         let meant = match policy {
             // Though it may be here: what the name means, and whether this pod may have it, its registry says to each pod.
@@ -202,7 +184,7 @@ impl Inner {
         self.questions.turn_or(request.tenant, || request.waits(Wait::Fetching)).await
     }
 
-    async fn resolve(&self, request: &Request<'_>, reference: &Reference) -> Result<String, ImageError> {
+    async fn resolve(&self, request: &Request<'_>, reference: &Reference) -> Result<String, NotStarted> {
         let client = request.client(&self.client)?;
         let _turn = self.question(request).await;
         client.resolve(reference).await.map_err(pull)
@@ -216,7 +198,7 @@ impl Inner {
         policy: PullPolicy,
         meant: Option<&str>,
         who: Who,
-    ) -> Result<Image, ImageError> {
+    ) -> Result<Image, NotStarted> {
         // A module that turns out to be damaged counts as absent, and is looked for once more.
         for _ in 0..2 {
             let (stored, registry) = self.locate(request, reference, policy, meant).await?;
@@ -236,7 +218,10 @@ impl Inner {
             let program = reference.repository().rsplit('/').next().unwrap_or_default().to_string();
             return Ok(Image { module, id, program, fetched, held });
         }
-        Err(ImageError::Pull(format!("the module of {reference} is damaged each time that it is read from the disk")))
+        Err(NotStarted::new(
+            Reason::ErrImagePull,
+            format!("the module of {reference} is damaged each time that it is read from the disk"),
+        ))
     }
 
     /// Finds the module: here if it may be taken from here, else in the registry, of which the rest is given, if the policy
@@ -248,7 +233,7 @@ impl Inner {
         reference: &Reference,
         policy: PullPolicy,
         meant: Option<&str>,
-    ) -> Result<(Stored, Option<(Client, Found)>), ImageError> {
+    ) -> Result<(Stored, Option<(Client, Found)>), NotStarted> {
         let here = match meant {
             // The registry has just been asked with this credential, and had this very module before.
             Some(digest) => self.store.found(reference, digest),
@@ -256,7 +241,10 @@ impl Inner {
         };
         match here {
             Some(stored) => Ok((stored, None)),
-            None if policy == PullPolicy::Never => Err(ImageError::NeverPull(request.name.into())),
+            None if policy == PullPolicy::Never => {
+                let why = format!("Container image {:?} is not present with pull policy of Never", request.name);
+                Err(NotStarted::new(Reason::ErrImageNeverPull, why))
+            }
             None => {
                 let client = request.client(&self.client)?;
                 let pinned = meant.map(|digest| reference.by_digest(digest.into()));
@@ -275,7 +263,7 @@ impl Inner {
         reference: &Reference,
         stored: &Stored,
         registry: Option<&(Client, Found)>,
-    ) -> Result<Option<(Module, Option<Fetched>)>, ImageError> {
+    ) -> Result<Option<(Module, Option<Fetched>)>, NotStarted> {
         if registry.is_none() || self.store.came_from(reference.registry(), &stored.blob) {
             // What is in memory was verified when it was compiled: a hundred pods of one module read and hash it once.
             if let Some(module) = self.engine.cached(&stored.blob) {
@@ -294,14 +282,14 @@ impl Inner {
         Ok(self.compiled(request, &stored.blob).await?.map(|module| (module, Some(fetched))))
     }
 
-    async fn remember(&self, reference: &Reference, stored: &Stored, credential: &str) -> Result<(), ImageError> {
+    async fn remember(&self, reference: &Reference, stored: &Stored, credential: &str) -> Result<(), NotStarted> {
         let (store, reference, stored, credential) =
             (self.store.clone(), reference.clone(), stored.clone(), credential.to_owned());
         blocking(move || store.remember(&reference, &stored, &credential)).await?.map_err(disk)
     }
 
     /// Reads, verifies and compiles a module of the store.
-    async fn compiled(&self, request: &Request<'_>, blob: &str) -> Result<Option<Module>, ImageError> {
+    async fn compiled(&self, request: &Request<'_>, blob: &str) -> Result<Option<Module>, NotStarted> {
         match self.load(blob).await? {
             Some(Loaded::Ready(module)) => return Ok(Some(module)),
             Some(Loaded::NotCompiled) => {}
@@ -314,12 +302,12 @@ impl Inner {
         }
         match self.load(blob).await? {
             Some(Loaded::Ready(module)) => Ok(Some(module)),
-            Some(Loaded::NotCompiled) => Err(ImageError::Compile("its machine code has gone from the disk".into())),
+            Some(Loaded::NotCompiled) => Err(NotStarted::host("its machine code has gone from the disk")),
             None => Ok(None),
         }
     }
 
-    async fn load(&self, blob: &str) -> Result<Option<Loaded>, ImageError> {
+    async fn load(&self, blob: &str) -> Result<Option<Loaded>, NotStarted> {
         let (store, engine, blob) = (self.store.clone(), self.engine.clone(), blob.to_string());
         let work = move || {
             let Some(bytes) = store.load(&blob).map_err(disk)? else { return Ok(None) };
@@ -330,21 +318,21 @@ impl Inner {
     }
 }
 
-fn pull(error: OciError) -> ImageError {
+fn pull(error: OciError) -> NotStarted {
     match error {
         OciError::Write(error) => disk(error),
-        error => ImageError::Pull(error.to_string()),
+        error => NotStarted::new(Reason::ErrImagePull, error.to_string()),
     }
 }
 
-fn disk(error: std::io::Error) -> ImageError {
-    ImageError::Pull(format!("cannot keep the module on disk: {error}"))
+fn disk(error: std::io::Error) -> NotStarted {
+    NotStarted::new(Reason::ErrImagePull, format!("cannot keep the module on disk: {error}"))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ImageError> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotStarted> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| ImageError::Pull(format!("the work was cut short: {error}")))
+        .map_err(|error| NotStarted::new(Reason::ErrImagePull, format!("the work was cut short: {error}")))
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use krustlet_core::lifecycle::not_started::{NotStarted, Reason};
 use krustlet_oci::{Client, Keyring, Reference};
 use sha2::{Digest, Sha256};
 
 use super::turns::Who;
-use super::{ImageError, PullPolicy, index};
+use super::{PullPolicy, index};
 
 /// What a request has to wait for, behind others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Request<'_> {
     ///
     /// # Errors
     /// A Secret that cannot be read.
-    pub(super) fn client(&self, node: &Client) -> Result<Client, ImageError> {
+    pub(super) fn client(&self, node: &Client) -> Result<Client, NotStarted> {
         if self.pull_secrets.is_empty() {
             return Ok(node.clone());
         }
@@ -75,7 +76,10 @@ impl Request<'_> {
             };
             added.map_err(|error| {
                 let (number, all) = (number + 1, self.pull_secrets.len());
-                ImageError::Pull(format!("image pull secret {number} of {all} cannot be used: {error}"))
+                NotStarted::new(
+                    Reason::ErrImagePull,
+                    format!("image pull secret {number} of {all} cannot be used: {error}"),
+                )
             })?;
         }
         Ok(node.with_keyring(keyring))

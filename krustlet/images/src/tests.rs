@@ -9,6 +9,8 @@ use krustlet_runtime::EngineConfig;
 
 use super::*;
 
+#[path = "download_tests.rs"]
+mod downloads;
 #[path = "../../oci/tests/integration/support/mod.rs"]
 mod support;
 
@@ -44,11 +46,11 @@ impl Node {
         format!("{}/{rest}", self.registry.host)
     }
 
-    async fn ready(&self, rest: &str, policy: Option<&str>) -> Result<Image, ImageError> {
+    async fn ready(&self, rest: &str, policy: Option<&str>) -> Result<Image, NotStarted> {
         self.ready_with(rest, policy, &[]).await
     }
 
-    async fn ready_with(&self, rest: &str, policy: Option<&str>, secrets: &[PullSecret]) -> Result<Image, ImageError> {
+    async fn ready_with(&self, rest: &str, policy: Option<&str>, secrets: &[PullSecret]) -> Result<Image, NotStarted> {
         let name = self.name(rest);
         self.images
             .ready(&Request { tenant: "default", on_wait: None, name: &name, policy, pull_secrets: secrets })
@@ -136,16 +138,16 @@ async fn a_moved_tag_is_seen_by_always_and_by_nobody_else() {
 async fn each_fault_is_one_of_kubernetes_reasons() {
     let node = Node::new().await;
     node.registry.push("app", "broken", b"\0asm\x01\0\0\0\x01".to_vec());
-    let error = |result: Result<Image, ImageError>| result.err().unwrap();
+    let error = |result: Result<Image, NotStarted>| result.err().unwrap();
     let never = error(node.ready("app:v1", Some("Never")).await);
     let expected = format!("Container image {:?} is not present with pull policy of Never", node.name("app:v1"));
-    assert_eq!((matches!(never, ImageError::NeverPull(_)), never.to_string()), (true, expected));
+    assert_eq!(never, NotStarted::new(Reason::ErrImageNeverPull, expected));
     assert!(node.registry.asked().is_empty());
 
-    assert!(matches!(error(node.ready("App:v1", None).await), ImageError::InvalidName(_)));
+    assert_eq!(error(node.ready("App:v1", None).await).reason, Reason::InvalidImageName);
     let missing = error(node.ready("app:v1", None).await);
-    assert!(matches!(&missing, ImageError::Pull(message) if message.contains("(manifest unknown)")), "{missing}");
-    assert!(matches!(error(node.ready("app:broken", None).await), ImageError::Unusable(_)));
+    assert!(missing.reason == Reason::ErrImagePull && missing.message.contains("(manifest unknown)"), "{missing}");
+    assert_eq!(error(node.ready("app:broken", None).await).reason, Reason::StartError);
     let damaged = PullSecret::DockerCfg(b"hunter2".to_vec());
     let secret = error(node.ready_with("app:v1", None, &[node.secret("a", "b"), damaged]).await);
     assert!(secret.to_string().starts_with("image pull secret 2 of 2 cannot be used"), "{secret}");
@@ -159,13 +161,19 @@ async fn a_private_module_that_is_here_is_for_who_may_pull_it() {
         let digest = node.registry.push("app", "v1", module("private", 0));
         node.registry.guard(scheme, "app", "me", "hunter2");
         let (right, wrong) = ([node.secret("me", "hunter2")], [node.secret("me", "wrong")]);
-        assert!(matches!(node.ready("app:v1", Some("Always")).await, Err(ImageError::Pull(_))));
+        assert_eq!(
+            node.ready("app:v1", Some("Always")).await.err().map(|error| error.reason),
+            Some(Reason::ErrImagePull)
+        );
         let image = node.ready_with("app:v1", Some("Always"), &right).await.unwrap();
         let by_digest = format!("app@{digest}");
         for name in ["app:v1", &by_digest] {
             for secrets in [&[][..], &wrong] {
                 let refused = node.ready_with(name, Some("Always"), secrets).await.err().unwrap();
-                assert!(matches!(&refused, ImageError::Pull(m) if m.contains("wants other credentials")), "{refused}");
+                assert!(
+                    refused.reason == Reason::ErrImagePull && refused.message.contains("wants other credentials"),
+                    "{refused}"
+                );
             }
             assert!(node.ready_with(name, Some("Always"), &right).await.unwrap().fetched.is_none());
             // What is present is not asked for by those who have got it; by others it is.
@@ -176,9 +184,12 @@ async fn a_private_module_that_is_here_is_for_who_may_pull_it() {
             assert!(node.registry.asked().is_empty());
             for secrets in [&[][..], &wrong] {
                 let refused = node.ready_with(name, Some("IfNotPresent"), secrets).await.err().unwrap();
-                assert!(matches!(&refused, ImageError::Pull(m) if m.contains("wants other credentials")), "{refused}");
+                assert!(
+                    refused.reason == Reason::ErrImagePull && refused.message.contains("wants other credentials"),
+                    "{refused}"
+                );
                 let refused = node.ready_with(name, Some("Never"), secrets).await.err().unwrap();
-                assert!(matches!(refused, ImageError::NeverPull(_)), "{refused}");
+                assert_eq!(refused.reason, Reason::ErrImageNeverPull, "{refused}");
             }
         }
         // The wrong one first does no harm.
@@ -220,9 +231,9 @@ async fn a_registry_that_knows_a_digest_does_not_open_the_module() {
         for name in &theirs {
             for policy in ["Always", "IfNotPresent"] {
                 let refused = ask(name, policy).await.err().unwrap_or_else(|| panic!("{name} {policy} {has_manifest}"));
-                assert!(matches!(refused, ImageError::Pull(_)), "{refused}");
+                assert_eq!(refused.reason, Reason::ErrImagePull, "{refused}");
             }
-            assert!(matches!(ask(name, "Never").await.err(), Some(ImageError::NeverPull(_))));
+            assert_eq!(ask(name, "Never").await.err().map(|error| error.reason), Some(Reason::ErrImageNeverPull));
         }
     }
     // Who has the bytes may run them.
@@ -242,9 +253,9 @@ async fn who_never_pulls_waits_for_nobodys_pull_and_does_not_fail_with_it() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         (node.ready("app:v1", Some("Never")).await, start.elapsed())
     });
-    assert!(matches!(pulling.err(), Some(ImageError::Pull(_))));
+    assert_eq!(pulling.err().map(|error| error.reason), Some(Reason::ErrImagePull));
     let error = never.0.err().unwrap();
-    assert!(matches!(error, ImageError::NeverPull(_)), "{error}");
+    assert_eq!(error.reason, Reason::ErrImageNeverPull, "{error}");
     assert!(never.1 < Duration::from_millis(250), "{:?}", never.1);
 }
 
@@ -264,126 +275,10 @@ async fn a_damaged_module_is_noticed_before_it_runs_and_fetched_anew() {
         assert_eq!(std::fs::read(&node_blobs[0]).unwrap(), wasm);
     }
     std::fs::write(&node.blobs()[0], b"").unwrap();
-    assert!(matches!(node.ready("app:v1", Some("Never")).await, Err(ImageError::NeverPull(_))));
-}
-
-#[tokio::test]
-async fn many_pods_of_one_module_are_one_download_and_one_compilation() {
-    let node = Node::new().await;
-    node.registry.push("app", "v1", module("many", 1_000_000));
-    for policy in ["IfNotPresent", "Always"] {
-        let wishes = (0..110).map(|_| node.ready("app:v1", Some(policy)));
-        let images: Vec<_> = futures::future::join_all(wishes).await.into_iter().map(Result::unwrap).collect();
-        let fetched = images.iter().filter(|image| image.fetched.is_some()).count();
-        let asked = node.registry.asked();
-        match policy {
-            "Always" => assert!(fetched == 0 && asked == vec!["HEAD manifests/v1"; 110], "{asked:?}"),
-            _ => assert!(fetched == 1 && asked == ["GET manifests/v1", "GET blob"], "{asked:?}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn several_downloads_go_on_at_once_but_not_all() {
-    let node = Node::new().await;
-    // One place is for others.
-    let most = DOWNLOADS - 1;
-    for i in 0..10 {
-        node.registry.push("app", &format!("v{i}"), module(&format!("several {i}"), 0));
-        // Another name of the same module must not be a second download.
-        node.registry.push("copy", &format!("v{i}"), module(&format!("several {i}"), 0));
-    }
-    node.registry.delay_blobs(Duration::from_millis(100));
-    let names: Vec<_> = (0..10).flat_map(|i| [format!("app:v{i}"), format!("copy:v{i}")]).collect();
-    let images = futures::future::join_all(names.iter().map(|name| node.ready(name, None))).await;
-    assert!(images.iter().all(Result::is_ok));
-    assert_eq!(node.registry.asked().iter().filter(|asked| *asked == "GET blob").count(), 10);
-    assert_eq!(node.registry.most_at_once(), most);
-}
-
-/// A registry that sends a byte every now and then, to pods of one namespace.
-async fn drip(node: &Node, images: usize, pause: Duration) -> Vec<tokio::task::JoinHandle<Option<String>>> {
-    for i in 0..images {
-        node.registry.push(&format!("drip/{i}"), "v1", module(&format!("drip {i}"), 100_000));
-        node.registry.fail(&format!("drip/{i}/blobs/"), Fault::Drip(pause));
-    }
-    let pulls = (0..images).map(|i| {
-        let (images, name) = (node.images.clone(), node.name(&format!("drip/{i}:v1")));
-        tokio::spawn(async move {
-            let request = Request { tenant: "slow", on_wait: None, name: &name, policy: None, pull_secrets: &[] };
-            images.ready(&request).await.err().map(|error| error.to_string())
-        })
-    });
-    let pulls = pulls.collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    pulls
-}
-
-#[tokio::test]
-async fn a_registry_that_drips_holds_up_nobody_elses_pull() {
-    let node = Node::new().await;
-    node.registry.push("app", "v1", module("small", 3000));
-    let pulls = drip(&node, 8, Duration::from_secs(1)).await;
-    let image = tokio::time::timeout(Duration::from_secs(20), node.ready("app:v1", None)).await;
-    assert!(image.expect("it comes at once").unwrap().fetched.is_some());
-    // Who waits is told so, once.
-    let (told, name) = (AtomicUsize::new(0), node.name("drip/again:v1"));
-    node.registry.push("drip/again", "v1", module("again", 0));
-    let on_wait = |wait| {
-        assert_eq!(wait, Wait::Fetching);
-        told.fetch_add(1, Ordering::Relaxed);
-    };
-    let request = Request { tenant: "slow", on_wait: Some(&on_wait), name: &name, policy: None, pull_secrets: &[] };
-    assert!(tokio::time::timeout(Duration::from_secs(1), node.images.ready(&request)).await.is_err());
-    assert_eq!(told.load(Ordering::Relaxed), 1);
-    pulls.iter().for_each(|pull| pull.abort());
-}
-
-#[tokio::test]
-async fn a_registry_that_claims_anothers_module_and_drips_holds_it_up_for_nobody() {
-    let (node, evil) = (Node::new().await, Registry::start().await);
-    let wasm = module("claimed", 3000);
-    node.registry.push("app", "v1", wasm.clone());
-    evil.push("app", "v1", wasm);
-    evil.fail("/blobs/", Fault::Drip(Duration::from_secs(1)));
-    let config = ClientConfig {
-        insecure_registries: vec![node.registry.host.clone(), evil.host.clone()],
-        docker_config: None,
-        ..ClientConfig::default()
-    };
-    let (engine, folder) = (Engine::new(EngineConfig::default()).unwrap(), node.folder.path());
-    let compiler = Compiler::here(engine.clone(), folder);
-    let images = Images::new(Client::new(config).unwrap(), engine, compiler, folder, Limits::default());
-    let ask = |host: &str, tenant: &'static str| {
-        let (images, name) = (images.clone(), format!("{host}/app:v1"));
-        async move {
-            let request = Request { tenant, on_wait: None, name: &name, policy: None, pull_secrets: &[] };
-            images.ready(&request).await.map(|image| image.fetched.is_some())
-        }
-    };
-    let dripping = tokio::spawn(ask(&evil.host, "evil"));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let fetched = tokio::time::timeout(Duration::from_secs(20), ask(&node.registry.host, "good")).await;
-    assert!(fetched.expect("it comes at once").unwrap());
-    dripping.abort();
-}
-
-#[tokio::test]
-async fn a_pull_that_breaks_or_is_given_up_leaves_nothing() {
-    let node = Node::new().await;
-    node.registry.push("app", "v1", module("leaves", 100_000));
-    let left = || std::fs::read_dir(node.folder.path().join(".oci/incoming")).unwrap().count();
-    node.registry.fail("/blobs/", Fault::Short(10));
-    assert!(matches!(node.ready("app:v1", None).await, Err(ImageError::Pull(_))));
-    assert_eq!(left(), 0);
-    assert_eq!(node.images.inventory(), []);
-
-    node.registry.delay_blobs(Duration::from_secs(5));
-    let given_up = tokio::time::timeout(Duration::from_millis(300), node.ready("app:v1", None)).await;
-    assert!(given_up.is_err());
-    assert_eq!(left(), 0);
-    node.registry.delay_blobs(Duration::ZERO);
-    assert!(node.ready("app:v1", None).await.is_ok());
+    assert_eq!(
+        node.ready("app:v1", Some("Never")).await.err().map(|error| error.reason),
+        Some(Reason::ErrImageNeverPull)
+    );
 }
 
 #[tokio::test]
@@ -400,7 +295,10 @@ async fn what_runs_is_not_collected() {
     assert_eq!(collect(), 0);
     drop(held);
     assert_eq!(collect(), 1);
-    assert!(matches!(node.ready("app:v1", Some("Never")).await, Err(ImageError::NeverPull(_))));
+    assert_eq!(
+        node.ready("app:v1", Some("Never")).await.err().map(|error| error.reason),
+        Some(Reason::ErrImageNeverPull)
+    );
     node.images.collect().await;
     assert!(node.ready("app:v1", None).await.unwrap().fetched.is_some());
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use super::ImageError;
+use krustlet_core::lifecycle::not_started::{NotStarted, Reason};
 
 /// Whose attempt a failure was: only those who would have asked the same way share it.
 pub type Who = [u8; 32];
@@ -15,7 +15,7 @@ type Turn = Arc<tokio::sync::Mutex<Option<Failure>>>;
 struct Failure {
     at: Instant,
     who: Who,
-    error: ImageError,
+    error: NotStarted,
 }
 
 /// Turns by what they are for.
@@ -32,8 +32,8 @@ impl Turns {
         &self,
         key: String,
         who: Who,
-        work: impl Future<Output = Result<T, ImageError>>,
-    ) -> Result<T, ImageError> {
+        work: impl Future<Output = Result<T, NotStarted>>,
+    ) -> Result<T, NotStarted> {
         let since = Instant::now();
         let turn = self.turn(key);
         let mut last = turn.lock().await;
@@ -41,7 +41,9 @@ impl Turns {
             return Err(failure.error.clone());
         }
         let result = work.await;
-        if let Err(error @ ImageError::Pull(_)) = &result {
+        if let Err(error) = &result
+            && error.reason == Reason::ErrImagePull
+        {
             *last = Some(Failure { at: Instant::now(), who, error: error.clone() });
         }
         result
@@ -62,7 +64,7 @@ mod tests {
     use std::time::Duration;
     use tokio::sync::oneshot;
 
-    async fn attempt(turns: &Turns, who: u8, result: Result<u8, ImageError>) -> (Result<u8, ImageError>, bool) {
+    async fn attempt(turns: &Turns, who: u8, result: Result<u8, NotStarted>) -> (Result<u8, NotStarted>, bool) {
         let mut worked = false;
         let work = async {
             worked = true;
@@ -73,8 +75,8 @@ mod tests {
         (result, worked)
     }
 
-    fn pull(message: &str) -> Result<u8, ImageError> {
-        Err(ImageError::Pull(message.into()))
+    fn pull(message: &str) -> Result<u8, NotStarted> {
+        Err(NotStarted::new(Reason::ErrImagePull, message))
     }
 
     #[tokio::test]
@@ -94,8 +96,8 @@ mod tests {
                 attempt(&turns, 1, Ok(4)).await
             },
         );
-        assert!(first.1 && matches!(first.0, Err(ImageError::Pull(message)) if message == "down"));
-        assert!(!same.1 && matches!(same.0, Err(ImageError::Pull(message)) if message == "down"));
+        assert!(first.1 && first.0 == pull("down"));
+        assert!(!same.1 && same.0 == pull("down"));
         assert!(matches!(other, (Ok(3), true)), "another one has another login");
         assert!(matches!(after, (Ok(4), true)), "who came later asks anew");
         assert!(turns.0.lock().unwrap().len() <= 1);
@@ -105,11 +107,11 @@ mod tests {
     async fn only_one_works_at_a_time_and_what_is_no_failed_pull_is_not_shared() {
         let turns = Turns::default();
         let start = Instant::now();
-        let unusable = Err(ImageError::Unusable("x".into()));
+        let unusable = Err(NotStarted::new(Reason::StartError, "x"));
         let (a, b, c) =
             tokio::join!(attempt(&turns, 1, unusable), attempt(&turns, 1, Ok(1)), attempt(&turns, 1, Ok(2)));
         assert!(start.elapsed() >= Duration::from_millis(150), "{:?}", start.elapsed());
-        assert!(matches!(a.0, Err(ImageError::Unusable(_))));
+        assert_eq!(a.0.err().map(|error| error.reason), Some(Reason::StartError));
         assert!(matches!((b, c), ((Ok(1), true), (Ok(2), true))));
     }
 }

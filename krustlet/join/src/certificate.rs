@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow, bail};
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -12,6 +11,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::error::BadCertificate;
+
+type Result<T> = std::result::Result<T, BadCertificate>;
 
 /// Up to so many percent of its life earlier than asked for is a certificate renewed, so that nodes that were started together
 /// do not all ask at once.
@@ -39,8 +42,8 @@ impl Certificate {
     /// When there is no certificate in it, or none that can be read.
     pub fn from_pem(pem: &[u8]) -> Result<Self> {
         let chain = read_all(pem)?;
-        let leaf = chain.first().ok_or_else(|| anyhow!("no certificate in the PEM data"))?;
-        let (_, parsed) = X509Certificate::from_der(leaf).context("not a readable certificate")?;
+        let leaf = chain.first().ok_or(BadCertificate::Missing("certificate"))?;
+        let (_, parsed) = X509Certificate::from_der(leaf).map_err(BadCertificate::Unreadable)?;
         let common_name = parsed.subject().iter_common_name().find_map(|name| name.as_str().ok()).unwrap_or_default();
         let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
         Ok(Self {
@@ -90,7 +93,7 @@ impl Certificate {
     /// # Errors
     /// Says what is wrong with it.
     pub fn verify_client(&self, ca: &Arc<RootCertStore>) -> Result<()> {
-        let verifier = WebPkiClientVerifier::builder(ca.clone()).build().context("the cluster's CA is unusable")?;
+        let verifier = WebPkiClientVerifier::builder(ca.clone()).build().map_err(BadCertificate::NoVerifier)?;
         let (leaf, rest) = self.split()?;
         verifier.verify_client_cert(leaf, rest, UnixTime::now())?;
         Ok(())
@@ -110,19 +113,19 @@ impl Certificate {
     /// # Errors
     /// Says what is wrong with it.
     pub fn verify_serving_name(&self, ca: &Arc<RootCertStore>, node_name: &str) -> Result<()> {
-        let name = ServerName::try_from(node_name.to_string()).context("the node name is no DNS name")?;
+        let name = ServerName::try_from(node_name.to_string()).map_err(BadCertificate::NoDnsName)?;
         self.verify_server(ca, &name)
     }
 
     fn verify_server(&self, ca: &Arc<RootCertStore>, server: &ServerName) -> Result<()> {
-        let verifier = WebPkiServerVerifier::builder(ca.clone()).build().context("the cluster's CA is unusable")?;
+        let verifier = WebPkiServerVerifier::builder(ca.clone()).build().map_err(BadCertificate::NoVerifier)?;
         let (leaf, rest) = self.split()?;
         verifier.verify_server_cert(leaf, rest, server, &[], UnixTime::now())?;
         Ok(())
     }
 
     fn split(&self) -> Result<(&CertificateDer<'static>, &[CertificateDer<'static>])> {
-        self.chain.split_first().ok_or_else(|| anyhow!("no certificate"))
+        self.chain.split_first().ok_or(BadCertificate::Missing("certificate"))
     }
 }
 
@@ -133,10 +136,10 @@ impl Certificate {
 pub fn trust(pem: &[u8]) -> Result<Arc<RootCertStore>> {
     let mut store = RootCertStore::empty();
     for certificate in read_all(pem)? {
-        store.add(certificate).context("unusable CA certificate")?;
+        store.add(certificate).map_err(BadCertificate::UnusableCa)?;
     }
     if store.is_empty() {
-        bail!("no CA certificate in the PEM data");
+        return Err(BadCertificate::Missing("CA certificate"));
     }
     Ok(Arc::new(store))
 }
@@ -146,9 +149,7 @@ pub fn trust(pem: &[u8]) -> Result<Arc<RootCertStore>> {
 /// # Errors
 /// When one cannot be decoded.
 pub fn read_all(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| anyhow!("not readable as PEM: {error:?}"))
+    CertificateDer::pem_slice_iter(pem).collect::<std::result::Result<_, _>>().map_err(BadCertificate::NotPem)
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context, Result};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestSpec};
 use kube::api::ObjectMeta;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
+
+use super::error::JoinError;
+use crate::Result;
 
 /// Which of the node's two certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,19 +71,20 @@ impl Request {
     /// # Errors
     /// When the key cannot be made, or the node name cannot stand in a certificate.
     pub fn new(purpose: Purpose, node_name: &str, node_ip: IpAddr) -> Result<Self> {
-        let key = KeyPair::generate().context("cannot make a private key")?;
+        let cannot = |what| move |error| JoinError::NoRequest(what, error);
+        let key = KeyPair::generate().map_err(cannot("cannot make a private key"))?;
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, "system:nodes");
         params.distinguished_name.push(DnType::CommonName, user_name(node_name));
         if purpose == Purpose::Serving {
-            let name = node_name.try_into().context("the node name is no DNS name")?;
+            let name = node_name.try_into().map_err(cannot("the node name is no DNS name"))?;
             params.subject_alt_names = vec![SanType::DnsName(name), SanType::IpAddress(node_ip)];
         }
-        let csr = params.serialize_request(&key).context("cannot sign the certificate request")?;
+        let csr = params.serialize_request(&key).map_err(cannot("cannot sign the certificate request"))?;
         Ok(Self {
             purpose,
-            csr_pem: csr.pem().context("cannot write the certificate request")?,
+            csr_pem: csr.pem().map_err(cannot("cannot write the certificate request"))?,
             public_key_pem: key.public_key_pem(),
             public_key_der: rcgen::PublicKeyData::subject_public_key_info(&key),
             key_pem: key.serialize_pem(),

@@ -5,7 +5,6 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, anyhow, bail};
 use k8s_openapi::ByteString;
 use krustlet_host::files;
 use kube::config::{AuthInfo, Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -13,6 +12,8 @@ use serde_json::Value;
 
 use super::certificate::{self, Certificate};
 use super::csr::user_name;
+use super::error::{BadKubeconfig, JoinError};
+use crate::Result;
 
 /// A kubeconfig of one cluster and one user, read.
 pub struct Access {
@@ -43,27 +44,26 @@ impl Access {
     /// When it is no kubeconfig, or names no server or CA.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let Some(text) = files::read_optional(path)? else { return Ok(None) };
-        let text = String::from_utf8(text).map_err(|_| anyhow!("{}: not a text file", path.display()))?;
-        Self::parse(&text).map(Some).with_context(|| format!("{}: not a usable kubeconfig", path.display()))
+        let text = String::from_utf8(text).map_err(|_| JoinError::NoText(path.into()))?;
+        Self::parse(&text).map(Some).map_err(|why| JoinError::NoKubeconfig(path.into(), why))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    fn parse(text: &str) -> Result<Self, BadKubeconfig> {
         // The reason would quote the lines around it, a token perhaps.
-        let file =
-            Kubeconfig::from_yaml(text).map_err(|error| anyhow!("it is not what a kubeconfig is{}", place(&error)))?;
+        let file = Kubeconfig::from_yaml(text).map_err(|error| BadKubeconfig::Syntax(place(&error)))?;
         let context = file.current_context.clone().unwrap_or_default();
         let context = file.contexts.iter().find(|entry| entry.name == context).and_then(|entry| entry.context.as_ref());
-        let context = context.ok_or_else(|| anyhow!("it has no current context"))?;
+        let context = context.ok_or(BadKubeconfig::NoContext)?;
         let cluster =
             file.clusters.iter().find(|entry| entry.name == context.cluster).and_then(|entry| entry.cluster.as_ref());
-        let cluster: &Cluster = cluster.ok_or_else(|| anyhow!("it has no cluster {:?}", context.cluster))?;
+        let cluster: &Cluster = cluster.ok_or_else(|| BadKubeconfig::NoCluster(context.cluster.clone()))?;
         let user = file.auth_infos.iter().find(|entry| Some(&entry.name) == context.user.as_ref());
         let user: Option<&AuthInfo> = user.and_then(|entry| entry.auth_info.as_ref());
         let ca =
             from_data_or_file(cluster.certificate_authority_data.as_deref(), cluster.certificate_authority.as_deref())?;
         Ok(Self {
-            server: cluster.server.clone().ok_or_else(|| anyhow!("its cluster has no server"))?,
-            ca_pem: ca.ok_or_else(|| anyhow!("its cluster has no certificate-authority-data"))?,
+            server: cluster.server.clone().ok_or(BadKubeconfig::NoServer)?,
+            ca_pem: ca.ok_or(BadKubeconfig::NoCa)?,
             certificate_pem: match user {
                 Some(user) => {
                     from_data_or_file(user.client_certificate_data.as_deref(), user.client_certificate.as_deref())?
@@ -80,7 +80,7 @@ impl Access {
     /// # Errors
     /// When there is none, or none that can be read.
     pub fn certificate(&self, path: &Path) -> Result<Certificate> {
-        let pem = self.certificate_pem.as_deref().ok_or_else(|| anyhow!("{}: no certificate", path.display()))?;
+        let pem = self.certificate_pem.as_deref().ok_or_else(|| JoinError::NoCertificate(path.into()))?;
         Ok(Certificate::from_pem(pem)?.obtained(files::modified(path)?))
     }
 
@@ -119,18 +119,16 @@ pub enum Standing {
 /// # Errors
 /// When the file is there and is not this node's: overwriting it would take a credential from somebody.
 pub fn judge(path: &Path, node_name: &str, bootstrap: Option<&Access>) -> Result<Standing> {
-    let foreign = || {
-        format!(
-            "{}: not the kubeconfig of node {node_name:?}; point KUBECONFIG at the file that the agent keeps for itself \
-             (it need not exist yet), never at your own",
-            path.display()
-        )
+    let foreign = |whose, why: Option<JoinError>| {
+        let (path, node) = (path.to_path_buf(), node_name.to_owned());
+        JoinError::NotTheNodes { path, node, whose, source: why.map(Box::new) }
     };
-    let Some(access) = Access::read(path).with_context(foreign)? else { return Ok(Standing::Absent) };
-    let Some(pem) = &access.certificate_pem else { bail!(foreign()) };
-    let own = Certificate::from_pem(pem).with_context(foreign)?;
+    let access = Access::read(path).map_err(|error| foreign(None, Some(error)))?;
+    let Some(access) = access else { return Ok(Standing::Absent) };
+    let pem = access.certificate_pem.as_ref().ok_or_else(|| foreign(None, None))?;
+    let own = Certificate::from_pem(pem).map_err(|error| foreign(None, Some(error.into())))?;
     if own.common_name != user_name(node_name) {
-        bail!("{} (its certificate is of {:?})", foreign(), own.common_name);
+        return Err(foreign(Some(own.common_name), None));
     }
     if bootstrap.is_some_and(|bootstrap| !bootstrap.same_cluster(&access)) {
         return Ok(Standing::Stale("the bootstrap file is of another cluster".into()));
@@ -161,13 +159,13 @@ pub fn render(access: &Access, node_name: &str, certificate_pem: &[u8], key_pem:
     )
 }
 
-fn from_data_or_file(data: Option<&str>, path: Option<&str>) -> Result<Option<Vec<u8>>> {
+fn from_data_or_file(data: Option<&str>, path: Option<&str>) -> Result<Option<Vec<u8>>, BadKubeconfig> {
     match (data, path) {
         (Some(data), _) => {
-            let bytes: ByteString = serde_json::from_value(Value::from(data)).context("a data field is not base64")?;
+            let bytes: ByteString = serde_json::from_value(Value::from(data)).map_err(BadKubeconfig::NotBase64)?;
             Ok(Some(bytes.0))
         }
-        (None, Some(path)) => Ok(Some(std::fs::read(path).with_context(|| path.to_string())?)),
+        (None, Some(path)) => std::fs::read(path).map(Some).map_err(|error| BadKubeconfig::File(path.into(), error)),
         (None, None) => Ok(None),
     }
 }
@@ -184,6 +182,7 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::testing::Authority;
+    use krustlet_core::errors::chain;
 
     fn bootstrap(ca: &Authority) -> Access {
         let text = format!(
@@ -222,7 +221,7 @@ mod tests {
     fn another_nodes_file_and_a_users_file_are_never_overwritten() {
         let ca = Authority::new();
         let file = written(&ca, "other", 1000);
-        let message = format!("{:#}", judge(file.path(), "n", None).err().unwrap());
+        let message = chain(&judge(file.path(), "n", None).err().unwrap());
         assert!(message.contains("system:node:other"), "{message}");
         std::fs::write(file.path(), "apiVersion: v1\nkind: Config\n").unwrap();
         assert!(judge(file.path(), "n", None).is_err());

@@ -6,6 +6,7 @@
 mod certificate;
 mod connection;
 mod csr;
+mod error;
 mod kubeconfig;
 #[cfg(test)]
 mod property_tests;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use krustlet_core::errors::chain;
 use krustlet_host::files;
 use kube::Client;
 use rustls::RootCertStore;
@@ -29,10 +30,13 @@ use rustls::RootCertStore;
 use self::certificate::Certificate;
 use self::connection::Connection;
 use self::csr::{Purpose, Request};
+pub use self::error::{BadCertificate, BadKubeconfig, JoinError, NotFiled};
 use self::kubeconfig::{Access, Standing};
-use self::request::{APPROVAL_LIMIT, Unreachable};
+use self::request::APPROVAL_LIMIT;
 use self::serving::OnDisk;
 pub use self::serving::Serving;
+
+type Result<T, E = JoinError> = std::result::Result<T, E>;
 
 /// Who joins, and where it keeps what it gets.
 #[derive(Clone, Debug)]
@@ -93,7 +97,7 @@ pub async fn client_identity(config: &Config) -> Result<Identity> {
 }
 
 async fn identity(config: &Config, access: Access) -> Result<Identity> {
-    let ca = certificate::trust(&access.ca_pem).context("the cluster's CA")?;
+    let ca = certificate::trust(&access.ca_pem).map_err(JoinError::Ca)?;
     let connection = Connection::new(client(&access).await?);
     let certificate = access.certificate(&config.kubeconfig)?;
     Ok(Identity { client: connection.client(), ca, connection, access: Arc::new(access), certificate })
@@ -101,25 +105,23 @@ async fn identity(config: &Config, access: Access) -> Result<Identity> {
 
 /// A client of its own for this kubeconfig of the node.
 async fn client(access: &Access) -> Result<Client> {
-    transport::client(&access.client_config().await?).context("the node's kubeconfig cannot be used")
+    let client = transport::client(&access.client_config().await?);
+    client.map_err(|error| JoinError::NoClient("the node's kubeconfig", error))
 }
 
 fn bootstrap_access(config: &Config, read: Result<Option<Access>>) -> Result<Access> {
-    read.context("--bootstrap-file")?.ok_or_else(|| {
-        anyhow!(
-            "--bootstrap-file: {} does not exist, and the node has no valid credential without it",
-            config.bootstrap_file.display()
-        )
-    })
+    let read = read.map_err(|error| JoinError::BootstrapFile(error.into()))?;
+    read.ok_or_else(|| JoinError::NoBootstrapFile(config.bootstrap_file.clone()))
 }
 
 async fn join(config: &Config, bootstrap: &Access) -> Result<Access> {
     let request = hand_over(config, Purpose::Client)?;
-    let client = Client::try_from(bootstrap.client_config().await?).context("the bootstrap file cannot be used")?;
+    let client = Client::try_from(bootstrap.client_config().await?);
+    let client = client.map_err(|error| JoinError::NoClient("the bootstrap file", error))?;
     tracing::info!(server = bootstrap.server, "joining as {}", csr::user_name(&config.node_name));
     let pem = loop {
         match request::obtain(&client, &request, config, APPROVAL_LIMIT).await {
-            Err(error) if error.is::<Unreachable>() => tracing::warn!("{error:#}; trying again"),
+            Err(error) if error.is_unreachable() => tracing::warn!("{}; trying again", chain(&error)),
             obtained => break obtained?,
         }
     };
@@ -142,7 +144,7 @@ fn hand_over(config: &Config, purpose: Purpose) -> Result<Request> {
 fn keep(config: &Config, access: &Access, request: &Request, certificate_pem: &[u8]) -> Result<Access> {
     let text = kubeconfig::render(access, &config.node_name, certificate_pem, request.key_pem.as_bytes());
     files::write_private(&config.kubeconfig, text.as_bytes())?;
-    Access::read(&config.kubeconfig)?.ok_or_else(|| anyhow!("{} vanished", config.kubeconfig.display()))
+    Access::read(&config.kubeconfig)?.ok_or_else(|| JoinError::Vanished(config.kubeconfig.clone()))
 }
 
 /// Gives the node's own port its certificate: the one on disk if it holds, else a new one.
@@ -162,11 +164,11 @@ pub async fn serving_identity(config: &Config, identity: &Identity) -> Result<Se
             return Ok(serving);
         }
         OnDisk::Absent => {}
-        OnDisk::Unfit(why) => tracing::info!("asking for a new serving certificate: {why:#}"),
+        OnDisk::Unfit(why) => tracing::info!("asking for a new serving certificate: {}", chain(&why)),
     }
     loop {
         match new_serving(config, identity, APPROVAL_LIMIT).await {
-            Err(error) if error.is::<Unreachable>() => tracing::warn!("{error:#}; trying again"),
+            Err(error) if error.is_unreachable() => tracing::warn!("{}; trying again", chain(&error)),
             obtained => return obtained,
         }
     }
@@ -180,7 +182,7 @@ async fn new_serving(config: &Config, identity: &Identity, patience: Duration) -
     serving::save(config, &request.key_pem, &pem)?;
     match serving::load(config, &identity.ca)? {
         OnDisk::Good(serving) => Ok(serving),
-        OnDisk::Absent => bail!("{} vanished", config.cert_file.display()),
+        OnDisk::Absent => Err(JoinError::Vanished(config.cert_file.clone())),
         OnDisk::Unfit(error) => Err(error),
     }
 }

@@ -1,18 +1,20 @@
 //! Renewal of both certificates while the agent runs.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::pending;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Error, Result, anyhow, bail};
+use krustlet_core::errors::chain;
 use tokio::time::sleep;
 
 use super::certificate::Certificate;
 use super::csr::{Purpose, user_name};
+use super::error::{BadCertificate, JoinError};
 use super::kubeconfig::Access;
-use super::request::{self, APPROVAL_LIMIT, Unreachable};
+use super::request::{self, APPROVAL_LIMIT};
 use super::{Identity, Serving};
-use crate::Config;
+use crate::{Config, Result};
 
 /// The wall clock may be set, and a machine may sleep: it is looked at this often.
 const LOOK: Duration = Duration::from_secs(60);
@@ -60,21 +62,21 @@ impl Schedule {
         tracing::info!("the {} certificate was renewed; the new one ends in {seconds} s", purpose.word());
     }
 
-    fn failed(&mut self, purpose: Purpose, certificate: &Certificate, error: &Error) {
+    fn failed(&mut self, purpose: Purpose, certificate: &Certificate, error: &(dyn Error + 'static)) {
         let now = SystemTime::now();
         let pause = retry_pause(self.failures, left(certificate, now));
         (self.failures, self.pause_until) = (self.failures.saturating_add(1), now + pause);
-        let (word, pause) = (purpose.word(), pause.as_secs());
+        let (word, pause, error) = (purpose.word(), pause.as_secs(), chain(error));
         let state = match left(certificate, now).as_secs() {
             0 => "has ended".into(),
             seconds => format!("ends in {seconds} s"),
         };
         match certificate.is_near_end(now) {
             true => {
-                tracing::error!("the {word} certificate {state} and was not renewed, next try in {pause} s: {error:#}")
+                tracing::error!("the {word} certificate {state} and was not renewed, next try in {pause} s: {error}")
             }
             false => {
-                tracing::warn!("the {word} certificate {state} and was not renewed, next try in {pause} s: {error:#}")
+                tracing::warn!("the {word} certificate {state} and was not renewed, next try in {pause} s: {error}")
             }
         }
     }
@@ -98,7 +100,7 @@ fn patience(left: Duration) -> Duration {
 
 /// Keeps the client certificate valid: asks for a new one as the node itself, and joins anew with the bootstrap file if it has
 /// ended all the same. Ends only with an error.
-pub async fn keep_client(config: &Config, identity: &Identity) -> Error {
+pub async fn keep_client(config: &Config, identity: &Identity) -> JoinError {
     let mut schedule = Schedule::new(config.certificate_renewal_percent);
     let (mut access, mut certificate) = (identity.access.clone(), identity.certificate.clone());
     loop {
@@ -110,9 +112,7 @@ pub async fn keep_client(config: &Config, identity: &Identity) -> Error {
         };
         let taken = match obtained {
             Ok(next) => take(config, identity, next).await,
-            Err(error) if ended && !error.is::<Unreachable>() => {
-                return error.context("the client certificate has ended, and the node cannot join again");
-            }
+            Err(error) if ended && !error.is_unreachable() => return JoinError::Ended(error.into()),
             Err(error) => Err(error),
         };
         match taken {
@@ -137,7 +137,7 @@ async fn renew_client(
     let pem = request::obtain(&identity.client, &request, config, patience(left).min(left)).await?;
     let next = Certificate::from_pem(&pem)?;
     if next.common_name != user_name(&config.node_name) {
-        bail!("the certificate is of {:?}", next.common_name);
+        return Err(BadCertificate::Of(next.common_name).into());
     }
     next.verify_client(&identity.ca)?;
     super::keep(config, access, &request, &pem)
@@ -147,7 +147,7 @@ async fn join_again(config: &Config, access: &Access) -> Result<Access> {
     tracing::warn!("joining again: the client certificate has ended");
     let bootstrap = super::bootstrap_access(config, Access::read(&config.bootstrap_file))?;
     if !bootstrap.same_cluster(access) {
-        return Err(anyhow!("--bootstrap-file: {} is of another cluster", config.bootstrap_file.display()));
+        return Err(JoinError::OtherCluster(config.bootstrap_file.clone()));
     }
     super::join(config, &bootstrap).await
 }
@@ -163,7 +163,7 @@ pub async fn keep_serving(
     config: &Config,
     identity: &Identity,
     mut serving: Serving,
-    put: impl Fn(&Serving) -> Result<()>,
+    put: impl Fn(&Serving) -> Result<(), Box<dyn Error + Send + Sync>>,
 ) -> Infallible {
     if !serving.is_own(config) {
         tracing::info!(
@@ -177,13 +177,13 @@ pub async fn keep_serving(
         schedule.at_once = serving.is_moved;
         schedule.wait(&serving.certificate).await;
         let patience = patience(left(&serving.certificate, SystemTime::now()));
-        let renewed = super::new_serving(config, identity, patience).await;
+        let renewed = super::new_serving(config, identity, patience).await.map_err(Into::into);
         match renewed.and_then(|next| put(&next).map(|()| next)) {
             Ok(next) => {
                 serving = next;
                 schedule.renewed(Purpose::Serving, &serving.certificate);
             }
-            Err(error) => schedule.failed(Purpose::Serving, &serving.certificate, &error),
+            Err(error) => schedule.failed(Purpose::Serving, &serving.certificate, &*error),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::time::{Instant, timeout};
 
 use super::*;
+use crate::NotFiled;
 use crate::testing::api::{ApiServer, BOOTSTRAPPER, Denied, Posted};
 use crate::testing::{Authority, config};
 use crate::{client_identity, serving_identity};
@@ -14,9 +15,8 @@ fn renewing(root: &std::path::Path, certificate_renewal_percent: u8) -> Config {
 }
 
 /// The credential of the node's newest client, as the API server sees it.
-async fn who(identity: &Identity) -> Result<String> {
-    let request = axum::http::Request::get("/who").body(Vec::new())?;
-    Ok(identity.client.request_text(request).await?)
+async fn who(identity: &Identity) -> kube::Result<String> {
+    identity.client.request_text(axum::http::Request::get("/who").body(Vec::new()).unwrap()).await
 }
 
 async fn until(what: &str, mut done: impl FnMut() -> bool) {
@@ -37,7 +37,7 @@ async fn both_certificates_are_renewed_again_and_again() {
     let put = Arc::new(Mutex::new(Vec::new()));
     let server = put.clone();
     tokio::select! {
-        error = keep_client(&config, &identity) => panic!("{error:#}"),
+        error = keep_client(&config, &identity) => panic!("{error:?}"),
         never = keep_serving(&config, &identity, serving, move |next| {
             server.lock().unwrap().push(next.certificate.public_key_der.clone());
             Ok(())
@@ -79,7 +79,7 @@ async fn a_certificate_past_its_renewal_time_is_used_at_a_start_and_renewed_at_o
     let identity = client_identity(&config).await.unwrap();
     assert_eq!(api.posted("client").len(), 1);
     tokio::select! {
-        error = keep_client(&config, &identity) => panic!("{error:#}"),
+        error = keep_client(&config, &identity) => panic!("{error:?}"),
         () = until("a renewal", || api.posted("client").len() == 2) => {}
     }
 }
@@ -126,7 +126,7 @@ async fn a_node_whose_renewals_are_denied_joins_again_in_the_end() {
         }
     };
     tokio::select! {
-        error = keep_client(&config, &identity) => panic!("{error:#}"),
+        error = keep_client(&config, &identity) => panic!("{error:?}"),
         () = back => {}
     }
     // At the end, not after the pause that follows a failure.
@@ -147,8 +147,7 @@ async fn a_node_that_may_not_come_back_says_so() {
             fs::remove_file(&config.bootstrap_file).unwrap();
         }
         let error = timeout(Duration::from_secs(20), keep_client(&config, &identity)).await.unwrap();
-        let (message, why) =
-            (format!("{error:#}"), if keep_bootstrap_file { "was denied" } else { "--bootstrap-file" });
+        let (message, why) = (chain(&error), if keep_bootstrap_file { "was denied" } else { "--bootstrap-file" });
         assert!(message.contains("the client certificate has ended") && message.contains(why), "{message}");
     }
 }
@@ -186,7 +185,12 @@ fn pauses_grow_and_patience_shrinks() {
 
 #[test]
 fn an_api_server_out_of_reach_has_refused_nothing() {
-    let unreachable = anyhow!(Unreachable(Duration::from_secs(900))).context("cannot file").context("joining");
-    assert!(unreachable.is::<Unreachable>());
-    assert!(!anyhow!("denied").context("cannot file").is::<Unreachable>());
+    let filing = |why| JoinError::NotFiled(Purpose::Client, why);
+    let unreachable = filing(NotFiled::Unreachable(Duration::from_secs(900)));
+    assert!(unreachable.is_unreachable());
+    assert_eq!(
+        chain(&unreachable),
+        "cannot file the client certificate request: the API server was not to be reached within 900 s"
+    );
+    assert!(!filing(NotFiled::Unauthorized).is_unreachable());
 }

@@ -3,7 +3,6 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
 use futures::StreamExt;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use krustlet_api::patience::persist;
@@ -14,7 +13,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::certificate::Certificate;
 use super::csr::Request;
-use crate::Config;
+use super::error::{JoinError, NotFiled};
+use crate::{Config, Result};
 
 /// How long a request may wait for approval at most, everything included.
 pub const APPROVAL_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -25,14 +25,6 @@ fn poll_after(waited: Duration) -> Duration {
     (waited / 20).clamp(Duration::from_millis(250), Duration::from_secs(2))
 }
 
-/// The API server gave no answer at all, so that nothing was refused.
-#[derive(Debug, thiserror::Error)]
-#[error("the API server was not to be reached within {} s", .0.as_secs())]
-pub struct Unreachable(
-    /// How long it was tried.
-    pub Duration,
-);
-
 /// Posts the request and returns the signed certificate, PEM. `patience` is how long all of this may take.
 ///
 /// # Errors
@@ -42,39 +34,21 @@ pub async fn obtain(client: &Client, request: &Request, config: &Config, patienc
     let limit = Instant::now() + patience;
     let api: Api<CertificateSigningRequest> = Api::all(client.clone());
     let object = request.object(&config.node_name, config.certificate_duration_seconds);
-    let filed = timeout_at(limit, post(&api, &object))
-        .await
-        .map_err(|_| anyhow!(Unreachable(patience)))
-        .flatten()
-        .with_context(|| format!("cannot file the {word} certificate request"))?;
+    let post = persist("file the certificate request", async || api.create(&PostParams::default(), &object).await);
+    let filed = timeout_at(limit, post).await.map_err(|_| NotFiled::Unreachable(patience));
+    let filed = filed.and_then(|filed| filed.map_err(NotFiled::from));
+    let filed = filed.map_err(|error| JoinError::NotFiled(request.purpose, error))?;
     let name = filed.name_any();
     tracing::info!(csr = name, "waiting for approval of the {word} certificate: kubectl certificate approve {name}");
     let pem = timeout_at(limit, decision(&api, &name))
         .await
-        .map_err(|_| anyhow!("certificate request {name} was not approved within {} s", patience.as_secs()))??;
-    let certificate =
-        Certificate::from_pem(&pem).with_context(|| format!("certificate request {name}: the signer's answer"))?;
+        .map_err(|_| JoinError::NotApproved { name: name.clone(), patience })??;
+    let certificate = Certificate::from_pem(&pem).map_err(|error| JoinError::Answer(name.clone(), error))?;
     if certificate.public_key_der != request.public_key_der {
-        bail!("certificate request {name}: the signed certificate is of another key");
+        return Err(JoinError::AnotherKey(name));
     }
     tracing::info!(csr = name, "the {word} certificate was signed");
     Ok(pem)
-}
-
-async fn post(
-    api: &Api<CertificateSigningRequest>,
-    object: &CertificateSigningRequest,
-) -> Result<CertificateSigningRequest> {
-    let filed =
-        persist("file the certificate request", async || Ok(api.create(&PostParams::default(), object).await?)).await;
-    filed.map_err(|error| match error.downcast_ref::<kube::Error>() {
-        Some(kube::Error::Api(status)) if status.code == 401 => {
-            anyhow!(
-                "the API server does not know the credential (401): the bootstrap token or certificate may have ended or been revoked"
-            )
-        }
-        _ => error,
-    })
 }
 
 /// Waits for the decision. The watch only makes it quicker: reading the one object is all the right that is needed.
@@ -90,7 +64,7 @@ async fn decision(api: &Api<CertificateSigningRequest>, name: &str) -> Result<Ve
                 }
             }
             Err(kube::Error::Api(status)) if status.code == 404 => {
-                bail!("certificate request {name} was deleted before it was approved")
+                return Err(JoinError::Deleted(name.into()));
             }
             Err(error) => tracing::warn!(csr = name, "cannot read the certificate request, trying again: {error}"),
         }
@@ -109,13 +83,9 @@ fn verdict(csr: &CertificateSigningRequest) -> Result<Option<Vec<u8>>> {
     let Some(status) = &csr.status else { return Ok(None) };
     for condition in status.conditions.iter().flatten() {
         if condition.type_ == "Denied" || condition.type_ == "Failed" {
-            bail!(
-                "certificate request {} was {}: {} {}",
-                csr.name_any(),
-                condition.type_.to_lowercase(),
-                condition.reason.as_deref().unwrap_or("no reason given"),
-                condition.message.as_deref().unwrap_or_default()
-            );
+            let reason = condition.reason.as_deref().unwrap_or("no reason given");
+            let why = format!("{reason} {}", condition.message.as_deref().unwrap_or_default());
+            return Err(JoinError::Rejected { name: csr.name_any(), decision: condition.type_.to_lowercase(), why });
         }
     }
     Ok(status.certificate.as_ref().map(|certificate| certificate.0.clone()).filter(|pem| !pem.is_empty()))

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Error, Result, anyhow, bail};
 use krustlet_host::files;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
@@ -13,7 +12,8 @@ use rustls::sign::CertifiedKey;
 
 use super::certificate::Certificate;
 use super::csr;
-use crate::Config;
+use super::error::{BadCertificate, JoinError};
+use crate::{Config, Result};
 
 /// Certificate and key of the node's own port. No `Debug`: it holds a private key.
 pub struct Serving {
@@ -26,12 +26,12 @@ pub struct Serving {
 }
 
 impl Serving {
-    pub(super) fn new(certificate: Certificate, key: &[u8]) -> Result<Self> {
+    pub(super) fn new(certificate: Certificate, key: &[u8]) -> Result<Self, BadCertificate> {
         // The reason could quote the key.
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| anyhow!("the key is not readable"))?;
-        let provider = CryptoProvider::get_default().ok_or_else(|| anyhow!("no cryptography"))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| BadCertificate::NoKey)?;
+        let provider = CryptoProvider::get_default().ok_or(BadCertificate::NoCryptography)?;
         let pair = CertifiedKey::from_der(certificate.chain.clone(), key, provider);
-        let pair = Arc::new(pair.context("certificate and key do not belong together")?);
+        let pair = Arc::new(pair.map_err(BadCertificate::OtherKey)?);
         Ok(Self { pair, certificate, is_moved: false })
     }
 
@@ -98,7 +98,7 @@ pub enum OnDisk {
     /// A pair to serve with.
     Good(Serving),
     /// A new one is needed, and why.
-    Unfit(Error),
+    Unfit(JoinError),
 }
 
 /// Judges what is on disk.
@@ -108,11 +108,11 @@ pub enum OnDisk {
 pub fn load(config: &Config, ca: &Arc<RootCertStore>) -> Result<OnDisk> {
     let (certificate, key) = (files::read_optional(&config.cert_file)?, files::read_optional(&config.key_file)?);
     let (Some(pem), Some(key)) = (certificate, key) else { return Ok(OnDisk::Absent) };
-    let path = || config.cert_file.display().to_string();
+    let of_file = |error| JoinError::CertificateFile(config.cert_file.clone(), error);
     let obtained = files::modified(&config.cert_file)?;
     let certificate = match Certificate::from_pem(&pem) {
         Ok(certificate) => certificate.obtained(obtained),
-        Err(error) => return Ok(OnDisk::Unfit(error.context(path()))),
+        Err(error) => return Ok(OnDisk::Unfit(of_file(error))),
     };
     let own = is_own(config, &certificate);
     let checked = if own { check(config, &certificate, ca) } else { Ok(()) };
@@ -121,8 +121,8 @@ pub fn load(config: &Config, ca: &Arc<RootCertStore>) -> Result<OnDisk> {
     let checked = if is_moved { Ok(()) } else { checked };
     match checked.and_then(|()| Serving::new(certificate, &key)) {
         Ok(serving) => Ok(OnDisk::Good(Serving { is_moved, ..serving })),
-        Err(error) if own => Ok(OnDisk::Unfit(error.context(path()))),
-        Err(error) => Err(error.context(path())),
+        Err(error) if own => Ok(OnDisk::Unfit(of_file(error))),
+        Err(error) => Err(of_file(error)),
     }
 }
 
@@ -135,9 +135,9 @@ fn is_own(config: &Config, certificate: &Certificate) -> bool {
 ///
 /// # Errors
 /// Says what is wrong with it.
-pub fn check(config: &Config, certificate: &Certificate, ca: &Arc<RootCertStore>) -> Result<()> {
+pub fn check(config: &Config, certificate: &Certificate, ca: &Arc<RootCertStore>) -> Result<(), BadCertificate> {
     if !is_own(config, certificate) {
-        bail!("the certificate is of {:?}", certificate.common_name);
+        return Err(BadCertificate::Of(certificate.common_name.clone()));
     }
     certificate.verify_serving(ca, &config.node_name, config.node_ip)
 }
@@ -160,7 +160,7 @@ mod tests {
         match load(config, &ca.trust()).unwrap() {
             OnDisk::Good(serving) => serving.certificate.public_key_der,
             OnDisk::Absent => panic!("nothing there"),
-            OnDisk::Unfit(error) => panic!("{error:#}"),
+            OnDisk::Unfit(error) => panic!("{error:?}"),
         }
     }
 
@@ -213,7 +213,8 @@ mod tests {
         assert_eq!(key_on_disk(&config, &ca), old_public);
         files::write_private(&config.key_file, new_key.as_bytes()).unwrap();
         let OnDisk::Unfit(error) = load(&config, &ca.trust()).unwrap() else { panic!("taken") };
-        assert!(format!("{error:#}").contains("do not belong together"), "{error:#}");
+        let belong = matches!(error, JoinError::CertificateFile(_, BadCertificate::OtherKey(_)));
+        assert!(belong, "{error:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod conditions;
+mod error;
 mod host;
 mod images;
 mod lease;
@@ -14,11 +15,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Node, NodeStatus};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::jiff::Timestamp;
 use krustlet_api::patience::persist;
+use krustlet_core::errors::chain;
 use krustlet_core::labels::{self, Labels};
 use krustlet_core::node::{Host, Pressure, Reserve, Signals, Thresholds};
 use krustlet_host::readings;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 pub use self::conditions::Readiness;
+pub use self::error::NodeError;
 pub use self::images::Inventory;
 use self::lease::Lease;
 pub use self::object::KUBELET_VERSION;
@@ -68,7 +70,7 @@ pub struct Config {
 ///
 /// # Errors
 /// One line for each fault.
-pub fn check(config: &Config) -> Result<()> {
+pub fn check(config: &Config) -> Result<(), NodeError> {
     let host = host::look(&config.data_dir);
     let checks = [config.system_reserved.check(&host), config.eviction_hard.check(&host)];
     let mut faults: Vec<String> = checks.into_iter().filter_map(Result::err).flatten().collect();
@@ -77,7 +79,7 @@ pub fn check(config: &Config) -> Result<()> {
     {
         faults.extend(together.into_iter().map(|fault| format!("with what --eviction-hard keeps free: {fault}")));
     }
-    if faults.is_empty() { Ok(()) } else { bail!(faults.join("\n")) }
+    if faults.is_empty() { Ok(()) } else { Err(NodeError::Unfit(faults)) }
 }
 
 /// What programs may have together of this machine's memory, in bytes: all but what is reserved, and what must always be left.
@@ -112,7 +114,7 @@ impl Registration {
         client: Client,
         pressure: Pressure,
         images: Box<dyn Fn() -> Inventory + Send + Sync>,
-    ) -> Result<Self> {
+    ) -> Result<Self, NodeError> {
         let mut registration = Self {
             config: config.clone(),
             host: host::look(&config.data_dir),
@@ -125,18 +127,18 @@ impl Registration {
         };
         persist("register the node", async || {
             registration.register().await?;
-            registration.beat().await.context("cannot take the node's Lease")
+            registration.beat().await.map_err(|error| NodeError::Lease(error.into()))
         })
         .await?;
         Ok(registration)
     }
 
-    async fn register(&mut self) -> Result<()> {
+    async fn register(&mut self) -> Result<(), NodeError> {
         let wanted = object::node(&self.config, &self.host, Timestamp::now());
         let node = match self.nodes.create(&PostParams::default(), &wanted).await {
             Ok(node) => node,
             Err(kube::Error::Api(status)) if status.is_already_exists() => adopt(&self.config, &self.nodes).await?,
-            Err(error) => return Err(error).context("cannot register the node"),
+            Err(error) => return Err(NodeError::Register(error)),
         };
         warn_of_missing_taints(&node);
         tracing::info!(node = self.config.node_name, "node registered");
@@ -159,7 +161,7 @@ impl Registration {
             tokio::select! {
                 _ = tick.tick() => {
                     if let Err(error) = limited(self.beat()).await {
-                        tracing::warn!("cannot renew the node's Lease: {error:#}");
+                        tracing::warn!("cannot renew the node's Lease: {}", chain(&error));
                     }
                 }
                 Ok(()) = readiness.changed() => {}
@@ -168,7 +170,7 @@ impl Registration {
             }
             let now = readiness.borrow_and_update().clone();
             if let Err(error) = limited(self.report(&now)).await {
-                tracing::warn!("cannot report the node's status: {error:#}");
+                tracing::warn!("cannot report the node's status: {}", chain(&error));
             }
         }
     }
@@ -180,11 +182,11 @@ impl Registration {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            if let Err(error) = limited(async { Ok(self.lease.renew().await?) }).await {
-                tracing::warn!("cannot renew the node's Lease: {error:#}");
+            if let Err(error) = limited(self.lease.renew()).await {
+                tracing::warn!("cannot renew the node's Lease: {}", chain(&error));
             }
             if let Err(error) = limited(self.try_report(&leaving)).await {
-                tracing::warn!("cannot report the node's status: {error:#}");
+                tracing::warn!("cannot report the node's status: {}", chain(&error));
             }
         }
     }
@@ -193,12 +195,12 @@ impl Registration {
     ///
     /// # Errors
     /// What the API server said, or that it did not answer in time.
-    pub async fn sign_off(&mut self) -> Result<()> {
+    pub async fn sign_off(&mut self) -> Result<(), NodeError> {
         // One that is gone may stay so.
         limited(self.try_report(&Readiness::NotReady("agent stopped".into()))).await.map(drop)
     }
 
-    async fn beat(&mut self) -> Result<()> {
+    async fn beat(&mut self) -> Result<(), NodeError> {
         // The Lease goes with the Node, so that its absence may be the first sign of the Node's.
         if !self.lease.renew().await? {
             self.return_if_gone().await?;
@@ -207,7 +209,7 @@ impl Registration {
         Ok(())
     }
 
-    async fn report(&mut self, readiness: &Readiness) -> Result<()> {
+    async fn report(&mut self, readiness: &Readiness) -> Result<(), NodeError> {
         if !self.try_report(readiness).await? {
             self.return_if_gone().await?;
             self.try_report(readiness).await?;
@@ -216,7 +218,7 @@ impl Registration {
     }
 
     /// `false` when there is no Node.
-    async fn try_report(&mut self, readiness: &Readiness) -> Result<bool> {
+    async fn try_report(&mut self, readiness: &Readiness) -> kube::Result<bool> {
         // A node that the cluster has not heard of for a while it takes for lost, and leaves it to the node to say otherwise.
         let Some(node) = self.nodes.get_opt(&self.config.node_name).await? else { return Ok(false) };
         let reported = self.reported.as_ref().map(|(status, _)| status);
@@ -236,14 +238,14 @@ impl Registration {
         match self.nodes.patch_status(&self.config.node_name, &PatchParams::default(), &patch).await {
             Ok(_) => self.reported = Some((status, Some(Instant::now()))),
             Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
         Ok(true)
     }
 
     /// Registers anew if the Node was deleted. Who wants a node gone for good ends its agent: one that runs and that nobody sees would
     /// go on running its pods.
-    async fn return_if_gone(&mut self) -> Result<()> {
+    async fn return_if_gone(&mut self) -> Result<(), NodeError> {
         match self.nodes.get_opt(&self.config.node_name).await? {
             Some(node) => {
                 self.uid = node.uid().unwrap_or_default();
@@ -273,16 +275,16 @@ fn warn_of_missing_taints(node: &Node) {
 }
 
 /// Takes over a Node that is there already, from an earlier run: the labels are set anew, taints are left alone.
-async fn adopt(config: &Config, nodes: &Api<Node>) -> Result<Node> {
+async fn adopt(config: &Config, nodes: &Api<Node>) -> Result<Node, NodeError> {
     let mut wanted = labels::own(&config.node_name);
     wanted.extend(config.labels.clone());
     let patch = Patch::Strategic(json!({ "metadata": { "labels": wanted } }));
     let patched = nodes.patch(&config.node_name, &PatchParams::default(), &patch).await;
-    patched.context("cannot take over the Node that exists already")
+    patched.map_err(NodeError::TakeOver)
 }
 
-async fn limited<T>(request: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(REQUEST_LIMIT, request).await.context("the API server did not answer in time")?
+async fn limited<T, E: Into<NodeError>>(request: impl Future<Output = Result<T, E>>) -> Result<T, NodeError> {
+    timeout(REQUEST_LIMIT, request).await.map_err(|_| NodeError::Silent)?.map_err(Into::into)
 }
 
 #[cfg(test)]

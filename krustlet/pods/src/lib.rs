@@ -49,7 +49,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
 
-pub use self::addresses::{Addresses, keep as keep_addresses};
+pub use self::addresses::{Addresses, KeepError, keep as keep_addresses};
 pub use self::containers::http::most_requests;
 pub use self::directory::{ContainerView, Directory, PodView};
 pub use self::eviction::Evictions;

@@ -8,17 +8,17 @@ mod outside;
 mod resizing;
 mod serving;
 mod taking_up;
+mod tending;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use krustlet_api::events::Subject;
 use krustlet_core::admission::admit::{self, Refusal};
 use krustlet_core::eviction::rank;
-use krustlet_core::lifecycle::backoff;
 use krustlet_core::lifecycle::course::{Course, Verdict};
 use krustlet_core::lifecycle::machine::Event;
 use krustlet_core::lifecycle::policy::Policy;
@@ -29,10 +29,11 @@ use krustlet_core::status::as_granted;
 use kube::ResourceExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::sleep_until;
 
 use self::resizing::Unmet;
 use self::taking_up::{admission, folder, recall};
+use self::tending::{HOPE, hope, tend};
 use super::checkpoint::Checkpoint;
 use super::containers::http;
 use super::containers::slot::{News, Slot};
@@ -41,9 +42,6 @@ use super::resources::Resources;
 use super::restore;
 use super::status_manager::Reporter;
 use super::{Desired, Shared};
-
-/// How soon after a failure a container is tried again, if what it waits for has changed; volumes are sooner.
-const HOPE: Duration = Duration::from_secs(1);
 
 struct Worker {
     shared: Arc<Shared>,
@@ -137,38 +135,6 @@ pub async fn run(shared: Arc<Shared>, mut desired: watch::Receiver<Desired>, por
             }
             () = worker.reporter.work() => {}
         }
-    }
-}
-
-/// Makes the volumes of a pod ready, and keeps them so.
-async fn tend(resources: Arc<Resources>, news: mpsc::UnboundedSender<News>) {
-    let mut failures = 0;
-    // Boxed, so that its memory goes with it: the rest takes as long as the pod. A worker that is gone wants no news, here and below.
-    while let Err(message) = Box::pin(resources.mount()).await {
-        let _ = news.send(News::Mounted(Err(message)));
-        let _ = timeout(backoff::mount_pause(failures), hope(resources.clone(), None, HOPE / 4)).await;
-        failures += 1;
-    }
-    let _ = news.send(News::Mounted(Ok(())));
-    let _ = news.send(News::Evict(resources.keep().await));
-}
-
-/// Returns when what the pod's spec refers to has changed, or a port has become free, but not at once: an object that changes all the time is no reason to try all
-/// the time.
-async fn hope(resources: Arc<Resources>, freed: Option<&mut watch::Receiver<()>>, pause: Duration) {
-    sleep(pause).await;
-    let port = async {
-        let heard = match freed {
-            Some(freed) => freed.changed().await.is_ok(),
-            None => false,
-        };
-        if !heard {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = resources.changed() => {}
-        () = port => {}
     }
 }
 
@@ -294,7 +260,8 @@ impl Worker {
                 self.course.mounted = true;
                 self.mount_error = None;
             }
-            News::Mounted(Err(message)) => {
+            News::Mounted(Err(error)) => {
+                let message = error.to_string();
                 self.shared.events.warning(&self.subject, "FailedMount", message.clone());
                 self.mount_error = Some(message);
             }

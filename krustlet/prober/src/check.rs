@@ -8,12 +8,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{grpc, http};
+use super::{ProbeError, grpc, http};
 
-/// Where a container listens on a port; or that it does not, which is why a probe is no success.
-pub trait Find: Fn(u16) -> Result<SocketAddr, String> + Send + Sync {}
+/// Where a container listens on a port, if it does.
+pub trait Find: Fn(u16) -> Option<SocketAddr> + Send + Sync {}
 
-impl<F: Fn(u16) -> Result<SocketAddr, String> + Send + Sync> Find for F {}
+impl<F: Fn(u16) -> Option<SocketAddr> + Send + Sync> Find for F {}
 
 /// Who asks.
 pub const USER_AGENT_OF_PROBES: &str = concat!("kube-probe/krustlet-wasi-", env!("CARGO_PKG_VERSION"));
@@ -22,7 +22,8 @@ pub const USER_AGENT_OF_PROBES: &str = concat!("kube-probe/krustlet-wasi-", env!
 ///
 /// # Errors
 /// Why it is no success, in the kubelet's words.
-pub async fn check(action: &Action, find: &impl Find, limit: Duration) -> Result<(), String> {
+pub async fn check(action: &Action, find: &impl Find, limit: Duration) -> Result<(), ProbeError> {
+    let find = |port| find(port).ok_or(ProbeError::NotListening(port));
     let done = async {
         match action {
             Action::Tcp { port } => connect(find(*port)?).await.map(|_| ()),
@@ -30,15 +31,15 @@ pub async fn check(action: &Action, find: &impl Find, limit: Duration) -> Result
             Action::Http { port, path, headers } => http::get(find(*port)?, path, headers).await,
         }
     };
-    timeout(limit, done).await.unwrap_or_else(|_| Err("it did not answer in time".into()))
+    timeout(limit, done).await.unwrap_or(Err(ProbeError::TimedOut))
 }
 
 /// Connects.
 ///
 /// # Errors
 /// Why it cannot, in the kubelet's words.
-pub async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
-    TcpStream::connect(address).await.map_err(|error| format!("dial tcp {address}: {error}"))
+pub async fn connect(address: SocketAddr) -> Result<TcpStream, ProbeError> {
+    TcpStream::connect(address).await.map_err(|error| ProbeError::Connect { address, error })
 }
 
 /// Drives a client's connection for as long as what is returned is held, so that it ends with who asks, however that ends.
@@ -59,28 +60,27 @@ mod tests {
     const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
     const LIMIT: Duration = Duration::from_secs(10);
 
-    fn here(port: u16) -> Result<SocketAddr, String> {
-        Ok((HERE, port).into())
+    fn here(port: u16) -> Option<SocketAddr> {
+        Some((HERE, port).into())
     }
 
     #[tokio::test]
     async fn a_port_where_nobody_listens_is_not_asked() {
-        let nowhere = |port| Err(format!("dial tcp :{port}: nobody"));
-        let fault = check(&Action::Tcp { port: 80 }, &nowhere, LIMIT).await;
-        assert_eq!(fault, Err("dial tcp :80: nobody".into()));
+        let fault = check(&Action::Tcp { port: 80 }, &|_| None, LIMIT).await.unwrap_err();
+        assert_eq!(fault.to_string(), "dial tcp :80: the program does not listen there");
     }
 
     #[tokio::test]
     async fn a_connection_tells() {
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(check(&Action::Tcp { port }, &here, LIMIT).await, Ok(()));
+        check(&Action::Tcp { port }, &here, LIMIT).await.unwrap();
         let http = Action::Http { port, path: "/".into(), headers: Vec::new() };
-        let silent = check(&http, &here, Duration::from_millis(50)).await;
-        assert_eq!(silent, Err("it did not answer in time".into()));
+        let silent = check(&http, &here, Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(silent.to_string(), "it did not answer in time");
         drop(listener);
         let closed = TcpListener::bind((HERE, 0)).await.unwrap().local_addr().unwrap().port();
-        let fault = check(&Action::Tcp { port: closed }, &here, LIMIT).await.unwrap_err();
+        let fault = check(&Action::Tcp { port: closed }, &here, LIMIT).await.unwrap_err().to_string();
         assert!(fault.starts_with(&format!("dial tcp 127.0.0.1:{closed}: ")), "{fault}");
     }
 }

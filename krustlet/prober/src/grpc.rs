@@ -8,6 +8,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
+use super::ProbeError;
 use super::check::{USER_AGENT_OF_PROBES, driven};
 
 const METHOD: &str = "/grpc.health.v1.Health/Check";
@@ -20,24 +21,26 @@ const UNIMPLEMENTED: &str = "12";
 ///
 /// # Errors
 /// Why it is not, in the kubelet's words.
-pub async fn check(stream: TcpStream, service: &str) -> Result<(), String> {
-    let failed = |error: String| format!("error: health rpc probe failed: {error}");
-    let authority = stream.peer_addr().map_err(|error| failed(error.to_string()))?;
-    let (mut client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+pub async fn check(stream: TcpStream, service: &str) -> Result<(), ProbeError> {
+    let authority = stream.peer_addr().map_err(failed)?;
+    let (mut client, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(failed)?;
     let _driven = driven(connection);
     let request = Request::post(format!("http://{authority}{METHOD}"))
         .header(CONTENT_TYPE, "application/grpc")
         .header(TE, "trailers")
         .header(USER_AGENT, USER_AGENT_OF_PROBES)
         .body(Full::new(Bytes::from(message(service))))
-        .map_err(|error| failed(error.to_string()))?;
-    let response = client.send_request(request).await.map_err(|error| failed(error.to_string()))?;
+        .map_err(failed)?;
+    let response = client.send_request(request).await.map_err(failed)?;
     let (head, body) = Response::into_parts(response);
-    let body = Limited::new(body, MOST_BYTES).collect().await.map_err(|error| failed(error.to_string()))?;
+    let body = Limited::new(body, MOST_BYTES).collect().await.map_err(failed)?;
     let trailers = body.trailers().cloned().unwrap_or_default();
     verdict(head.status, &head.headers, &trailers, &body.to_bytes())
+}
+
+fn failed(error: impl ToString) -> ProbeError {
+    ProbeError::Grpc(error.to_string())
 }
 
 /// `HealthCheckRequest`, as gRPC frames it: not compressed, its length, and its one field where that is not empty.
@@ -57,9 +60,9 @@ fn message(service: &str) -> Vec<u8> {
     [&[0][..], &length, &message].concat()
 }
 
-fn verdict(status: StatusCode, headers: &HeaderMap, trailers: &HeaderMap, body: &[u8]) -> Result<(), String> {
+fn verdict(status: StatusCode, headers: &HeaderMap, trailers: &HeaderMap, body: &[u8]) -> Result<(), ProbeError> {
     if status != StatusCode::OK {
-        return Err(format!("error: health rpc probe failed: it answers with HTTP status {}", status.as_u16()));
+        return Err(failed(format_args!("it answers with HTTP status {}", status.as_u16())));
     }
     let field = |name: &str| {
         let value = trailers.get(name).or_else(|| headers.get(name));
@@ -67,22 +70,20 @@ fn verdict(status: StatusCode, headers: &HeaderMap, trailers: &HeaderMap, body: 
     };
     match field("grpc-status") {
         Some("0") => {}
-        Some(UNIMPLEMENTED) => {
-            return Err("error: this server does not implement the grpc health protocol (grpc.health.v1.Health)".into());
-        }
+        Some(UNIMPLEMENTED) => return Err(ProbeError::NoHealthProtocol),
         Some(code) => {
             let message = field("grpc-message").unwrap_or_default();
-            return Err(format!("error: health rpc probe failed: grpc-status {code} {message}").trim_end().to_owned());
+            return Err(failed(format!("grpc-status {code} {message}").trim_end()));
         }
-        None => return Err("error: health rpc probe failed: what it answers is no gRPC".into()),
+        None => return Err(failed("what it answers is no gRPC")),
     }
     // The field of an enum is left out where it is 0.
     match body {
         [0, 0, 0, 0, 2, 8, 1] => Ok(()),
-        [0, 0, 0, 0, 2, 8, 2] => Err("service unhealthy (responded with \"NOT_SERVING\")".into()),
-        [0, 0, 0, 0, 2, 8, 3] => Err("service unhealthy (responded with \"SERVICE_UNKNOWN\")".into()),
-        [0, 0, 0, 0, 0] => Err("service unhealthy (responded with \"UNKNOWN\")".into()),
-        _ => Err("error: health rpc probe failed: what it answers is no HealthCheckResponse".into()),
+        [0, 0, 0, 0, 2, 8, 2] => Err(ProbeError::Unhealthy("NOT_SERVING")),
+        [0, 0, 0, 0, 2, 8, 3] => Err(ProbeError::Unhealthy("SERVICE_UNKNOWN")),
+        [0, 0, 0, 0, 0] => Err(ProbeError::Unhealthy("UNKNOWN")),
+        _ => Err(failed("what it answers is no HealthCheckResponse")),
     }
 }
 
@@ -99,7 +100,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     /// What a server answers so, whose one response has this body and these trailers.
-    async fn asked(service: &str, answer: &'static [u8], status: &'static str) -> (Result<(), String>, Vec<u8>) {
+    async fn asked(service: &str, answer: &'static [u8], status: &'static str) -> (Result<(), ProbeError>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
@@ -127,14 +128,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_serves_is_well() {
-        assert_eq!(asked("", &[0, 0, 0, 0, 2, 8, 1], "0").await, (Ok(()), vec![0, 0, 0, 0, 0]));
+        let (result, request) = asked("", &[0, 0, 0, 0, 2, 8, 1], "0").await;
+        assert_eq!((result.is_ok(), request), (true, vec![0, 0, 0, 0, 0]));
         let (result, request) = asked("web", &[0, 0, 0, 0, 2, 8, 2], "0").await;
         assert_eq!(request, [0, 0, 0, 0, 5, 10, 3, b'w', b'e', b'b']);
-        assert_eq!(result.unwrap_err(), "service unhealthy (responded with \"NOT_SERVING\")");
+        assert_eq!(result.unwrap_err().to_string(), "service unhealthy (responded with \"NOT_SERVING\")");
         let (result, _) = asked("", &[], "12").await;
-        assert!(result.unwrap_err().contains("does not implement the grpc health protocol"));
+        assert!(result.unwrap_err().to_string().contains("does not implement the grpc health protocol"));
         let (result, _) = asked("", &[], "5").await;
-        assert_eq!(result.unwrap_err(), "error: health rpc probe failed: grpc-status 5");
+        assert_eq!(result.unwrap_err().to_string(), "error: health rpc probe failed: grpc-status 5");
     }
 
     #[test]
@@ -146,7 +148,7 @@ mod tests {
     #[test]
     fn what_is_no_grpc_is_told_apart() {
         let none = HeaderMap::new();
-        let told = |status, body: &[u8]| verdict(status, &none, &none, body).unwrap_err();
+        let told = |status, body: &[u8]| verdict(status, &none, &none, body).unwrap_err().to_string();
         assert!(told(StatusCode::NOT_FOUND, &[]).ends_with("HTTP status 404"));
         assert!(told(StatusCode::OK, b"hello").ends_with("is no gRPC"));
     }

@@ -10,6 +10,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use url::Url;
 
+use super::ProbeError;
 use super::check::{USER_AGENT_OF_PROBES, connect, driven};
 
 /// How much of an answer is read, as by the kubelet.
@@ -22,11 +23,11 @@ const MOST_REDIRECTS: usize = 10;
 ///
 /// # Errors
 /// Why it is no success, in the kubelet's words.
-pub async fn get(address: SocketAddr, path: &str, headers: &[(String, String)]) -> Result<(), String> {
+pub async fn get(address: SocketAddr, path: &str, headers: &[(String, String)]) -> Result<(), ProbeError> {
     let first = format!("http://{address}{path}");
-    let mut url = Url::parse(&first).map_err(|error| format!("Get {first:?}: {error}"))?;
+    let mut url = Url::parse(&first).map_err(|error| broken(&first, error))?;
     for _ in 0..=MOST_REDIRECTS {
-        let broken = |error: hyper::Error| format!("Get \"{url}\": {error}");
+        let broken = |error: hyper::Error| broken(&url, error);
         let (mut client, connection) = http1::handshake(TokioIo::new(connect(address).await?)).await.map_err(broken)?;
         let _driven = driven(connection);
         let response = client.send_request(request(&url, headers)?).await.map_err(broken)?;
@@ -37,14 +38,18 @@ pub async fn get(address: SocketAddr, path: &str, headers: &[(String, String)]) 
         match (status, next) {
             (301..=303 | 307 | 308, Some(next)) => url = next,
             (200..400, _) => return Ok(()),
-            (code, _) => return Err(format!("HTTP probe failed with statuscode: {code}")),
+            (code, _) => return Err(ProbeError::Status(code)),
         }
     }
-    Err(format!("Get \"{url}\": stopped after {MOST_REDIRECTS} redirects"))
+    Err(broken(&url, format_args!("stopped after {MOST_REDIRECTS} redirects")))
+}
+
+fn broken(url: impl ToString, problem: impl ToString) -> ProbeError {
+    ProbeError::Http { url: url.to_string(), problem: problem.to_string() }
 }
 
 /// A header of the spec goes before one of ours.
-fn request(url: &Url, headers: &[(String, String)]) -> Result<Request<Empty<Bytes>>, String> {
+fn request(url: &Url, headers: &[(String, String)]) -> Result<Request<Empty<Bytes>>, ProbeError> {
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let own = [(HOST, host), (USER_AGENT, USER_AGENT_OF_PROBES), (ACCEPT, "*/*"), (CONNECTION, "close")];
@@ -52,7 +57,7 @@ fn request(url: &Url, headers: &[(String, String)]) -> Result<Request<Empty<Byte
         own.into_iter().filter(|(name, _)| !headers.iter().any(|(given, _)| name.as_str().eq_ignore_ascii_case(given)));
     let request = own.fold(Request::get(path), |request, (name, value)| request.header(name, value));
     let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
-    request.body(Empty::new()).map_err(|error| format!("Get \"{url}\": {error}"))
+    request.body(Empty::new()).map_err(|error| broken(url, error))
 }
 
 /// Where it is sent on to, if that is the same server.

@@ -36,7 +36,7 @@ async fn server(answers: Vec<Vec<u8>>) -> (SocketAddr, mpsc::UnboundedReceiver<(
 
 async fn answers(answers: &[&str]) -> Result<(), String> {
     let (address, _told) = server(answers.iter().map(|answer| answer.as_bytes().to_vec()).collect()).await;
-    get(address, "/", &[]).await.map_err(|fault| fault.replace(&address.to_string(), "HERE"))
+    get(address, "/", &[]).await.map_err(|fault| fault.to_string().replace(&address.to_string(), "HERE"))
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn one(plan: &Plan, begun: Instant, find: &impl Find, tell: &impl Fn(Found
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         period.tick().await;
-        let fault = check(&plan.action, find, plan.timeout).await.err();
+        let fault = check(&plan.action, find, plan.timeout).await.err().map(|error| error.to_string());
         let verdict = tally.count(fault.is_none());
         if fault.is_some() || verdict != Verdict::Same {
             tell(Found { kind: plan.kind, fault, verdict, grace: plan.grace });

@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use krustlet_core::errors::chain;
 
 use super::peer::Peer;
 use super::review::Reviewer;
@@ -73,7 +74,7 @@ async fn review(reviewer: &Reviewer, peer: &Peer, access: Access) -> Result<(), 
             Ok(false) => {}
             Err(error) => {
                 let what = format!("(user={user}, verb={verb}, resource=nodes, subresource={subresource})");
-                tracing::error!("whether a client may be served is not known {what}: {error:#}");
+                tracing::error!("whether a client may be served is not known {what}: {}", chain(&error));
                 return Err((StatusCode::INTERNAL_SERVER_ERROR, format!("Authorization error {what}")));
             }
         }

@@ -1,5 +1,6 @@
 //! The port as clients find it: over TCP and TLS, with certificates of this and of other authorities.
 
+use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
 

@@ -8,6 +8,7 @@
 mod accept;
 mod access;
 mod connections;
+mod error;
 mod forward;
 mod logs;
 mod metrics;
@@ -16,12 +17,10 @@ mod pods;
 mod review;
 mod routes;
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
 use axum::middleware::from_fn_with_state;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use krustlet_images::compile::Compiler;
@@ -39,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use self::accept::Port;
 use self::connections::Connections;
 pub use self::connections::Limits;
+pub use self::error::ServerError;
 use self::metrics::usage::Usages;
 use self::peer::PeerAcceptor;
 use self::review::{Reviewer, Times};
@@ -48,20 +48,8 @@ use self::review::{Reviewer, Times};
 ///
 /// # Errors
 /// When the address is not this machine's or the port is taken; the message says which, and what to do.
-pub fn bind(address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).with_context(|| match address.ip().is_unspecified() {
-        true => format!("cannot listen on port {}", address.port()),
-        false => format!("cannot listen on {address}"),
-    });
-    let listener = listener.map_err(|error| match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-        Some(io::ErrorKind::AddrInUse) => {
-            error.context("the port is taken by another process: choose another with --port")
-        }
-        Some(io::ErrorKind::AddrNotAvailable) => {
-            error.context("the address is not this machine's: see --addr and --node-ip")
-        }
-        _ => error,
-    })?;
+pub fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    let listener = TcpListener::bind(address).map_err(|error| ServerError::listen(address, error))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
@@ -128,7 +116,7 @@ impl Server {
     ///
     /// # Errors
     /// When the CA cannot be used.
-    pub fn renew(&self, serving: &Serving) -> Result<()> {
+    pub fn renew(&self, serving: &Serving) -> Result<(), ServerError> {
         self.tls.reload_from_config(tls(serving, self.ca.clone())?);
         Ok(())
     }
@@ -144,7 +132,7 @@ impl Server {
 ///
 /// # Errors
 /// When the CA cannot be used.
-pub fn start(listener: TcpListener, serving: &Serving, door: Door, site: Site) -> Result<Server> {
+pub fn start(listener: TcpListener, serving: &Serving, door: Door, site: Site) -> Result<Server, ServerError> {
     let tls = RustlsConfig::from_config(tls(serving, door.ca.clone())?);
     let stop = CancellationToken::new();
     let acceptor = PeerAcceptor { tls: RustlsAcceptor::new(tls.clone()), connections: Connections::new(door.limits) };
@@ -158,11 +146,11 @@ pub fn start(listener: TcpListener, serving: &Serving, door: Door, site: Site) -
     Ok(Server { tls, ca: door.ca, stop, sampler })
 }
 
-fn tls(serving: &Serving, ca: Arc<RootCertStore>) -> Result<Arc<ServerConfig>> {
+fn tls(serving: &Serving, ca: Arc<RootCertStore>) -> Result<Arc<ServerConfig>, ServerError> {
     // Who shows no certificate is told so in HTTP.
     let clients = WebPkiClientVerifier::builder(ca).allow_unauthenticated().build();
     let mut config = ServerConfig::builder()
-        .with_client_cert_verifier(clients.context("the cluster's CA is unusable")?)
+        .with_client_cert_verifier(clients.map_err(ServerError::Ca)?)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(serving.pair.clone())));
     // A session that is taken up again would bring a client in whose certificate is not looked at.
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -183,13 +171,13 @@ mod tests {
     #[test]
     fn a_port_that_is_taken_is_named() {
         let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let message = format!("{:#}", bind(first.local_addr().unwrap()).unwrap_err());
+        let message = bind(first.local_addr().unwrap()).unwrap_err().to_string();
         assert!(message.contains("--port") && message.contains("127.0.0.1"), "{message}");
     }
 
     #[test]
     fn an_address_of_another_machine_is_named() {
-        let message = format!("{:#}", bind("192.0.2.1:3000".parse().unwrap()).unwrap_err());
+        let message = bind("192.0.2.1:3000".parse().unwrap()).unwrap_err().to_string();
         assert!(message.contains("--addr"), "{message}");
     }
 }

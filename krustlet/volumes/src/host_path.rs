@@ -13,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::HostPathVolumeSource;
 
+use krustlet_core::lifecycle::not_started::NotStarted;
+
 use super::walk::{Id, Walk};
 
 /// The folders below which hostPath volumes may be. All methods do blocking I/O.
@@ -51,23 +53,26 @@ impl Own {
     ///
     /// # Errors
     /// The reason, for people.
-    fn refuse(&self, walk: &Walk) -> Result<(), String> {
+    fn refuse(&self, walk: &Walk) -> Result<(), NotStarted> {
         let data_dir = self.data_dir.display();
-        let (own, rest) = Walk::to(&self.data_dir)
-            .map_err(|error| format!("the agent cannot look for its own folder {data_dir}: {error}"))?;
+        let no = |why: String| Err(NotStarted::config(why));
+        let lost = |error: io::Error| {
+            NotStarted::from(error).context(format_args!("the agent cannot look for its own folder {data_dir}"))
+        };
+        let (own, rest) = Walk::to(&self.data_dir).map_err(lost)?;
         if rest.as_os_str().is_empty() && walk.is_in(own.id()) {
-            return Err(format!("it is in the agent's own folder {data_dir}, and the node's keys are there"));
+            return no(format!("it is in the agent's own folder {data_dir}, and the node's keys are there"));
         }
         // Who may write to a folder on the way could have the agent itself led elsewhere.
         if own.passed().contains(&walk.id()) {
-            return Err(format!("the agent's own folder {data_dir} is below it, and the node's keys are there"));
+            return no(format!("the agent's own folder {data_dir} is below it, and the node's keys are there"));
         }
         for file in &self.files {
             // To its folder, and where it is a link to that of the file itself: there the way ends.
-            let mut around = Walk::begin().map_err(|error| error.to_string())?;
+            let mut around = Walk::begin()?;
             let _ = around.on(file);
             if around.passed().contains(&walk.id()) {
-                return Err(format!("the agent's own file {} is below it", file.display()));
+                return no(format!("the agent's own file {} is below it", file.display()));
             }
         }
         Ok(())
@@ -146,7 +151,7 @@ impl HostPaths {
     ///
     /// # Errors
     /// What of it, for people.
-    pub fn refuse_own(&self, walk: &Walk) -> Result<(), String> {
+    pub fn refuse_own(&self, walk: &Walk) -> Result<(), NotStarted> {
         self.own.refuse(walk)
     }
 
@@ -154,23 +159,25 @@ impl HostPaths {
     ///
     /// # Errors
     /// Why not, for people.
-    pub fn find(&self, source: &HostPathVolumeSource) -> Result<Place, String> {
+    pub fn find(&self, source: &HostPathVolumeSource) -> Result<Place, NotStarted> {
         let path = Path::new(&source.path);
+        let no = |why: String| Err(NotStarted::config(why));
         if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
-            return Err(format!("hostPath {:?} must be absolute and must not contain '..'", source.path));
+            return no(format!("hostPath {:?} must be absolute and must not contain '..'", source.path));
         }
-        let failed = |error: io::Error| format!("hostPath {:?}: {error}", source.path);
+        let about = |why: NotStarted| why.context(format_args!("hostPath {:?}", source.path));
+        let failed = |error: io::Error| about(error.into());
         let mut walk = Walk::begin().map_err(failed)?;
         let rest = walk.on(path);
         // Before anything is told of what is there.
         if !self.allows(&walk) {
-            return Err(format!(
+            return no(format!(
                 "hostPath {:?} is in none of the folders that this node's --allowed-host-paths names",
                 source.path
             ));
         }
-        self.refuse_own(&walk).map_err(|why| format!("hostPath {:?}: {why}", source.path))?;
-        let wrong = || Err(format!("hostPath type check failed: {} is not a directory", source.path));
+        self.refuse_own(&walk).map_err(about)?;
+        let wrong = || no(format!("hostPath type check failed: {} is not a directory", source.path));
         let rest = match rest {
             Ok(rest) => rest,
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return wrong(),
@@ -181,7 +188,7 @@ impl HostPaths {
             "" | "DirectoryOrCreate" => {}
             "Directory" if !rest.as_os_str().is_empty() => return wrong(),
             "Directory" => {}
-            other => return Err(format!("hostPath type {other} is not supported: a module can be given folders only")),
+            other => return no(format!("hostPath type {other} is not supported: a module can be given folders only")),
         }
         Ok(Place { walk, rest })
     }
@@ -215,7 +222,7 @@ mod tests {
             HostPaths::open(&all(allowed), Own { data_dir: self.at("data"), files: all(files) })
         }
 
-        fn find(&self, paths: &HostPaths, path: &str, type_: &str) -> Result<(Id, PathBuf), String> {
+        fn find(&self, paths: &HostPaths, path: &str, type_: &str) -> Result<(Id, PathBuf), NotStarted> {
             let path =
                 if path.starts_with('/') { path.to_string() } else { self.at(path).to_str().unwrap().to_string() };
             let place = paths.find(&HostPathVolumeSource { path, type_: Some(type_.into()) })?;
@@ -268,13 +275,13 @@ mod tests {
             ("share/in", "Socket", "folders only"),
         ];
         for (path, type_, why) in refused {
-            let message = host.find(&share, path, type_).unwrap_err();
+            let message = host.find(&share, path, type_).unwrap_err().message;
             assert!(message.contains(why), "{path}: {message}");
         }
         let none = host.open(&[], &[]).unwrap();
-        assert!(host.find(&none, "share", "").unwrap_err().contains("is in none of the folders"));
+        assert!(host.find(&none, "share", "").unwrap_err().message.contains("is in none of the folders"));
         let relative = HostPathVolumeSource { path: "etc".into(), type_: None };
-        assert!(share.find(&relative).unwrap_err().contains("must be absolute"));
+        assert!(share.find(&relative).unwrap_err().message.contains("must be absolute"));
     }
 
     #[test]
@@ -301,9 +308,9 @@ mod tests {
         let paths = host.open(&["share", "state/else", "later"], &[]).unwrap();
         assert!(host.find(&paths, "state/else", "").is_ok());
         // What is allowed and comes later is looked at in the same way.
-        assert!(host.find(&paths, "later", "").unwrap_err().contains("is in none of the folders"));
+        assert!(host.find(&paths, "later", "").unwrap_err().message.contains("is in none of the folders"));
         symlink("data", host.at("later")).unwrap();
-        assert!(host.find(&paths, "later/keys", "").unwrap_err().contains("is in none of the folders"));
+        assert!(host.find(&paths, "later/keys", "").unwrap_err().message.contains("is in none of the folders"));
         fs::remove_file(host.at("later")).unwrap();
         fs::create_dir(host.at("later")).unwrap();
         assert!(host.find(&paths, "later", "").is_ok());
@@ -315,8 +322,8 @@ mod tests {
         let paths = host.open(&["a/b"], &[]).unwrap();
         fs::rename(host.at("a/b"), host.at("a/old")).unwrap();
         symlink("../etc", host.at("a/b")).unwrap();
-        assert!(host.find(&paths, "a/b", "").unwrap_err().contains("is in none of the folders"));
-        assert!(host.find(&paths, "etc", "").unwrap_err().contains("is in none of the folders"));
+        assert!(host.find(&paths, "a/b", "").unwrap_err().message.contains("is in none of the folders"));
+        assert!(host.find(&paths, "etc", "").unwrap_err().message.contains("is in none of the folders"));
         assert!(host.find(&paths, "a/old", "").is_ok());
     }
 

@@ -19,6 +19,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, HostPathVolumeSource};
+use krustlet_core::lifecycle::not_started::NotStarted;
 use krustlet_core::volumes::{Payload, paths};
 use krustlet_host::files;
 
@@ -54,13 +55,13 @@ impl Disk {
     ///
     /// # Errors
     /// What cannot be done.
-    pub fn fill(&mut self, volume: &str, payload: &Payload) -> Result<(), String> {
+    pub fn fill(&mut self, volume: &str, payload: &Payload) -> Result<(), NotStarted> {
         self.check()?;
         let fingerprint = writer::fingerprint(payload);
         if self.written.get(volume) == Some(&fingerprint) {
             return Ok(());
         }
-        writer::write(&self.root.join(paths::name(volume)?), payload).map_err(said)?;
+        writer::write(&self.root.join(paths::name(volume)?), payload)?;
         self.written.insert(volume.to_string(), fingerprint);
         Ok(())
     }
@@ -69,26 +70,26 @@ impl Disk {
     ///
     /// # Errors
     /// What cannot be done.
-    pub fn empty_dir(&mut self, volume: &str, source: &EmptyDirVolumeSource) -> Result<(), String> {
+    pub fn empty_dir(&mut self, volume: &str, source: &EmptyDirVolumeSource) -> Result<(), NotStarted> {
         self.check()?;
         let folder = self.root.join(paths::name(volume)?);
         if folder.is_dir() {
             return Ok(());
         }
-        files::private_dir(&folder).map_err(said)?;
+        files::private_dir(&folder)?;
         // Never without the agent's own access: the guest's is through it.
         let mode = source.mode.map(|mode| (mode.unsigned_abs() & 0o777) | 0o700);
-        mode.map_or(Ok(()), |mode| fs::set_permissions(&folder, Permissions::from_mode(mode))).map_err(said)
+        Ok(mode.map_or(Ok(()), |mode| fs::set_permissions(&folder, Permissions::from_mode(mode)))?)
     }
 
     /// Checks the folder of a hostPath, and makes it if its type says so.
     ///
     /// # Errors
     /// Why a guest may not have it.
-    pub fn host_path(&mut self, source: &HostPathVolumeSource, allowed: &HostPaths) -> Result<(), String> {
+    pub fn host_path(&mut self, source: &HostPathVolumeSource, allowed: &HostPaths) -> Result<(), NotStarted> {
         self.check()?;
         let mut place = allowed.find(source)?;
-        place.walk.make(&place.rest, HOST_FOLDER).map_err(said)
+        Ok(place.walk.make(&place.rest, HOST_FOLDER)?)
     }
 
     /// Makes the mounts of a container ready; see `mounts::lay_out`.
@@ -100,7 +101,7 @@ impl Disk {
         container: &Container,
         wanted: &[Wanted],
         allowed: &HostPaths,
-    ) -> Result<Mounted, String> {
+    ) -> Result<Mounted, NotStarted> {
         self.check()?;
         mounts::lay_out(&self.root, container, wanted, allowed)
     }
@@ -126,11 +127,7 @@ impl Disk {
         files::remove_tree(&self.root)
     }
 
-    fn check(&self) -> Result<(), String> {
-        if self.over { Err("the pod is over".into()) } else { Ok(()) }
+    fn check(&self) -> Result<(), NotStarted> {
+        if self.over { Err(NotStarted::config("the pod is over")) } else { Ok(()) }
     }
-}
-
-fn said(error: io::Error) -> String {
-    error.to_string()
 }

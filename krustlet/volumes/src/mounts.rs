@@ -11,6 +11,7 @@ use std::{fs, io};
 
 use k8s_openapi::api::core::v1::{Container, HostPathVolumeSource, Volume, VolumeMount};
 use krustlet_core::command::{Environment, expand};
+use krustlet_core::lifecycle::not_started::NotStarted;
 use krustlet_core::volumes::{paths, unsupported_mount};
 use krustlet_host::files;
 use krustlet_runtime::Mount;
@@ -63,16 +64,17 @@ pub struct Mounted {
 ///
 /// # Errors
 /// What of it cannot be, for people.
-pub fn wanted(container: &Container, volumes: &[Volume], environment: &Environment) -> Result<Vec<Wanted>, String> {
+pub fn wanted(container: &Container, volumes: &[Volume], environment: &Environment) -> Result<Vec<Wanted>, NotStarted> {
     let mounts = container.volume_mounts.iter().flatten();
     mounts
         .map(|mount| {
             if let Some(what) = unsupported_mount(mount) {
-                return Err(format!("this WebAssembly node does not support: {what}"));
+                return no(format!("this WebAssembly node does not support: {what}"));
             }
             let volume = volumes.iter().find(|volume| volume.name == mount.name);
-            let volume =
-                volume.ok_or_else(|| format!("volume {:?} of a volumeMount is not in the pod's spec", mount.name))?;
+            let Some(volume) = volume else {
+                return no(format!("volume {:?} of a volumeMount is not in the pod's spec", mount.name));
+            };
             let (source, always_read_only) = if let Some(host) = &volume.host_path {
                 (Source::Host(host.clone()), false)
             } else if volume.empty_dir.is_some() {
@@ -85,19 +87,25 @@ pub fn wanted(container: &Container, volumes: &[Volume], environment: &Environme
                 volume: paths::name(&volume.name)?.to_string(),
                 source,
                 guest: paths::guest(&mount.mount_path),
-                sub_path: sub_path.map_err(|why| not_prepared(&mount.name, container, &why))?,
+                sub_path: sub_path.map_err(|why| not_prepared(&mount.name, container, why))?,
                 read_only: always_read_only || mount.read_only == Some(true),
             })
         })
         .collect()
 }
 
-fn not_prepared(volume: &str, container: &Container, why: &str) -> String {
-    format!("failed to prepare subPath for volumeMount {volume:?} of container {:?}: {why}", container.name)
+/// The pod's author has it wrong.
+fn no<T>(why: String) -> Result<T, NotStarted> {
+    Err(NotStarted::config(why))
+}
+
+fn not_prepared(volume: &str, container: &Container, why: NotStarted) -> NotStarted {
+    let name = &container.name;
+    why.context(format_args!("failed to prepare subPath for volumeMount {volume:?} of container {name:?}"))
 }
 
 /// As it was given, or with the variables in it. The kubelet's words where one is missing.
-fn sub_path(mount: &VolumeMount, environment: &Environment) -> Result<Option<String>, String> {
+fn sub_path(mount: &VolumeMount, environment: &Environment) -> Result<Option<String>, NotStarted> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     match (given(&mount.sub_path), given(&mount.sub_path_expr)) {
         (Some(path), _) => Ok(Some(path)),
@@ -112,7 +120,7 @@ fn sub_path(mount: &VolumeMount, environment: &Environment) -> Result<Option<Str
             });
             let missing: Vec<String> = missing.into_inner().into_iter().collect();
             if !missing.is_empty() {
-                return Err(format!("missing value for {}", missing.join(", ")));
+                return no(format!("missing value for {}", missing.join(", ")));
             }
             Ok(Some(path))
         }
@@ -124,9 +132,14 @@ fn sub_path(mount: &VolumeMount, environment: &Environment) -> Result<Option<Str
 ///
 /// # Errors
 /// What cannot be, for people.
-pub fn lay_out(root: &Path, container: &Container, wanted: &[Wanted], allowed: &HostPaths) -> Result<Mounted, String> {
+pub fn lay_out(
+    root: &Path,
+    container: &Container,
+    wanted: &[Wanted],
+    allowed: &HostPaths,
+) -> Result<Mounted, NotStarted> {
     let staged = root.join(STAGED).join(paths::name(&container.name)?);
-    files::remove_tree(&staged).map_err(|error| error.to_string())?;
+    files::remove_tree(&staged)?;
     let mut laid = Layout {
         staged,
         taken: wanted.iter().map(|want| &*want.guest).collect(),
@@ -135,8 +148,8 @@ pub fn lay_out(root: &Path, container: &Container, wanted: &[Wanted], allowed: &
     };
     for want in wanted {
         laid.add(root, want, allowed).map_err(|why| match &want.sub_path {
-            Some(_) => not_prepared(&want.volume, container, &why),
-            None => format!("volume {:?}: {why}", want.volume),
+            Some(_) => not_prepared(&want.volume, container, why),
+            None => why.context(format_args!("volume {:?}", want.volume)),
         })?;
     }
     Ok(laid.out)
@@ -152,39 +165,39 @@ struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    fn add(&mut self, root: &Path, want: &Wanted, allowed: &HostPaths) -> Result<(), String> {
+    fn add(&mut self, root: &Path, want: &Wanted, allowed: &HostPaths) -> Result<(), NotStarted> {
         let volume = root.join(&want.volume);
         match (&want.source, &want.sub_path) {
             (Source::Filled | Source::Shared, None) => self.mount(volume, &want.guest, want.read_only),
             (Source::Filled, Some(sub)) => self.copy(&volume, sub, want),
             (Source::Shared, Some(sub)) => {
-                let failed = |error: io::Error| error.to_string();
-                let (mut walk, rest) = Walk::to(&volume).map_err(failed)?;
+                let (mut walk, rest) = Walk::to(&volume)?;
                 if !rest.as_os_str().is_empty() {
-                    return Err(format!("the folder {} is not there", volume.display()));
+                    // The agent has made it itself.
+                    return Err(NotStarted::host(format!("the folder {} is not there", volume.display())));
                 }
                 enter(&mut walk, sub, OWN_FOLDER)?;
                 self.hand_over(walk, want)
             }
             (Source::Host(source), sub) => {
                 let mut place = allowed.find(source)?;
-                place.walk.make(&place.rest, HOST_FOLDER).map_err(|error| error.to_string())?;
+                place.walk.make(&place.rest, HOST_FOLDER)?;
                 if let Some(sub) = sub {
                     enter(&mut place.walk, sub, HOST_FOLDER)?;
-                    allowed.refuse_own(&place.walk).map_err(|why| format!("subPath {sub:?}: {why}"))?;
+                    allowed.refuse_own(&place.walk).map_err(|why| why.context(format_args!("subPath {sub:?}")))?;
                 }
                 self.hand_over(place.walk, want)
             }
         }
     }
 
-    fn mount(&mut self, host: PathBuf, guest: &Path, read_only: bool) -> Result<(), String> {
-        let guest = guest.to_str().ok_or("the mountPath is no text")?.to_string();
+    fn mount(&mut self, host: PathBuf, guest: &Path, read_only: bool) -> Result<(), NotStarted> {
+        let guest = guest.to_str().ok_or_else(|| NotStarted::config("the mountPath is no text"))?.to_string();
         self.out.mounts.push(Mount { host, guest, read_only });
         Ok(())
     }
 
-    fn hand_over(&mut self, walk: Walk, want: &Wanted) -> Result<(), String> {
+    fn hand_over(&mut self, walk: Walk, want: &Wanted) -> Result<(), NotStarted> {
         let folder = walk.into_folder();
         self.mount(walk::path(&folder), &want.guest, want.read_only)?;
         self.out.held.push(folder);
@@ -192,30 +205,30 @@ impl Layout<'_> {
     }
 
     /// The part of a volume as it is now. As with the kubelet it stays so, whatever becomes of the volume.
-    fn copy(&mut self, volume: &Path, sub: &Path, want: &Wanted) -> Result<(), String> {
-        let failed = |error: io::Error| error.to_string();
+    fn copy(&mut self, volume: &Path, sub: &Path, want: &Wanted) -> Result<(), NotStarted> {
         let from = match fs::canonicalize(volume.join(sub)) {
             Ok(from) => Some(from),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return no(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
         if let Some(file) = from.as_ref().filter(|from| from.is_file()) {
             return self.copy_file(file, want);
         }
         let to = self.next();
-        files::private_dir(&to).map_err(failed)?;
+        files::private_dir(&to)?;
         if let Some(from) = from {
-            copy_tree(&from, &to).map_err(failed)?;
+            copy_tree(&from, &to)?;
         }
         self.mount(to, &want.guest, true)
     }
 
-    fn copy_file(&mut self, from: &Path, want: &Wanted) -> Result<(), String> {
+    fn copy_file(&mut self, from: &Path, want: &Wanted) -> Result<(), NotStarted> {
         let (Some(parent), Some(name)) = (want.guest.parent(), want.guest.file_name()) else {
-            return Err("a file cannot be mounted at /".into());
+            return no("a file cannot be mounted at /".into());
         };
         if self.taken.contains(parent) {
-            return Err(format!(
+            return no(format!(
                 "it names a file, for which this node needs the folder {} for itself, and another volume is mounted there",
                 parent.display()
             ));
@@ -225,13 +238,14 @@ impl Layout<'_> {
             Some(folder) => folder,
             None => {
                 let folder = self.next();
-                files::private_dir(&folder).map_err(|error| error.to_string())?;
+                files::private_dir(&folder)?;
                 self.files.push((parent.to_path_buf(), folder.clone()));
                 self.mount(folder.clone(), parent, true)?;
                 folder
             }
         };
-        fs::copy(from, folder.join(name)).map(drop).map_err(|error| error.to_string())
+        fs::copy(from, folder.join(name))?;
+        Ok(())
     }
 
     fn next(&self) -> PathBuf {
@@ -240,19 +254,19 @@ impl Layout<'_> {
 }
 
 /// Goes on to the part of a volume that a subPath names, where containers write into the volume meanwhile. What is not there yet is made.
-fn enter(walk: &mut Walk, sub: &Path, mode: u32) -> Result<(), String> {
+fn enter(walk: &mut Walk, sub: &Path, mode: u32) -> Result<(), NotStarted> {
     let volume = walk.id();
     let rest = walk.on(sub);
     // Before anything is told of what is there, or made.
     if !walk.is_in(volume) {
-        return Err(format!("subPath {sub:?} leads out of its volume"));
+        return no(format!("subPath {sub:?} leads out of its volume"));
     }
     let made = rest.and_then(|rest| walk.make(&rest, mode));
     made.map_err(|error| match error.kind() {
-        io::ErrorKind::NotADirectory => format!(
+        io::ErrorKind::NotADirectory => NotStarted::config(format!(
             "subPath {sub:?} is a file, or leads through one: of a volume that can change, a module can be given folders only"
-        ),
-        _ => format!("subPath {sub:?}: {error}"),
+        )),
+        _ => NotStarted::from(error).context(format_args!("subPath {sub:?}")),
     })
 }
 

@@ -1,5 +1,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
+use krustlet_core::lifecycle::not_started::Reason;
 use krustlet_core::volumes::{File, Payload};
 use serde_json::{Value, json};
 
@@ -47,7 +49,7 @@ impl Pod {
         self.folder.path().canonicalize().unwrap().join("host")
     }
 
-    fn mounted(&self, mounts: Value) -> Result<Mounted, String> {
+    fn mounted(&self, mounts: Value) -> Result<Mounted, NotStarted> {
         let container = container(mounts);
         let environment = vec![("POD".to_string(), "p-1".to_string()), ("EMPTY".to_string(), String::new())];
         let wanted = wanted(&container, &volumes(&self.host()), &environment)?;
@@ -174,7 +176,32 @@ fn what_cannot_be_is_refused() {
         (json!([{ "name": "cm", "mountPath": "/", "subPath": "a" }]), "a file cannot be mounted at /"),
     ];
     for (mounts, why) in table {
-        let message = pod.mounted(mounts.clone()).unwrap_err();
+        let NotStarted { reason, message } = pod.mounted(mounts.clone()).unwrap_err();
         assert!(message.contains(why), "{mounts}: {message}");
+        assert_eq!(reason, Reason::CreateContainerConfigError, "{mounts}");
+    }
+}
+
+#[test]
+fn what_the_host_lacks_is_no_fault_of_the_pods() {
+    let pod = Pod::new();
+    let staged = pod.root().join(STAGED);
+    let host = |mounts: Value| {
+        let NotStarted { reason, message } = pod.mounted(mounts).unwrap_err();
+        assert_eq!(reason, Reason::CreateContainerError, "{message}");
+    };
+    // As on a disk that takes no folder more: a file is in its place.
+    fs::write(&staged, "").unwrap();
+    host(json!([{ "name": "cm", "mountPath": "/x/y", "subPath": "a" }]));
+    fs::remove_file(staged).unwrap();
+    fs::remove_dir(pod.root().join("scratch")).unwrap();
+    host(json!([{ "name": "scratch", "mountPath": "/x", "subPath": "new" }]));
+
+    fs::write(crate::folder_of_all(pod.folder.path()), "").unwrap();
+    let mut disk = crate::Disk::new(pod.folder.path());
+    let reasons = |why: Result<(), NotStarted>| why.unwrap_err().reason;
+    for (name, reason) in [("v", Reason::CreateContainerError), ("../v", Reason::CreateContainerConfigError)] {
+        assert_eq!(reasons(disk.fill(name, &Payload::new())), reason, "{name}");
+        assert_eq!(reasons(disk.empty_dir(name, &EmptyDirVolumeSource::default())), reason, "{name}");
     }
 }

@@ -24,7 +24,7 @@ use self::choose::Nothing;
 use self::name::Named;
 use self::slices::{Question, Slices, Unanswered};
 use crate::events::{Events, Subject};
-use crate::objects::Objects;
+use crate::objects::{Objects, Unread};
 
 /// The reason of the events.
 const REASON: &str = "ServiceNotReached";
@@ -49,8 +49,8 @@ enum Fault {
     Nothing(#[from] Nothing),
     #[error(transparent)]
     Unanswered(#[from] Unanswered),
-    #[error("{0}")]
-    NoServices(String),
+    #[error(transparent)]
+    NoServices(#[from] Unread),
     #[error("programs reach a Service by TCP alone")]
     Udp,
 }
@@ -75,7 +75,7 @@ impl ServiceNames {
     /// Where a Service is reached; `None` where there is none of that name, which may be somebody else's.
     async fn find(&self, named: &Named, tenant: &str, scheme: Scheme, port: u16) -> Result<Option<Found>, Fault> {
         let Named { namespace, name, or_other } = named;
-        let service = self.0.objects.service(namespace, name).await.map_err(Fault::NoServices)?;
+        let service = self.0.objects.service(namespace, name).await?;
         let Some(service) = service else { return if *or_other { Ok(None) } else { Err(Fault::Absent) } };
         if scheme == Scheme::Udp {
             return Err(Fault::Udp);

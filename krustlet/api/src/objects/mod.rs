@@ -4,6 +4,7 @@
 //! Node authorizer allows a node, and only for objects that its pods refer to:
 //! <https://kubernetes.io/docs/reference/access-authn-authz/node/>
 
+mod error;
 mod follow;
 mod services;
 #[cfg(any(test, feature = "testing"))]
@@ -25,6 +26,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+pub use self::error::{TokenError, Unread};
 use self::services::Feed;
 pub use self::tokens::{Due, Token, TokenRequestOf};
 
@@ -123,7 +125,7 @@ impl Objects {
     ///
     /// # Errors
     /// There is no answer. A node that may not read services has none, and that is no error.
-    pub async fn services(&self, namespace: &str, links: bool) -> Result<Vec<Service>, String> {
+    pub async fn services(&self, namespace: &str, links: bool) -> Result<Vec<Service>, Unread> {
         self.feed().of(namespace, links, self.0.patience).await
     }
 
@@ -131,7 +133,7 @@ impl Objects {
     ///
     /// # Errors
     /// There is no answer.
-    pub async fn service(&self, namespace: &str, name: &str) -> Result<Option<Service>, String> {
+    pub async fn service(&self, namespace: &str, name: &str) -> Result<Option<Service>, Unread> {
         self.feed().named(namespace, name, self.0.patience).await
     }
 
@@ -143,7 +145,7 @@ impl Objects {
     ///
     /// # Errors
     /// What the API server said.
-    pub async fn token(&self, wanted: &TokenRequestOf<'_>) -> Result<Token, String> {
+    pub async fn token(&self, wanted: &TokenRequestOf<'_>) -> Result<Token, TokenError> {
         tokens::request(&self.0.client, &self.0.turns, wanted).await
     }
 
@@ -166,21 +168,22 @@ impl Reference {
     ///
     /// # Errors
     /// The API server has not answered yet.
-    pub fn now(&self) -> Result<Option<Arc<Content>>, String> {
-        let why = match &*self.0.seen.borrow() {
-            Seen::Present(content) => return Ok(Some(content.clone())),
-            Seen::Absent => return Ok(None),
-            Seen::Unknown(why) => why.as_ref().map(|why| format!(": {why}")).unwrap_or_default(),
-        };
-        let Key { kind, name, .. } = &self.0.key;
-        Err(format!("{} {name:?}: no answer from the API server in {:?}{why}", kind.word(), self.0.patience))
+    pub fn now(&self) -> Result<Option<Arc<Content>>, Unread> {
+        match &*self.0.seen.borrow() {
+            Seen::Present(content) => Ok(Some(content.clone())),
+            Seen::Absent => Ok(None),
+            Seen::Unknown(last) => {
+                let (Key { kind, name, .. }, last) = (self.0.key.clone(), last.clone());
+                Err(Unread::Object { kind, name, patience: self.0.patience, last })
+            }
+        }
     }
 
     /// The object as [`now`](Self::now), once the API server has answered.
     ///
     /// # Errors
     /// It has not, within ten seconds.
-    pub async fn get(&self) -> Result<Option<Arc<Content>>, String> {
+    pub async fn get(&self) -> Result<Option<Arc<Content>>, Unread> {
         self.answered().await;
         self.now()
     }

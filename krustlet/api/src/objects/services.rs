@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
+use super::Unread;
 use super::follow::{FIRST_PAUSE, longer};
 use crate::WATCH_SECONDS;
 
@@ -49,37 +50,35 @@ impl Feed {
     ///
     /// # Errors
     /// There is none.
-    pub async fn of(&self, namespace: &str, links: bool, limit: Duration) -> Result<Vec<Service>, String> {
+    pub async fn of(&self, namespace: &str, links: bool, limit: Duration) -> Result<Vec<Service>, Unread> {
         let told = |services: &Services| {
             let all = services.iter().filter(|((of, name), _)| is_told(namespace, links, of, name));
             all.map(|(_, service)| service.clone()).filter(|service| service.cluster_ip.is_some()).collect()
         };
-        let unread = |why| format!("services have not yet been read at least once, cannot construct envvars{why}");
-        self.look(limit, told).await.map_err(unread)
+        self.look(limit, told).await.map_err(Unread::Variables)
     }
 
     /// The service of this name, if there is one. Waits for the first answer, as long as `limit`.
     ///
     /// # Errors
     /// There is none.
-    pub async fn named(&self, namespace: &str, name: &str, limit: Duration) -> Result<Option<Service>, String> {
+    pub async fn named(&self, namespace: &str, name: &str, limit: Duration) -> Result<Option<Service>, Unread> {
         let key = (namespace.to_owned(), name.to_owned());
-        let unread = |why| format!("services have not yet been read at least once{why}");
-        self.look(limit, |services| services.get(&key).cloned()).await.map_err(unread)
+        self.look(limit, |services| services.get(&key).cloned()).await.map_err(Unread::Services)
     }
 
-    async fn look<T>(&self, limit: Duration, look: impl FnOnce(&Services) -> T) -> Result<T, String> {
+    /// Looks among them; else what was said last.
+    async fn look<T>(&self, limit: Duration, look: impl FnOnce(&Services) -> T) -> Result<T, Option<String>> {
         let mut listed = self.listed.clone();
         if let Ok(Ok(listed)) = timeout(limit, listed.wait_for(|listed| matches!(listed, Listed::Known(_)))).await
             && let Listed::Known(services) = &*listed
         {
             return Ok(look(services));
         }
-        let why = match &*self.listed.borrow() {
-            Listed::Unknown(Some(why)) => format!(": {why}"),
-            _ => String::new(),
-        };
-        Err(why)
+        match &*self.listed.borrow() {
+            Listed::Unknown(why) => Err(why.clone()),
+            Listed::Known(_) => Err(None),
+        }
     }
 }
 

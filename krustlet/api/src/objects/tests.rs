@@ -65,7 +65,7 @@ async fn a_refusal_for_good_is_said() {
     let fake = Fake::new();
     fake.refuse(usize::MAX);
     let objects = Objects::with_patience(fake.client(), Duration::from_millis(500));
-    let said = objects.refer(config_map("cm")).get().await.unwrap_err();
+    let said = objects.refer(config_map("cm")).get().await.unwrap_err().to_string();
     assert!(said.starts_with("configmap \"cm\": no answer from the API server in 500ms: "), "{said}");
     assert!(said.contains("no relationship found"), "{said}");
 }
@@ -170,6 +170,6 @@ async fn tokens_are_asked_for_again_after_a_refusal() {
     assert!((2870..=2880).contains(&due), "{due}");
     assert!(!format!("{token:?}").contains("token-1"));
     fake.refuse(usize::MAX);
-    let said = objects.token(&wanted()).await.unwrap_err();
+    let said = objects.token(&wanted()).await.unwrap_err().to_string();
     assert!(said.starts_with("failed to fetch token: ") && said.contains("no relationship found"), "{said}");
 }

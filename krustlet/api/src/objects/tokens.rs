@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::TokenError;
 use super::follow::{FIRST_PAUSE, longer};
 
 /// See [`Objects`](super::Objects).
@@ -106,14 +107,14 @@ impl fmt::Debug for Token {
 ///
 /// # Errors
 /// What it said, or that it did not answer.
-pub async fn request(client: &Client, turns: &Semaphore, wanted: &TokenRequestOf<'_>) -> Result<Token, String> {
-    let failed = |why: String| format!("failed to fetch token: {why}");
+pub async fn request(client: &Client, turns: &Semaphore, wanted: &TokenRequestOf<'_>) -> Result<Token, TokenError> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), wanted.namespace);
     let body = body(wanted);
     let patience = Instant::now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
     let answer = loop {
-        let turn = turns.acquire().await.map_err(|error| failed(error.to_string()))?;
+        // An error means that the semaphore is closed, which it never is.
+        let turn = turns.acquire().await;
         let parameters = PostParams::default();
         let request = accounts.create_token_request(wanted.service_account, &parameters, &body);
         let answer = timeout(REQUEST_LIMIT, request).await;
@@ -124,15 +125,15 @@ pub async fn request(client: &Client, turns: &Semaphore, wanted: &TokenRequestOf
                 sleep(pause).await;
                 pause = longer(pause, PATIENCE);
             }
-            Ok(Err(error)) => return Err(failed(error.to_string())),
-            Err(_) => return Err(failed(format!("no answer from the API server in {} s", REQUEST_LIMIT.as_secs()))),
+            Ok(Err(error)) => return Err(TokenError::Refused(error)),
+            Err(_) => return Err(TokenError::Silent(REQUEST_LIMIT)),
         }
     };
     // The API server may give less, or more, than was asked for.
     let life = answer.spec.as_ref().and_then(|spec| spec.expiration_seconds).unwrap_or(wanted.life_seconds);
-    let status = answer.status.ok_or_else(|| failed("the answer holds none".into()))?;
+    let status = answer.status.ok_or(TokenError::Empty)?;
     let (Some(text), Some(expires)) = (status.token, status.expiration_timestamp) else {
-        return Err(failed("the answer holds none".into()));
+        return Err(TokenError::Empty);
     };
     let due = Due::after(use_for(expires.0, life, Timestamp::now()));
     Ok(Token { text: text.into(), due, expires: expires.0 })

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, ResourceFieldSelector};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use crate::lifecycle::not_started::NotStarted;
 use crate::quantity;
 
 /// Amounts by resource.
@@ -19,16 +20,20 @@ pub type Amounts = BTreeMap<String, Quantity>;
 ///
 /// # Errors
 /// There is no such resource, or a quantity cannot be read.
-pub fn value(container: &Container, selector: &ResourceFieldSelector, allocatable: &Amounts) -> Result<String, String> {
-    let unsupported = || format!("unsupported container resource : {}", selector.resource);
+pub fn value(
+    container: &Container,
+    selector: &ResourceFieldSelector,
+    allocatable: &Amounts,
+) -> Result<String, NotStarted> {
+    let unsupported = || NotStarted::config(format!("unsupported container resource : {}", selector.resource));
     let (which, resource) = selector.resource.split_once('.').ok_or_else(unsupported)?;
     let defaulted = matches!(resource, "cpu" | "memory" | "ephemeral-storage");
     if !defaulted && !resource.starts_with("hugepages-") {
         return Err(unsupported());
     }
     let read = if resource == "cpu" { quantity::milli } else { quantity::bytes };
-    let amount =
-        |text: &Quantity| read(&text.0).ok_or_else(|| format!("{}: {:?} is no quantity", selector.resource, text.0));
+    let none = |text: &str| NotStarted::config(format!("{}: {text:?} is no quantity", selector.resource));
+    let amount = |text: &Quantity| read(&text.0).ok_or_else(|| none(&text.0));
     let resources = container.resources.as_ref();
     let set = match which {
         "limits" => resources.and_then(|resources| resources.limits.as_ref()),
@@ -49,7 +54,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn ask(resource: &str, divisor: &str) -> Result<String, String> {
+    fn ask(resource: &str, divisor: &str) -> Result<String, NotStarted> {
         let container: Container = serde_json::from_value(json!({ "name": "c", "resources": {
             "limits": { "cpu": "1500m", "memory": "100M", "hugepages-2Mi": "4Mi" },
             "requests": { "cpu": "250m", "memory": "64Mi" },
@@ -84,7 +89,7 @@ mod tests {
             ("limits.ephemeral-storage", "1Gi", "10"),
         ];
         for (resource, divisor, wanted) in table {
-            assert_eq!(ask(resource, divisor).as_deref(), Ok(wanted), "{resource} in {divisor:?}");
+            assert_eq!(ask(resource, divisor).unwrap(), wanted, "{resource} in {divisor:?}");
         }
     }
 
@@ -99,15 +104,15 @@ mod tests {
             ("limits.ephemeral-storage", "0"),
         ] {
             let selector = ResourceFieldSelector { resource: resource.into(), ..ResourceFieldSelector::default() };
-            assert_eq!(value(&bare, &selector, &allocatable).as_deref(), Ok(wanted), "{resource}");
+            assert_eq!(value(&bare, &selector, &allocatable).unwrap(), wanted, "{resource}");
         }
     }
 
     #[test]
     fn others_are_refused() {
         for resource in ["limits.gpu", "cpu", "uses.cpu", "limits.pods", ""] {
-            assert_eq!(ask(resource, "").unwrap_err(), format!("unsupported container resource : {resource}"));
+            assert_eq!(ask(resource, "").unwrap_err().message, format!("unsupported container resource : {resource}"));
         }
-        assert!(ask("limits.cpu", "x").unwrap_err().contains("is no quantity"));
+        assert!(ask("limits.cpu", "x").unwrap_err().message.contains("is no quantity"));
     }
 }

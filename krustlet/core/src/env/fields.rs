@@ -8,12 +8,13 @@ use std::fmt::Write;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::Node;
+use crate::lifecycle::not_started::NotStarted;
 
 /// The value of a field. A label or an annotation that is not there is empty, as with the kubelet.
 ///
 /// # Errors
 /// The field is none that can be asked for, or one that a WebAssembly pod does not have.
-pub fn value(pod: &Pod, node: &Node, path: &str) -> Result<String, String> {
+pub fn value(pod: &Pod, node: &Node, path: &str) -> Result<String, NotStarted> {
     let meta = &pod.metadata;
     let spec = |pick: fn(&k8s_openapi::api::core::v1::PodSpec) -> Option<&String>| {
         pod.spec.as_ref().and_then(pick).cloned().unwrap_or_default()
@@ -29,12 +30,12 @@ pub fn value(pod: &Pod, node: &Node, path: &str) -> Result<String, String> {
         "status.hostIP" | "status.hostIPs" => node.host_ip.clone(),
         // An empty value would be taken for an address by whoever asked, and the kubelet never gives one.
         "status.podIP" | "status.podIPs" => {
-            return Err(format!("{path}: a pod on a WebAssembly node has no IP address"));
+            return Err(NotStarted::config(format!("{path}: a pod on a WebAssembly node has no IP address")));
         }
         _ => match entry(path) {
             Some(("metadata.labels", key)) => of(meta.labels.as_ref(), key),
             Some(("metadata.annotations", key)) => of(meta.annotations.as_ref(), key),
-            _ => return Err(format!("unsupported fieldPath: {path}")),
+            _ => return Err(NotStarted::config(format!("unsupported fieldPath: {path}"))),
         },
     })
 }
@@ -113,13 +114,13 @@ mod tests {
             ("status.hostIPs", "10.0.0.1"),
         ];
         for (path, wanted) in table {
-            assert_eq!(value(&pod(), &node, path).as_deref(), Ok(wanted), "{path}");
+            assert_eq!(value(&pod(), &node, path).unwrap(), wanted, "{path}");
         }
     }
 
     #[test]
     fn what_is_not_there_is_said() {
-        let ask = |path| value(&pod(), &Node::default(), path).unwrap_err();
+        let ask = |path| value(&pod(), &Node::default(), path).unwrap_err().message;
         for path in ["status.podIP", "status.podIPs"] {
             assert!(ask(path).contains("has no IP address"), "{path}");
         }

@@ -17,6 +17,7 @@ pub use self::fields::value as field;
 pub use self::services::{Backing, Service, is_told, variables};
 use crate::command::{Environment, expand};
 use crate::content::{Kind, Known, find};
+use crate::lifecycle::not_started::NotStarted;
 
 /// What a pod may learn of its node.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +55,7 @@ pub struct Built {
 ///
 /// # Errors
 /// A reference that is not optional leads nowhere, or a source is not supported: a sentence for people, without any value.
-pub fn environment(container: &Container, facts: &Facts) -> Result<Built, String> {
+pub fn environment(container: &Container, facts: &Facts) -> Result<Built, NotStarted> {
     let mut own = Variables::default();
     let mut skipped = Vec::new();
     let namespace = facts.pod.metadata.namespace.as_deref().unwrap_or_default();
@@ -62,7 +63,7 @@ pub fn environment(container: &Container, facts: &Facts) -> Result<Built, String
         let (kind, name, optional) = match (&source.config_map_ref, &source.secret_ref) {
             (Some(from), _) => (Kind::ConfigMap, &from.name, from.optional),
             (None, Some(from)) => (Kind::Secret, &from.name, from.optional),
-            (None, None) => return Err("envFrom: this node knows configMapRef and secretRef only".into()),
+            (None, None) => return Err(NotStarted::config("envFrom: this node knows configMapRef and secretRef only")),
         };
         let Some(content) = find(facts.objects, kind, name, optional)? else { continue };
         let mut invalid = Vec::new();
@@ -104,8 +105,14 @@ pub fn environment(container: &Container, facts: &Facts) -> Result<Built, String
 }
 
 /// The value of one variable; `None` when it is optional and not there.
-fn looked_up(name: &str, from: &EnvVarSource, container: &Container, facts: &Facts) -> Result<Option<String>, String> {
-    let named = |why: String| format!("env {name}: {why}");
+fn looked_up(
+    name: &str,
+    from: &EnvVarSource,
+    container: &Container,
+    facts: &Facts,
+) -> Result<Option<String>, NotStarted> {
+    let named = |why: NotStarted| why.context(format_args!("env {name}"));
+    let unknown = |why: &str| Err(named(NotStarted::config(why)));
     if let Some(from) = &from.field_ref {
         if let (Some(address), "status.podIP" | "status.podIPs") = (facts.address, from.field_path.as_str()) {
             return Ok(Some(address.to_string()));
@@ -124,16 +131,18 @@ fn looked_up(name: &str, from: &EnvVarSource, container: &Container, facts: &Fac
         (Some(from), _) => (Kind::ConfigMap, &from.name, &from.key, from.optional),
         (None, Some(from)) => (Kind::Secret, &from.name, &from.key, from.optional),
         (None, None) if from.file_key_ref.is_some() => {
-            return Err(named("fileKeyRef is not supported on this node, which reads no files of a pod".into()));
+            return unknown("fileKeyRef is not supported on this node, which reads no files of a pod");
         }
-        (None, None) => return Err(named("this node does not know where its value is to come from".into())),
+        (None, None) => return unknown("this node does not know where its value is to come from"),
     };
     let Some(content) = find(facts.objects, kind, object, optional)? else { return Ok(None) };
     let namespace = facts.pod.metadata.namespace.as_deref().unwrap_or_default();
     match content.values.get(key) {
         Some(value) => text(kind, namespace, object, key, value).map(Some),
         None if optional == Some(true) => Ok(None),
-        None => Err(format!("couldn't find key {key} in {} {namespace}/{object}", kind.type_name())),
+        None => {
+            Err(NotStarted::config(format!("couldn't find key {key} in {} {namespace}/{object}", kind.type_name())))
+        }
     }
 }
 
@@ -141,10 +150,11 @@ fn looked_up(name: &str, from: &EnvVarSource, container: &Container, facts: &Fac
 ///
 /// # Errors
 /// There is none of that name.
-pub fn container_named<'a>(pod: &'a Pod, name: &str) -> Result<&'a Container, String> {
+pub fn container_named<'a>(pod: &'a Pod, name: &str) -> Result<&'a Container, NotStarted> {
     let spec = pod.spec.as_ref();
     let all = spec.into_iter().flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
-    all.into_iter().find(|container| container.name == name).ok_or_else(|| format!("container {name} not found"))
+    let found = all.into_iter().find(|container| container.name == name);
+    found.ok_or_else(|| NotStarted::config(format!("container {name} not found")))
 }
 
 /// Kubernetes' relaxed rule: printable ASCII but for `=`.
@@ -152,13 +162,13 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'=')
 }
 
-fn text(kind: Kind, namespace: &str, name: &str, key: &str, value: &[u8]) -> Result<String, String> {
+fn text(kind: Kind, namespace: &str, name: &str, key: &str, value: &[u8]) -> Result<String, NotStarted> {
     let text = std::str::from_utf8(value).map(ToString::to_string);
     text.map_err(|_| {
-        format!(
+        NotStarted::config(format!(
             "key {key} in {} {namespace}/{name} is no text (UTF-8), which a variable has to be: mount it as a file",
             kind.type_name()
-        )
+        ))
     })
 }
 

@@ -21,11 +21,11 @@ fn known() -> Known {
     ])
 }
 
-fn build(container: Value, services: &[Service]) -> Result<Built, String> {
+fn build(container: Value, services: &[Service]) -> Result<Built, NotStarted> {
     build_for(container, services, None)
 }
 
-fn build_for(container: Value, services: &[Service], address: Option<IpAddr>) -> Result<Built, String> {
+fn build_for(container: Value, services: &[Service], address: Option<IpAddr>) -> Result<Built, NotStarted> {
     let mut container = container;
     container["name"] = "c".into();
     let container: Container = serde_json::from_value(container).unwrap();
@@ -122,14 +122,17 @@ fn what_is_missing_is_named() {
         (json!({}), "env X: this node does not know where its value is to come from"),
     ];
     for (from, wanted) in table {
-        assert_eq!(build(json!({ "env": [{ "name": "X", "valueFrom": from }] }), &[]).unwrap_err(), wanted);
+        assert_eq!(
+            build(json!({ "env": [{ "name": "X", "valueFrom": from }] }), &[]).unwrap_err(),
+            NotStarted::config(wanted)
+        );
     }
     for (from, wanted) in [
         (json!({ "configMapRef": { "name": "gone" } }), r#"configmap "gone" not found"#),
         (json!({ "secretRef": { "name": "gone" } }), r#"secret "gone" not found"#),
         (json!({ "prefix": "X" }), "envFrom: this node knows configMapRef and secretRef only"),
     ] {
-        assert_eq!(build(json!({ "envFrom": [from] }), &[]).unwrap_err(), wanted);
+        assert_eq!(build(json!({ "envFrom": [from] }), &[]).unwrap_err(), NotStarted::config(wanted));
     }
 }
 

@@ -4,14 +4,14 @@
 //! |-----------|--------------|--------------------------------|---------|
 //! | Queued    | begin        | Preparing                      | prepare |
 //! | Preparing | started      | Running                        |         |
-//! | Preparing | failed       | Waiting (ErrImagePull, CreateContainerError …) | |
-//! | Preparing | ended¹       | as Running                     |         |
+//! | Preparing | not started  | Waiting (ErrImagePull, CreateContainerError …) | |
+//! |           |              | as Running that ended (StartError)¹ |    |
 //! | Running   | ended        | Ended, if the policy says so   |         |
 //! |           |              | Preparing, the first time      | prepare |
 //! |           |              | Waiting (CrashLoopBackOff)     |         |
 //! | Waiting   | time is up   | Waiting (ImagePullBackOff), after ErrImagePull | |
 //! |           |              | Preparing, after all others    | prepare |
-//! | Waiting   | config changed | Preparing, after CreateContainerConfigError | prepare |
+//! | Waiting   | config changed | Preparing, after CreateContainerConfigError, CreateContainerError | prepare |
 //! | any       | spec changed | Running until it has stopped   | stop    |
 //! |           |              | Preparing, if not Running      | prepare |
 //! |           |              | Queued, if Queued              |         |
@@ -29,16 +29,15 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 
 use super::backoff::Backoff;
+use super::not_started::{NotStarted, Reason, Retry};
 use super::policy::Policy;
 use super::termination::{STOPPED_CODE, Termination};
 
 /// What a container waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Its module could not be had: reason, and the words for it.
-    Pull(&'static str, String),
-    /// What its spec names or the host should give could not be had: reason, and the words for it.
-    Config(&'static str, String),
+    /// It could not be started.
+    NotStarted(NotStarted),
     /// Its module could not be had some time ago: what was said then.
     PullBackOff(String),
     /// It has ended too often: the whole pause.
@@ -49,7 +48,7 @@ impl Cause {
     /// For the status.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Pull(reason, _) | Self::Config(reason, _) => reason,
+            Self::NotStarted(why) => why.reason.word(),
             Self::PullBackOff(_) => "ImagePullBackOff",
             Self::CrashLoop(_) => "CrashLoopBackOff",
         }
@@ -99,11 +98,9 @@ pub enum Event {
         /// `wasmtime://…`
         container_id: String,
     },
-    /// There is no module; reason and message for the status.
-    PullFailed(&'static str, String),
-    /// What the spec names or the host should give cannot be had; reason and message for the status.
-    CreateFailed(&'static str, String),
-    /// The guest has ended, or could not be started.
+    /// The guest was not started, at that time.
+    NotStarted(NotStarted, Timestamp),
+    /// The guest has ended.
     Exited(Termination),
     /// [`Machine::next_deadline`] is past.
     Timer,
@@ -233,7 +230,8 @@ impl Machine {
 
     /// Whether [`Event::ConfigChanged`] would change something.
     pub fn waits_for_config(&self) -> bool {
-        matches!(&self.state, State::Waiting(Waiting { cause: Cause::Config(..), .. }))
+        let State::Waiting(Waiting { cause: Cause::NotStarted(why), .. }) = &self.state else { return false };
+        why.reason.retry() == Retry::Soon
     }
 
     /// When to send [`Event::Timer`].
@@ -256,18 +254,17 @@ impl Machine {
                 self.state = State::Running { started_at: at };
                 Action::None
             }
-            (State::Preparing(_), Event::PullFailed(reason, message)) => {
-                let retry_at = now + self.pulls.pause();
-                self.wait(Cause::Pull(reason, message), now + ERROR_SHOWN, retry_at)
-            }
-            (State::Preparing(_), Event::CreateFailed(reason, message)) => {
-                let retry_at = now + CONFIG_RETRY;
-                self.wait(Cause::Config(reason, message), retry_at, retry_at)
-            }
-            (State::Preparing(_), Event::Exited(termination)) => {
-                self.attempts += 1;
-                self.exited(termination, now)
-            }
+            (State::Preparing(_), Event::NotStarted(why, at)) => match why.reason.retry() {
+                Retry::BackOff => {
+                    let retry_at = now + self.pulls.pause();
+                    self.wait(Cause::NotStarted(why), now + ERROR_SHOWN, retry_at)
+                }
+                Retry::Soon => self.wait(Cause::NotStarted(why), now + CONFIG_RETRY, now + CONFIG_RETRY),
+                Retry::Restart => {
+                    self.attempts += 1;
+                    self.exited(Termination::not_started(why, at), now)
+                }
+            },
             (State::Running { .. }, Event::Exited(termination)) => self.exited(termination, now),
             (State::Waiting(waiting), Event::Timer) if now >= waiting.until => {
                 let Waiting { cause, retry_at, .. } = waiting.clone();
@@ -275,13 +272,13 @@ impl Machine {
                     return self.prepare(Some(cause));
                 }
                 let cause = match cause {
-                    Cause::Pull("ErrImagePull", words) => Cause::PullBackOff(words),
+                    Cause::NotStarted(why) if why.reason == Reason::ErrImagePull => Cause::PullBackOff(why.message),
                     other => other,
                 };
                 self.wait(cause, retry_at, retry_at)
             }
-            (State::Waiting(Waiting { cause: cause @ Cause::Config(..), .. }), Event::ConfigChanged) => {
-                let cause = cause.clone();
+            (State::Waiting(waiting), Event::ConfigChanged) if self.waits_for_config() => {
+                let cause = waiting.cause.clone();
                 self.prepare(Some(cause))
             }
             (State::Running { .. }, Event::SpecChanged) => {

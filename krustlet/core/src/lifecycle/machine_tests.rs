@@ -20,6 +20,10 @@ fn ended(exit_code: i32, ran_seconds: i64) -> Event {
     })
 }
 
+fn not_started(reason: Reason, message: &str) -> Event {
+    Event::NotStarted(NotStarted::new(reason, message), Timestamp::UNIX_EPOCH)
+}
+
 fn begun(policy: RestartPolicy) -> (Machine, Instant) {
     let (mut machine, now) = (Machine::new(policy), Instant::now());
     assert_eq!(machine.on(Event::Begin, now), Action::Prepare);
@@ -74,7 +78,7 @@ fn a_crash_loop_backs_off() {
 #[test]
 fn a_failed_pull_shows_its_words_then_backs_off() {
     let (mut machine, now) = begun(RestartPolicy::Never);
-    machine.on(Event::PullFailed("ErrImagePull", "no such tag".into()), now);
+    machine.on(not_started(Reason::ErrImagePull, "no such tag"), now);
     assert_eq!(reason(&machine), "ErrImagePull");
     assert_eq!(machine.on(Event::Timer, now + seconds(2)), Action::None);
     assert_eq!(reason(&machine), "ImagePullBackOff");
@@ -83,7 +87,7 @@ fn a_failed_pull_shows_its_words_then_backs_off() {
     let shown = State::Preparing(Some(Cause::PullBackOff("no such tag".into())));
     assert_eq!(machine.state, shown, "what it waited for stays visible until it runs");
     let later = now + seconds(10);
-    machine.on(Event::PullFailed("ErrImagePull", "no such tag".into()), later);
+    machine.on(not_started(Reason::ErrImagePull, "no such tag"), later);
     machine.on(Event::Timer, later + seconds(2));
     assert_eq!(machine.next_deadline(), Some(later + seconds(20)));
     assert_eq!(machine.on(Event::SpecChanged, later), Action::Prepare);
@@ -93,14 +97,14 @@ fn a_failed_pull_shows_its_words_then_backs_off() {
 #[test]
 fn a_bad_configuration_is_looked_at_again() {
     let (mut machine, now) = begun(RestartPolicy::Always);
-    machine.on(Event::CreateFailed("CreateContainerConfigError", "no such secret".into()), now);
+    machine.on(not_started(Reason::CreateContainerConfigError, "no such secret"), now);
     assert_eq!(reason(&machine), "CreateContainerConfigError");
     assert_eq!(machine.on(Event::Timer, now + CONFIG_RETRY - seconds(1)), Action::None);
     assert_eq!(machine.on(Event::Timer, now + CONFIG_RETRY), Action::Prepare);
-    machine.on(Event::CreateFailed("CreateContainerConfigError", "no such secret".into()), now);
+    machine.on(not_started(Reason::CreateContainerConfigError, "no such secret"), now);
     assert!(machine.waits_for_config());
     assert_eq!(machine.on(Event::ConfigChanged, now), Action::Prepare, "at once, if there is hope");
-    machine.on(Event::PullFailed("ErrImagePull", String::new()), now);
+    machine.on(not_started(Reason::ErrImagePull, ""), now);
     assert!(!machine.waits_for_config());
     assert_eq!(machine.on(Event::ConfigChanged, now), Action::None);
 }
@@ -108,9 +112,11 @@ fn a_bad_configuration_is_looked_at_again() {
 #[test]
 fn a_module_that_cannot_start_counts_as_an_attempt() {
     let (mut machine, now) = begun(RestartPolicy::Never);
-    machine.on(ended(128, 0), now);
+    machine.on(not_started(Reason::StartError, "no _start"), now);
     assert!(machine.ended());
     assert_eq!(machine.attempts, 1);
+    let last = machine.last.unwrap();
+    assert_eq!((last.exit_code, last.reason.as_str(), last.message.as_deref()), (128, "StartError", Some("no _start")));
 }
 
 #[test]
@@ -138,7 +144,7 @@ fn stopping_and_retiring_end_every_state_and_nothing_starts_again() {
         let queued = Machine::new(RestartPolicy::Always);
         let (preparing, _) = begun(RestartPolicy::Always);
         let (mut waiting, _) = begun(RestartPolicy::Always);
-        waiting.on(Event::PullFailed("ErrImagePull", String::new()), now);
+        waiting.on(not_started(Reason::ErrImagePull, ""), now);
         for mut machine in [queued, preparing, waiting] {
             assert_eq!(machine.on(end.clone(), now), Action::Abort);
             assert!(machine.ended());
@@ -192,8 +198,9 @@ fn no_order_of_events_breaks_it() {
         started(),
         ended(0, 1),
         ended(1, 1),
-        Event::PullFailed("ErrImagePull", String::new()),
-        Event::CreateFailed("CreateContainerConfigError", String::new()),
+        not_started(Reason::ErrImagePull, ""),
+        not_started(Reason::CreateContainerConfigError, ""),
+        not_started(Reason::StartError, ""),
         Event::Timer,
         Event::ConfigChanged,
         Event::SpecChanged,

@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod course;
 pub mod machine;
+pub mod not_started;
 pub mod policy;
 pub mod termination;
 pub mod turns;

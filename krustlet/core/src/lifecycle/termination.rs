@@ -5,8 +5,12 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::not_started::NotStarted;
+
 /// The exit code of one that the agent has ended: as of a process that SIGKILL has.
 pub const STOPPED_CODE: i32 = 137;
+/// The kubelet's code for a container that could not be started.
+const NOT_STARTED_CODE: i32 = 128;
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,18 @@ pub struct Termination {
 }
 
 impl Termination {
+    /// The end of an attempt that never began.
+    pub fn not_started(why: NotStarted, at: Timestamp) -> Self {
+        Self {
+            exit_code: NOT_STARTED_CODE,
+            reason: why.reason.word().into(),
+            message: Some(why.message),
+            started_at: None,
+            finished_at: at,
+            container_id: None,
+        }
+    }
+
     /// For how long it ran.
     pub fn ran_for(&self) -> Duration {
         let started = self.started_at.unwrap_or(self.finished_at);

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tokio::sync::watch;
 
+use crate::lifecycle::not_started::NotStarted;
 use crate::pod::address_before;
 
 /// Where a container listens that names no port.
@@ -52,27 +53,28 @@ pub fn host_ports_are_kept(container: &Container) -> bool {
 ///
 /// # Errors
 /// There is none of that name, or it is no port, or not the container's.
-pub fn meant(container: &Container, port: &IntOrString, own: &BTreeSet<u16>) -> Result<u16, String> {
+pub fn meant(container: &Container, port: &IntOrString, own: &BTreeSet<u16>) -> Result<u16, NotStarted> {
     let port = numbered(container, port)?;
     if own.contains(&port) {
         return Ok(port);
     }
     let own: Vec<_> = own.iter().map(u16::to_string).collect();
-    Err(match own.as_slice() {
+    Err(NotStarted::config(match own.as_slice() {
         [] => format!("port {port} is not the container's, which listens nowhere"),
         own => format!("port {port} is not the container's, which listens on {} alone", own.join(", ")),
-    })
+    }))
 }
 
-fn numbered(container: &Container, port: &IntOrString) -> Result<u16, String> {
-    match port {
+fn numbered(container: &Container, port: &IntOrString) -> Result<u16, NotStarted> {
+    let found = match port {
         IntOrString::Int(given) => number(*given).ok_or_else(|| format!("{given} is no port")),
         IntOrString::String(name) => {
             let named = container.ports.iter().flatten().find(|port| port.name.as_ref() == Some(name));
             let found = named.and_then(|port| number(port.container_port));
             found.ok_or_else(|| format!("the container has no port of the name {name:?}"))
         }
-    }
+    };
+    found.map_err(NotStarted::config)
 }
 
 fn number(port: i32) -> Option<u16> {
@@ -112,7 +114,7 @@ impl Ports {
     ///
     /// # Errors
     /// Whose it is, and what to do.
-    pub fn take(&self, port: SocketAddr, uid: &str, container: &str) -> Result<PortLease, String> {
+    pub fn take(&self, port: SocketAddr, uid: &str, container: &str) -> Result<PortLease, NotStarted> {
         let mut taken = self.0.by_port.lock().unwrap_or_else(PoisonError::into_inner);
         let owner = taken.entry(port).or_insert_with(|| Owner {
             uid: uid.into(),
@@ -127,10 +129,10 @@ impl Ports {
                 true => "the containers of a pod have one address".to_owned(),
                 false => format!("both pods have the address {}, that of this WebAssembly node", port.ip()),
             };
-            return Err(format!(
+            return Err(NotStarted::config(format!(
                 "port {number} is {other}'s: {why}, where a port is one container's alone; it is waited for, or name another containerPort \
                  first"
-            ));
+            )));
         }
         owner.name = container.into();
         owner.leases += 1;
@@ -218,10 +220,10 @@ mod tests {
         let own = may_listen_on(&named);
         assert_eq!(own, [80, 81].into());
         assert_eq!(meant(&named, &IntOrString::String("web".into()), &own), Ok(80));
-        let other = meant(&named, &IntOrString::Int(53), &own).unwrap_err();
+        let other = meant(&named, &IntOrString::Int(53), &own).unwrap_err().message;
         assert_eq!(other, "port 53 is not the container's, which listens on 80, 81 alone");
         assert_eq!(may_listen_on(&container(&json!(null))), BTreeSet::new());
-        let nowhere = meant(&named, &IntOrString::Int(80), &BTreeSet::new()).unwrap_err();
+        let nowhere = meant(&named, &IntOrString::Int(80), &BTreeSet::new()).unwrap_err().message;
         assert_eq!(nowhere, "port 80 is not the container's, which listens nowhere");
     }
 
@@ -230,14 +232,14 @@ mod tests {
         let container = container(&json!([{ "containerPort": 80, "name": "http" }]));
         let meant = |container: &Container, port: &IntOrString| meant(container, port, &[80].into());
         assert_eq!(meant(&container, &IntOrString::Int(80)), Ok(80));
-        let other = meant(&container, &IntOrString::Int(81)).unwrap_err();
+        let other = meant(&container, &IntOrString::Int(81)).unwrap_err().message;
         assert_eq!(other, "port 81 is not the container's, which listens on 80 alone");
         assert_eq!(meant(&container, &IntOrString::String("http".into())), Ok(80));
         assert_eq!(
-            meant(&container, &IntOrString::String("web".into())).unwrap_err(),
+            meant(&container, &IntOrString::String("web".into())).unwrap_err().message,
             "the container has no port of the name \"web\""
         );
-        assert_eq!(meant(&container, &IntOrString::Int(0)).unwrap_err(), "0 is no port");
+        assert_eq!(meant(&container, &IntOrString::Int(0)).unwrap_err().message, "0 is no port");
     }
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
         for (uid, container, why) in
             [("b", "default/b/main", node), ("new", "default/a/main", node), ("a", "default/a/side", own)]
         {
-            let fault = ports.clone().take(at(80), uid, container).unwrap_err();
+            let fault = ports.clone().take(at(80), uid, container).unwrap_err().message;
             assert!(fault.starts_with(&format!("port 80 is default/a/main's: {why}")), "{fault}");
         }
         let _elsewhere = ports.take(([10, 1, 0, 2], 80).into(), "b", "default/b/main").unwrap();
@@ -293,7 +295,7 @@ mod tests {
             let leases = ports.take_again(&pod(phase, ip, declared));
             assert_eq!(leases.iter().map(|lease| lease.port.port()).collect::<Vec<_>>(), wanted);
             for port in wanted {
-                let fault = ports.take(at(port), "b", "default/b/main").unwrap_err();
+                let fault = ports.take(at(port), "b", "default/b/main").unwrap_err().message;
                 assert!(fault.starts_with(&format!("port {port} is default/a's: ")), "{fault}");
                 ports.take(at(port), "a", "default/a/main").unwrap();
             }

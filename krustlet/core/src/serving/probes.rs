@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::health::{Health, Kind, Tally};
 use super::ports::meant;
 use crate::lifecycle::course;
+use crate::lifecycle::not_started::NotStarted;
 
 /// One probe, with all that its spec leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl Plan {
 ///
 /// # Errors
 /// A port is none, or a header.
-pub fn plans(container: &Container, own: &BTreeSet<u16>) -> Result<Vec<Plan>, String> {
+pub fn plans(container: &Container, own: &BTreeSet<u16>) -> Result<Vec<Plan>, NotStarted> {
     let probes = [
         (Kind::Startup, &container.startup_probe),
         (Kind::Readiness, &container.readiness_probe),
@@ -74,7 +75,7 @@ pub fn plans(container: &Container, own: &BTreeSet<u16>) -> Result<Vec<Plan>, St
     ];
     let present = probes.into_iter().filter_map(|(kind, probe)| Some((kind, probe.as_ref()?)));
     let plan = |(kind, probe): (Kind, &Probe)| {
-        let wrong = |fault| format!("{}Probe: {fault}", kind.word().to_lowercase());
+        let wrong = |fault: NotStarted| fault.context(format_args!("{}Probe", kind.word().to_lowercase()));
         action(container, probe, own).map_err(wrong).map(|action| plan(kind, probe, action))
     };
     present.map(plan).collect()
@@ -103,7 +104,7 @@ fn plan(kind: Kind, probe: &Probe, action: Action) -> Plan {
     }
 }
 
-fn action(container: &Container, probe: &Probe, own: &BTreeSet<u16>) -> Result<Action, String> {
+fn action(container: &Container, probe: &Probe, own: &BTreeSet<u16>) -> Result<Action, NotStarted> {
     if let Some(tcp) = &probe.tcp_socket {
         return Ok(Action::Tcp { port: meant(container, &tcp.port, own)? });
     }
@@ -111,7 +112,7 @@ fn action(container: &Container, probe: &Probe, own: &BTreeSet<u16>) -> Result<A
         let service = grpc.service.clone().unwrap_or_default();
         return Ok(Action::Grpc { port: meant(container, &IntOrString::Int(grpc.port), own)?, service });
     }
-    let Some(http) = &probe.http_get else { return Err("it has no handler that this node knows".into()) };
+    let Some(http) = &probe.http_get else { return Err(NotStarted::config("it has no handler that this node knows")) };
     request(container, http, own)
 }
 
@@ -119,7 +120,7 @@ fn action(container: &Container, probe: &Probe, own: &BTreeSet<u16>) -> Result<A
 ///
 /// # Errors
 /// Its port is none, or it cannot be sent.
-pub fn request(container: &Container, http: &HTTPGetAction, own: &BTreeSet<u16>) -> Result<Action, String> {
+pub fn request(container: &Container, http: &HTTPGetAction, own: &BTreeSet<u16>) -> Result<Action, NotStarted> {
     let headers = http.http_headers.iter().flatten().map(|header| (header.name.clone(), header.value.clone()));
     let headers: Vec<_> = headers.collect();
     let path = match http.path.as_deref().unwrap_or_default() {
@@ -129,13 +130,15 @@ pub fn request(container: &Container, http: &HTTPGetAction, own: &BTreeSet<u16>)
     // They are written as they are.
     let fits = |text: &str| text.chars().all(|letter| letter.is_ascii_graphic() || letter == ' ');
     if !fits(&path) || path.contains(' ') {
-        return Err(format!("httpGet.path {path:?} must be encoded as in a URL"));
+        return Err(NotStarted::config(format!("httpGet.path {path:?} must be encoded as in a URL")));
     }
     match headers
         .iter()
         .find(|(name, value)| name.is_empty() || !fits(name) || name.contains([' ', ':']) || !fits(value))
     {
-        Some((name, _)) => Err(format!("httpGet.httpHeaders: {name:?} is no header that can be sent")),
+        Some((name, _)) => {
+            Err(NotStarted::config(format!("httpGet.httpHeaders: {name:?} is no header that can be sent")))
+        }
         None => Ok(Action::Http { port: meant(container, &http.port, own)?, path, headers }),
     }
 }
@@ -210,7 +213,10 @@ mod tests {
             ),
         ];
         for (probe, wanted) in table {
-            assert_eq!(plans(&container(json!({ "livenessProbe": probe })), &own()).unwrap_err(), wanted);
+            assert_eq!(
+                plans(&container(json!({ "livenessProbe": probe })), &own()).unwrap_err(),
+                NotStarted::config(wanted)
+            );
         }
     }
 }

@@ -29,8 +29,6 @@ pub struct Shown<'a> {
     pub machine: &'a Machine,
     /// What its probes say of it, while it runs.
     pub health: Health,
-    /// Whether it answers requests when it runs.
-    pub serves: bool,
     /// What it is given when it runs.
     pub resources: Option<&'a ResourceRequirements>,
     /// What it sees of the pod's volumes.
@@ -102,7 +100,7 @@ fn mount_status(mount: &VolumeMount) -> VolumeMountStatus {
 /// The words for what a container waits for.
 fn words(cause: &Cause, shown: &Shown<'_>, pod: &str) -> String {
     match cause {
-        Cause::Pull(_, words) | Cause::Config(_, words) => words.clone(),
+        Cause::NotStarted(why) => why.message.clone(),
         Cause::PullBackOff(words) => format!("Back-off pulling image {:?}: ErrImagePull: {words}", shown.image),
         Cause::CrashLoop(pause) => {
             format!("back-off {} restarting failed container={} pod={pod}", span(pause.as_secs()), shown.name)

@@ -19,6 +19,7 @@ use self::conditions::conditions;
 use self::container_status::{Common, Shown, container_status, ended};
 use crate::admission::admit::{self, Refusal};
 use crate::lifecycle::course::Verdict;
+use crate::lifecycle::not_started::Reason;
 use crate::lifecycle::policy::Role;
 use crate::lifecycle::turns;
 use crate::pod::containers_mut;
@@ -90,11 +91,11 @@ pub struct Facts<'a> {
     pub mounted: bool,
     /// Why they are not, if that is known.
     pub mount_error: Option<&'a str>,
-    /// Whether it has had an address under an earlier agent, which is still kept for it.
-    pub keeps_address: bool,
+    /// Whether one of its containers listens, or has: under this agent, or under an earlier one.
+    pub listens: bool,
     /// Whether the pod is to end, so that nothing will be restarted by anybody.
     pub terminal: bool,
-    /// The pod's address, which it has while it serves.
+    /// The pod's address, which it has if it listens.
     pub pod_ip: IpAddr,
     /// The node's address.
     pub host_ip: &'a str,
@@ -121,9 +122,8 @@ pub fn pod_status(facts: &Facts<'_>) -> PodStatus {
     // Only when nothing runs any more is it told why.
     let verdict = facts.verdict.filter(|_| phase == "Failed");
     let inits = facts.containers.iter().filter(|shown| shown.role != Role::Main).count();
-    // Those that do not serve cannot be reached.
-    let serves = facts.keeps_address || facts.containers.iter().any(|shown| shown.serves);
-    let pod_ip = (serves && matches!(phase, "Pending" | "Running")).then(|| facts.pod_ip.to_string());
+    // Those that do not listen cannot be reached.
+    let pod_ip = (facts.listens && matches!(phase, "Pending" | "Running")).then(|| facts.pod_ip.to_string());
     let mut statuses = statuses.into_iter();
     let init_statuses: Vec<ContainerStatus> = statuses.by_ref().take(inits).collect();
     PodStatus {
@@ -150,7 +150,7 @@ fn container_statuses(facts: &Facts<'_>) -> Vec<ContainerStatus> {
     let pod = format!("{}_{}({})", text(&metadata.name), text(&metadata.namespace), text(&metadata.uid));
     let has_inits = facts.containers.iter().any(|shown| shown.role != Role::Main);
     let waits_for = match facts.refusal {
-        Some(refusal) => ("CreateContainerConfigError", Some(refusal.message.as_str())),
+        Some(refusal) => (Reason::CreateContainerConfigError.word(), Some(refusal.message.as_str())),
         None if has_inits => ("PodInitializing", facts.mount_error),
         None => ("ContainerCreating", facts.mount_error),
     };

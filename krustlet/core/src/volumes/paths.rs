@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::lifecycle::not_started::NotStarted;
+
 /// The most bytes that a file system takes for a name.
 const LONGEST_NAME: usize = 255;
 /// The most bytes of a path in a volume.
@@ -12,10 +14,10 @@ const LONGEST_PATH: usize = 4096;
 ///
 /// # Errors
 /// Which path, and what is wrong with it.
-pub fn in_volume(path: &str) -> Result<&str, String> {
+pub fn in_volume(path: &str) -> Result<&str, NotStarted> {
     relative(path)?;
     if path.starts_with("..") {
-        return Err(format!("invalid path: {path:?} must not start with '..'"));
+        return Err(invalid(path, "must not start with '..'"));
     }
     Ok(path)
 }
@@ -24,10 +26,10 @@ pub fn in_volume(path: &str) -> Result<&str, String> {
 ///
 /// # Errors
 /// Which path, and what is wrong with it.
-pub fn sub_path(path: &str) -> Result<PathBuf, String> {
+pub fn sub_path(path: &str) -> Result<PathBuf, NotStarted> {
     let trimmed = path.trim_end_matches('/');
     if trimmed.is_empty() && path.starts_with('/') {
-        return Err(format!("invalid path: {path:?} must be a relative path"));
+        return Err(invalid(path, "must be a relative path"));
     }
     relative(trimmed)?;
     Ok(PathBuf::from(trimmed))
@@ -37,16 +39,20 @@ pub fn sub_path(path: &str) -> Result<PathBuf, String> {
 ///
 /// # Errors
 /// Which name.
-pub fn name(name: &str) -> Result<&str, String> {
+pub fn name(name: &str) -> Result<&str, NotStarted> {
     relative(name)?;
     if name.contains('/') || name.starts_with('.') {
-        return Err(format!("invalid name: {name:?}"));
+        return Err(NotStarted::config(format!("invalid name: {name:?}")));
     }
     Ok(name)
 }
 
-fn relative(path: &str) -> Result<(), String> {
-    let wrong = |why: &str| Err(format!("invalid path: {path:?} {why}"));
+fn invalid(path: &str, why: &str) -> NotStarted {
+    NotStarted::config(format!("invalid path: {path:?} {why}"))
+}
+
+fn relative(path: &str) -> Result<(), NotStarted> {
+    let wrong = |why: &str| Err(invalid(path, why));
     if path.is_empty() {
         return wrong("must not be empty");
     }

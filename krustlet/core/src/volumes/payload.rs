@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, Pod, ServiceA
 use super::paths;
 use crate::content::{Content, Kind, Known, find};
 use crate::env::{Node, amount, container_named, field};
+use crate::lifecycle::not_started::NotStarted;
 
 /// A file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ const PRIVATE_MODE: i32 = 0o600;
 ///
 /// # Errors
 /// Something that it refers to is not there and is not optional, in the kubelet's words, or a path may not be used.
-pub fn payload(volume: &Volume, sources: &Sources) -> Result<Option<Payload>, String> {
+pub fn payload(volume: &Volume, sources: &Sources) -> Result<Option<Payload>, NotStarted> {
     let mut files = Payload::new();
     if let Some(from) = &volume.config_map {
         let mode = from.default_mode.unwrap_or(OPEN_MODE);
@@ -69,10 +70,11 @@ pub fn payload(volume: &Volume, sources: &Sources) -> Result<Option<Payload>, St
             } else if let Some(from) = &source.downward_api {
                 downward(&mut files, sources, from.items.as_deref(), open)?;
             } else if let Some(from) = &source.service_account_token {
-                let token = sources.tokens.get(&token_key(from)).ok_or("failed to fetch token: there is none yet")?;
+                let token = sources.tokens.get(&token_key(from));
+                let token = token.ok_or_else(|| NotStarted::config("failed to fetch token: there is none yet"))?;
                 put(&mut files, &from.path, private, token.as_bytes())?;
             } else {
-                return Err("a source of this projected volume is not supported on this node".into());
+                return Err(NotStarted::config("a source of this projected volume is not supported on this node"));
             }
         }
     } else {
@@ -112,7 +114,7 @@ fn object(
     items: Option<&[KeyToPath]>,
     optional: Option<bool>,
     mode: i32,
-) -> Result<(), String> {
+) -> Result<(), NotStarted> {
     let Some(content) = find(sources.objects, kind, name, optional)? else { return Ok(()) };
     for (path, file) in select(kind, content, items.unwrap_or_default(), optional, mode)? {
         put(files, path, file.0, file.1)?;
@@ -129,7 +131,7 @@ fn select<'a>(
     items: &'a [KeyToPath],
     optional: Option<bool>,
     mode: i32,
-) -> Result<Selected<'a>, String> {
+) -> Result<Selected<'a>, NotStarted> {
     if items.is_empty() {
         return Ok(content.files().map(|(key, bytes)| (key, (mode, bytes))).collect());
     }
@@ -140,7 +142,7 @@ fn select<'a>(
             None if optional == Some(true) => {}
             None => {
                 let word = if kind == Kind::Secret { "secret" } else { "config" };
-                return Err(format!("references non-existent {word} key: {}", item.key));
+                return Err(NotStarted::config(format!("references non-existent {word} key: {}", item.key)));
             }
         }
     }
@@ -152,7 +154,7 @@ fn downward(
     sources: &Sources,
     items: Option<&[DownwardAPIVolumeFile]>,
     mode: i32,
-) -> Result<(), String> {
+) -> Result<(), NotStarted> {
     for item in items.unwrap_or_default() {
         let value = if let Some(from) = &item.field_ref {
             field(sources.pod, sources.node, &from.field_path)?
@@ -160,14 +162,14 @@ fn downward(
             let container = container_named(sources.pod, from.container_name.as_deref().unwrap_or_default())?;
             amount(container, from, &sources.node.allocatable)?
         } else {
-            return Err(format!("file {:?} refers to nothing", item.path));
+            return Err(NotStarted::config(format!("file {:?} refers to nothing", item.path)));
         };
         put(files, &item.path, item.mode.unwrap_or(mode), value.as_bytes())?;
     }
     Ok(())
 }
 
-fn put(files: &mut Payload, path: &str, mode: i32, bytes: &[u8]) -> Result<(), String> {
+fn put(files: &mut Payload, path: &str, mode: i32, bytes: &[u8]) -> Result<(), NotStarted> {
     let path = paths::in_volume(path)?;
     files.insert(path.to_string(), File { mode: mode.unsigned_abs() & 0o777, bytes: bytes.to_vec() });
     Ok(())

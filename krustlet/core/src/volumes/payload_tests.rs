@@ -10,7 +10,7 @@ fn content(values: &[(&str, &str)], binary: &[(&str, &[u8])]) -> Option<Arc<Cont
     }))
 }
 
-fn files(volume: Value) -> Result<Vec<String>, String> {
+fn files(volume: Value) -> Result<Vec<String>, NotStarted> {
     let mut volume = volume;
     volume["name"] = "v".into();
     let pod: Pod = serde_json::from_value(json!({
@@ -118,7 +118,7 @@ fn what_is_missing_is_named() {
         ),
     ];
     for (volume, wanted) in table {
-        assert_eq!(files(volume).unwrap_err(), wanted);
+        assert_eq!(files(volume).unwrap_err(), NotStarted::config(wanted));
     }
 }
 

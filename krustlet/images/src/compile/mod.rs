@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use krustlet_core::fair::Fair;
+use krustlet_core::lifecycle::not_started::{NotStarted, Reason};
 use krustlet_runtime::{Engine, Module, RuntimeError};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -21,7 +22,7 @@ use self::child::Answer;
 pub use self::launcher::Launcher;
 use self::launcher::{End, Scratch};
 use self::refused::Refused;
-use super::{ImageError, blocking, disk};
+use super::{blocking, disk};
 
 /// A job that nobody waits for goes on for so long: who stands in the row behind the pod that has just gone may come next.
 const LINGER: Duration = Duration::from_secs(2);
@@ -85,7 +86,7 @@ enum Stage {
     Queued,
     Compiling,
     /// With the module itself where the engine keeps no machine code.
-    Done(Result<Option<Module>, ImageError>),
+    Done(Result<Option<Module>, NotStarted>),
     /// Nobody waited for it.
     Abandoned,
 }
@@ -129,8 +130,8 @@ impl Compiler {
     /// turn, `waits` is told once.
     ///
     /// # Errors
-    /// [`ImageError::Unusable`], or [`ImageError::Compile`] if it takes too much or the host cannot do it.
-    pub async fn compile(&self, wanted: Wanted<'_>, waits: impl Fn()) -> Result<Option<Module>, ImageError> {
+    /// `StartError`: it is no program; `CreateContainerError`: it takes too much, or the host cannot do it.
+    pub async fn compile(&self, wanted: Wanted<'_>, waits: impl Fn()) -> Result<Option<Module>, NotStarted> {
         let mut told = false;
         loop {
             if let Some(error) = self.0.refused.get(wanted.digest) {
@@ -148,7 +149,7 @@ impl Compiler {
             }
             match stage.wait_for(over).await.map(|stage| stage.clone()) {
                 Ok(Stage::Done(result)) => return result,
-                Err(_) => return Err(ImageError::Compile("the work was cut short".into())),
+                Err(_) => return Err(NotStarted::host("the work was cut short")),
                 Ok(_) => {}
             }
         }
@@ -212,7 +213,7 @@ impl Inner {
         file: &Path,
         digest: &str,
         stage: &watch::Sender<Stage>,
-    ) -> Result<Option<Module>, ImageError> {
+    ) -> Result<Option<Module>, NotStarted> {
         let _turn = self.turns.turn(tenant).await;
         stage.send_replace(Stage::Compiling);
         if !self.engine.keeps_code() {
@@ -227,10 +228,11 @@ impl Inner {
         };
         outcome.fetch_add(1, Ordering::Relaxed);
         let Err((message, end)) = result else { return Ok(None) };
-        let error = match end {
-            End::Unusable => ImageError::Unusable(message),
-            End::OverLimit | End::Failed => ImageError::Compile(message),
+        let reason = match end {
+            End::Unusable => Reason::StartError,
+            End::OverLimit | End::Failed => Reason::CreateContainerError,
         };
+        let error = NotStarted::new(reason, message);
         if end != End::Failed {
             let (inner, digest, known) = (self.clone(), digest.to_owned(), error.clone());
             blocking(move || inner.refused.add(&digest, &known)).await?;
@@ -258,7 +260,7 @@ impl Inner {
     }
 
     /// In this process, where there is no other way for the machine code to come here.
-    async fn here(self: &Arc<Self>, file: PathBuf) -> Result<Option<Module>, ImageError> {
+    async fn here(self: &Arc<Self>, file: PathBuf) -> Result<Option<Module>, NotStarted> {
         let engine = self.engine.clone();
         let work = move || {
             let bytes = std::fs::read(&file).map_err(disk)?;
@@ -269,11 +271,12 @@ impl Inner {
 }
 
 /// What the runtime says of a module, or of the host.
-pub fn unusable(error: RuntimeError) -> ImageError {
-    match error {
-        error @ RuntimeError::Engine(_) => ImageError::Compile(error.to_string()),
-        error => ImageError::Unusable(error.to_string()),
-    }
+pub fn unusable(error: RuntimeError) -> NotStarted {
+    let reason = match error {
+        RuntimeError::Engine(_) => Reason::CreateContainerError,
+        _ => Reason::StartError,
+    };
+    NotStarted::new(reason, error.to_string())
 }
 
 #[cfg(any(test, feature = "testing"))]

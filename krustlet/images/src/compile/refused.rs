@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use krustlet_core::lifecycle::not_started::{NotStarted, Reason};
 use krustlet_host::files;
 use serde::{Deserialize, Serialize};
-
-use super::super::ImageError;
 
 /// What took too much is tried again after so long: the machine may have been busy.
 const AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -56,23 +55,20 @@ impl Refused {
     }
 
     /// Why this module is not to be compiled, if it is known.
-    pub fn get(&self, digest: &str) -> Option<ImageError> {
+    pub fn get(&self, digest: &str) -> Option<NotStarted> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let refusal = known.get(digest)?;
         if refusal.unusable {
-            return Some(ImageError::Unusable(refusal.message.clone()));
+            return Some(NotStarted::new(Reason::StartError, refusal.message.as_str()));
         }
         // A time in the future, by a clock that was set back, is as good as now.
         let fresh = SystemTime::now().duration_since(refusal.at).is_ok_and(|age| age < AGAIN_AFTER);
-        fresh.then(|| ImageError::Compile(refusal.message.clone()))
+        fresh.then(|| NotStarted::host(refusal.message.as_str()))
     }
 
     /// Remembers one. Blocking.
-    pub fn add(&self, digest: &str, error: &ImageError) {
-        let (message, unusable) = match error {
-            ImageError::Unusable(message) => (message.clone(), true),
-            error => (error.to_string(), false),
-        };
+    pub fn add(&self, digest: &str, error: &NotStarted) {
+        let (message, unusable) = (error.message.clone(), error.reason == Reason::StartError);
         let refusal = Refusal { message, unusable, at: SystemTime::now(), engine: engine() };
         let written = serde_json::to_vec(&refusal).map_err(Into::into);
         let written = written.and_then(|bytes| files::write_private(&self.path(digest), &bytes));
@@ -103,11 +99,11 @@ mod tests {
     fn they_outlive_the_agent_and_those_that_took_too_much_are_tried_again() {
         let root = tempfile::tempdir().unwrap();
         let refused = Refused::open(root.path().into());
-        refused.add("sha256:aa", &ImageError::Unusable("no program".into()));
-        refused.add("sha256:bb", &ImageError::Compile("too long".into()));
+        refused.add("sha256:aa", &NotStarted::new(Reason::StartError, "no program"));
+        refused.add("sha256:bb", &NotStarted::host("too long"));
         let refused = Refused::open(root.path().into());
-        assert!(matches!(refused.get("sha256:aa"), Some(ImageError::Unusable(why)) if why == "no program"));
-        assert!(matches!(refused.get("sha256:bb"), Some(ImageError::Compile(why)) if why == "too long"));
+        assert_eq!(refused.get("sha256:aa"), Some(NotStarted::new(Reason::StartError, "no program")));
+        assert_eq!(refused.get("sha256:bb"), Some(NotStarted::host("too long")));
         assert!(refused.get("sha256:cc").is_none());
         for refusal in refused.known.lock().unwrap().values_mut() {
             refusal.at -= AGAIN_AFTER;
@@ -119,7 +115,7 @@ mod tests {
     #[test]
     fn another_engine_tries_anew() {
         let root = tempfile::tempdir().unwrap();
-        Refused::open(root.path().into()).add("sha256:aa", &ImageError::Unusable("no program".into()));
+        Refused::open(root.path().into()).add("sha256:aa", &NotStarted::new(Reason::StartError, "no program"));
         let path = root.path().join("aa.json");
         let text = fs::read_to_string(&path).unwrap().replace(&engine(), "0.0.0 1.0.0");
         fs::write(&path, text).unwrap();
@@ -132,7 +128,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let refused = Refused::open(root.path().into());
         for number in 0..MOST + 5 {
-            refused.add(&format!("sha256:{number}"), &ImageError::Compile("too long".into()));
+            refused.add(&format!("sha256:{number}"), &NotStarted::host("too long"));
         }
         assert_eq!((refused.known.lock().unwrap().len(), fs::read_dir(root.path()).unwrap().count()), (MOST, MOST));
     }

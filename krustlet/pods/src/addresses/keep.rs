@@ -6,7 +6,6 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use krustlet_api::patience::Patience;
@@ -17,9 +16,9 @@ use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::Addresses;
 use super::range::Range;
 use super::routes::{Nodes, range_in};
+use super::{Addresses, KeepError, NoAddress};
 
 /// How often it is looked whether the routes are there.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -30,8 +29,13 @@ const PATIENT: u32 = 50;
 
 /// Asks by this file for the routes of the pods of that node, of which `addresses` hears when they are there. Never ends, but with an
 /// error: an agent that has given addresses of a range that is the node's no longer must begin anew.
-pub async fn keep(addresses: &Addresses, client: Client, node_name: &str, file: &Path) -> Result<Infallible> {
-    let before = files::read_optional(file).with_context(|| file.display().to_string())?;
+pub async fn keep(
+    addresses: &Addresses,
+    client: Client,
+    node_name: &str,
+    file: &Path,
+) -> Result<Infallible, KeepError> {
+    let before = files::read_optional(file).map_err(|error| KeepError::File(file.into(), error))?;
     let before = before.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     // Whoever makes them has made these by now: nothing waits for the API server.
     let (range, known) = watch::channel(range_in(&before));
@@ -49,7 +53,7 @@ async fn follow(
     file: &Path,
     mut asked: String,
     range: &watch::Sender<Option<Range>>,
-) -> Result<Infallible> {
+) -> Result<Infallible, KeepError> {
     let api: Api<Node> = Api::all(client);
     let selection = watcher::Config::default().timeout(WATCH_SECONDS);
     let begin = || watcher(api.clone(), selection.clone()).backoff(Patience::default()).boxed();
@@ -63,7 +67,7 @@ async fn follow(
                 continue;
             }
             Ok(Some(Err(error))) => {
-                addresses.lack(format!("the nodes of the cluster cannot be listed: {error}"));
+                addresses.lack(NoAddress::Unlisted(error.to_string()));
                 tracing::warn!("the watch on nodes was interrupted: {error}");
                 continue;
             }
@@ -91,7 +95,7 @@ async fn follow(
             let written = tokio::task::spawn_blocking(move || files::write_private(&file, &bytes)).await;
             // A full disk is for others to mend, whom the end of this agent would keep from it.
             if let Err(error) = written.map_err(io::Error::other).flatten() {
-                let why = format!("the routes of the pods cannot be asked for: {error}");
+                let why = NoAddress::NotAsked(error.to_string());
                 tracing::warn!("{why}");
                 addresses.lack(why);
                 unwritten = true;
@@ -101,7 +105,7 @@ async fn follow(
         }
         unwritten = false;
         if addresses.range().is_some_and(|given| given != now) {
-            bail!("the range of this node's pods has become {now}: the agent begins anew");
+            return Err(KeepError::OtherRange(now.to_string()));
         }
         range.send_if_modified(|known| known.replace(now) != Some(now));
     }
@@ -122,7 +126,7 @@ async fn look(addresses: &Addresses, mut range: watch::Receiver<Option<Range>>) 
                 tracing::warn!(
                     "the addresses of the node's pod range {range} are not this machine's: see what keeps its routes"
                 );
-                addresses.lack(format!("nobody has made the addresses of the node's pod range {range} this machine's"));
+                addresses.lack(NoAddress::NotMade(range));
             }
             _ => {}
         }
@@ -149,7 +153,7 @@ impl Addresses {
     }
 
     /// There is no range yet, and that is why. What is there stays.
-    fn lack(&self, why: String) {
+    fn lack(&self, why: NoAddress) {
         self.0.range.send_if_modified(|known| {
             known.is_err() && {
                 *known = Err(Some(why));

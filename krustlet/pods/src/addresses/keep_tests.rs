@@ -116,7 +116,7 @@ async fn what_cannot_be_written_is_told_of_and_tried_again() {
     std::os::unix::fs::symlink("/nowhere/at/all", &elsewhere).unwrap();
     let file = elsewhere.join("routes");
     let mended = async {
-        let why = || addresses.0.range.borrow().clone().unwrap_err().unwrap();
+        let why = || addresses.0.range.borrow().clone().unwrap_err().unwrap().to_string();
         while !why().starts_with("the routes of the pods cannot be asked for: ") {
             sleep(Duration::from_millis(10)).await;
         }
@@ -135,7 +135,7 @@ async fn what_cannot_be_written_is_told_of_and_tried_again() {
 
 #[tokio::test]
 async fn why_there_is_no_range_is_known() {
-    let why = |addresses: &Addresses| addresses.0.range.borrow().clone().unwrap_err().unwrap();
+    let why = |addresses: &Addresses| addresses.0.range.borrow().clone().unwrap_err().unwrap().to_string();
     let table = [
         (None, "the nodes of the cluster cannot be listed: "),
         (Some(node("other", HERE, "10.0.0.2")), "the API server has no Node of this name"),

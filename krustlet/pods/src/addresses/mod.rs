@@ -2,6 +2,7 @@
 //!
 //! A pod keeps the one that it has until it has ended, also when its agent is started again: its status remembers it.
 
+mod error;
 mod keep;
 mod range;
 mod routes;
@@ -18,6 +19,7 @@ use kube::ResourceExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+pub use self::error::{KeepError, NoAddress};
 pub use self::keep::keep;
 use self::range::Range;
 
@@ -32,7 +34,7 @@ struct Known {
     /// The node's own.
     node: IpAddr,
     /// The range; or why there is none, which is nothing to tell of where none is wanted.
-    range: watch::Sender<Result<Range, Option<String>>>,
+    range: watch::Sender<Result<Range, Option<NoAddress>>>,
     /// Until then it is waited for.
     wait: Instant,
     given: Mutex<Given>,
@@ -59,10 +61,10 @@ impl Addresses {
 
     /// Pods get those of the range that is told of later.
     pub fn of_range(node: IpAddr) -> Self {
-        Self::new(node, Some("the node's pod range is not known yet".into()), FIRST_WAIT)
+        Self::new(node, Some(NoAddress::Unknown), FIRST_WAIT)
     }
 
-    fn new(node: IpAddr, why: Option<String>, wait: Duration) -> Self {
+    fn new(node: IpAddr, why: Option<NoAddress>, wait: Duration) -> Self {
         Self(Arc::new(Known {
             node,
             range: watch::Sender::new(Err(why)),
@@ -72,7 +74,7 @@ impl Addresses {
     }
 
     /// The address of a pod that is about to serve, and why it is the node's, where it should not be and nobody has been told.
-    pub async fn take(&self, pod: &Pod) -> (IpAddr, Option<String>) {
+    pub async fn take(&self, pod: &Pod) -> (IpAddr, Option<NoAddress>) {
         let uid = pod.uid().unwrap_or_default();
         let known = if names_host_port(pod) {
             Err(None)
@@ -140,11 +142,11 @@ impl Given {
         self.by_pod.values().any(|held| held.address == address)
     }
 
-    fn another(&mut self, range: &Range) -> Result<Ipv4Addr, String> {
+    fn another(&mut self, range: &Range) -> Result<Ipv4Addr, NoAddress> {
         let last = self.last.unwrap_or_else(|| range.somewhere());
         let free = range.after(last).find(|address| !self.has((*address).into()));
         self.last = free.or(self.last);
-        free.ok_or_else(|| format!("no address of the node's pod range {range} is free"))
+        free.ok_or(NoAddress::AllTaken(*range))
     }
 }
 

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use ipnet::Ipv4Net;
 
+use super::NoAddress;
+
 /// How many of its first addresses are nobody's: the network's own, and the one that elsewhere is the node's bridge's.
 const LEFT_OUT: u32 = 2;
 
@@ -54,13 +56,13 @@ impl Range {
 }
 
 impl FromStr for Range {
-    type Err = String;
+    type Err = NoAddress;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let net: Ipv4Net = text.parse().map_err(|_| format!("{text:?} is no range of addresses of IPv4"))?;
+    fn from_str(text: &str) -> Result<Self, NoAddress> {
+        let net: Ipv4Net = text.parse().map_err(|_| NoAddress::NotIpv4(text.into()))?;
         // Of longer ones no address is left; shorter ones are whole clusters'.
         if !(16..=29).contains(&net.prefix_len()) {
-            return Err(format!("the range {text} is none of a node's pods, whose prefixes are from 16 to 29"));
+            return Err(NoAddress::Size(text.into()));
         }
         Ok(Self(net.trunc()))
     }

@@ -10,6 +10,7 @@ use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 
+use super::NoAddress;
 use super::range::Range;
 
 const RANGE: &str = "range ";
@@ -45,11 +46,11 @@ impl Nodes {
     ///
     /// # Errors
     /// It has none: why.
-    pub fn wanted(&self, name: &str) -> Result<(Range, String), String> {
-        let own = self.0.get(name).ok_or("the API server has no Node of this name")?;
+    pub fn wanted(&self, name: &str) -> Result<(Range, String), NoAddress> {
+        let own = self.0.get(name).ok_or(NoAddress::NoNode)?;
         let mut tried = own.ranges.iter().map(|range| range.parse::<Range>());
-        let none = || Err("its Node has no spec.podCIDR: the cluster gives nodes no ranges".into());
-        let range = tried.next().unwrap_or_else(none).or_else(|why| tried.find_map(Result::ok).ok_or(why))?;
+        let range =
+            tried.next().unwrap_or(Err(NoAddress::NoRange)).or_else(|why| tried.find_map(Result::ok).ok_or(why))?;
         let mut text = format!("{RANGE}{range}\n");
         let others = self.0.iter().filter(|(other, _)| *other != name);
         for (_, Seen { ranges, address }) in others {
@@ -126,9 +127,9 @@ mod tests {
             ),
         ];
         for (ranges, wanted) in table {
-            assert_eq!(seen(&[node("wasm", &ranges, &[])]).wanted("wasm").unwrap_err(), wanted);
+            assert_eq!(seen(&[node("wasm", &ranges, &[])]).wanted("wasm").unwrap_err().to_string(), wanted);
         }
-        assert_eq!(Nodes::default().wanted("wasm").unwrap_err(), "the API server has no Node of this name");
+        assert_eq!(Nodes::default().wanted("wasm"), Err(NoAddress::NoNode));
         assert_eq!(range_in(""), None);
     }
 }

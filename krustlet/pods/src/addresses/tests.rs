@@ -56,7 +56,7 @@ async fn where_all_are_taken_the_nodes_is_had_and_why() {
     for number in 0..5 {
         taken(&addresses, &new(&number.to_string())).await;
     }
-    let why = "no address of the node's pod range 10.1.0.0/29 is free".to_owned();
+    let why = NoAddress::AllTaken("10.1.0.0/29".parse().unwrap());
     assert_eq!(addresses.take(&new("a")).await, (NODE.parse().unwrap(), Some(why)));
     assert_eq!(taken(&addresses, &new("a")).await, NODE, "told once");
     addresses.free("3");
@@ -67,8 +67,8 @@ async fn where_all_are_taken_the_nodes_is_had_and_why() {
 #[tokio::test]
 async fn a_pod_that_could_not_listen_at_the_nodes_gets_one_of_its_own_when_there_is_one() {
     let node = NODE.parse().unwrap();
-    let addresses = Addresses::new(node, Some("there is none".into()), Duration::ZERO);
-    let why = Some("there is none".to_owned());
+    let addresses = Addresses::new(node, Some(NoAddress::NoRange), Duration::ZERO);
+    let why = Some(NoAddress::NoRange);
     assert_eq!(addresses.take(&new("a")).await, (node, why));
     assert_eq!(addresses.take(&new("a")).await, (node, None), "told once");
     addresses.tell("10.1.0.0/24".parse().unwrap());
@@ -117,7 +117,7 @@ async fn where_pods_are_to_have_the_nodes_there_is_nothing_to_tell() {
 async fn the_range_is_waited_for_but_not_for_ever() {
     let node = NODE.parse().unwrap();
     let wait = Duration::from_secs(1);
-    let waiting = || Addresses::new(node, Some("there is none".into()), wait);
+    let waiting = || Addresses::new(node, Some(NoAddress::NoRange), wait);
     let (soon, never, begun) = (waiting(), waiting(), Instant::now());
     let waits = tokio::spawn({
         let soon = soon.clone();
@@ -127,7 +127,7 @@ async fn the_range_is_waited_for_but_not_for_ever() {
     soon.tell("10.1.0.0/24".parse().unwrap());
     assert!(waits.await.unwrap().starts_with("10.1.0."));
 
-    let why = Some("there is none".to_owned());
+    let why = Some(NoAddress::NoRange);
     assert_eq!(never.take(&new("a")).await, (node, why.clone()));
     assert!(begun.elapsed() >= wait);
     assert_eq!(taken(&never, &new("a")).await, NODE, "told once");

@@ -2,10 +2,12 @@
 //! there.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
+use krustlet_core::lifecycle::not_started::NotStarted;
 use krustlet_core::serving::ports::{self, PortLease, Ports};
 use krustlet_core::serving::probes::{self, Plan};
 use krustlet_core::traces;
@@ -79,8 +81,8 @@ struct OwnPorts {
 impl Leases for OwnPorts {
     fn take(&self, at: SocketAddr) -> Result<Lease, String> {
         // Nobody is told when it is free again, who may be waiting for it: a program could bind and close it all the time.
-        let lease = self.ports.take(at, &self.uid, &self.name)?;
-        Ok(Box::new(lease))
+        let lease = self.ports.take(at, &self.uid, &self.name);
+        lease.map(|lease| Box::new(lease) as Lease).map_err(|why| why.message)
     }
 }
 
@@ -95,7 +97,7 @@ impl Place {
         name: &str,
         container: &core::Container,
         listens: Option<(Listens, IpAddr)>,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, NotStarted> {
         let own = listens.map(|(listens, _)| listens.ports(container)).unwrap_or_default();
         let (plans, pre_stop) = (probes::plans(container, &own), krustlet_prober::pre_stop(container, &own));
         let Some((listens, address)) = listens else {
@@ -107,10 +109,10 @@ impl Place {
                 _ if ports::wants_host_port(container) => "a hostPort",
                 _ => return Ok(None),
             };
-            return Err(format!(
+            return Err(NotStarted::config(format!(
                 "it has {what}, and its program answers no requests: leave that out, and let the program exit when it is not well; or, if \
                  it is a component that listens by sockets of its own, name its TCP port in `ports`"
-            ));
+            )));
         };
         let (plans, pre_stop) = (plans?, pre_stop?);
         let uid = resources.pod().metadata.uid.clone().unwrap_or_default();
@@ -119,9 +121,7 @@ impl Place {
                 let limits = limits::of_pod(&resources.pod(), &shared.server_limits)?;
                 let at = SocketAddr::new(address, ports::listens_on(container));
                 let lease = shared.ports.take(at, &uid, name)?;
-                let listener = TcpListener::bind(at).map_err(|error| {
-                    format!("cannot listen on port {} of the address {address}: {error}", at.port())
-                })?;
+                let listener = TcpListener::bind(at).map_err(|error| not_bound(at, &error))?;
                 lease.listened();
                 let resource = || traces::resource(&resources.pod(), &container.name);
                 let traces = shared.tracer.as_ref().map(|tracer| tracer.source(resource()));
@@ -132,10 +132,18 @@ impl Place {
                 leases: Arc::new(OwnPorts { ports: shared.ports.clone(), uid: uid.clone(), name: name.into() }),
             },
         };
-        if listens == Listens::Agent {
-            shared.addresses.listened(&uid);
-        }
+        // From here on its other containers have this address, too.
+        shared.addresses.listened(&uid);
         Ok(Some(Self { door, plans, pre_stop }))
+    }
+}
+
+fn not_bound(at: SocketAddr, error: &io::Error) -> NotStarted {
+    let message = format!("cannot listen on port {} of the address {}: {error}", at.port(), at.ip());
+    match error.kind() {
+        // A program of the host has it: another port would do.
+        io::ErrorKind::AddrInUse => NotStarted::config(message),
+        _ => NotStarted::host(message),
     }
 }
 
@@ -163,7 +171,6 @@ pub fn begin(
             spec.http.listens.clone_from(&at);
             spec.http.leases = Some(leases.clone());
             let container = engine.start(&image.module, spec)?;
-            shared.addresses.listened(&leases.uid);
             (container.clone(), Answering::Sockets { container, at }, None)
         }
     };

@@ -4,9 +4,11 @@
 //! be read keeps the pod's containers from starting (`CreateContainerConfigError`) until it is changed. At admission the pod
 //! would fail for good, and annotations, unlike most of a pod, can be mended.
 
+use std::fmt::Display;
 use std::num::NonZeroUsize;
 
 use k8s_openapi::api::core::v1::Pod;
+use krustlet_core::lifecycle::not_started::NotStarted;
 use krustlet_runtime::{AllowedOriginsError, HttpAccess};
 use serde_json::Value;
 
@@ -41,10 +43,10 @@ pub struct Granted {
 ///
 /// # Errors
 /// What is wrong with which annotation.
-pub fn access(pod: &Pod, container: &str) -> Result<Granted, String> {
+pub fn access(pod: &Pod, container: &str) -> Result<Granted, NotStarted> {
     let (mut access, mut notes) = (HttpAccess::default(), Vec::new());
     if let Some(text) = annotation(pod, ALLOWED_DOMAINS) {
-        let wrong = |error: AllowedOriginsError| format!("annotation {ALLOWED_DOMAINS}: {error}");
+        let wrong = |error: AllowedOriginsError| wrong(ALLOWED_DOMAINS, error);
         let elements: Vec<Value> =
             serde_json::from_str(text).map_err(|error| wrong(AllowedOriginsError::NoList(error.to_string())))?;
         let mut allowed = Vec::with_capacity(elements.len());
@@ -58,17 +60,21 @@ pub fn access(pod: &Pod, container: &str) -> Result<Granted, String> {
         access.allowed = allowed.into_iter().collect();
     }
     if let Some(text) = annotation(pod, MAX_CONCURRENT_REQUESTS) {
-        access.max_concurrent_requests =
-            most_requests(text).map_err(|fault| format!("annotation {MAX_CONCURRENT_REQUESTS}: {fault}"))?;
+        access.max_concurrent_requests = most_requests(text).map_err(|fault| wrong(MAX_CONCURRENT_REQUESTS, fault))?;
     }
     let access_log = match annotation(pod, ACCESS_LOG) {
         None | Some("false") => false,
         Some("true") => true,
-        Some(other) => return Err(format!("annotation {ACCESS_LOG}: {other:?} is neither \"true\" nor \"false\"")),
+        Some(other) => return Err(wrong(ACCESS_LOG, format_args!("{other:?} is neither \"true\" nor \"false\""))),
     };
     let (namespace, name) = (pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref());
     access.name = format!("{}/{}/{container}", namespace.unwrap_or_default(), name.unwrap_or_default());
     Ok(Granted { access, access_log, notes })
+}
+
+/// An annotation is.
+pub fn wrong(annotation: &str, fault: impl Display) -> NotStarted {
+    NotStarted::config(format!("annotation {annotation}: {fault}"))
 }
 
 /// A limit of concurrent requests.
@@ -103,7 +109,7 @@ mod tests {
         serde_json::from_value(json!({ "metadata": metadata })).unwrap()
     }
 
-    fn allowed(text: &str) -> Result<(Vec<String>, usize), String> {
+    fn allowed(text: &str) -> Result<(Vec<String>, usize), NotStarted> {
         let granted = access(&pod(&[(ALLOWED_DOMAINS, text)]), "c")?;
         let origins = granted.access.allowed.iter().map(ToString::to_string).collect();
         Ok((origins, granted.notes.len()))
@@ -114,7 +120,7 @@ mod tests {
         let log = |text: &str| access(&pod(&[(ACCESS_LOG, text)]), "c").map(|granted| granted.access_log);
         assert_eq!(access(&pod(&[]), "c").map(|granted| granted.access_log), Ok(false));
         assert_eq!((log("true"), log("false")), (Ok(true), Ok(false)));
-        let error = log("yes").unwrap_err();
+        let error = log("yes").unwrap_err().message;
         assert!(error.ends_with(r#"access-log: "yes" is neither "true" nor "false""#), "{error}");
         assert!(changed(&pod(&[]), &pod(&[(ACCESS_LOG, "true")])));
     }
@@ -186,7 +192,7 @@ mod tests {
             ),
         ];
         for (text, wanted) in table {
-            let fault = allowed(text).unwrap_err();
+            let fault = allowed(text).unwrap_err().message;
             assert!(fault.starts_with(wanted), "{fault}");
         }
     }
@@ -199,7 +205,7 @@ mod tests {
             assert!(granted.access.allowed.is_empty(), "a limit allows nothing");
         }
         for text in ["", "0", "-1", "1001", "4.2", "many", " 42", "42 "] {
-            let fault = access(&pod(&[(MAX_CONCURRENT_REQUESTS, text)]), "c").unwrap_err();
+            let fault = access(&pod(&[(MAX_CONCURRENT_REQUESTS, text)]), "c").unwrap_err().message;
             let name = "annotation alpha.wasi.krustlet.dev/max-concurrent-requests";
             assert_eq!(fault, format!("{name}: {text:?} is no whole number from 1 to 1000"));
         }

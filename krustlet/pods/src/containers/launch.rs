@@ -1,7 +1,6 @@
 //! Starting a container: environment, module, log, guest. The only place where a pod meets registry and runtime.
 
 use std::any::Any;
-use std::fmt::Display;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,11 +10,12 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
 use krustlet_api::events::Subject;
 use krustlet_core::command;
+use krustlet_core::lifecycle::not_started::{NotStarted, Reason, Retry};
 use krustlet_core::lifecycle::termination::Termination;
 use krustlet_core::pod::containers;
 use krustlet_core::quantity;
 use krustlet_host::files;
-use krustlet_images::{Image, ImageError, Request, Wait};
+use krustlet_images::{Image, Request, Wait};
 use krustlet_logs::ContainerLog;
 use krustlet_runtime::{Container, Exit, ExitStatus, LogSink, RunSpec, RuntimeError};
 
@@ -26,16 +26,8 @@ use crate::Shared;
 use crate::checkpoint::Attempt;
 use crate::resources::Resources;
 
-/// The kubelet's code for a container that could not be started.
-const START_ERROR_CODE: i32 = 128;
 /// The kubelet's code for a container that took more memory than it may: that of a process ended by `SIGKILL`.
 const OUT_OF_MEMORY_CODE: i32 = 137;
-/// The kubelet's reason for a container whose spec refers to what is not there.
-const CONFIG_ERROR: &str = "CreateContainerConfigError";
-/// The kubelet's reason for a container that the host cannot give what it takes: a full disk, no more open files.
-const CREATE_ERROR: &str = "CreateContainerError";
-/// Before what the disk says.
-const NOT_NOTED: &str = "cannot note on disk that the container is started";
 
 /// A guest that runs.
 pub struct Launched {
@@ -57,41 +49,12 @@ pub struct Launched {
     pub held: Box<dyn Any + Send + Sync>,
 }
 
-/// Why there is none.
-#[derive(Debug)]
-pub enum LaunchError {
-    /// Reason and message; to be tried again.
-    Pull(&'static str, String),
-    /// The spec names what is not there, or the host cannot give what it takes: reason and message; to be looked at again.
-    Create(&'static str, String),
-    /// The module came, but cannot run: the end of this attempt.
-    Start(Box<Termination>),
-}
-
-impl LaunchError {
-    fn host(what: &str, error: impl Display) -> Self {
-        Self::Create(CREATE_ERROR, format!("{what}: {error}"))
-    }
-
-    /// The end of an attempt that never began.
-    fn start(message: String) -> Self {
-        Self::Start(Box::new(Termination {
-            exit_code: START_ERROR_CODE,
-            reason: "StartError".into(),
-            message: Some(message),
-            started_at: None,
-            finished_at: Timestamp::now(),
-            container_id: None,
-        }))
-    }
-}
-
 /// Makes everything ready and starts the guest. `container_dir` is the folder of its logs. The pod's volumes are ready.
 ///
 /// That it is started, or that it cannot be, is on the disk before this returns.
 ///
 /// # Errors
-/// See [`LaunchError`].
+/// Why there is none, and when that was.
 pub async fn launch(
     shared: &Shared,
     resources: &Resources,
@@ -99,13 +62,19 @@ pub async fn launch(
     container: &core::Container,
     container_dir: &Path,
     attempt: u32,
-) -> Result<Launched, LaunchError> {
-    let launched = start(shared, resources, subject, container, container_dir, attempt).await;
-    if let Err(LaunchError::Start(termination)) = &launched {
-        let known = Attempt { ended: Some(termination.as_ref().clone()), ..Attempt::default() };
-        note(container_dir, attempt, known).await.map_err(|error| LaunchError::host(NOT_NOTED, error))?;
+) -> Result<Launched, (NotStarted, Timestamp)> {
+    let mut why = match start(shared, resources, subject, container, container_dir, attempt).await {
+        Ok(launched) => return Ok(launched),
+        Err(why) => why,
+    };
+    let at = Timestamp::now();
+    if why.reason.retry() == Retry::Restart {
+        let known = Attempt { ended: Some(Termination::not_started(why.clone(), at)), ..Attempt::default() };
+        if let Err(error) = note(container_dir, attempt, known).await {
+            why = not_noted(error);
+        }
     }
-    launched
+    Err((why, at))
 }
 
 async fn start(
@@ -115,25 +84,24 @@ async fn start(
     container: &core::Container,
     container_dir: &Path,
     attempt: u32,
-) -> Result<Launched, LaunchError> {
-    let config = |why| LaunchError::Create(CONFIG_ERROR, why);
+) -> Result<Launched, NotStarted> {
     let image = pull(shared, resources, subject, container).await?;
-    let memory_limit_bytes = memory_limit(container).map_err(config)?;
-    let http = http::access(&resources.pod(), &container.name).map_err(config)?;
+    let memory_limit_bytes = memory_limit(container)?;
+    let http = http::access(&resources.pod(), &container.name)?;
     for note in http.notes {
         shared.events.warning(&pod_of(resources), "PathOfOriginIgnored", note);
     }
     let listens = Listens::of(&image.module, container);
     let address = address(shared, resources, listens.is_some()).await;
-    let built = resources.environment(container, address).await.map_err(config)?;
+    let built = resources.environment(container, address).await?;
     for note in built.skipped {
         shared.events.warning(&pod_of(resources), "InvalidEnvironmentVariableNames", note);
     }
     let env = built.environment;
-    let mounted = resources.mounts(container, &env).await.map_err(config)?;
-    let place = Place::find(shared, resources, &http.access.name, container, listens.zip(address)).map_err(config)?;
+    let mounted = resources.mounts(container, &env).await?;
+    let place = Place::find(shared, resources, &http.access.name, container, listens.zip(address))?;
     let log = shared.logs.create(container_dir, attempt);
-    let log = Arc::new(log.map_err(|error| LaunchError::host("cannot open the container's log", error))?);
+    let log = Arc::new(log.map_err(|error| NotStarted::from(error).context("cannot open the container's log"))?);
     let tail = Tail::wanted(container, log.clone());
     let output: Arc<dyn LogSink> = match &tail {
         Some(tail) => tail.clone(),
@@ -154,7 +122,7 @@ async fn start(
     let (at, container_id) = (Timestamp::now(), format!("wasmtime://{uid}_{}_{attempt}", container.name));
     let (started_at, id) = (Some(at), Some(container_id.clone()));
     let begun = Attempt { image_id: image.id.clone(), container_id: id, started_at, ended: None };
-    note(container_dir, attempt, begun).await.map_err(|error| LaunchError::host(NOT_NOTED, error))?;
+    note(container_dir, attempt, begun).await.map_err(not_noted)?;
     let (guest, server) = match begin(shared, &image, spec, place).map_err(not_started) {
         Ok(begun) => begun,
         Err(error) => {
@@ -178,11 +146,18 @@ pub async fn note(container_dir: &Path, attempt: u32, known: Attempt) -> io::Res
     written.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
+fn not_noted(error: io::Error) -> NotStarted {
+    NotStarted::from(error).context("cannot note on disk that the container is started")
+}
+
 /// What the pod's author has wrong is the end of the attempt; what the host has not is to be tried again.
-fn not_started(error: RuntimeError) -> LaunchError {
+fn not_started(error: RuntimeError) -> NotStarted {
+    let message = error.to_string();
     match error {
-        RuntimeError::Mount { .. } | RuntimeError::Engine(_) => LaunchError::host("cannot start the container", error),
-        error => LaunchError::start(error.to_string()),
+        RuntimeError::Mount { .. } | RuntimeError::Engine(_) => {
+            NotStarted::host(message).context("cannot start the container")
+        }
+        _ => NotStarted::new(Reason::StartError, message),
     }
 }
 
@@ -205,7 +180,7 @@ async fn pull(
     resources: &Resources,
     subject: &Subject,
     container: &core::Container,
-) -> Result<Image, LaunchError> {
+) -> Result<Image, NotStarted> {
     let (pull_secrets, missing) = resources.pull_secrets().await;
     if !missing.is_empty() {
         let names = missing.join(", ");
@@ -223,7 +198,7 @@ async fn pull(
         policy: container.image_pull_policy.as_deref(),
         pull_secrets: &pull_secrets,
     };
-    let image = shared.images.ready(&request).await.map_err(pull_error)?;
+    let image = shared.images.ready(&request).await?;
     if image.fetched.is_some() {
         // Only now is it known that there was something to pull.
         shared.events.normal(subject, "Pulling", format!("Pulling image {name:?}"));
@@ -272,17 +247,6 @@ pub fn termination(status: ExitStatus, started_at: Timestamp, container_id: Stri
     }
 }
 
-fn pull_error(error: ImageError) -> LaunchError {
-    let message = error.to_string();
-    match error {
-        ImageError::InvalidName(_) => LaunchError::Pull("InvalidImageName", message),
-        ImageError::NeverPull(_) => LaunchError::Pull("ErrImageNeverPull", message),
-        ImageError::Pull(_) => LaunchError::Pull("ErrImagePull", message),
-        ImageError::Compile(_) => LaunchError::Create(CREATE_ERROR, message),
-        ImageError::Unusable(_) => LaunchError::start(message),
-    }
-}
-
 fn pulled_note(name: &str, image: &Image) -> String {
     match &image.fetched {
         None => format!("Container image {name:?} already present on machine and can be accessed by the pod"),
@@ -297,11 +261,12 @@ fn pulled_note(name: &str, image: &Image) -> String {
 }
 
 /// `resources.limits.memory` in bytes.
-pub fn memory_limit(container: &core::Container) -> Result<Option<u64>, String> {
+pub fn memory_limit(container: &core::Container) -> Result<Option<u64>, NotStarted> {
     let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
     let Some(limit) = limits.and_then(|limits| limits.get("memory")) else { return Ok(None) };
     let bytes = quantity::bytes(&limit.0);
-    bytes.map(Some).ok_or_else(|| format!("resources.limits.memory: {:?} is no quantity", limit.0))
+    let none = || NotStarted::config(format!("resources.limits.memory: {:?} is no quantity", limit.0));
+    bytes.map(Some).ok_or_else(none)
 }
 
 #[cfg(test)]
@@ -330,14 +295,14 @@ mod tests {
     #[test]
     fn what_the_host_lacks_is_no_end() {
         let mount = RuntimeError::Mount { host: "/d".into(), guest: "/d".into(), reason: "Too many open files".into() };
-        for (error, again) in [
-            (mount, true),
-            (RuntimeError::Engine("no thread".into()), true),
-            (RuntimeError::Spec("NUL".into()), false),
-            (RuntimeError::NoStart, false),
+        for (error, reason) in [
+            (mount, Reason::CreateContainerError),
+            (RuntimeError::Engine("no thread".into()), Reason::CreateContainerError),
+            (RuntimeError::Spec("NUL".into()), Reason::StartError),
+            (RuntimeError::NoStart, Reason::StartError),
         ] {
-            let shown = error.to_string();
-            assert_eq!(matches!(not_started(error), LaunchError::Create("CreateContainerError", _)), again, "{shown}");
+            let why = not_started(error);
+            assert_eq!(why.reason, reason, "{why}");
         }
     }
 
@@ -348,7 +313,7 @@ mod tests {
             memory_limit(&serde_json::from_value(container).unwrap())
         };
         assert_eq!(limit("64Mi"), Ok(Some(64 << 20)));
-        assert!(limit("much").unwrap_err().contains("\"much\" is no quantity"));
+        assert!(limit("much").unwrap_err().message.contains("\"much\" is no quantity"));
         assert_eq!(memory_limit(&core::Container::default()), Ok(None));
     }
 }

@@ -1,8 +1,10 @@
 //! One container of a pod, as its worker keeps it: the machine, and the real thing that it stands for.
 
 use k8s_openapi::api::core::v1::Container as ContainerSpec;
+use k8s_openapi::jiff::Timestamp;
 use krustlet_api::events::Subject;
 use krustlet_core::lifecycle::machine::{Cause, Machine, State};
+use krustlet_core::lifecycle::not_started::NotStarted;
 use krustlet_core::lifecycle::policy::Role;
 use krustlet_core::lifecycle::termination::Termination;
 use krustlet_core::lifecycle::turns::Turn;
@@ -14,14 +16,15 @@ use krustlet_prober::Found;
 use krustlet_runtime::Container;
 use tokio::task::AbortHandle;
 
-use super::launch::{LaunchError, Launched};
+use super::launch::Launched;
 use crate::directory::ContainerView;
+use crate::resources::NotMounted;
 use crate::serving::Serving;
 
 /// News of a pod's own tasks.
 pub enum News {
     /// Its volumes are ready, or why not.
-    Mounted(Result<(), String>),
+    Mounted(Result<(), NotMounted>),
     /// It must go, and why.
     Evict(String),
     /// Of one of its containers.
@@ -38,7 +41,9 @@ pub enum News {
 /// What can be new of a container.
 pub enum What {
     /// A preparation is over.
-    Launch(Result<Box<Launched>, LaunchError>),
+    Launched(Box<Launched>),
+    /// A preparation has failed, at that time.
+    NotStarted(NotStarted, Timestamp),
     /// A probe has found something.
     Probed(Found),
     /// The guest has ended.
@@ -118,7 +123,6 @@ impl Slot {
             role: self.role,
             machine: &self.machine,
             health: self.health(),
-            serves: self.port.is_some(),
             resources: None,
             mounts: None,
         }

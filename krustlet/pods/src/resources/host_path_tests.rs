@@ -16,9 +16,9 @@ async fn listed(site: &Site, path: &str, mount: Value) -> Result<Vec<String>, St
         "volumes": [{ "name": "host", "hostPath": { "path": site.at(path) } }],
     });
     let resources = site.resources(pod("p", spec, json!({})));
-    resources.mount().await?;
+    resources.mount().await.map_err(|error| error.to_string())?;
     let container = resources.pod().spec.as_ref().unwrap().containers[0].clone();
-    let mounted = resources.mounts(&container, &vec![]).await?;
+    let mounted = resources.mounts(&container, &vec![]).await.map_err(|error| error.to_string())?;
     let names = fs::read_dir(&mounted.mounts[0].host).unwrap();
     let mut names: Vec<String> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();

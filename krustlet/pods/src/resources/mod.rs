@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use futures::future;
 use k8s_openapi::api::core::v1::{Container, Pod};
-use krustlet_api::objects::{Key, Reference, Seen, Token, any_change};
+use krustlet_api::objects::{Key, Reference, Seen, Token, Unread, any_change};
 use krustlet_core::command::Environment;
 use krustlet_core::content::{Kind, Known};
 use krustlet_core::env::{self, Built, Facts};
+use krustlet_core::lifecycle::not_started::NotStarted;
 use krustlet_core::references::{all_references, pull_secret_names};
 use krustlet_core::volumes::TokenKey;
 use krustlet_host::files;
@@ -66,6 +67,11 @@ struct Kept {
     complaints: Vec<String>,
 }
 
+/// Volumes that are not ready: a sentence for each, in the kubelet's words.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct NotMounted(Vec<String>);
+
 impl Resources {
     /// Those of a pod whose folder is `dir`. Nothing is asked or written yet.
     pub fn new(shared: &Arc<Shared>, pod: Arc<Pod>, dir: &Path) -> Arc<Self> {
@@ -94,13 +100,13 @@ impl Resources {
     ///
     /// # Errors
     /// Which volumes are not ready, and why, in the kubelet's words.
-    pub async fn mount(&self) -> Result<(), String> {
+    pub async fn mount(&self) -> Result<(), NotMounted> {
         let pod = self.pod();
         // All of them now, so that the answers come while the volumes are made.
         pod.spec.iter().flat_map(all_references).for_each(|wanted| drop(self.refer(&pod, wanted)));
         let wrong = self.set_up().await;
         *lock(&self.since) = lock(&self.kept).objects.clone();
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+        if wrong.is_empty() { Ok(()) } else { Err(NotMounted(wrong)) }
     }
 
     /// Keeps volumes up to date while the pod runs; returns only when the pod must be evicted, as it takes more of the disk than it may:
@@ -172,7 +178,7 @@ impl Resources {
         lock(&self.tokens).clear();
         let disk = self.disk.clone();
         // Secrets do not wait until another pod's millions of files are gone.
-        let filled = self.on_disk(|disk| disk.remove_filled().map_err(|error| error.to_string())).await;
+        let filled = self.on_disk(|disk| Ok(disk.remove_filled()?)).await;
         let rest = self.provision.remove(move || lock(&disk).remove()).await;
         rest.and(filled.map_err(io::Error::other))
     }
@@ -206,7 +212,7 @@ impl Resources {
     ///
     /// # Errors
     /// What is missing, for people.
-    pub async fn environment(&self, container: &Container, address: Option<IpAddr>) -> Result<Built, String> {
+    pub async fn environment(&self, container: &Container, address: Option<IpAddr>) -> Result<Built, NotStarted> {
         let pod = self.pod();
         let wanted: Vec<(Kind, &str)> = env::references(container).collect();
         let (objects, changes) = self.known(&pod, &wanted).await;
@@ -243,7 +249,7 @@ impl Resources {
     ///
     /// # Errors
     /// What cannot be, for people.
-    pub async fn mounts(&self, container: &Container, environment: &Environment) -> Result<Mounted, String> {
+    pub async fn mounts(&self, container: &Container, environment: &Environment) -> Result<Mounted, NotStarted> {
         let pod = self.pod();
         let all = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
         let wanted = krustlet_volumes::wanted(container, all, environment)?;
@@ -255,7 +261,7 @@ impl Resources {
     }
 
     /// Objects as they are, once the API server has answered, and what tells of their changes from then on.
-    async fn known(&self, pod: &Pod, wanted: &[(Kind, &str)]) -> (Result<Known, String>, Vec<watch::Receiver<Seen>>) {
+    async fn known(&self, pod: &Pod, wanted: &[(Kind, &str)]) -> (Result<Known, Unread>, Vec<watch::Receiver<Seen>>) {
         let references: Vec<Reference> = wanted.iter().map(|wanted| self.refer(pod, *wanted)).collect();
         future::join_all(references.iter().map(Reference::answered)).await;
         // In this order: what changes in between is told.
@@ -273,12 +279,12 @@ impl Resources {
 
     async fn on_disk<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Disk) -> Result<T, String> + Send + 'static,
-    ) -> Result<T, String> {
+        work: impl FnOnce(&mut Disk) -> Result<T, NotStarted> + Send + 'static,
+    ) -> Result<T, NotStarted> {
         let _turn = self.provision.writers.acquire().await;
         let disk = self.disk.clone();
         let done = tokio::task::spawn_blocking(move || work(&mut lock(&disk))).await;
-        done.unwrap_or_else(|error| Err(format!("the work was cut short: {error}")))
+        done.unwrap_or_else(|error| Err(NotStarted::host(format!("the work was cut short: {error}"))))
     }
 }
 

@@ -128,7 +128,7 @@ async fn what_is_missing_is_named_and_its_coming_is_told() {
         { "name": "s", "secret": { "secretName": "never", "optional": true } },
     ]);
     let resources = site.pod("p", with(volumes));
-    let said = resources.mount().await.unwrap_err();
+    let said = resources.mount().await.unwrap_err().to_string();
     assert_eq!(said, r#"MountVolume.SetUp failed for volume "cm" : configmap "late" not found"#);
     let quiet = timeout(Duration::from_millis(100), resources.changed()).await;
     assert!(quiet.is_err());
@@ -217,7 +217,7 @@ async fn an_empty_dir_outlives_its_agent_and_not_its_pod() {
     assert_eq!((mode("e"), mode("m")), (0o700, 0o750));
     second.unmount().await.unwrap();
     assert!(!site.volume("p", "").exists());
-    assert!(second.mount().await.unwrap_err().contains("the pod is over"));
+    assert!(second.mount().await.unwrap_err().to_string().contains("the pod is over"));
     assert!(!site.volume("p", "").exists());
 }
 
@@ -310,9 +310,9 @@ async fn host_folders_are_checked_and_made() {
     let mounts = new.mounts(&new.pod().spec.as_ref().unwrap().containers[0], &vec![]).await.unwrap();
     assert_eq!((mounts.mounts.len(), mounts.held.len()), (1, 1));
     let absent = site.pod("b", host(share.join("none"), "Directory"));
-    assert!(absent.mount().await.unwrap_err().contains("hostPath type check failed"));
+    assert!(absent.mount().await.unwrap_err().to_string().contains("hostPath type check failed"));
     let outside = site.pod("c", host(site.folder.path().to_path_buf(), ""));
-    assert!(outside.mount().await.unwrap_err().contains("--allowed-host-paths"));
+    assert!(outside.mount().await.unwrap_err().to_string().contains("--allowed-host-paths"));
     new.unmount().await.unwrap();
     assert!(share.join("new").is_dir());
 }
@@ -321,7 +321,7 @@ async fn host_folders_are_checked_and_made() {
 async fn unsupported_volumes_are_refused() {
     let site = Site::new();
     let resources = site.pod("p", with(json!([{ "name": "n", "nfs": { "server": "s", "path": "/" } }])));
-    let said = resources.mount().await.unwrap_err();
+    let said = resources.mount().await.unwrap_err().to_string();
     assert_eq!(
         said,
         "MountVolume.SetUp failed for volume \"n\" : this WebAssembly node does not support: volume n (nfs)"
@@ -341,7 +341,10 @@ async fn the_environment_waits_for_what_it_needs() {
         { "name": "API", "value": "$(KUBERNETES_SERVICE_HOST)" }]);
     let resources = site.pod("p", json!({ "containers": [{ "name": "c", "env": env }] }));
     let container = resources.pod().spec.as_ref().unwrap().containers[0].clone();
-    assert_eq!(resources.environment(&container, None).await.unwrap_err(), r#"configmap "cm" not found"#);
+    assert_eq!(
+        resources.environment(&container, None).await.unwrap_err(),
+        NotStarted::config(r#"configmap "cm" not found"#)
+    );
     site.fake.set("configmaps", "ns", "cm", json!({ "data": { "a": "1" } }));
     timeout(Duration::from_secs(5), resources.changed()).await.unwrap();
     let built = resources.environment(&container, None).await.unwrap();

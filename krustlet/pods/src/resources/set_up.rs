@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use futures::future;
 use k8s_openapi::api::core::v1::{Pod, Volume};
 use k8s_openapi::jiff::Timestamp;
-use krustlet_api::objects::{Due, Token, TokenRequestOf};
+use krustlet_api::objects::{Due, Token, TokenError, TokenRequestOf};
+use krustlet_core::lifecycle::not_started::NotStarted;
 use krustlet_core::references::used_volumes;
 use krustlet_core::volumes::{self, Sources, TokenKey, unsupported_volume};
 use tokio::time::Instant;
@@ -35,9 +36,9 @@ impl Resources {
         wrong
     }
 
-    async fn set_up_volume(&self, pod: &Pod, volume: &Volume) -> Result<(), String> {
+    async fn set_up_volume(&self, pod: &Pod, volume: &Volume) -> Result<(), NotStarted> {
         if let Some(what) = unsupported_volume(volume) {
-            return Err(format!("this WebAssembly node does not support: {what}"));
+            return Err(NotStarted::config(format!("this WebAssembly node does not support: {what}")));
         }
         let name = volume.name.clone();
         if let Some(source) = volume.empty_dir.clone() {
@@ -60,7 +61,7 @@ impl Resources {
     }
 
     /// The token that is there, or a new one when it is due.
-    async fn token(&self, pod: &Pod, key: TokenKey) -> Result<Token, String> {
+    async fn token(&self, pod: &Pod, key: TokenKey) -> Result<Token, TokenError> {
         let known = lock(&self.tokens).get(&key).cloned();
         if let Some(known) = known.as_ref().filter(|known| !known.due.has_come()) {
             return Ok(known.clone());

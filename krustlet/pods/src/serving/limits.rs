@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use krustlet_core::lifecycle::not_started::NotStarted;
 use krustlet_core::quantity;
 use krustlet_runtime::ServerLimits;
+
+use crate::containers::http;
 
 /// What a pod asks for of them, as `NAME=VALUE` separated by commas. What it does not name is the node's.
 pub const ANNOTATION: &str = "alpha.wasi.krustlet.dev/server-limits";
@@ -141,11 +144,11 @@ pub fn parse(text: &str, base: &ServerLimits) -> Result<ServerLimits, Vec<String
 ///
 /// # Errors
 /// What is wrong with the annotation.
-pub fn of_pod(pod: &Pod, node: &ServerLimits) -> Result<ServerLimits, String> {
+pub fn of_pod(pod: &Pod, node: &ServerLimits) -> Result<ServerLimits, NotStarted> {
     let Some(text) = pod.metadata.annotations.as_ref().and_then(|all| all.get(ANNOTATION)) else {
         return Ok(node.clone());
     };
-    let wrong = |faults: Vec<String>| format!("annotation {ANNOTATION}: {}", faults.join("; "));
+    let wrong = |faults: Vec<String>| http::wrong(ANNOTATION, faults.join("; "));
     let limits = parse(text, node).map_err(wrong)?;
     let beyond = FIELDS.iter().filter(|field| (field.get)(&limits) > (field.get)(node)).map(|field| {
         let (asked, most) = (field.unit.text((field.get)(&limits)), field.unit.text((field.get)(node)));
@@ -210,12 +213,12 @@ mod tests {
         assert_eq!(of_pod(&Pod::default(), &node), Ok(node.clone()));
         let less = ServerLimits { max_concurrent_requests: 5, ..node.clone() };
         assert_eq!(of_pod(&pod("max-requests=5"), &node), Ok(less));
-        let fault = of_pod(&pod("max-requests=11,max-body-size=2Mi"), &node).unwrap_err();
+        let fault = of_pod(&pod("max-requests=11,max-body-size=2Mi"), &node).unwrap_err().message;
         assert!(
             fault.starts_with(&format!("annotation {ANNOTATION}: max-requests=11 is more than this node gives, 10: ")),
             "{fault}"
         );
         assert!(fault.contains("max-body-size=2Mi is more than this node gives, 1Mi: "), "{fault}");
-        assert!(of_pod(&pod("x"), &node).unwrap_err().contains("\"x\" is no limit"), "{fault}");
+        assert!(of_pod(&pod("x"), &node).unwrap_err().message.contains("\"x\" is no limit"), "{fault}");
     }
 }

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use krustlet_core::lifecycle::course::grace_period;
 use krustlet_core::lifecycle::machine::{Action, Event};
+use krustlet_core::lifecycle::not_started::{NotStarted, Reason};
 use krustlet_core::pod::containers;
 
 use super::Worker;
 use crate::checkpoint::Attempt;
-use crate::containers::launch::{LaunchError, Launched, launch, note, termination};
+use crate::containers::launch::{Launched, launch, note, termination};
 use crate::containers::slot::{News, What};
 
 impl Worker {
@@ -19,22 +20,16 @@ impl Worker {
             return;
         }
         let (subject, events) = (slot.subject(&self.subject), &self.shared.events);
-        let failed = |message: &str| events.warning(&subject, "Failed", format!("Error: {message}"));
         let event = match what {
-            What::Launch(Ok(launched)) => self.started(index, *launched),
-            What::Launch(Err(LaunchError::Pull(reason, message))) => {
-                let (kind, note) = pull_note(reason, &slot.image, &message);
-                events.warning(&subject, kind, note);
-                failed(reason);
-                Event::PullFailed(reason, message)
-            }
-            What::Launch(Err(LaunchError::Create(reason, message))) => {
-                failed(&message);
-                Event::CreateFailed(reason, message)
-            }
-            What::Launch(Err(LaunchError::Start(termination))) => {
-                failed(termination.message.as_deref().unwrap_or_default());
-                Event::Exited(*termination)
+            What::Launched(launched) => self.started(index, *launched),
+            What::NotStarted(why, at) => {
+                let pulled = pull_note(&why, &slot.image);
+                let failed = if pulled.is_some() { why.reason.word() } else { why.message.as_str() };
+                if let Some((kind, note)) = &pulled {
+                    events.warning(&subject, kind, note.clone());
+                }
+                events.warning(&subject, "Failed", format!("Error: {failed}"));
+                Event::NotStarted(why, at)
             }
             What::Probed(found) => return self.probed(index, &found),
             What::Exited(termination) => {
@@ -143,8 +138,11 @@ impl Worker {
             (self.shared.clone(), self.resources.clone(), self.news.clone(), slot.epoch);
         let (dir, attempt, subject) = (self.dir.join(&spec.name), slot.machine.attempts, slot.subject(&self.subject));
         let task = tokio::spawn(async move {
-            let result = launch(&shared, &resources, &subject, &spec, &dir, attempt).await.map(Box::new);
-            let _ = news.send(News::Container { slot: index, epoch, what: What::Launch(result) });
+            let what = match launch(&shared, &resources, &subject, &spec, &dir, attempt).await {
+                Ok(launched) => What::Launched(Box::new(launched)),
+                Err((why, at)) => What::NotStarted(why, at),
+            };
+            let _ = news.send(News::Container { slot: index, epoch, what });
         });
         slot.preparation = Some(task.abort_handle());
     }
@@ -178,10 +176,14 @@ impl Worker {
 }
 
 /// Reason and words of the event for a module that could not be had.
-fn pull_note<'a>(reason: &'a str, image: &str, message: &str) -> (&'a str, String) {
+fn pull_note(why: &NotStarted, image: &str) -> Option<(&'static str, String)> {
+    let NotStarted { reason, message } = why;
     match reason {
-        "InvalidImageName" => ("InspectFailed", format!("Failed to read the image name {image:?}: {message}")),
-        "ErrImageNeverPull" => (reason, message.into()),
-        _ => ("Failed", format!("Failed to pull image {image:?}: {message}")),
+        Reason::InvalidImageName => {
+            Some(("InspectFailed", format!("Failed to read the image name {image:?}: {message}")))
+        }
+        Reason::ErrImageNeverPull => Some((reason.word(), message.clone())),
+        Reason::ErrImagePull => Some(("Failed", format!("Failed to pull image {image:?}: {message}"))),
+        _ => None,
     }
 }

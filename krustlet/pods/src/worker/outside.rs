@@ -25,7 +25,7 @@ impl Worker {
         self.settled = true;
         self.place = None;
         self.ports_before.clear();
-        self.slots.iter_mut().for_each(|slot| slot.port = None);
+        self.slots.iter_mut().for_each(|slot| drop(slot.port.take()));
         self.shared.addresses.free(&self.uid);
         if let Some(tending) = self.tending.take() {
             tending.abort();
@@ -85,7 +85,7 @@ impl Worker {
             resize: self.unmet.as_ref().map(|unmet| &unmet.why),
             mounted: self.course.mounted,
             mount_error: self.mount_error.as_deref(),
-            keeps_address: !self.ports_before.is_empty() || self.shared.addresses.has_listened(&self.uid),
+            listens: !self.ports_before.is_empty() || self.shared.addresses.has_listened(&self.uid),
             terminal: self.course.deleting() || self.course.verdict().is_some(),
             pod_ip: self.shared.addresses.of(&self.uid),
             host_ip: &self.shared.provision.node.host_ip,

@@ -3,10 +3,34 @@
 //!
 //! The sockets themselves are the stock ones. They ask [`allow`]'s check before each step, whatever the guest has called.
 
+/// What a guest is told of our refusals, in the codes of its version of WASI, which are two types with the same words.
+macro_rules! codes {
+    ($socket:ident, $name:ident) => {
+        /// Why a socket is not bound.
+        fn bind_code(error: BindError) -> $socket {
+            match error {
+                BindError::NotAllowed => $socket::AccessDenied,
+                BindError::InUse => $socket::AddressInUse,
+            }
+        }
+
+        /// Why a name has no addresses.
+        fn name_code(error: HttpError) -> $name {
+            match error {
+                HttpError::NotAllowed | HttpError::Address(_) | HttpError::Egress(_) => $name::AccessDenied,
+                HttpError::Url(_) => $name::InvalidArgument,
+                HttpError::Dns => $name::NameUnresolvable,
+                _ => $name::TemporaryResolverFailure,
+            }
+        }
+    };
+}
+
 mod p2;
 mod p3;
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::future;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -14,8 +38,8 @@ use std::sync::{Arc, OnceLock};
 use krustlet_http::{Lease, Listening, Scheme, Session, SocketPermit};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::Linker;
-use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
+use wasmtime_wasi::{TrappableError, WasiCtxBuilder};
 
 use crate::run::State;
 
@@ -141,6 +165,14 @@ impl State {
         if let (Some(place), Some(at)) = (self.places.of(socket), at) {
             let _ = place.listens.set(self.http.session().listens(at));
         }
+    }
+}
+
+/// What the guest is told of a result, unless it is an end of it.
+fn told<T, C: Error + Send + Sync + 'static>(result: Result<T, TrappableError<C>>) -> wasmtime::Result<Result<T, C>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) => error.downcast().map(Err),
     }
 }
 

@@ -13,12 +13,12 @@ use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddr
 use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket;
 use wasmtime_wasi::p2::bindings::sockets::udp::HostUdpSocket;
 use wasmtime_wasi::p2::bindings::sockets::{tcp_create_socket, udp_create_socket};
-use wasmtime_wasi::p2::{Network, Pollable, SocketResult, TcpSocket, UdpSocket, subscribe};
+use wasmtime_wasi::p2::{Network, Pollable, TcpSocket, UdpSocket, subscribe};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use wasmtime_wasi::sockets::WasiSocketsView;
 use wasmtime_wasi::{WasiView, async_trait};
 
-use super::{BACKLOG, BUFFER_BYTES, Place};
+use super::{BACKLOG, BUFFER_BYTES, Place, told};
 use crate::run::State;
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -103,8 +103,7 @@ fn add_listening(tcp: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
                 let state = store.data_mut();
                 let (at, lease) = match state.http.session().bind(address.into()) {
                     Ok(bound) => bound,
-                    Err(BindError::NotAllowed) => return Ok((Err(ErrorCode::AccessDenied),)),
-                    Err(BindError::InUse) => return Ok((Err(ErrorCode::AddressInUse),)),
+                    Err(error) => return Ok((Err(bind_code(error)),)),
                 };
                 let rep = socket.rep();
                 let bound = told(HostTcpSocket::start_bind(&mut state.sockets(), socket, network, at.into()).await)?;
@@ -193,7 +192,7 @@ impl Answer {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<&mut Result<vec::IntoIter<IpAddr>, ErrorCode>> {
         if let Self::Awaited(answer) = self {
             let Poll::Ready(answer) = answer.poll_unpin(context) else { return Poll::Pending };
-            *self = Self::Given(answer.map(Vec::into_iter).map_err(code));
+            *self = Self::Given(answer.map(Vec::into_iter).map_err(name_code));
         }
         match self {
             Self::Awaited(_) => Poll::Pending,
@@ -209,20 +208,4 @@ impl Pollable for Answer {
     }
 }
 
-/// Why a name has no addresses for the guest.
-fn code(error: HttpError) -> ErrorCode {
-    match error {
-        HttpError::NotAllowed | HttpError::Address(_) | HttpError::Egress(_) => ErrorCode::AccessDenied,
-        HttpError::Url(_) => ErrorCode::InvalidArgument,
-        HttpError::Dns => ErrorCode::NameUnresolvable,
-        _ => ErrorCode::TemporaryResolverFailure,
-    }
-}
-
-/// What the guest is told of a result, unless it is an end of it.
-fn told<T>(result: SocketResult<T>) -> wasmtime::Result<Result<T, ErrorCode>> {
-    match result {
-        Ok(value) => Ok(Ok(value)),
-        Err(error) => error.downcast().map(Err),
-    }
-}
+codes!(ErrorCode, ErrorCode);

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use krustlet_http::{HttpError, Scheme};
+use krustlet_http::{BindError, HttpError, Scheme};
 use tokio::sync::oneshot;
 use wasmtime::component::{
     Access, Accessor, FutureConsumer, FutureReader, Linker, Resource, ResourceType, Source, StreamReader,
@@ -20,10 +20,9 @@ use wasmtime_wasi::p3::bindings::sockets::types::{
     ErrorCode, HostTcpSocket, HostTcpSocketWithStore, HostUdpSocket, HostUdpSocketWithStore, IpAddress,
     IpAddressFamily, IpSocketAddress,
 };
-use wasmtime_wasi::p3::sockets::SocketResult;
 use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSockets, WasiSocketsView};
 
-use super::{BACKLOG, BUFFER_BYTES, Place};
+use super::{BACKLOG, BUFFER_BYTES, Place, told};
 use crate::run::State;
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -156,7 +155,7 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 // However long it is, it is not kept while the call waits.
                 drop(name);
                 let Some(look_up) = look_up else { return Ok((Err(NameError::PermanentResolverFailure),)) };
-                let found = look_up.await.map_err(code);
+                let found = look_up.await.map_err(name_code);
                 Ok((found.map(|found| found.into_iter().map(IpAddress::from).collect::<Vec<_>>()),))
             })
         },
@@ -213,20 +212,4 @@ fn too_many() -> ErrorCode {
     ErrorCode::Other(Some("it has as many sockets as it may have".into()))
 }
 
-/// Why a name has no addresses for the guest.
-fn code(error: HttpError) -> NameError {
-    match error {
-        HttpError::NotAllowed | HttpError::Address(_) | HttpError::Egress(_) => NameError::AccessDenied,
-        HttpError::Url(_) => NameError::InvalidArgument,
-        HttpError::Dns => NameError::NameUnresolvable,
-        _ => NameError::TemporaryResolverFailure,
-    }
-}
-
-/// What the guest is told of a result, unless it is an end of it.
-fn told<T>(result: SocketResult<T>) -> wasmtime::Result<Result<T, ErrorCode>> {
-    match result {
-        Ok(value) => Ok(Ok(value)),
-        Err(error) => error.downcast().map(Err),
-    }
-}
+codes!(ErrorCode, NameError);

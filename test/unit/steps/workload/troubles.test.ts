@@ -30,6 +30,7 @@ const troubles: [what: string, kind: WorkloadKind, pod: WorkloadPod, found: [num
         ["an image that cannot be pulled", "Job", held("ErrImagePull"), [60, /registry has that module/]],
         ["its pauses", "DaemonSet", held("ImagePullBackOff"), [60, /registry has that module/]],
         ["a missing config map", "Pod", held("CreateContainerConfigError"), [30, /make the config map/]],
+        ["a full disk of its node", "Pod", held("CreateContainerError"), [30, /room on its disk/]],
         [
             "a port that is another's",
             "Pod",

@@ -1,12 +1,11 @@
 //! Listening sockets.
 
-use krustlet_http::BindError;
 use wasmtime::AsContextMut;
 use wasmtime::component::{Access, LinkerInstance, Resource};
-use wasmtime_wasi::p3::bindings::sockets::types::{ErrorCode, HostTcpSocket, HostTcpSocketWithStore, IpSocketAddress};
+use wasmtime_wasi::p3::bindings::sockets::types::{HostTcpSocket, HostTcpSocketWithStore, IpSocketAddress};
 use wasmtime_wasi::sockets::{TcpSocket, WasiSockets, WasiSocketsView};
 
-use super::{Store, told};
+use super::{Store, bind_code, told};
 use crate::run::State;
 
 type Socket = Resource<TcpSocket>;
@@ -20,8 +19,7 @@ pub(super) fn add(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
                 let state = store.data_mut();
                 let (at, lease) = match state.http.session().bind(address.into()) {
                     Ok(bound) => bound,
-                    Err(BindError::NotAllowed) => return Ok((Err(ErrorCode::AccessDenied),)),
-                    Err(BindError::InUse) => return Ok((Err(ErrorCode::AddressInUse),)),
+                    Err(error) => return Ok((Err(bind_code(error)),)),
                 };
                 let rep = socket.rep();
                 let bound = told(HostTcpSocket::bind(&mut state.sockets(), socket, at.into()).await)?;

@@ -11,6 +11,7 @@ import { cacheRoot } from "../../common/cache";
 import { runStep, withTestCluster, withTestRegistry, type TestRegistry } from "../parts";
 import type { SuiteContext } from "../suites";
 import { buildProgram, pushContainerImage } from "./lib/containerImage";
+import { metricsServer } from "./lib/metricsServer";
 import { pushArtifact, pushIndex, WASM } from "./lib/scriptedRegistry";
 import type { NodeUnderTest, PushedModule } from "./underTest";
 
@@ -42,6 +43,8 @@ export async function withTestNode<T>(context: SuiteContext, use: (file: string)
     const modules = build(context);
     // Who needs them sees the error.
     modules.catch(() => undefined);
+    // Before anything is measured: what a test finds in the cache takes no processor from others.
+    await metricsServer();
     return withTestCluster(context, NAME, (cluster) =>
         withTestRegistry(context, REGISTRY, (registry) =>
             withTestRegistry(context, PRIVATE_REGISTRY, async (privateRegistry) => {

@@ -69,6 +69,8 @@ const plurals: Record<string, [group: string, plural: string]> = {
     Job: ["apis/batch/v1", "jobs"],
     CronJob: ["apis/batch/v1", "cronjobs"],
     RuntimeClass: ["apis/node.k8s.io/v1", "runtimeclasses"],
+    HorizontalPodAutoscaler: ["apis/autoscaling/v2", "horizontalpodautoscalers"],
+    APIService: ["apis/apiregistration.k8s.io/v1", "apiservices"],
 };
 
 /** Path of an object, or of its kind in a namespace. */

@@ -69,8 +69,8 @@ async function measure(what: string, argv: readonly string[]): Promise<void> {
         if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${what}:\n${stdout}`);
         const figure = (pattern: RegExp) => pattern.exec(stdout)?.[1] ?? "";
         perSecond.note(what, Number(figure(/Requests\/sec:\s+(\S+)/)));
-        milliseconds.note(`${what}, p50`, inMs(figure(/50%\s+(\S+)/)));
-        milliseconds.note(`${what}, p99`, inMs(figure(/99%\s+(\S+)/)));
+        milliseconds.note(`${what}, p50`, inMs(figure(/^ +50% +(\S+)/m)));
+        milliseconds.note(`${what}, p99`, inMs(figure(/^ +99% +(\S+)/m)));
         await sleep(IDLE_SECONDS * 1000);
         milliseconds.note(`${what}, the slowest of ${AT_ONCE} at once`, await burst());
         if (server.pid !== undefined) mebibytes.note(what, residentBytesOf(server.pid) / MEBIBYTE);

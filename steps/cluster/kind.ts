@@ -150,7 +150,6 @@ export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
         ...(facts.lacksSysResource ? { featureGates: { KubeletInUserNamespace: true } } : {}),
     };
     const kubeadmConfigPatches = [
-        JSON.stringify(quickControllers),
         ...(verify ? [JSON.stringify(verifyingApiServer)] : []),
         ...(Object.keys(kubelet).length > 0
             ? [JSON.stringify({ kind: "KubeletConfiguration", ...kubelet })]
@@ -174,6 +173,8 @@ export function kindConfig(input: KindClusterInput, facts: HostFacts): string {
         .update(JSON.stringify([config, input.image ?? null]))
         .digest("hex")
         .slice(0, 16);
+    // Nothing that anybody asked for, nor that makes it another cluster.
+    config.kubeadmConfigPatches.unshift(JSON.stringify(quickControllers));
     const mark = (containerPath: string) => ({ hostPath: "/dev/null", containerPath, readOnly: true });
     const extraMounts = [mark(ownerMount + pathOf(input.owner)), mark(configMount + hash)];
     return JSON.stringify(

@@ -5,15 +5,19 @@ use super::*;
 use crate::kubeconfig::Access;
 use crate::testing::api::ApiServer;
 
-/// A client with a certificate of its own.
-pub(crate) async fn client(api: &ApiServer, name: &str) -> Client {
+/// With a certificate of its own.
+pub(crate) fn access(api: &ApiServer, name: &str) -> Access {
     let encoded = |text: &str| serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap();
     let user = json!({
         "client-certificate-data": encoded(&api.ca.client(name, 1000)), "client-key-data": encoded(&api.ca.leaf_key_pem),
     });
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), api.kubeconfig(&user)).unwrap();
-    crate::client(&Access::read(file.path()).unwrap().unwrap()).await.unwrap()
+    Access::read(file.path()).unwrap().unwrap()
+}
+
+pub(crate) async fn client(api: &ApiServer, name: &str) -> Client {
+    crate::client(&access(api, name)).await.unwrap()
 }
 
 pub(crate) fn get(path: &str) -> axum::http::Request<Vec<u8>> {

@@ -105,7 +105,7 @@ async fn identity(config: &Config, access: Access) -> Result<Identity> {
 
 /// A client of its own for this kubeconfig of the node.
 async fn client(access: &Access) -> Result<Client> {
-    let client = transport::client(&access.client_config().await?);
+    let client = transport::client(access.client_config().await?);
     client.map_err(|error| JoinError::NoClient("the node's kubeconfig", error))
 }
 

@@ -48,19 +48,9 @@ export async function withMetricsServer<T>(world: World, folder: string, use: ()
     );
     server.stdout.pipe(log);
     server.stderr.pipe(log);
+    // Else it would end this process, which hears of it by what is not there.
+    server.on("error", (error) => log.write(error.message));
     const name = "metrics-server";
-    const service = await world.make({
-        kind: "Service",
-        metadata: { name },
-        spec: { ports: [{ name: "https", port: 443, targetPort: PORT }] },
-    } as KubeObject);
-    await world.make({
-        kind: "EndpointSlice",
-        metadata: { name, labels: { "kubernetes.io/service-name": service.metadata.name } },
-        addressType: "IPv4",
-        endpoints: [{ addresses: [node.nodeIp] }],
-        ports: [{ name: "https", port: PORT, protocol: "TCP" }],
-    } as KubeObject);
     const apiService = {
         kind: "APIService",
         metadata: { name: `${GROUP.version}.${GROUP.group}` },
@@ -72,12 +62,24 @@ export async function withMetricsServer<T>(world: World, folder: string, use: ()
             service: { name, namespace: world.namespace },
         },
     } as KubeObject;
-    await world.api.create(apiService);
     try {
+        await world.make({
+            kind: "Service",
+            metadata: { name },
+            spec: { ports: [{ name: "https", port: 443, targetPort: PORT }] },
+        } as KubeObject);
+        await world.make({
+            kind: "EndpointSlice",
+            metadata: { name, labels: { "kubernetes.io/service-name": name } },
+            addressType: "IPv4",
+            endpoints: [{ addresses: [node.nodeIp] }],
+            ports: [{ name: "https", port: PORT, protocol: "TCP" }],
+        } as KubeObject);
+        await world.api.create(apiService);
         return await use();
     } finally {
-        await world.api.delete(pathOf("APIService", undefined, apiService.metadata.name));
         const ended = once(server, "exit");
         if (server.kill()) await ended;
+        await world.api.delete(pathOf("APIService", undefined, apiService.metadata.name));
     }
 }

@@ -80,11 +80,11 @@ pub struct ApiServer {
 impl ApiServer {
     /// Signs for so many seconds. `root` is that of the node's [`super::config`], and gets its bootstrap file.
     pub async fn start(root: &Path, seconds: u64) -> Arc<Self> {
-        Self::speaking(&["h2", "http/1.1"], root, seconds).await
+        Self::speaking(&["h2", "http/1.1"], 100, root, seconds).await
     }
 
-    /// As above, by these protocols.
-    pub async fn speaking(protocols: &[&str], root: &Path, seconds: u64) -> Arc<Self> {
+    /// As above, by these protocols, and so many streams on a connection.
+    pub async fn speaking(protocols: &[&str], streams: u32, root: &Path, seconds: u64) -> Arc<Self> {
         let ca = Authority::new();
         let pair = ca.pair();
         let clients = WebPkiClientVerifier::builder(ca.trust()).allow_unauthenticated().build().unwrap();
@@ -114,7 +114,9 @@ impl ApiServer {
             .layer(axum::middleware::from_fn(authenticate))
             .with_state(api.clone());
         let tls = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls)));
-        let server = axum_server::from_tcp(listener).unwrap().acceptor(PeerAcceptor(tls, api.accepted.clone()));
+        let mut server = axum_server::from_tcp(listener).unwrap();
+        server.http_builder().http2().max_concurrent_streams(streams);
+        let server = server.acceptor(PeerAcceptor(tls, api.accepted.clone()));
         tokio::spawn(async move { server.serve(router.into_make_service()).await.unwrap() });
         api
     }

@@ -99,7 +99,7 @@ describe("the kind config", () => {
                         },
                         {
                             hostPath: "/dev/null",
-                            containerPath: "/var/lib/krustlet-stack/config/c918a9a52daa937b",
+                            containerPath: "/var/lib/krustlet-stack/config/dad75121184365b0",
                             readOnly: true,
                         },
                     ],

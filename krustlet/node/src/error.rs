@@ -37,13 +37,34 @@ impl Answered for NodeError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use krustlet_api::patience::persist;
     use krustlet_core::errors::chain;
+    use kube::core::Status;
+    use tokio::time::timeout;
+
+    fn leased(error: NodeError) -> NodeError {
+        NodeError::Lease(error.into())
+    }
+
+    #[tokio::test]
+    async fn a_refusal_behind_it_is_not_asked_for_again() {
+        let refusal = || kube::Error::Api(Status { code: 422, ..Status::failure("no", "Invalid") }.boxed());
+        let mut attempts = 0;
+        let attempt = async || {
+            attempts += 1;
+            Err::<(), _>(leased(NodeError::Register(refusal())))
+        };
+        let asked = timeout(Duration::from_secs(10), persist("try", attempt)).await;
+        assert!(matches!(asked, Ok(Err(NodeError::Lease(_)))), "{asked:?}");
+        assert_eq!(attempts, 1);
+    }
 
     #[test]
     fn what_the_api_server_said_is_found_behind_it() {
         let said = || kube::Error::TlsRequired;
-        let leased = |error: NodeError| NodeError::Lease(error.into());
         for error in [NodeError::Register(said()), leased(NodeError::Api(said())), leased(NodeError::TakeOver(said()))]
         {
             assert!(matches!(error.answer(), Some(kube::Error::TlsRequired)), "{error:?}");

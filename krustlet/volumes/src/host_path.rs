@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::HostPathVolumeSource;
 
 use krustlet_core::lifecycle::not_started::NotStarted;
 
+use super::on_way;
 use super::walk::{Id, Walk};
 
 /// The folders below which hostPath volumes may be. All methods do blocking I/O.
@@ -166,7 +167,7 @@ impl HostPaths {
             return no(format!("hostPath {:?} must be absolute and must not contain '..'", source.path));
         }
         let about = |why: NotStarted| why.context(format_args!("hostPath {:?}", source.path));
-        let failed = |error: io::Error| about(error.into());
+        let failed = |error: io::Error| about(on_way(error));
         let mut walk = Walk::begin().map_err(failed)?;
         let rest = walk.on(path);
         // Before anything is told of what is there.

@@ -22,6 +22,7 @@ use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, HostPathVolume
 use krustlet_core::lifecycle::not_started::NotStarted;
 use krustlet_core::volumes::{Payload, paths};
 use krustlet_host::files;
+use rustix::io::Errno;
 
 pub use self::host_path::{HostPaths, Own};
 pub use self::mounts::{Mounted, Wanted, wanted};
@@ -34,6 +35,16 @@ const HOST_FOLDER: u32 = 0o755;
 /// The folder that all volumes of a pod are in, which goes when the pod has ended.
 pub fn folder_of_all(pod_dir: &Path) -> PathBuf {
     pod_dir.join(".volumes")
+}
+
+/// What an error means on a way that the pod's author has named, or a guest has laid: where it leads nowhere, or is too long, that is
+/// theirs to mend. All else is the host's.
+fn on_way(error: io::Error) -> NotStarted {
+    use io::ErrorKind::{InvalidFilename, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    // By their kinds, which errors keep that name their path. That of links in a circle has no stable name.
+    let theirs = matches!(error.kind(), InvalidFilename | IsADirectory | NotADirectory | NotFound | PermissionDenied)
+        || error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    if theirs { NotStarted::config(error.to_string()) } else { error.into() }
 }
 
 /// What a pod has on disk. All methods do blocking I/O.
@@ -89,7 +100,7 @@ impl Disk {
     pub fn host_path(&mut self, source: &HostPathVolumeSource, allowed: &HostPaths) -> Result<(), NotStarted> {
         self.check()?;
         let mut place = allowed.find(source)?;
-        Ok(place.walk.make(&place.rest, HOST_FOLDER)?)
+        place.walk.make(&place.rest, HOST_FOLDER).map_err(on_way)
     }
 
     /// Makes the mounts of a container ready; see `mounts::lay_out`.

@@ -16,8 +16,8 @@ use krustlet_core::volumes::{paths, unsupported_mount};
 use krustlet_host::files;
 use krustlet_runtime::Mount;
 
-use super::HostPaths;
 use super::walk::{self, Walk};
+use super::{HostPaths, on_way};
 
 /// Folder, beside the volumes, of what was laid out for containers. No volume's name begins with a dot.
 pub const STAGED: &str = ".staged";
@@ -181,7 +181,7 @@ impl Layout<'_> {
             }
             (Source::Host(source), sub) => {
                 let mut place = allowed.find(source)?;
-                place.walk.make(&place.rest, HOST_FOLDER)?;
+                place.walk.make(&place.rest, HOST_FOLDER).map_err(on_way)?;
                 if let Some(sub) = sub {
                     enter(&mut place.walk, sub, HOST_FOLDER)?;
                     allowed.refuse_own(&place.walk).map_err(|why| why.context(format_args!("subPath {sub:?}")))?;
@@ -209,8 +209,7 @@ impl Layout<'_> {
         let from = match fs::canonicalize(volume.join(sub)) {
             Ok(from) => Some(from),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return no(error.to_string()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(on_way(error)),
         };
         if let Some(file) = from.as_ref().filter(|from| from.is_file()) {
             return self.copy_file(file, want);
@@ -218,7 +217,7 @@ impl Layout<'_> {
         let to = self.next();
         files::private_dir(&to)?;
         if let Some(from) = from {
-            copy_tree(&from, &to)?;
+            copy_tree(&from, &to).map_err(on_way)?;
         }
         self.mount(to, &want.guest, true)
     }
@@ -244,8 +243,7 @@ impl Layout<'_> {
                 folder
             }
         };
-        fs::copy(from, folder.join(name))?;
-        Ok(())
+        fs::copy(from, folder.join(name)).map(drop).map_err(on_way)
     }
 
     fn next(&self) -> PathBuf {
@@ -266,7 +264,7 @@ fn enter(walk: &mut Walk, sub: &Path, mode: u32) -> Result<(), NotStarted> {
         io::ErrorKind::NotADirectory => NotStarted::config(format!(
             "subPath {sub:?} is a file, or leads through one: of a volume that can change, a module can be given folders only"
         )),
-        _ => NotStarted::from(error).context(format_args!("subPath {sub:?}")),
+        _ => on_way(error).context(format_args!("subPath {sub:?}")),
     })
 }
 

@@ -3,6 +3,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 use krustlet_core::lifecycle::not_started::Reason;
 use krustlet_core::volumes::{File, Payload};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 
 use super::super::Own;
@@ -19,6 +20,9 @@ fn volumes(host: &Path) -> Vec<Volume> {
         { "name": "token", "projected": { "sources": [] } },
         { "name": "scratch", "emptyDir": {} },
         { "name": "host", "hostPath": { "path": host } },
+        { "name": "circle", "hostPath": { "path": host.join("circle") } },
+        { "name": "depth", "hostPath": { "path": host.join("d/".repeat(129)) } },
+        { "name": "length", "hostPath": { "path": host.join("n".repeat(300)) } },
     ]);
     serde_json::from_value(volumes).unwrap()
 }
@@ -156,6 +160,10 @@ fn what_cannot_be_is_refused() {
     fs::write(scratch.join("file"), "").unwrap();
     symlink("/etc", scratch.join("out")).unwrap();
     symlink("../cm", scratch.join("other")).unwrap();
+    for folder in [&scratch, &pod.host()] {
+        symlink("circle", folder.join("circle")).unwrap();
+    }
+    let (depth, length) = ("d/".repeat(129), "n".repeat(300));
     let table = [
         (json!([{ "name": "none", "mountPath": "/x" }]), "volume \"none\" of a volumeMount is not in the pod's spec"),
         (json!([{ "name": "cm", "mountPath": "/x", "mountPropagation": "Bidirectional" }]), "mountPropagation"),
@@ -174,11 +182,39 @@ fn what_cannot_be_is_refused() {
             "needs the folder /etc for itself",
         ),
         (json!([{ "name": "cm", "mountPath": "/", "subPath": "a" }]), "a file cannot be mounted at /"),
+        (json!([{ "name": "cm", "mountPath": "/x", "subPath": "a/x" }]), "Not a directory"),
+        (json!([{ "name": "cm", "mountPath": format!("/{length}"), "subPath": "a" }]), "File name too long"),
+        (json!([{ "name": "scratch", "mountPath": "/x", "subPath": "circle" }]), "Too many levels of symbolic links"),
+        (json!([{ "name": "scratch", "mountPath": "/x", "subPath": depth }]), "File name too long"),
+        (json!([{ "name": "host", "mountPath": "/x", "subPath": "circle" }]), "Too many levels of symbolic links"),
+        (json!([{ "name": "circle", "mountPath": "/x" }]), "Too many levels of symbolic links"),
+        (json!([{ "name": "depth", "mountPath": "/x" }]), "File name too long"),
+        (json!([{ "name": "length", "mountPath": "/x" }]), "File name too long"),
     ];
     for (mounts, why) in table {
         let NotStarted { reason, message } = pod.mounted(mounts.clone()).unwrap_err();
         assert!(message.contains(why), "{mounts}: {message}");
         assert_eq!(reason, Reason::CreateContainerConfigError, "{mounts}");
+    }
+    // As before a container is started at all.
+    let allowed = HostPaths::open(&[pod.host()], Own { data_dir: pod.root(), files: Vec::new() }).unwrap();
+    for volume in volumes(&pod.host()) {
+        let Some(source) = volume.host_path.filter(|_| volume.name != "host") else { continue };
+        let why = crate::Disk::new(pod.folder.path()).host_path(&source, &allowed).unwrap_err();
+        assert_eq!(why.reason, Reason::CreateContainerConfigError, "{}: {why}", volume.name);
+    }
+}
+
+#[test]
+fn where_a_way_leads_is_its_authors_and_all_else_the_hosts() {
+    let theirs = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NAMETOOLONG, Errno::ACCESS, Errno::ISDIR];
+    let hosts = [Errno::NOSPC, Errno::MFILE, Errno::NFILE, Errno::IO, Errno::ROFS, Errno::DQUOT, Errno::NOMEM];
+    for (errnos, reason) in
+        [(&theirs[..], Reason::CreateContainerConfigError), (&hosts[..], Reason::CreateContainerError)]
+    {
+        for errno in errnos {
+            assert_eq!(on_way((*errno).into()).reason, reason, "{errno}");
+        }
     }
 }
 
@@ -186,16 +222,18 @@ fn what_cannot_be_is_refused() {
 fn what_the_host_lacks_is_no_fault_of_the_pods() {
     let pod = Pod::new();
     let staged = pod.root().join(STAGED);
-    let host = |mounts: Value| {
+    let host = |mounts: Value, why: &str| {
         let NotStarted { reason, message } = pod.mounted(mounts).unwrap_err();
-        assert_eq!(reason, Reason::CreateContainerError, "{message}");
+        assert!(reason == Reason::CreateContainerError && message.contains(why), "{reason:?}: {message}");
     };
-    // As on a disk that takes no folder more: a file is in its place.
-    fs::write(&staged, "").unwrap();
-    host(json!([{ "name": "cm", "mountPath": "/x/y", "subPath": "a" }]));
+    // As on a disk that takes no folder more: what leads nowhere is in its place. There is nothing to remove before.
+    symlink("none/at/all", &staged).unwrap();
+    for sub in ["a", "deep"] {
+        host(json!([{ "name": "cm", "mountPath": "/x/y", "subPath": sub }]), ".staged/c/0: File exists");
+    }
     fs::remove_file(staged).unwrap();
     fs::remove_dir(pod.root().join("scratch")).unwrap();
-    host(json!([{ "name": "scratch", "mountPath": "/x", "subPath": "new" }]));
+    host(json!([{ "name": "scratch", "mountPath": "/x", "subPath": "new" }]), "scratch is not there");
 
     fs::write(crate::folder_of_all(pod.folder.path()), "").unwrap();
     let mut disk = crate::Disk::new(pod.folder.path());

@@ -14,7 +14,7 @@ pub enum Reason {
     ErrImagePull,
     /// The spec is wrong, or what it names is not there.
     CreateContainerConfigError,
-    /// The host cannot give what it takes: a full disk, no more open files.
+    /// The host cannot give what it takes: a full disk, no more open files, a module whose compilation takes too much.
     CreateContainerError,
     /// Its module came, but cannot run.
     StartError,
@@ -91,5 +91,24 @@ impl NotStarted {
 impl From<io::Error> for NotStarted {
     fn from(error: io::Error) -> Self {
         Self::host(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_says_when_it_is_tried_again() {
+        for (reason, retry) in [
+            (Reason::InvalidImageName, Retry::BackOff),
+            (Reason::ErrImageNeverPull, Retry::BackOff),
+            (Reason::ErrImagePull, Retry::BackOff),
+            (Reason::CreateContainerConfigError, Retry::Soon),
+            (Reason::CreateContainerError, Retry::Soon),
+            (Reason::StartError, Retry::Restart),
+        ] {
+            assert_eq!(reason.retry(), retry, "{}", reason.word());
+        }
     }
 }

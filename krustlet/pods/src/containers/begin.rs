@@ -123,17 +123,17 @@ impl Place {
                 let lease = shared.ports.take(at, &uid, name)?;
                 let listener = TcpListener::bind(at).map_err(|error| not_bound(at, &error))?;
                 lease.listened();
+                // From here on its other containers have this address, too.
+                shared.addresses.listened(&uid);
                 let resource = || traces::resource(&resources.pod(), &container.name);
                 let traces = shared.tracer.as_ref().map(|tracer| tracer.source(resource()));
                 Door::Agent { listener, lease, limits, traces }
             }
             Listens::Program => Door::Program {
                 at: own.into_iter().map(|port| SocketAddr::new(address, port)).collect(),
-                leases: Arc::new(OwnPorts { ports: shared.ports.clone(), uid: uid.clone(), name: name.into() }),
+                leases: Arc::new(OwnPorts { ports: shared.ports.clone(), uid, name: name.into() }),
             },
         };
-        // From here on its other containers have this address, too.
-        shared.addresses.listened(&uid);
         Ok(Some(Self { door, plans, pre_stop }))
     }
 }
@@ -141,8 +141,8 @@ impl Place {
 fn not_bound(at: SocketAddr, error: &io::Error) -> NotStarted {
     let message = format!("cannot listen on port {} of the address {}: {error}", at.port(), at.ip());
     match error.kind() {
-        // A program of the host has it: another port would do.
-        io::ErrorKind::AddrInUse => NotStarted::config(message),
+        // A program of the host has it, or it is kept for such with more rights: another port would do.
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => NotStarted::config(message),
         _ => NotStarted::host(message),
     }
 }
@@ -171,8 +171,31 @@ pub fn begin(
             spec.http.listens.clone_from(&at);
             spec.http.leases = Some(leases.clone());
             let container = engine.start(&image.module, spec)?;
+            // Only now: a program that could not be started has listened nowhere.
+            shared.addresses.listened(&leases.uid);
             (container.clone(), Answering::Sockets { container, at }, None)
         }
     };
     Ok((container, Some(Begun { answering, plans, pre_stop, lease })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use krustlet_core::lifecycle::not_started::Reason;
+
+    #[test]
+    fn a_port_that_cannot_be_had_is_the_configs_where_another_would_do() {
+        let at = SocketAddr::from(([10, 1, 0, 7], 80));
+        for (kind, reason) in [
+            (io::ErrorKind::AddrInUse, Reason::CreateContainerConfigError),
+            (io::ErrorKind::PermissionDenied, Reason::CreateContainerConfigError),
+            (io::ErrorKind::AddrNotAvailable, Reason::CreateContainerError),
+            (io::ErrorKind::Other, Reason::CreateContainerError),
+        ] {
+            let why = not_bound(at, &kind.into());
+            assert_eq!(why.reason, reason, "{kind}");
+            assert!(why.message.starts_with("cannot listen on port 80 of the address 10.1.0.7: "), "{why}");
+        }
+    }
 }

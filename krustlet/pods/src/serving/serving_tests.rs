@@ -159,6 +159,23 @@ fn pods_with_addresses_of_their_own_share_no_port_and_keep_them() {
 }
 
 #[test]
+fn a_program_that_could_not_be_started_has_listened_nowhere() {
+    let world = World::new();
+    let addresses = Addresses::told([127, 0, 0, 1].into(), "127.66.8.0/24");
+    let _agent = world.agent_with(Options { addresses: addresses.clone(), ..Options::default() });
+    // The second cannot be started: no program can be given such an argument.
+    for (name, args, last, listened) in [("fine", "-v", "Completed", true), ("not", "a\0b", "StartError", false)] {
+        world.create(name, serving(&world, "component-0", 8080, json!({ "args": [args] })));
+        let pod = world.until(name, |pod| {
+            container(pod, "main").pointer("/lastState/terminated/reason").is_some_and(|reason| reason == last)
+        });
+        let uid = pod["metadata"]["uid"].as_str().unwrap();
+        assert!(pod["status"]["podIP"].is_string() || !listened, "{pod}");
+        assert_eq!(addresses.has_listened(uid), listened, "{name}");
+    }
+}
+
+#[test]
 fn a_port_that_is_somebody_elses_on_the_machine_is_said() {
     let world = World::new();
     let _agent = world.agent();

@@ -3,7 +3,7 @@
 /// `exit-CODE`, `nap-CODE` (a second, then that code), `doze-CODE` (three), `sleep`, `spin`, `grow-PAGES` (takes so much memory besides
 /// its first page, then sleeps), `garbage` (no module); `serve-STATUS`, which answers all requests so; `slow-STATUS`, which computes for a
 /// second before, `long-STATUS`, for five, and `stuck-STATUS`, for an hour; `ask-HOST`, which asks that host by HTTP and exits with 100 and
-/// the last two digits of the status, or with the number of the error.
+/// the last two digits of the status, or with the number of the error; `component-RESULT`, which may listen, and ends at once well (0) or not (1).
 pub fn guest(name: &str) -> Option<Vec<u8>> {
     let sleep = |nanos: u64| {
         format!(
@@ -22,6 +22,7 @@ pub fn guest(name: &str) -> Option<Vec<u8>> {
         Some(("long", status)) => return Some(wat::parse_str(server(status, 5_000_000_000)).unwrap()),
         Some(("slow", status)) => return Some(wat::parse_str(server(status, 1_000_000_000)).unwrap()),
         Some(("ask", host)) => return Some(wat::parse_str(client(host)).unwrap()),
+        Some(("component", result)) => return Some(wat::parse_str(component(result)).unwrap()),
         None if name == "sleep" => sleep(3_600_000_000_000),
         None if name == "garbage" => return Some(b"no module".to_vec()),
         None if name == "spin" => "(loop $forever (br $forever))".into(),
@@ -52,6 +53,18 @@ fn client(host: &str) -> String {
                 (if (local.get $error) (then (call $exit (local.get $error))))
                 (call $exit (i32.add (i32.const 100) (i32.rem_u (i32.load16_u (i32.const 8)) (i32.const 100))))))"#,
         length = url.len(),
+    )
+}
+
+/// A component that exports `wasi:cli/run`.
+fn component(result: &str) -> String {
+    format!(
+        r#"(component
+            (core module $m (func (export "run") (result i32) (i32.const {result})))
+            (core instance $i (instantiate $m))
+            (func $run (result (result)) (canon lift (core func $i "run")))
+            (instance $cli (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $cli)))"#
     )
 }
 

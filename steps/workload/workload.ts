@@ -102,6 +102,10 @@ const portTaken = /\bport \d+ (is \S+'s: |of the (node's own )?address )/;
 const NO_SERVER = "NoServer";
 const noServer = /\bits program answers no requests\b/;
 
+/** Stands for the reason of a container whose module takes more to compile than its node gives. */
+const OVER_COMPILE_LIMITS = "OverCompileLimits";
+const overCompileLimits = /\bcompiling the module takes |\bthe compiler was ended by signal /;
+
 /** What the scheduler says of a pod whose hostPort is another one's on each node that would have it, and of a node that may be back soon. */
 const noFreePorts = /\bdidn't have free ports\b/;
 const nodeIsAway = /not-ready|unreachable|unschedulable/;
@@ -269,6 +273,7 @@ function podTroubles(kind: WorkloadKind, pod: WorkloadPod): Trouble[] {
 function nodesReason(message: string): string | undefined {
     if (unsupported.test(message)) return UNSUPPORTED;
     if (noServer.test(message)) return NO_SERVER;
+    if (overCompileLimits.test(message)) return OVER_COMPILE_LIMITS;
     return portTaken.test(message) ? PORT_TAKEN : undefined;
 }
 
@@ -309,6 +314,8 @@ function adviceFor(reason: string | undefined, lastExitCode?: number): string {
         case "InvalidImageName":
         case "ErrImageNeverPull":
             return "mend the image's name, or the pod's imagePullPolicy";
+        case OVER_COMPILE_LIMITS:
+            return "give a smaller module, or its node more for a compilation (`--compile-timeout-seconds`, `--compile-max-memory-bytes`); the same module is not tried again there for an hour";
         case "CreateContainerError":
             return "see what its node's machine lacks, room on its disk or open files for example: the message above names it, and it is tried again every ten seconds";
         case "CreateContainerConfigError":

@@ -31,6 +31,23 @@ const troubles: [what: string, kind: WorkloadKind, pod: WorkloadPod, found: [num
         ["its pauses", "DaemonSet", held("ImagePullBackOff"), [60, /registry has that module/]],
         ["a missing config map", "Pod", held("CreateContainerConfigError"), [30, /make the config map/]],
         ["a full disk of its node", "Pod", held("CreateContainerError"), [30, /room on its disk/]],
+        ...[
+            "compiling the module takes longer than 120 s",
+            "compiling the module takes more than 1024 MiB of memory",
+            "compiling the module takes too much of the processors",
+            "the compiler was ended by signal 11",
+        ].map((why): (typeof troubles)[number] => [
+            why,
+            "Pod",
+            held("CreateContainerError", {}, why),
+            [30, /^give a smaller module, (?!.*disk).* for an hour$/],
+        ]),
+        [
+            "what ends a compilation from outside",
+            "Pod",
+            held("CreateContainerError", {}, "compiling the module was stopped: the host is short of memory"),
+            [30, /every ten seconds/],
+        ],
         [
             "a port that is another's",
             "Pod",

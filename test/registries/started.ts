@@ -1,3 +1,4 @@
+import * as http from "node:http";
 import { removeTestRegistry, startTestRegistry, type TestRegistry } from "../parts";
 
 const env = process.env as Record<string, string>;
@@ -23,11 +24,22 @@ async function answers(url: string): Promise<void> {
     const until = Date.now() + 30_000;
     for (;;) {
         try {
-            await fetch(url, { signal: AbortSignal.timeout(5_000) });
-            return;
+            return await answer(url);
         } catch (error) {
             if (Date.now() > until) throw new Error(`${url} does not answer within 30 s`, { cause: error });
             await new Promise((resolve) => setTimeout(resolve, 100));
         }
     }
+}
+
+/** Not by `fetch`: once it was left without an end by a registry that was just being started, and with nothing that keeps the process. */
+function answer(url: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+        const request = http.get(url, { agent: false, timeout: 5_000 }, (response) => {
+            response.resume();
+            resolve();
+        });
+        request.on("timeout", () => request.destroy(new Error("no answer within 5 s")));
+        request.on("error", reject);
+    });
 }

@@ -19,27 +19,53 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(30);
 /// How long a refusal (401, 403) is taken for a token or a role that the API server has not seen yet.
 const GRACE_FOR_REFUSALS: Duration = Duration::from_secs(30);
 
-/// Growing pauses, each shortened at random by up to a quarter: nodes that lost their API server at the same time come back one by one.
-#[derive(Debug, Default)]
+/// Growing pauses, each shortened at random by up to a quarter: nodes, and watches of a node, that lost their API server at the same time come
+/// back one by one.
+#[derive(Debug)]
 pub struct Patience {
+    first: Duration,
+    longest: Duration,
     failures: u32,
+}
+
+impl Patience {
+    /// Pauses that begin with `first` and double up to `longest`.
+    pub fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, failures: 0 }
+    }
+
+    /// The next one.
+    pub fn pause(&mut self) -> Duration {
+        let pause = self.first.saturating_mul(2u32.saturating_pow(self.failures)).min(self.longest);
+        self.failures = self.failures.saturating_add(1);
+        // Every state is seeded at random.
+        let random = RandomState::new().hash_one(0) % 256;
+        pause - pause / 1024 * u32::try_from(random).unwrap_or(0)
+    }
+
+    /// Begins anew.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::new(FIRST_PAUSE, LONGEST_PAUSE)
+    }
 }
 
 impl Iterator for Patience {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(self.failures)).min(LONGEST_PAUSE);
-        self.failures = self.failures.saturating_add(1);
-        // Every state is seeded at random.
-        let random = RandomState::new().hash_one(0) % 256;
-        Some(pause - pause / 1024 * u32::try_from(random).unwrap_or(0))
+        Some(self.pause())
     }
 }
 
 impl Backoff for Patience {
     fn reset(&mut self) {
-        self.failures = 0;
+        Self::reset(self);
     }
 }
 

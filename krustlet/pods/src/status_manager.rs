@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::{self, BoxFuture};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use krustlet_api::patience::Patience;
 use krustlet_api::traffic::{Pass, Traffic};
 use krustlet_core::status;
 use krustlet_core::status::drift;
@@ -14,9 +15,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// A request that hangs longer than this is given up and tried again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
-/// Pauses between attempts grow up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A status that says no more than that the pod is being made ready waits so long for a better one: mostly that comes, and one
 /// request is enough for both.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -55,7 +53,8 @@ pub struct Reporter {
     stage: Stage,
     /// News that came while a status was under way: whether they are newer than that is known by its answer.
     unheard: Option<Arc<Pod>>,
-    retry: Option<(Instant, Duration)>,
+    retry: Option<Instant>,
+    pauses: Patience,
     gone: bool,
 }
 
@@ -74,6 +73,7 @@ impl Reporter {
             stage: Stage::Idle,
             unheard: None,
             retry: None,
+            pauses: Patience::default(),
             gone: false,
         }
     }
@@ -120,8 +120,7 @@ impl Reporter {
                     if self.wanted.is_none() {
                         return future::pending().await;
                     }
-                    let retry_at = self.retry.map(|(at, _)| at);
-                    if let Some(at) = retry_at.max(self.not_before) {
+                    if let Some(at) = self.retry.max(self.not_before) {
                         sleep_until(at).await;
                     }
                     self.stage = Stage::Queued(Box::pin(self.traffic.clone().status()));
@@ -164,6 +163,7 @@ impl Reporter {
         match outcome {
             Outcome::Taken(version) => {
                 self.retry = None;
+                self.pauses.reset();
                 if self.wanted.as_ref() == Some(&status) {
                     self.wanted = None;
                 }
@@ -175,8 +175,7 @@ impl Reporter {
                 self.wanted = None;
             }
             Outcome::Failed => {
-                let pause = self.retry.map_or(FIRST_PAUSE, |(_, pause)| (pause * 2).min(LONGEST_PAUSE));
-                self.retry = Some((Instant::now() + pause, pause));
+                self.retry = Some(Instant::now() + self.pauses.pause());
             }
         }
     }
@@ -198,7 +197,7 @@ impl Reporter {
     pub async fn delete(&mut self) {
         let only_this = Preconditions { uid: Some(self.uid.clone()), resource_version: None };
         let parameters = DeleteParams::default().grace_period(0).preconditions(only_this);
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Patience::default();
         loop {
             let pass = self.traffic.clone().status().await;
             match timeout(REQUEST_LIMIT, self.pods.delete(&self.name, &parameters)).await {
@@ -208,8 +207,7 @@ impl Reporter {
                 Err(_) => tracing::warn!(pod = self.name, "cannot remove a pod that has ended: no answer in time"),
             }
             drop(pass);
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(pauses.pause()).await;
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Seen;
+use crate::patience::Patience;
 
 /// The first pause after a failure. For a moment after a pod was bound the authorizer may not know yet that the node may read what
 /// the pod refers to.
@@ -30,7 +31,7 @@ where
 {
     let selection = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let mut news = std::pin::pin!(watcher(api, selection));
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Patience::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut listed = None;
     while let Some(event) = news.next().await {
         match event {
@@ -38,11 +39,11 @@ where
             Ok(Event::Init) => listed = None,
             Ok(Event::InitApply(object)) => listed = Some(object),
             Ok(Event::InitDone) => {
-                pause = FIRST_PAUSE;
+                pauses.reset();
                 set(&seen, listed.take());
             }
             Ok(Event::Apply(object)) => {
-                pause = FIRST_PAUSE;
+                pauses.reset();
                 set(&seen, Some(object));
             }
             Ok(Event::Delete(_)) => set(&seen, None),
@@ -56,16 +57,10 @@ where
                     }
                     _ => false,
                 });
-                sleep(pause).await;
-                pause = longer(pause, LONGEST_PAUSE);
+                sleep(pauses.pause()).await;
             }
         }
     }
-}
-
-/// The pause after `pause`.
-pub fn longer(pause: Duration, longest: Duration) -> Duration {
-    (pause * 2).min(longest)
 }
 
 fn set<K>(seen: &watch::Sender<Seen>, object: Option<K>)

@@ -14,8 +14,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::Unread;
-use super::follow::{FIRST_PAUSE, longer};
+use super::follow::FIRST_PAUSE;
 use crate::WATCH_SECONDS;
+use crate::patience::Patience;
 
 /// Pauses after a failure double up to this one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -91,13 +92,14 @@ impl Drop for Feed {
 async fn follow(api: Api<core::Service>, listed: watch::Sender<Listed>) {
     let mut news = std::pin::pin!(watcher(api, watcher::Config::default().timeout(WATCH_SECONDS)));
     let mut coming = Services::new();
-    let (mut pause, mut refusals) = (FIRST_PAUSE, 0);
+    let (mut pauses, mut refusals) = (Patience::new(FIRST_PAUSE, LONGEST_PAUSE), 0);
     while let Some(event) = news.next().await {
         match event {
             Ok(Event::Init) => coming.clear(),
             Ok(Event::InitApply(service)) => put(&mut coming, &service),
             Ok(Event::InitDone) => {
-                (pause, refusals) = (FIRST_PAUSE, 0);
+                pauses.reset();
+                refusals = 0;
                 listed.send_replace(Listed::Known(std::mem::take(&mut coming)));
             }
             Ok(Event::Apply(service)) => change(&listed, |services| put(services, &service)),
@@ -116,8 +118,7 @@ async fn follow(api: Api<core::Service>, listed: watch::Sender<Listed>) {
                     *listed = Listed::Known(Services::new());
                     true
                 });
-                sleep(pause).await;
-                pause = longer(pause, LONGEST_PAUSE);
+                sleep(pauses.pause()).await;
             }
         }
     }

@@ -15,7 +15,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::TokenError;
-use super::follow::{FIRST_PAUSE, longer};
+use super::follow::FIRST_PAUSE;
+use crate::patience::Patience;
 
 /// See [`Objects`](super::Objects).
 pub const AT_ONCE: usize = 8;
@@ -110,8 +111,7 @@ impl fmt::Debug for Token {
 pub async fn request(client: &Client, turns: &Semaphore, wanted: &TokenRequestOf<'_>) -> Result<Token, TokenError> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), wanted.namespace);
     let body = body(wanted);
-    let patience = Instant::now() + PATIENCE;
-    let mut pause = FIRST_PAUSE;
+    let (until, mut pauses) = (Instant::now() + PATIENCE, Patience::new(FIRST_PAUSE, PATIENCE));
     let answer = loop {
         // An error means that the semaphore is closed, which it never is.
         let turn = turns.acquire().await;
@@ -121,11 +121,14 @@ pub async fn request(client: &Client, turns: &Semaphore, wanted: &TokenRequestOf
         drop(turn);
         match answer {
             Ok(Ok(answer)) => break answer,
-            Ok(Err(kube::Error::Api(status))) if status.is_forbidden() && Instant::now() + pause < patience => {
+            Ok(Err(error)) => {
+                let pause = pauses.pause();
+                let is_early = matches!(&error, kube::Error::Api(status) if status.is_forbidden());
+                if !is_early || Instant::now() + pause >= until {
+                    return Err(TokenError::Refused(error));
+                }
                 sleep(pause).await;
-                pause = longer(pause, PATIENCE);
             }
-            Ok(Err(error)) => return Err(TokenError::Refused(error)),
             Err(_) => return Err(TokenError::Silent(REQUEST_LIMIT)),
         }
     };

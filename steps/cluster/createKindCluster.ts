@@ -15,11 +15,10 @@ import { needTools } from "../lib/programs/programs";
 import { expandHome, readOptional, withPrivateFile } from "../lib/files";
 import { removeCluster } from "./kindCluster";
 import * as kind from "./kind";
-import { controlPlaneOf, describe, NotReady } from "./kindFacts";
+import { controlPlaneOf, describe, passes, patiently } from "./kindFacts";
 import { untilTakesPods } from "./serverFacts";
-import { KubeError } from "../lib/kube/kube";
 import { run, RunError } from "../lib/run";
-import { orUndo, pause, progress, step } from "../lib/step";
+import { orUndo, progress, step } from "../lib/step";
 
 /**
  * A kind cluster that answers and whose node is Ready, and the file of its admin kubeconfig. One that this owner made before is
@@ -83,30 +82,21 @@ function broken(name: string): string {
 async function adopt(input: KindClusterInput, found: Container[]): Promise<ClusterOutput> {
     const started = await startAll(found);
     const existing = started ? await containers(`label=${kind.clusterLabel}=${input.name}`) : found;
-    const deadline = Date.now() + input.waitSeconds * 1000;
-    for (;;) {
-        try {
+    try {
+        return await patiently(input.waitSeconds, async () => {
             const kubeconfigFile = await keep(input, await kubeconfigOf(input.name));
             const output = await describe(input.name, kubeconfigFile, existing);
             await merge(input);
             progress(`cluster "${input.name}" is there already`);
             return output;
-        } catch (error) {
-            // One that has just been started answers before it knows who may do what.
-            const later =
-                error instanceof NotReady ||
-                error instanceof RunError ||
-                (error instanceof KubeError && (error.unanswered || error.reason === "Forbidden"));
-            if (!later) throw error;
-            if (Date.now() > deadline) {
-                throw new StepError(
-                    `KindCluster "${input.name}": it did not serve within ${input.waitSeconds} s (${messageOf(error)}); nothing in it was touched. ` +
-                        `Look at \`docker logs ${kind.nodeNameOf(controlPlaneOf(existing, input.name))}\`, or raise waitSeconds if the machine is slow`,
-                    { cause: error },
-                );
-            }
-            await pause(500);
-        }
+        });
+    } catch (error) {
+        if (!passes(error)) throw error;
+        throw new StepError(
+            `KindCluster "${input.name}": it did not serve within ${input.waitSeconds} s (${messageOf(error)}); nothing in it was touched. ` +
+                `Look at \`docker logs ${kind.nodeNameOf(controlPlaneOf(existing, input.name))}\`, or raise waitSeconds if the machine is slow`,
+            { cause: error },
+        );
     }
 }
 
@@ -156,7 +146,8 @@ async function make(input: KindClusterInput, config: string): Promise<ClusterOut
         const cluster = await containers(`label=${kind.clusterLabel}=${input.name}`);
         const controlPlane = controlPlaneOf(cluster, input.name);
         const [output] = await Promise.all([
-            describe(input.name, kubeconfigFile, cluster),
+            // kind waits for its control plane alone.
+            patiently(input.waitSeconds, () => describe(input.name, kubeconfigFile, cluster)),
             run(["docker", "exec", controlPlane.Id, "touch", kind.completeMark], { timeoutSeconds: 30 }),
             merge(input),
             untilTakesPods(`KindCluster "${input.name}"`, kubeconfigFile, input.waitSeconds),

@@ -1,13 +1,37 @@
 import type { ClusterOutput } from "../contract";
 import { gatewayOf, network, type Container } from "../lib/docker";
 import { StepError } from "../lib/errors";
-import { clusterOf, withKube } from "../lib/kube/kube";
+import { clusterOf, KubeError, withKube } from "../lib/kube/kube";
+import { RunError } from "../lib/run";
+import { pause } from "../lib/step";
 import * as kind from "./kind";
 import { unready } from "./readiness";
 import { serverFacts } from "./serverFacts";
 
 /** A node of the cluster is not Ready. */
 export class NotReady extends StepError {}
+
+/** Whether a cluster that has just been started or made may be without this fault soon: it answers before it knows who may do what. */
+export function passes(error: unknown): boolean {
+    return (
+        error instanceof NotReady ||
+        error instanceof RunError ||
+        (error instanceof KubeError && (error.unanswered || error.reason === "Forbidden"))
+    );
+}
+
+/** Looks again and again at a cluster that has just been started or made, for so long; then what was wrong last is the error. */
+export async function patiently<T>(waitSeconds: number, look: () => Promise<T>): Promise<T> {
+    const deadline = Date.now() + waitSeconds * 1000;
+    for (;;) {
+        try {
+            return await look();
+        } catch (error) {
+            if (!passes(error) || Date.now() > deadline) throw error;
+            await pause(500);
+        }
+    }
+}
 
 export function controlPlaneOf(cluster: Container[], name: string): Container {
     const found = kind.controlPlane(cluster);

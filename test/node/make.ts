@@ -44,7 +44,7 @@ export async function withTestNode<T>(context: SuiteContext, use: (file: string)
     // Who needs them sees the error.
     modules.catch(() => undefined);
     // Before anything is measured: what a test finds in the cache takes no processor from others.
-    await metricsServer();
+    await metricsServer(context.report);
     return withTestCluster(context, NAME, (cluster) =>
         withTestRegistry(context, REGISTRY, (registry) =>
             withTestRegistry(context, PRIVATE_REGISTRY, async (privateRegistry) => {

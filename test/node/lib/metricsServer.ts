@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import type { Reporter } from "../../../common/report";
 import { programsOf } from "../../programs";
 import { underTest } from "../underTest";
 import { pathOf, type KubeObject } from "./api";
@@ -13,10 +14,9 @@ const MODULE = path.join(__dirname, "..", "metricsServer");
 const PORT = 18197;
 
 /** The program, from the cache or built now: some minutes with nothing compiled before. */
-export async function metricsServer(): Promise<string> {
-    const dir = await programsOf("test-metrics-server", MODULE, [
-        "sigs.k8s.io/metrics-server/cmd/metrics-server",
-    ]);
+export async function metricsServer(report?: Reporter): Promise<string> {
+    const packages = ["sigs.k8s.io/metrics-server/cmd/metrics-server"];
+    const dir = await programsOf("test-metrics-server", MODULE, packages, report);
     return path.join(dir, "metrics-server");
 }
 

@@ -97,18 +97,27 @@ const KINDS = [
 
 interface Listed {
     kind: string;
-    metadata: { name: string; namespace?: string; ownerReferences?: unknown[] };
+    metadata: { name: string; namespace?: string; deletionTimestamp?: string; ownerReferences?: unknown[] };
 }
 
-/** Every object but those that the cluster's own controllers make of others, now and then. */
+/**
+ * Every object but those that the cluster's own controllers make of others, now and then. What is being deleted has its time to end, such as a
+ * pod that a drain has evicted.
+ */
 async function objects(kubeconfig: string): Promise<string[]> {
     const argv = ["kubectl", `--kubeconfig=${kubeconfig}`, "get", KINDS, "--all-namespaces"];
-    const { stdout } = await run([...argv, "--output=json"]);
-    return (JSON.parse(stdout) as { items: Listed[] }).items
-        .filter(({ metadata }) => !metadata.ownerReferences)
-        .map(({ kind, metadata: { namespace = "", name } }) => `${kind}:${namespace}/${name}`)
-        .filter((one) => !/^Lease:kube-system|kube-root-ca|^ConfigMap:kube-system.kube-apiserver/.test(one))
-        .sort();
+    for (const until = Date.now() + 60_000; ; await sleep(1000)) {
+        const { stdout } = await run([...argv, "--output=json"]);
+        const { items } = JSON.parse(stdout) as { items: Listed[] };
+        if (items.some(({ metadata }) => metadata.deletionTimestamp) && Date.now() < until) continue;
+        return items
+            .filter(({ metadata }) => !metadata.ownerReferences)
+            .map(({ kind, metadata: { namespace = "", name } }) => `${kind}:${namespace}/${name}`)
+            .filter(
+                (one) => !/^Lease:kube-system|kube-root-ca|^ConfigMap:kube-system.kube-apiserver/.test(one),
+            )
+            .sort();
+    }
 }
 
 /** Whether an object has the same name the next time: a request has another one. */

@@ -1,4 +1,5 @@
 import type { AwaitedService, AwaitWorkloadInput, AwaitWorkloadOutput } from "../contract";
+import { previousOutput } from "../lib/claim";
 import { StepError } from "../lib/errors";
 import { earlierRun } from "../lib/journal";
 import { removeEarlier } from "../lib/kube/claimed";
@@ -81,8 +82,10 @@ export async function awaitWorkload(given: AwaitWorkloadInput): Promise<AwaitWor
     const title = `${which.kind} ${namespace}/${which.name}`;
     const kube = new Kube(await accessOf(given.kubeconfigFile));
     const wait = new Wait(kube, which, given.uid);
-    // What the run before this one waited for is in Pulumi's state.
-    const known = earlierRun()?.input as AwaitWorkloadInput | undefined;
+    // What the run before this one waited for is in Pulumi's state, if that has this wait itself: a destroy that was ended takes both out of it,
+    // and leaves what goes with its cluster where it is.
+    const known =
+        previousOutput() === undefined ? undefined : (earlierRun()?.input as AwaitWorkloadInput | undefined);
     const endEarlier = async (object: WorkloadObject | undefined) => {
         if (object !== undefined) await removeEarlier(kube, collectionOf(which), object, known?.uid);
     };

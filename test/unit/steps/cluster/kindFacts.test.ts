@@ -19,7 +19,7 @@ describe("a cluster that has just been made", () => {
         assert.equal(await patiently(30, failing(late)), 2);
     });
     it("is at fault where it stays so, with what was wrong last", async () => {
-        await assert.rejects(patiently(0, failing(new NotReady("first"), late, late)), {
+        await assert.rejects(patiently(0.4, failing(new NotReady("first"), late, late)), {
             message: late.message,
         });
     });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import type { KubeObject } from "./lib/api";
-import { project, type Expected } from "./fit";
+import { project, type Expected } from "./lib/fit";
 import { summary, type Pod, type PodParts, type PodSummary } from "./lib/pod";
 import type { World } from "./lib/world";
 

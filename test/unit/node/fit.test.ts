@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { describe, it } from "node:test";
-import { project } from "../../node/fit";
+import { project } from "../../node/lib/fit";
 import { padded } from "../../node/lib/scriptedRegistry";
 import { stateOf, summary, type Pod } from "../../node/lib/pod";
 import { slug } from "../../node/runCase";

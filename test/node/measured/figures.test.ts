@@ -1,11 +1,11 @@
 /** The figures of issue and README: memory of the agent, and how quickly a full node is Ready. Printed, and held to. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { inMebibytes, MEBIBYTE } from "../memory";
-import { restart, restedBytes } from "./lib/agent";
-import { podOf, type Pod } from "./lib/pod";
-import { underTest } from "./underTest";
-import { timeOf, World } from "./lib/world";
+import { inMebibytes, MEBIBYTE } from "../../memory";
+import { restart, restedBytes } from "../lib/agent";
+import { podOf, type Pod } from "../lib/pod";
+import { underTest } from "../underTest";
+import { timeOf, World } from "../lib/world";
 
 /** Aims, and what a busy machine may take before a test fails for it. */
 const IDLE_BYTES = 40 * MEBIBYTE;

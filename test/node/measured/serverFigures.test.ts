@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import * as http from "node:http";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isReady, serving } from "./cases/serving";
-import { inMebibytes, MEBIBYTE } from "../memory";
-import { restart, restedBytes } from "./lib/agent";
-import { World } from "./lib/world";
+import { isReady, serving } from "../cases/serving";
+import { inMebibytes, MEBIBYTE } from "../../memory";
+import { restart, restedBytes } from "../lib/agent";
+import { World } from "../lib/world";
 
 /** Nobody else in the suite listens here, and on as many ports after it. */
 const FIRST_PORT = 18300;

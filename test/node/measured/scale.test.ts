@@ -1,13 +1,13 @@
 /** Many more pods than a kubelet takes by default, on one node: all run, are answered for, come back, and go. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { inMebibytes, MEBIBYTE } from "../memory";
-import { connectionsTo, kill, launch, renewedAt, restart, restedBytes } from "./lib/agent";
-import { pathOf } from "./lib/api";
-import { longestPause } from "./lib/measure";
-import { podOf, type Pod } from "./lib/pod";
-import { underTest } from "./underTest";
-import { World } from "./lib/world";
+import { inMebibytes, MEBIBYTE } from "../../memory";
+import { connectionsTo, kill, launch, renewedAt, restart, restedBytes } from "../lib/agent";
+import { pathOf } from "../lib/api";
+import { longestPause } from "../lib/measure";
+import { podOf, type Pod } from "../lib/pod";
+import { underTest } from "../underTest";
+import { World } from "../lib/world";
 
 const PODS = 500;
 /** What the suite's other tests leave, and those that may come. */

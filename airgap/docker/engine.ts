@@ -14,7 +14,11 @@ import { dockerdArguments, planEngine, type DockerHost, type EnginePlan } from "
 export const ENGINE_DIR = "/var/lib/krustlet-stack/docker";
 /** The daemon's log. */
 export const ENGINE_LOG = path.join(ENGINE_DIR, "dockerd.log");
-const PID_FILE = "/var/run/docker.pid";
+/** Where dockerd, started by hand, keeps its pid and its containerd's. */
+const PID_FILES = {
+    dockerd: "/var/run/docker.pid",
+    containerd: "/var/run/docker/containerd/containerd.pid",
+};
 
 /** How long a daemon may take until it answers. */
 const START_SECONDS = 60;
@@ -83,7 +87,7 @@ async function start(build: Build, plan: EnginePlan, runtimeDir: string | undefi
     }
     await fs.mkdir(ENGINE_DIR, { recursive: true, mode: 0o700 });
     const runtime = runtimeDir === undefined ? undefined : await installRuntime(runtimeDir);
-    await dropStalePidFile();
+    for (const [command, file] of Object.entries(PID_FILES)) await dropStalePidFile(file, command);
     const log = await fs.open(ENGINE_LOG, "a", 0o600);
     try {
         // A session of its own: it goes on when this process, or the terminal, ends.
@@ -102,12 +106,15 @@ async function start(build: Build, plan: EnginePlan, runtimeDir: string | undefi
     }
 }
 
-/** A daemon that was killed leaves its pid; dockerd would not start while any process, whatever it is, has that number now. */
-async function dropStalePidFile(): Promise<void> {
-    const pid = (await fs.readFile(PID_FILE, "utf8").catch(() => "")).trim();
+/**
+ * Removes `file`, if no process of `command` has the pid in it. A daemon that was killed leaves it; dockerd would not start
+ * while any process or thread, whatever it is, has dockerd's number now, and would wait for ever for one that has containerd's.
+ */
+export async function dropStalePidFile(file: string, command: string): Promise<void> {
+    const pid = (await fs.readFile(file, "utf8").catch(() => "")).trim();
     if (!/^\d+$/.test(pid)) return;
     const name = await fs.readFile(`/proc/${pid}/comm`, "utf8").catch(() => "");
-    if (name.trim() !== "dockerd") await fs.rm(PID_FILE, { force: true });
+    if (name.trim() !== command) await fs.rm(file, { force: true });
 }
 
 /** Waits until the daemon answers, has ended (by `ended`), or has had its time. */

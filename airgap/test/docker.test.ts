@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import * as fs from "node:fs/promises";
+import * as os from "node:os";
 import * as path from "node:path";
 import { describe, it } from "node:test";
 import { ROOT } from "../../common/root";
 import { run } from "../../steps/lib/run";
 import { missingCapabilities } from "../docker/capabilities";
+import { dropStalePidFile } from "../docker/engine";
 import { dockerdArguments, isDebianLike, parseOsRelease, planEngine, type DockerHost } from "../docker/host";
 import { GO_ENVIRONMENT } from "../../common/go";
 
@@ -110,5 +116,34 @@ describe("the OCI runtime for restricted hosts", () => {
             env: GO_ENVIRONMENT,
         });
         assert.match(result.stdout, /^ok\s+krustlet-stack\/airgap\/oci-runtime/m);
+    });
+});
+
+describe("the pid that a killed daemon left", () => {
+    it("goes unless the daemon itself has it", async (t) => {
+        const dir = await fs.mkdtemp(path.join(os.tmpdir(), "krustlet-stack-pid-"));
+        t.after(() => fs.rm(dir, { recursive: true, force: true }));
+        const file = path.join(dir, "containerd.pid");
+
+        // Another process has the number now.
+        await fs.writeFile(file, String(process.pid));
+        await dropStalePidFile(file, "containerd");
+        assert.equal(existsSync(file), false);
+        // No process has it: no pid is as large.
+        await fs.writeFile(file, "99999999\n");
+        await dropStalePidFile(file, "containerd");
+        assert.equal(existsSync(file), false);
+
+        await fs.copyFile("/bin/sh", path.join(dir, "containerd"));
+        const daemon = spawn(path.join(dir, "containerd"), ["-c", "echo started; read -r line"]);
+        try {
+            await once(daemon.stdout, "data");
+            await fs.writeFile(file, String(daemon.pid));
+            await dropStalePidFile(file, "containerd");
+            assert.equal(existsSync(file), true);
+        } finally {
+            daemon.kill();
+        }
+        await dropStalePidFile(path.join(dir, "none"), "containerd");
     });
 });

@@ -34,7 +34,7 @@ export async function observeKindCluster(input: ObserveKindClusterInput): Promis
         : ours && entry === undefined && notesWereLost()
           ? await factsOf(input, cluster)
           : undefined;
-    return { because: because(entry, drift), last };
+    return { because: await because(input.resource, drift), last };
 }
 
 /** What a cluster tells of itself that nothing is written down of; undefined: it does not serve. */

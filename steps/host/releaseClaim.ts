@@ -6,7 +6,7 @@ import { checkHost, claimFolderOf, idOf, isAbandoned, previousOutput, thisHost }
 import { containers, daemonFile, ownerLabel, removeContainers } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { readOptional } from "../lib/files";
-import { endRun, entries, forgetEntry, type JournalEntry } from "../lib/journal";
+import { endRun, entries, markUndone, type JournalEntry } from "../lib/journal";
 import { removeClaimed } from "../lib/kube/claimed";
 import { keptKubeconfigs, kubeconfigsLeft } from "../lib/kube/kept";
 import { ifClusterAnswers } from "../lib/kube/kube";
@@ -34,7 +34,7 @@ export async function releaseClaim({ owner }: Of<typeof needed>): Promise<Record
         try {
             await endRun(entry);
             for (const input of await inputsOf(claim, entry)) await undo({ ...entry, input });
-            await forgetEntry(claim, entry.resource);
+            await markUndone(claim, entry);
         } catch (error) {
             left.push(`${entry.resource}: ${messageOf(error)}`);
         }

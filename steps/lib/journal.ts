@@ -18,11 +18,13 @@ export interface JournalEntry {
     input: { because?: string; lost?: string };
     /** What the step told when it came to its end last; unset: it never did. */
     output?: unknown;
-    /** Whether the run that was begun last came to its end. */
+    /** Whether the run that was begun last, of the step or of the one that undoes it, came to its end. */
     done: boolean;
+    /** When it was undone, in milliseconds since 1970; unset: it was not. Pulumi may have been ended before its state knew of it. */
+    undone?: number;
     /** When it was begun, in milliseconds since 1970. */
     at: number;
-    /** The process that it was begun by; unset: of an earlier version. */
+    /** The process of that run; unset: of an earlier version. */
     by?: ProcessId;
 }
 
@@ -89,6 +91,12 @@ export async function lookForNotes(claim: StepClaim | undefined): Promise<string
 
 /** What is written down of a resource of this stack; undefined: it was never begun, or has been undone. */
 export async function entryOf(resource: string): Promise<JournalEntry | undefined> {
+    const entry = await lastEntryOf(resource);
+    return entry?.undone === undefined ? entry : undefined;
+}
+
+/** As `entryOf`, with what has been undone. */
+async function lastEntryOf(resource: string): Promise<JournalEntry | undefined> {
     const claim = currentClaim();
     const text = claim && (await readOptional(fileOf(claim, resource)));
     return text === undefined ? undefined : (JSON.parse(text) as JournalEntry);
@@ -98,16 +106,22 @@ export async function entryOf(resource: string): Promise<JournalEntry | undefine
  * Why a step must run again that came to its end before: what was found to be otherwise, and else what it ran for last, so that nothing
  * has changed where all is as it was left. `found` says when what is no more was made, or the same fault could not be told from the last.
  */
-export function because(entry: JournalEntry | undefined, found: string | undefined): string | undefined {
-    if (entry?.output === undefined) return entry === undefined ? lostNotes : entry.input.because;
-    const why =
-        found ??
-        (entry.done
-            ? undefined
-            : `the last run of ${entry.resource}, ${madeAt(entry)}, did not come to its end: it runs again`);
+export async function because(resource: string, found: string | undefined): Promise<string | undefined> {
+    const entry = await lastEntryOf(resource);
+    if (entry === undefined) return lostNotes;
+    const why = whyAgain(entry, found);
     if (why === undefined) return entry.input.because;
     progress(why);
     return why;
+}
+
+function whyAgain(entry: JournalEntry, found: string | undefined): string | undefined {
+    const { resource, undone, output, done } = entry;
+    if (undone !== undefined) return `${resource} was removed, ${timeOf(undone)}: it is made anew`;
+    // Pulumi's state has nothing of it, so that it runs anyway.
+    if (output === undefined) return undefined;
+    if (found !== undefined || done) return found;
+    return `the last run of ${resource}, ${madeAt(entry)}, did not come to its end: it runs again`;
 }
 
 /** Sees what has become of what a step left. `drift` says why it must run again, and is asked only where it came to its end before. */
@@ -116,7 +130,8 @@ export async function observe(
     drift: (entry: JournalEntry) => Promise<string | undefined>,
 ): Promise<ObserveOutput> {
     const entry = await entryOf(resource);
-    return { because: because(entry, entry?.output === undefined ? undefined : await drift(entry)) };
+    const found = entry?.output === undefined ? undefined : await drift(entry);
+    return { because: await because(resource, found) };
 }
 
 /**
@@ -133,27 +148,44 @@ export async function observeLoss(
         lost = why;
         progress(why);
     });
-    return { because: because(entry, found), lost };
+    return { because: await because(resource, found), lost };
 }
 
 /** When a resource was made last: `2026-11-28T12:00:00Z`. */
 export function madeAt({ at }: JournalEntry): string {
+    return timeOf(at);
+}
+
+function timeOf(at: number): string {
     return new Date(at).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-/** Forgets what has been undone. */
+/** Forgets what is of no use to anybody any more. */
 export async function forgetEntry(claim: Pick<StepClaim, "folder">, resource: string): Promise<void> {
     await rm(fileOf(claim, resource), { force: true });
 }
 
-/** All that is written down, the last one first. */
+/**
+ * Writes down that something has been undone, so that it is made anew where Pulumi was ended before its state knew of that: it would take it
+ * for unchanged.
+ */
+export async function markUndone(
+    claim: Pick<StepClaim, "folder">,
+    { resource, undo, at }: Pick<JournalEntry, "resource" | "undo" | "at">,
+): Promise<void> {
+    // Without what it was made from, which nobody needs any more.
+    await writeEntry(claim, { resource, undo, input: {}, done: true, undone: Date.now(), at });
+}
+
+/** All that is written down and not undone, the last one first. */
 export async function entries(claim: Pick<StepClaim, "folder">): Promise<JournalEntry[]> {
     const folder = journalFolder(claim);
     const names = await readdir(folder).catch(() => []);
     const texts = await Promise.all(
         names.filter((name) => name.endsWith(".json")).map((name) => readOptional(join(folder, name))),
     );
-    const found = texts.flatMap((text) => (text === undefined ? [] : [JSON.parse(text) as JournalEntry]));
+    const all = texts.flatMap((text) => (text === undefined ? [] : [JSON.parse(text) as JournalEntry]));
+    const found = all.filter(({ undone }) => undone === undefined);
     return found.sort((one, other) => other.at - one.at);
 }
 

@@ -1,7 +1,7 @@
 import { undoneLast, type StepClaim, type Steps } from "../contract";
 import { enterClaim, isAbandoned } from "./claim";
 import { StepError, messageOf } from "./errors";
-import { endRun, entryOf, forgetEntry, isUndone, setEarlierRun, writeEntry } from "./journal";
+import { endRun, entryOf, forgetEntry, isUndone, markUndone, setEarlierRun, writeEntry } from "./journal";
 import { processOf } from "./processes";
 import { progress } from "./progress";
 import { endRunning } from "./run";
@@ -134,14 +134,21 @@ async function inClaim(
     if (!entry) return act();
     const before = await entryOf(entry.resource);
     if (before !== undefined) await endRun(before);
+    const by = processOf(process.pid);
     if (undoes) {
+        if (undoneLast.includes(name)) {
+            const result = await act();
+            // The note may be of what has come in its place.
+            const note = await entryOf(entry.resource);
+            if (note !== undefined && isUndone(note, input)) await forgetEntry(claim, entry.resource);
+            return result;
+        }
+        if (before !== undefined) await writeEntry(claim, { ...before, done: false, by });
         const result = await act();
-        const note = undoneLast.includes(name) ? await entryOf(entry.resource) : undefined;
-        if (note === undefined || isUndone(note, input)) await forgetEntry(claim, entry.resource);
+        await markUndone(claim, before ?? { ...entry, at: Date.now() });
         return result;
     }
     setEarlierRun(before);
-    const by = processOf(process.pid);
     const begun = { ...entry, input, output: before?.output, done: false, at: Date.now(), by };
     await writeEntry(claim, begun);
     const output = await act();

@@ -8,7 +8,7 @@ import { forgetRequests } from "./certificates/certificateRequests";
 import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { ownerOf } from "./folder";
 import { ifClusterAnswers, KubeError, type Kube } from "../lib/kube/kube";
-import { entries, forgetEntry } from "../lib/journal";
+import { entries, markUndone } from "../lib/journal";
 import { stored, type Of } from "../lib/schema";
 import { progress, step } from "../lib/step";
 
@@ -57,9 +57,10 @@ export async function stopNode(input: Of<typeof needed>): Promise<Record<string,
 async function forgetApprover(stateDir: string): Promise<void> {
     const claim = currentClaim();
     if (claim === undefined) return;
-    for (const { resource, undo, input } of await entries(claim)) {
+    for (const entry of await entries(claim)) {
+        const { undo, input } = entry;
         const isIts = undo === "stopApprover" && "stateDir" in input && input.stateDir === stateDir;
-        if (isIts) await forgetEntry(claim, resource);
+        if (isIts) await markUndone(claim, entry);
     }
 }
 

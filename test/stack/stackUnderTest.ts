@@ -19,6 +19,9 @@ export interface StateResource {
     outputs?: Record<string, unknown>;
 }
 
+/** Name of a resource. */
+export const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf("::") + 2);
+
 export interface State {
     resources?: StateResource[];
     /** What a run that was killed was at. */

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive, processesThat, type ProcessId } from "../../../steps/lib/processes";
-import { root, type StackUnderTest, type StateResource } from "../stackUnderTest";
+import { nameOf, root, type StackUnderTest, type StateResource } from "../stackUnderTest";
 
 export type Command = "up" | "down";
 
@@ -111,8 +111,6 @@ const parentOf = (pid: number) =>
     Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 
 const PLUGIN = "pulumi-resource-";
-
-const nameOf = (urn: string) => urn.slice(urn.lastIndexOf("::") + 2);
 
 /** What the engine has begun and not brought to its end. */
 async function pending(stack: StackUnderTest): Promise<string[]> {

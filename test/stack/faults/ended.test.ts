@@ -12,6 +12,7 @@ import { FaultyStack } from "./faultsUnderTest";
 
 const NAME = "acceptance-ended";
 const CLUSTER = "krustlet-ended";
+const NODE = `${CLUSTER}-a`;
 
 /** Who is ended, known by its command line; `home` is the stack's folder. */
 const victims = {
@@ -30,7 +31,7 @@ void describe("an update that is ended", { timeout: 1_800_000 }, () => {
     const config: StackConfig = {
         clusterName: CLUSTER,
         registryPort: 5115,
-        nodes: [{ name: "krustlet-ended-a", port: 3115 }],
+        nodes: [{ name: NODE, port: 3115 }],
         workloads: [{ name: "hello-wasm", source: "workloads/hello-world" }],
     };
     before(async () => {
@@ -102,6 +103,26 @@ void describe("an update that is ended", { timeout: 1_800_000 }, () => {
         assert.match(up, /^Hello, World!$/m);
         await faulty.preview("--expect-no-changes");
     });
+    for (const [what, stays] of [
+        ["all but the cluster", ["forget", "deleteObject", "releaseClaim", "deleteKindCluster"]],
+        ["all", ["forget", "deleteObject", "releaseClaim"]],
+    ] as const) {
+        void it(`what was removed when Pulumi could not hear of it any more is made anew: ${what}`, async () => {
+            const undone = await faulty.undo((step) => !stays.some((one) => one === step));
+            assert.equal(faulty.findAgent(NODE), undefined);
+            const plan = await faulty.preview();
+            const up = await faulty.up();
+            for (const name of [`wasm-${NODE}-agent`, `wasm-${NODE}-certificates-approver`]) {
+                assert.ok(undone.includes(name), undone.join());
+                for (const said of [plan, up])
+                    assert.match(said, new RegExp(`${name} was removed, \\S+Z: it is made anew`));
+            }
+            assert.match(up, /^Hello, World!$/m);
+            await faulty.preview("--expect-no-changes");
+            assert.ok(faulty.findApprover(NODE));
+            await faulty.stack.kubectl("wait", "--for=condition=Ready", `node/${NODE}`, "--timeout=60s");
+        });
+    }
     void it("a down that is ended goes on, and leaves nothing", async () => {
         for (const resource of ["wasm-\\S+-agent", "wasm-cluster-kind"])
             await endAt("down", new RegExp(`${resource} deleting`), "engine", "SIGKILL");

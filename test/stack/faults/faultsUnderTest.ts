@@ -7,7 +7,7 @@ import { presentProgram } from "../../../steps/lib/programs/programs";
 import { processesThat, processesWith } from "../../../steps/lib/processes";
 import { run } from "../../../steps/lib/run";
 import { until } from "../../until";
-import { leftovers, nothing, StackUnderTest, type StackConfig } from "../stackUnderTest";
+import { leftovers, nameOf, nothing, root, StackUnderTest, type StackConfig } from "../stackUnderTest";
 
 export async function docker(...args: string[]): Promise<string> {
     return (await run(["docker", ...args], { timeoutSeconds: 120 })).stdout.trim();
@@ -40,6 +40,29 @@ export class FaultyStack {
         readonly cluster: string,
         private readonly names: string[],
     ) {}
+
+    /** Undoes what was made, by those of its steps that are wanted, in the order that Pulumi would, and tells it nothing. Returns the names. */
+    async undo(isWanted: (step: string) => boolean): Promise<string[]> {
+        const found = (await this.stack.resources()).filter(
+            ({ inputs: { delete: step } = {} }) =>
+                typeof step === "string" && isWanted(path.posix.basename(step)),
+        );
+        for (const { inputs, outputs } of found.reverse()) {
+            const [command, ...args] = inputs?.interpreter as string[];
+            await run([command, ...args, inputs?.delete as string], {
+                cwd: root,
+                input: inputs?.stdin as string,
+                env: {
+                    ...process.env,
+                    ...(inputs?.environment as object),
+                    KRUSTLET_STACK_HOME: this.stack.home,
+                    PULUMI_COMMAND_STDOUT: outputs?.stdout as string,
+                },
+                timeoutSeconds: 120,
+            });
+        }
+        return found.map(({ urn }) => nameOf(urn));
+    }
 
     /** UID of the cluster's kube-system namespace. */
     private identity = "";

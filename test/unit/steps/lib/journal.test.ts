@@ -1,21 +1,28 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { because, type JournalEntry } from "../../../../steps/lib/journal";
+import type { StepClaim } from "../../../../steps/contract";
+import { enterClaim, thisHost } from "../../../../steps/lib/claim";
+import { because, forgetEntry, writeEntry, type JournalEntry } from "../../../../steps/lib/journal";
 import { notesOf } from "../../../../steps/lib/step";
+import { scratchFolder } from "./scriptedDocker";
+
+const resource = "n-agent";
+const folder = scratchFolder("journal");
+const claim = async (): Promise<StepClaim> => ({
+    ...{ id: "0123456789abcdef", owner: "p/s/0123456789abcdef", folder, host: await thisHost(), resource },
+    undo: "stopNode",
+});
 
 /** What `because` says of an entry, and what it tells the user. */
 async function said(entry: Partial<JournalEntry> | undefined, found?: string) {
-    const whole = entry && {
-        ...{
-            resource: "n-agent",
-            undo: "stopNode" as const,
-            input: {},
-            done: true,
-            at: Date.UTC(2026, 10, 28, 12),
-        },
-        ...entry,
-    };
-    const { why, notes } = await notesOf(() => Promise.resolve({ why: because(whole, found) }));
+    await enterClaim(await claim());
+    if (entry === undefined) await forgetEntry({ folder }, resource);
+    else
+        await writeEntry(
+            { folder },
+            { resource, undo: "stopNode", input: {}, done: true, at: Date.UTC(2026, 10, 28, 12), ...entry },
+        );
+    const { why, notes } = await notesOf(async () => ({ why: await because(resource, found) }));
     return [why, ...notes];
 }
 
@@ -44,5 +51,11 @@ describe("why a step runs again", () => {
     });
     it("of a create that never came to its end is what it was begun for: the state does not know of it", async () => {
         assert.deepEqual(await said({ done: false, input: { because: "it was gone" } }), ["it was gone"]);
+    });
+    it("is that it was removed, where Pulumi may have been ended before it knew", async () => {
+        const why = "n-agent was removed, 2026-11-28T13:00:00Z: it is made anew";
+        const undone = Date.UTC(2026, 10, 28, 13);
+        assert.deepEqual(await said({ output: {}, undone }), [why, why]);
+        assert.deepEqual(await said({ output: {}, undone, input: { because: "it was gone" } }), [why, why]);
     });
 });

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::access::MOST_SOCKETS;
 use crate::body::{Bounds, Connection, Held, RequestBody, ResponseBody, TooLarge, limited};
 use crate::connect::{Connector, Names};
-use crate::network::Network;
+use crate::policy::network::Network;
 use crate::refusals::Refusals;
 use crate::request::{MAX_REDIRECTS, check_headers, check_length, check_method, is_redirect, redirected};
 use crate::served::{Served, Serving};

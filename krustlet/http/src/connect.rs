@@ -13,10 +13,10 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use crate::address;
 use crate::discovery::{Discovery, Endpoint, Found};
-use crate::network::Network;
-use crate::origin::{LOCALHOST, Origin, Scheme, literal};
+use crate::policy::address;
+use crate::policy::network::Network;
+use crate::policy::origin::{LOCALHOST, Origin, Scheme, literal};
 use crate::served::Served;
 use crate::tls::Trust;
 use crate::{Egress, HttpError};

@@ -4,16 +4,12 @@
 //! what it gets, with a table of hostile requests and their answers. Nothing here knows of WebAssembly.
 
 mod access;
-mod address;
-mod allowed;
 mod body;
 mod client;
 mod connect;
 mod discovery;
-mod egress;
 mod error;
-mod network;
-mod origin;
+mod policy;
 #[cfg(test)]
 mod property_tests;
 mod refusals;
@@ -24,14 +20,14 @@ mod target;
 mod tls;
 
 pub use access::{DEFAULT_MAX_CONCURRENT_REQUESTS, HttpAccess, HttpLimits, Lease, Leases, MOST_SOCKETS};
-pub use allowed::{AllowedOrigins, AllowedOriginsError};
 pub use body::{BoxError, RequestBody, ResponseBody};
 pub use client::{Client, MAX_RESPONSE_HEADER_BYTES, MAX_RESPONSE_HEADERS, Prepared, Session};
 pub use discovery::{Discovery, Endpoint, Found};
-pub use egress::{Cidr, CidrError, Egress};
 pub use error::HttpError;
-pub use network::{HostNetwork, Network};
-pub use origin::{Origin, OriginError, Scheme};
+pub use policy::allowed::{AllowedOrigins, AllowedOriginsError};
+pub use policy::egress::{Cidr, CidrError, Egress};
+pub use policy::network::{HostNetwork, Network};
+pub use policy::origin::{Origin, OriginError, Scheme};
 pub use request::{MAX_METHOD_BYTES, MAX_REDIRECTS, MAX_REQUEST_HEADER_BYTES, MAX_REQUEST_HEADERS, fits, is_the_hosts};
 pub use served::Serving;
 pub use sockets::{BindError, Listening, SocketPermit};

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use proptest::prelude::*;
 
-use crate::address::special;
+use crate::policy::address::special;
 use crate::request::{check_headers, check_length};
 use crate::served::Served;
 use crate::target::{Target, named_origin};

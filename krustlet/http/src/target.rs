@@ -4,7 +4,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 use url::{Position, Url};
 
-use crate::origin::{Origin, Scheme, plain_url};
+use crate::policy::origin::{Origin, Scheme, plain_url};
 use crate::{AllowedOrigins, HttpError};
 
 /// The longest URL that a request may have, in bytes: what servers commonly take.

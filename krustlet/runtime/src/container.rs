@@ -6,7 +6,7 @@ use std::sync::Arc;
 use krustlet_http::Session;
 use tokio::sync::watch;
 
-use crate::usage::Meter;
+use crate::resources::usage::Meter;
 use crate::{Engine, Usage};
 
 /// The exit code of a guest that trapped: 128 + 6, as a shell and the kubelet report a process which was ended by

@@ -37,19 +37,17 @@ mod error;
 mod exports;
 mod host;
 mod http;
-mod limits;
 mod listing;
-mod memory;
 mod module;
 mod mount;
 mod opening;
 mod output;
 mod program;
+mod resources;
 mod run;
 mod serve;
 mod sockets;
 mod spec;
-mod usage;
 
 pub use container::{Container, Exit, ExitStatus, STOPPED_CODE, TRAPPED_CODE};
 pub use engine::{Engine, EngineConfig, compile_into};
@@ -59,10 +57,10 @@ pub use krustlet_http::{
     Found, HostNetwork, HttpAccess, HttpLimits, Lease, Leases, Network, Origin, OriginError, Scheme,
 };
 pub use krustlet_traces::{Counts as TraceCounts, Source as TraceSource, Tracer};
-pub use memory::MemoryBudget;
 pub use module::Module;
 pub use mount::Mount;
 pub use output::{LogSink, Stream};
+pub use resources::memory::MemoryBudget;
+pub use resources::usage::Usage;
 pub use serve::{Durations, Server, ServerLimits, ServerStats};
 pub use spec::{DEFAULT_OPEN_RESOURCES, RunSpec};
-pub use usage::Usage;

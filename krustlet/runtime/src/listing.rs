@@ -22,7 +22,7 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::filesystem::Descriptor;
 
 pub(crate) use self::p1::{Kept, add_to_modules};
-use crate::limits::{Besides, Limits};
+use crate::resources::limits::{Besides, Limits};
 use crate::run::State;
 
 /// What an entry takes besides its name: itself twice, as its list grows by doubling, and what the allocator adds to a name.

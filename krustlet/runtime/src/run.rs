@@ -9,11 +9,11 @@ use wasmtime_wasi::{I32Exit, WasiCtxView, WasiView};
 
 use crate::container::{Container, ExitStatus};
 use crate::http::GuestHttp;
-use crate::limits::{Limits, OutOfMemory};
 use crate::listing::Kept;
 use crate::opening::Opener;
+use crate::resources::limits::{Limits, OutOfMemory};
+use crate::resources::usage::{Meter, at_tick};
 use crate::sockets::Places;
-use crate::usage::{Meter, at_tick};
 use crate::{Engine, Module};
 
 /// How many handles a component may have for each resource of WASI that it may hold: a call that has not ended is one as well, each end of

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Response, Uri};
 use krustlet_http::{HttpError, ResponseBody, fits};
 use krustlet_traces::{Context, Kind, Source, Span, TRACEPARENT, TRACESTATE, Value};
 
-use crate::serve::trace::set_method;
+use crate::serve::telemetry::trace::set_method;
 
 /// Who begins them, and where they stand where their program does not say it.
 pub(crate) struct Outgoing {

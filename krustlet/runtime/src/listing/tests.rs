@@ -13,9 +13,9 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use super::*;
 use crate::http::{GuestHttp, Side};
-use crate::memory::MemoryBudget;
+use crate::resources::memory::MemoryBudget;
+use crate::resources::usage::Meter;
 use crate::run::State;
-use crate::usage::Meter;
 
 fn state(root: &Path, limit: u64, budget: &MemoryBudget) -> State {
     let wasi = WasiCtx::builder().preopened_dir(root, "/d", FsPerms::ReadOnly).unwrap().build_p1();

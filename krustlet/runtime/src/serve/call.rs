@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::id::{REQUEST_ID, RequestId};
-use crate::limits::OutOfMemory;
+use super::telemetry::id::{REQUEST_ID, RequestId};
+use crate::resources::limits::OutOfMemory;
 
 /// One request on its way through an instance: the two sides tell each other here that it has failed. The first word holds.
 #[derive(Debug, Default)]

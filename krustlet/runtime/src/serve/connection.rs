@@ -11,11 +11,11 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::access::Access;
 use super::activity::Activity;
 use super::call::{Call, Failure};
-use super::stats::Metrics;
-use super::trace::Traced;
+use super::telemetry::access::Access;
+use super::telemetry::stats::Metrics;
+use super::telemetry::trace::Traced;
 use super::watched::Watched;
 use super::{Service, request};
 

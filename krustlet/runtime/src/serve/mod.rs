@@ -5,20 +5,17 @@
 //! Each request has an instance of its own; by 0.3 it shares one with others. All of it runs on the engine's threads, beside other guests: the connections, which hyper
 //! serves by HTTP/1.1 or, to a client that begins so, by HTTP/2; and the instances, each as a task that ends when its client goes.
 
-mod access;
 mod activity;
 mod body;
 mod call;
 mod connection;
-mod id;
 mod limits;
 mod p2;
 mod p3;
 mod request;
 mod room;
-mod stats;
 mod streams;
-pub(crate) mod trace;
+pub(crate) mod telemetry;
 mod watched;
 
 use std::fmt;
@@ -37,22 +34,22 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wasmtime::Store;
 
 pub use self::limits::ServerLimits;
-pub use self::stats::{Durations, ServerStats};
+pub use self::telemetry::stats::{Durations, ServerStats};
 
 use self::connection::Open;
-use self::id::RequestIds;
 use self::p3::Workers;
 use self::room::Room;
 pub(crate) use self::room::semaphore;
-use self::stats::Metrics;
 use self::streams::Streams;
+use self::telemetry::id::RequestIds;
+use self::telemetry::stats::Metrics;
 use crate::http::{GuestHttp, Outgoing, Side};
-use crate::limits::Limits;
-use crate::memory::MemoryBudget;
 use crate::opening::Opener;
 use crate::program::Proxy;
+use crate::resources::limits::Limits;
+use crate::resources::memory::MemoryBudget;
+use crate::resources::usage::Meter;
 use crate::run::State;
-use crate::usage::Meter;
 use crate::{Container, Engine, ExitStatus, Module, RunSpec, RuntimeError};
 
 /// The least that hyper can be told to hold of a request.

@@ -29,11 +29,11 @@ use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use super::Service;
 use super::body::RequestBody;
 use super::call::{Call, Failure};
-use super::id::RequestId;
 use super::request::{Answers, Job, Outcome};
 use super::room::{self, Place};
+use super::telemetry::id::RequestId;
+use crate::resources::usage::at_tick;
 use crate::run::State;
-use crate::usage::at_tick;
 
 /// How many requests an instance has at once, and how many it answers before it is ended, so that what it has left in memory goes.
 const AT_ONCE: usize = 8;

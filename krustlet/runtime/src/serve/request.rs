@@ -12,12 +12,12 @@ use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
 use super::Service;
-use super::access::Access;
 use super::body::{Answer, RequestBody, ResponseBody, Wait};
 use super::call::{Call, Failure};
 use super::connection::{Seen, UnderWay};
-use super::id::{REQUEST_ID, RequestId};
-use super::trace::Traced;
+use super::telemetry::access::Access;
+use super::telemetry::id::{REQUEST_ID, RequestId};
+use super::telemetry::trace::Traced;
 use super::{p2, p3, room};
 use crate::Stream;
 use crate::program::Proxy;

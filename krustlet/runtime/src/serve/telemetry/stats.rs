@@ -44,15 +44,15 @@ pub struct Durations {
 
 /// Counts for one server.
 #[derive(Debug, Default)]
-pub(super) struct Metrics {
+pub(in crate::serve) struct Metrics {
     ended: Mutex<Ended>,
-    pub(super) in_flight: Counter,
-    pub(super) connections: Counter,
-    pub(super) refused_requests: Counter,
-    pub(super) refused_connections: Counter,
-    pub(super) instances: Counter,
-    pub(super) traps: Counter,
-    pub(super) out_of_memory: Counter,
+    pub(in crate::serve) in_flight: Counter,
+    pub(in crate::serve) connections: Counter,
+    pub(in crate::serve) refused_requests: Counter,
+    pub(in crate::serve) refused_connections: Counter,
+    pub(in crate::serve) instances: Counter,
+    pub(in crate::serve) traps: Counter,
+    pub(in crate::serve) out_of_memory: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -63,14 +63,14 @@ struct Ended {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
+pub(in crate::serve) struct Counter(AtomicU64);
 
 impl Counter {
-    pub(super) fn add(&self) {
+    pub(in crate::serve) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn take(&self) {
+    pub(in crate::serve) fn take(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -80,7 +80,7 @@ impl Counter {
 }
 
 impl Metrics {
-    pub(super) fn ended(&self, code: u16, took: Duration) {
+    pub(in crate::serve) fn ended(&self, code: u16, took: Duration) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         *ended.requests.entry(code).or_default() += 1;
         ended.sum = ended.sum.saturating_add(took);
@@ -90,7 +90,7 @@ impl Metrics {
         }
     }
 
-    pub(super) fn stats(&self) -> ServerStats {
+    pub(in crate::serve) fn stats(&self) -> ServerStats {
         let (requests, durations) = {
             let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             (ended.requests.clone(), ended.durations())

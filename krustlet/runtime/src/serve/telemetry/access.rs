@@ -12,14 +12,14 @@ use crate::{LogSink, RunSpec, Stream};
 const PATH_BYTES: usize = 1024;
 
 /// A request whose end is to be said.
-pub(super) struct Access {
+pub(in crate::serve) struct Access {
     output: Arc<dyn LogSink>,
     request: String,
 }
 
 impl Access {
     /// `None` where nobody asked for it.
-    pub(super) fn new<B>(spec: &RunSpec, id: &RequestId, request: &Request<B>) -> Option<Self> {
+    pub(in crate::serve) fn new<B>(spec: &RunSpec, id: &RequestId, request: &Request<B>) -> Option<Self> {
         if !spec.access_log {
             return None;
         }
@@ -30,7 +30,7 @@ impl Access {
     }
 
     /// Says it. A log that takes nothing is no reason to fail.
-    pub(super) fn end(&self, code: u16, took: Duration) {
+    pub(in crate::serve) fn end(&self, code: u16, took: Duration) {
         let line = format!("{} {code} {:.1} ms\n", self.request, took.as_secs_f64() * 1000.0);
         let _ = self.output.write(Stream::Stderr, line.as_bytes());
     }

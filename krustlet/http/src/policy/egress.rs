@@ -9,7 +9,7 @@ use std::{io, iter};
 
 use ipnet::IpNet;
 
-use crate::address::{embedded, special};
+use crate::policy::address::{embedded, special};
 use crate::served::Served;
 
 /// Where clouds keep credentials of the host besides 169.254.0.0/16: Alibaba Cloud, Azure, Oracle Cloud, Amazon (instances, pods),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-use crate::address;
+use crate::policy::address;
 
 /// The two schemes there are for HTTP, and those of sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@ use crate::AllowedOrigins;
 
 /// The table that the components' rule (components/workload/origin.ts) is held to, too.
 fn table(name: &str) -> Vec<(String, String)> {
-    let mut tables: serde_json::Value = serde_json::from_str(include_str!("../testdata/origins.json")).unwrap();
+    let mut tables: serde_json::Value = serde_json::from_str(include_str!("../../testdata/origins.json")).unwrap();
     serde_json::from_value(tables[name].take()).unwrap()
 }
 

@@ -7,21 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header that proxies and programs have agreed on, without a standard.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(in crate::serve) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest name that is taken from a client. It is written to logs.
 const LONGEST: usize = 64;
 
 /// A request's name: the client's, or one of our own.
 #[derive(Clone, Debug)]
-pub(super) struct RequestId(HeaderValue);
+pub(in crate::serve) struct RequestId(HeaderValue);
 
 impl RequestId {
-    pub(super) fn header(&self) -> HeaderValue {
+    pub(in crate::serve) fn header(&self) -> HeaderValue {
         self.0.clone()
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::serve) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 }
@@ -34,7 +34,7 @@ impl fmt::Display for RequestId {
 
 /// Makes names: the first part is that of the server's run, the second counts.
 #[derive(Debug)]
-pub(super) struct RequestIds {
+pub(in crate::serve) struct RequestIds {
     run: u64,
     last: AtomicU64,
 }
@@ -47,7 +47,7 @@ impl Default for RequestIds {
 
 impl RequestIds {
     /// The name that a request has, or gets. Afterwards its headers hold it.
-    pub(super) fn name(&self, headers: &mut HeaderMap) -> RequestId {
+    pub(in crate::serve) fn name(&self, headers: &mut HeaderMap) -> RequestId {
         let given = headers.get(REQUEST_ID).filter(|value| is_plain(value.as_bytes()));
         let id = given.cloned().unwrap_or_else(|| {
             let number = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);

@@ -7,15 +7,15 @@ use http::uri::Authority;
 use http::{Method, Request, StatusCode, Version};
 use krustlet_traces::{Context, Kind, Source, Span, Value};
 
-use super::call::{Call, Failure};
 use super::id::RequestId;
+use crate::serve::call::{Call, Failure};
 
 /// Methods that the conventions know. Others are one.
 const METHODS: [&str; 10] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "QUERY"];
 const OTHER: &str = "_OTHER";
 
 /// A request whose span is recorded, until its response is sent or nobody waits for it any more.
-pub(super) struct Traced {
+pub(in crate::serve) struct Traced {
     span: Span,
     /// Of the response, if there is one.
     status: Option<StatusCode>,
@@ -27,7 +27,11 @@ pub(super) struct Traced {
 
 impl Traced {
     /// Begins the span, and tells the program where it stands. What a client says of its trace, and cannot be read, it is not told.
-    pub(super) fn begin<B>(source: &Source, id: &RequestId, request: &mut Request<B>) -> (Context, Option<Self>) {
+    pub(in crate::serve) fn begin<B>(
+        source: &Source,
+        id: &RequestId,
+        request: &mut Request<B>,
+    ) -> (Context, Option<Self>) {
         let parent = Context::extract(request.headers());
         let (context, span) = source.begin(Kind::Server, parent.as_ref());
         context.inject(request.headers_mut());
@@ -38,15 +42,15 @@ impl Traced {
         (context, traced)
     }
 
-    pub(super) fn status(&mut self, status: StatusCode) {
+    pub(in crate::serve) fn status(&mut self, status: StatusCode) {
         self.status = Some(status);
     }
 
-    pub(super) fn fail(&mut self, failure: Failure) {
+    pub(in crate::serve) fn fail(&mut self, failure: Failure) {
         self.failure = Some(failure);
     }
 
-    pub(super) fn follow(&mut self, call: Option<&Arc<Call>>) {
+    pub(in crate::serve) fn follow(&mut self, call: Option<&Arc<Call>>) {
         self.call = call.cloned();
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use wasmtime::{ResourceLimiterAsync, Result};
 use wasmtime_wasi::async_trait;
 
-use crate::memory::{Full, Share};
-use crate::usage::Meter;
+use crate::resources::memory::{Full, Share};
+use crate::resources::usage::Meter;
 
 /// The most that a 32-bit linear memory can hold: 65536 pages of 64 KiB.
 pub(crate) const WASM32_MEMORY_BYTES: u64 = 4 << 30;
@@ -172,7 +172,7 @@ impl ResourceLimiterAsync for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::MemoryBudget;
+    use crate::resources::memory::MemoryBudget;
 
     const PAGE: usize = 64 * 1024;
 

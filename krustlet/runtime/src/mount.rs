@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use crate::RuntimeError;
 
@@ -66,12 +67,13 @@ pub(crate) fn guest_paths(mounts: &[Mount]) -> Result<Vec<String>, RuntimeError>
     Ok(paths)
 }
 
-/// Opens the folders and hands them over.
-pub(crate) fn open_all(mounts: &[Mount], context: &mut WasiCtxBuilder) -> Result<(), RuntimeError> {
+/// Opens the folders. What comes of it can be given to many guests: they stay open as long as the last of them.
+pub(crate) fn open_all(mounts: &[Mount]) -> Result<WasiFilesystemCtx, RuntimeError> {
+    let mut context = WasiCtx::builder();
     for (mount, guest) in mounts.iter().zip(guest_paths(mounts)?) {
-        mount.open(&guest, context)?;
+        mount.open(&guest, &mut context)?;
     }
-    Ok(())
+    Ok(context.build().filesystem().clone())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use krustlet_http::{HttpAccess, Session};
 use krustlet_traces::Source;
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiView};
 
@@ -66,11 +67,15 @@ impl RunSpec {
         }
     }
 
-    /// All of it as WASI wants it, with the folders opened. `session` is that of its HTTP access.
-    pub(crate) fn wasi(&self, session: &Session) -> Result<WasiP1Ctx, RuntimeError> {
+    /// The folders, opened, once all that can be wrong with the rest has been looked for.
+    pub(crate) fn open(&self) -> Result<WasiFilesystemCtx, RuntimeError> {
         self.check()?;
+        mount::open_all(&self.mounts)
+    }
+
+    /// All of it as WASI wants it, with these folders. `session` is that of its HTTP access.
+    pub(crate) fn wasi(&self, folders: &WasiFilesystemCtx, session: &Session) -> WasiP1Ctx {
         let mut context = WasiCtx::builder();
-        mount::open_all(&self.mounts, &mut context)?;
         context
             .args(&self.args)
             .envs(&self.env)
@@ -78,8 +83,9 @@ impl RunSpec {
             .stderr(Output::new(self.output.clone(), Stream::Stderr));
         sockets::allow(&mut context, session);
         let mut wasi = context.build_p1();
+        wasi.ctx().ctx.filesystem().clone_from(folders);
         wasi.ctx().table.set_max_capacity(self.open_resources);
-        Ok(wasi)
+        wasi
     }
 
     /// WASI hands strings over the way C does, and a variable as `NAME=VALUE`.

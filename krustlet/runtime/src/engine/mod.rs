@@ -214,7 +214,7 @@ impl Engine {
         access.max_sockets = access.max_sockets.min(spec.open_resources / HANDLES_OF_SOCKET).max(1);
         let session = self.0.http.session(access);
         let opener = self.opener(&spec)?;
-        let wasi = spec.wasi(&session)?;
+        let wasi = spec.wasi(&spec.open()?, &session);
         let http = GuestHttp::new(session, http::Side::Client, None);
         let start = run::Start { module: module.clone(), wasi, http, memory_limit: limit, opener };
         Ok(run::spawn(self, self.guests()?, start))
@@ -239,8 +239,7 @@ impl Engine {
     ) -> Result<Server, RuntimeError> {
         spec.open_resources = limits.open_resources(spec.open_resources);
         // What is wrong with it is to be known now, and not with the first request.
-        let http = self.0.http.session(spec.http.clone());
-        spec.wasi(&http)?;
+        let folders = spec.open()?;
         let program = module.proxy().ok_or(RuntimeError::DoesNotServe)?;
         let runtime = self.guests()?;
         let address = listener.local_addr().map_err(failed)?;
@@ -252,7 +251,8 @@ impl Engine {
         let guests = serve::Guests {
             module: module.clone(),
             program: program.clone(),
-            http,
+            http: self.0.http.session(spec.http.clone()),
+            folders,
             memory: self.0.memory.clone(),
             connections: self.0.connections.clone(),
             instances: self.0.instances.clone(),

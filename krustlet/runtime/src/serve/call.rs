@@ -92,8 +92,6 @@ pub(super) enum Failure {
     Status(u16),
     /// The program says that it failed, with this error code.
     Code(String),
-    /// There can be no instance, for a reason that is not the program's.
-    Start(String),
     /// The client does not wait for it any more.
     Gone,
     /// The server is being stopped.
@@ -129,7 +127,7 @@ impl Failure {
             Self::Trapped(_) | Self::Ended(_) | Self::NoResponse | Self::Unfinished | Self::Status(_) => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::Code(_) | Self::Start(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Code(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -146,7 +144,6 @@ impl Failure {
             Self::Unfinished => "unfinished",
             Self::Status(_) => "invalid_status",
             Self::Code(_) => "error_code",
-            Self::Start(_) => "start_failed",
             Self::Gone => "client_gone",
             Self::Stopped => "stopped",
         })
@@ -166,7 +163,6 @@ impl Failure {
             Self::NoResponse => "the program gave no response",
             Self::Status(_) => "the program's response has a status that is none",
             Self::Code(_) => "the program says that it cannot answer",
-            Self::Start(_) => "the program cannot be started",
             Self::Gone | Self::Stopped => "this server is being stopped",
         }
     }
@@ -183,7 +179,6 @@ impl Failure {
                 Some(format!("the program's response has the status {status}, which is none of a response"))
             }
             Self::Code(code) => Some(format!("the program's response is the error {code}")),
-            Self::Start(why) => Some(format!("the program cannot be started: {why}")),
             Self::Timeout => Some("the program took longer than it may, and was ended".into()),
             Self::Host | Self::Tunnel | Self::TooLarge | Self::Slow | Self::Busy | Self::Gone | Self::Stopped => None,
         }

@@ -32,6 +32,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wasmtime::Store;
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 
 pub use self::limits::ServerLimits;
 pub use self::telemetry::stats::{Durations, ServerStats};
@@ -50,7 +51,7 @@ use crate::resources::limits::Limits;
 use crate::resources::memory::MemoryBudget;
 use crate::resources::usage::Meter;
 use crate::run::State;
-use crate::{Container, Engine, ExitStatus, Module, RunSpec, RuntimeError};
+use crate::{Container, Engine, ExitStatus, Module, RunSpec};
 
 /// The least that hyper can be told to hold of a request.
 const LEAST_HEADER_BYTES: usize = 8 * 1024;
@@ -130,6 +131,8 @@ impl fmt::Debug for Server {
 pub(crate) struct Guests {
     pub(crate) program: Proxy,
     pub(crate) spec: RunSpec,
+    /// Its mounts, for all instances: what they lead to by then, and not what a path of the host leads to at each request.
+    pub(crate) folders: WasiFilesystemCtx,
     pub(crate) http: Session,
     pub(crate) memory: MemoryBudget,
     /// What all servers share, of connections and of instances.
@@ -144,13 +147,13 @@ pub(crate) struct Guests {
 
 impl Guests {
     /// For an instance that answers the request of this trace; `None` for one that answers several, or where nothing is recorded.
-    fn store(&self, trace: Option<Context>) -> Result<Store<State>, RuntimeError> {
+    fn store(&self, trace: Option<Context>) -> Store<State> {
         let traces = self.spec.traces.clone().map(|source| Outgoing { source, parent: trace });
         let http = GuestHttp::new(self.http.clone(), Side::Server, traces);
         let limits = Limits::new(self.memory.share(), self.meter.clone());
-        let mut state = State::new(self.spec.wasi(&self.http)?, http, limits);
+        let mut state = State::new(self.spec.wasi(&self.folders, &self.http), http, limits);
         state.opener = self.opener.clone();
-        Ok(state.into_store(self.program.engine()))
+        state.into_store(self.program.engine())
     }
 }
 

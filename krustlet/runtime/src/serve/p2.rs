@@ -32,28 +32,25 @@ async fn instance(service: Arc<Service>, program: ProxyPre<State>, job: Job, slo
         service.note(&id, &failure);
         call.fail(failure);
     };
-    match service.guests.store(trace) {
-        Err(error) => failed(Failure::Start(error.to_string())),
-        Ok(mut store) => {
-            let failure = tokio::select! {
-                biased;
-                () = call.failed() => None,
-                () = service.ending() => Some(Failure::Stopped),
-                () = sleep(service.limits.request_timeout) => Some(Failure::Timeout),
-                result = service.guests.meter.count(run(&service, &program, &mut store, request, sender, &call)) => {
-                    // One that exits well after its response might as well have returned.
-                    let failure = result.err().map(|error| Failure::of(&error));
-                    failure.filter(|failure| *failure != Failure::Ended(0) || !call.is_answered())
-                }
-            };
-            if failure.is_none() && call.failure().is_none() && abort_bodies(&mut store) && call.is_answered() {
-                service.note(&id, &Failure::Unfinished);
-            }
-            // Before the store goes, and with it the sender of the response and that of its body: whoever sees one of these go is to
-            // know why.
-            failure.into_iter().for_each(failed);
+    let mut store = service.guests.store(trace);
+    let failure = tokio::select! {
+        biased;
+        () = call.failed() => None,
+        () = service.ending() => Some(Failure::Stopped),
+        () = sleep(service.limits.request_timeout) => Some(Failure::Timeout),
+        result = service.guests.meter.count(run(&service, &program, &mut store, request, sender, &call)) => {
+            // One that exits well after its response might as well have returned.
+            let failure = result.err().map(|error| Failure::of(&error));
+            failure.filter(|failure| *failure != Failure::Ended(0) || !call.is_answered())
         }
+    };
+    if failure.is_none() && call.failure().is_none() && abort_bodies(&mut store) && call.is_answered() {
+        service.note(&id, &Failure::Unfinished);
     }
+    // Before the store goes, and with it the sender of the response and that of its body: whoever sees one of these go is to
+    // know why.
+    failure.into_iter().for_each(failed);
+    drop(store);
     drop(slot);
 }
 

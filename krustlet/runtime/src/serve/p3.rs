@@ -145,17 +145,14 @@ async fn instance(
     place: Place,
 ) {
     let mut had = Had::default();
-    match service.guests.store(None) {
-        Err(error) => tell(&service, &load, Failure::Start(error.to_string()), given, had),
-        Ok(mut store) => {
-            let failure = live_through(&service, &program, &load, &mut store, &mut given, &mut had).await;
-            // Before the store goes, and with it the bodies of responses: whoever sees one of these go is to know why.
-            match failure {
-                Some(failure) => tell(&service, &load, failure, given, had),
-                None => service.workers.retire(&load, false),
-            }
-        }
+    let mut store = service.guests.store(None);
+    let failure = live_through(&service, &program, &load, &mut store, &mut given, &mut had).await;
+    // Before the store goes, and with it the bodies of responses: whoever sees one of these go is to know why.
+    match failure {
+        Some(failure) => tell(&service, &load, failure, given, had),
+        None => service.workers.retire(&load, false),
     }
+    drop(store);
     drop(place);
 }
 

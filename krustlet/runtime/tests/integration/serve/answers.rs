@@ -49,6 +49,24 @@ async fn a_program_answers_and_gets_what_it_is_given() {
 }
 
 #[tokio::test]
+async fn a_folder_stays_the_one_that_it_was_at_the_start_whatever_becomes_of_its_name() {
+    let above = tempfile::tempdir().unwrap();
+    let [folder, other] = ["folder", "other"].map(|name| above.path().join(name));
+    for (path, text) in [(&folder, "its own"), (&other, "another's")] {
+        std::fs::create_dir(path).unwrap();
+        std::fs::write(path.join("file"), text).unwrap();
+    }
+    let spec = |spec: &mut krustlet_runtime::RunSpec| {
+        spec.mounts = vec![Mount { host: folder.clone(), guest: "/data".into(), read_only: true }];
+    };
+    let served = Served::with(EngineConfig::default(), spec, ServerLimits::default());
+    assert_eq!(served.get("/read/file").await.1, "its own");
+    std::fs::rename(&folder, above.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(&other, &folder).unwrap();
+    assert_eq!(served.get("/read/file").await, (200, "its own".into()));
+}
+
+#[tokio::test]
 async fn a_program_sees_the_request_and_not_the_connection() {
     let served = Served::new();
     let mut client = served.http1().await;

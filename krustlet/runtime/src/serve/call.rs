@@ -1,7 +1,7 @@
 //! How a request can fail, and who is told.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
+use super::p3::Share;
 use super::telemetry::id::{REQUEST_ID, RequestId};
 use crate::resources::limits::OutOfMemory;
 
@@ -19,13 +20,32 @@ pub(super) struct Call {
     notice: Notify,
     answered: AtomicBool,
     over: AtomicBool,
+    /// What it has of an instance that has several.
+    share: Mutex<Option<Share>>,
 }
 
 impl Call {
     pub(super) fn fail(&self, failure: Failure) {
         if self.failure.set(failure).is_ok() {
-            self.notice.notify_one();
+            match &*self.share() {
+                Some(share) => share.fail(),
+                None => self.notice.notify_one(),
+            }
         }
+    }
+
+    fn share(&self) -> MutexGuard<'_, Option<Share>> {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An instance that has several is to do it.
+    pub(super) fn hold(&self, share: Share) {
+        *self.share() = Some(share);
+    }
+
+    /// It takes nothing of its instance any more.
+    pub(super) fn release(&self) {
+        drop(self.share().take());
     }
 
     pub(super) fn failure(&self) -> Option<&Failure> {
@@ -43,8 +63,10 @@ impl Call {
 
     /// The client has all of its response, or has been told that there is none.
     pub(super) fn over(&self) {
-        self.over.store(true, Ordering::Relaxed);
-        self.notice.notify_one();
+        self.over.store(true, Ordering::SeqCst);
+        if self.failure().is_none() {
+            self.release();
+        }
     }
 
     /// Waits until it has failed. There is one waiter: the instance.
@@ -54,12 +76,14 @@ impl Call {
         }
     }
 
-    /// Waits until it has failed, or is over: why it has failed. There is one waiter: the instance.
-    pub(super) async fn settled(&self) -> Option<&Failure> {
-        while self.failure().is_none() && !self.over.load(Ordering::Relaxed) {
-            self.notice.notified().await;
-        }
-        self.failure()
+    /// Whether it has failed, and was not over before.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure().is_some() && self.share().is_some()
+    }
+
+    /// Whether it has failed, or is over.
+    pub(super) fn is_settled(&self) -> bool {
+        self.failure().is_some() || self.over.load(Ordering::SeqCst)
     }
 }
 

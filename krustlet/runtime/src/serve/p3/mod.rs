@@ -6,9 +6,12 @@
 //! A call that was begun cannot be taken back (<https://github.com/bytecodealliance/wasmtime/issues/11833>). So an instance whose client
 //! went, or whose request took too long, gets no other ones, and ends when those that it has are over.
 
+mod load;
+
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -17,7 +20,8 @@ use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Uri};
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, sleep_until};
 use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut, Store, UpdateDeadline};
@@ -26,12 +30,14 @@ use wasmtime_wasi_http::handler::{Prepared, Proxy};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 
+pub(super) use self::load::Share;
+
+use self::load::{Had, Load, UnderWay};
 use super::Service;
 use super::body::RequestBody;
-use super::call::{Call, Failure};
-use super::request::{Answers, Job, Outcome};
+use super::call::Failure;
+use super::request::{Answers, Job};
 use super::room::{self, Place};
-use super::telemetry::id::RequestId;
 use crate::resources::usage::at_tick;
 use crate::run::State;
 
@@ -55,24 +61,6 @@ struct Worker {
     load: Arc<Load>,
 }
 
-/// What an instance has to do.
-struct Load {
-    requests: AtomicUsize,
-    uses: AtomicUsize,
-    /// Whether it computes, as far as is known, so that others had to wait for it.
-    computes: AtomicBool,
-}
-
-/// A request that an instance has.
-struct UnderWay {
-    call: Arc<Call>,
-    id: RequestId,
-    /// Not the call's own, which goes before anybody can say why.
-    sender: Mutex<Option<oneshot::Sender<Outcome>>>,
-    begun: Instant,
-    _permit: OwnedSemaphorePermit,
-}
-
 impl Workers {
     fn all(&self) -> MutexGuard<'_, Vec<Worker>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,22 +75,12 @@ impl Workers {
     }
 }
 
-impl Load {
-    fn requests(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    fn computes(&self) -> bool {
-        self.computes.load(Ordering::Relaxed)
-    }
-}
-
 /// Has an instance do it: one that would begin at once, else a new one, else the one that has the least to do. `None` if there is no room.
 pub(super) fn begin(service: &Arc<Service>, program: &ServicePre<State>, job: Job) -> Option<()> {
     let permit = room::take(&service.requests)?;
     let mut all = service.workers.all();
     let least = |all: &[Worker], if_computes: bool| {
-        let may = |load: &Load| load.requests() < AT_ONCE && (if_computes || !load.computes());
+        let may = |load: &Load| load.requests() < AT_ONCE && (if_computes || !load.has_to_wait());
         let fitting = all.iter().enumerate().filter(|(_, worker)| may(&worker.load));
         fitting.min_by_key(|(_, worker)| worker.load.requests()).map(|(index, _)| index)
     };
@@ -117,21 +95,20 @@ pub(super) fn begin(service: &Arc<Service>, program: &ServicePre<State>, job: Jo
         },
     };
     let Job { request, sender, call, id, .. } = job;
-    let under_way = UnderWay { call, id, sender: Mutex::new(Some(sender)), begun: Instant::now(), _permit: permit };
     let worker = &all[index];
-    worker.load.requests.fetch_add(1, Ordering::Relaxed);
-    worker.load.computes.store(true, Ordering::Relaxed);
+    call.hold(Share::new(worker.load.clone(), permit));
+    let under_way = UnderWay { call, id, sender: Mutex::new(Some(sender)), begun: Instant::now() };
+    let uses = worker.load.add();
     // Whoever takes one off the list has what it was given before; an instance that has failed tells those.
     let _ = worker.jobs.send((request, Arc::new(under_way)));
-    if worker.load.uses.fetch_add(1, Ordering::Relaxed) + 1 >= USES {
+    if uses >= USES {
         all.swap_remove(index);
     }
     Some(())
 }
 
 fn start(service: &Arc<Service>, program: &ServicePre<State>, place: Place) -> Worker {
-    let load = Load { requests: AtomicUsize::new(0), uses: AtomicUsize::new(0), computes: AtomicBool::new(true) };
-    let ((jobs, given), load) = (mpsc::unbounded_channel(), Arc::new(load));
+    let ((jobs, given), load) = (mpsc::unbounded_channel(), Arc::new(Load::new()));
     tokio::spawn(instance(service.clone(), program.clone(), load.clone(), given, place));
     Worker { jobs, load }
 }
@@ -156,17 +133,16 @@ async fn instance(
     drop(place);
 }
 
-/// What an instance was given.
-#[derive(Default)]
-struct Had {
-    /// What is not over.
-    live: Vec<Arc<UnderWay>>,
-    last: Option<RequestId>,
-}
-
 /// Tells all that it has, or is still to be given, why it ends.
-fn tell(service: &Service, load: &Arc<Load>, failure: Failure, mut given: mpsc::UnboundedReceiver<Given>, had: Had) {
+fn tell(
+    service: &Service,
+    load: &Arc<Load>,
+    failure: Failure,
+    mut given: mpsc::UnboundedReceiver<Given>,
+    mut had: Had,
+) {
     service.workers.retire(load, false);
+    had.settle();
     let given: Vec<_> = std::iter::from_fn(|| given.try_recv().ok()).map(|(_, under_way)| under_way).collect();
     if had.live.is_empty() && given.is_empty() && failure != Failure::Stopped {
         // Of what it did after its last response. A request of which nobody is to hear any more stands for it.
@@ -187,7 +163,6 @@ async fn live_through(
     given: &mut mpsc::UnboundedReceiver<Given>,
     had: &mut Had,
 ) -> Option<Failure> {
-    let Had { live, last } = had;
     let ticked = Arc::new(AtomicBool::new(false));
     store.epoch_deadline_callback({
         let ticked = ticked.clone();
@@ -216,78 +191,70 @@ async fn live_through(
         }
         answers.send();
         // At the end of its turn it had not come to where it waits.
-        load.computes.store(ticked.load(Ordering::Relaxed), Ordering::Relaxed);
+        load.computes(ticked.load(Ordering::Relaxed));
         poll
     });
     let mut running = pin!(service.guests.meter.count(running));
     let mut closed = pin!(service.drain.clone().closed());
-    let (mut is_closed, mut has_lost, mut since) = (false, false, Instant::now());
-    let mut settled = FuturesUnordered::new();
+    let (mut is_closed, mut has_lost) = (false, false);
     let mut ending = pin!(service.ending());
+    let timeout = service.limits.request_timeout;
     // Set anew where it would come too late, and looked at anew where it has come too soon: no request has to set a timer.
-    let mut timer = pin!(sleep_until(since + IDLE));
+    let mut timer = pin!(sleep_until(load.since() + IDLE));
     loop {
-        let timeout = service.limits.request_timeout;
+        if had.settle() {
+            has_lost = true;
+            load.wait();
+            service.workers.retire(load, false);
+            // What was over before that tells nobody.
+            had.settle();
+        }
+        if has_lost && had.live.is_empty() && requests.is_none() {
+            return None;
+        }
         let patience = if requests.is_some() { IDLE } else { timeout };
-        let deadline = live.iter().map(|one| one.begun + timeout).min().unwrap_or(since + patience);
-        if deadline < timer.deadline() || timer.is_elapsed() {
+        let deadline = had.live.iter().map(|one| one.begun + timeout).min().unwrap_or_else(|| load.since() + patience);
+        if timer.is_elapsed() {
+            let now = Instant::now();
+            if deadline <= now {
+                if had.live.is_empty() && requests.is_none() {
+                    // It goes on after its last response, and has had the time of a request for it.
+                    return None;
+                }
+                if had.live.is_empty() {
+                    service.workers.retire(load, true);
+                }
+                for one in had.live.iter().filter(|one| one.begun + timeout <= deadline) {
+                    service.note(&one.id, &Failure::Timeout);
+                    one.call.fail(Failure::Timeout);
+                }
+            }
+            timer.as_mut().reset(deadline.clamp(now, now + IDLE));
+        } else if deadline < timer.deadline() {
             timer.as_mut().reset(deadline);
         }
         tokio::select! {
             biased;
             () = ending.as_mut() => return Some(Failure::Stopped),
-            Some((one, failed)) = settled.next(), if !settled.is_empty() => {
-                let one: Arc<UnderWay> = one;
-                live.retain(|other| !Arc::ptr_eq(other, &one));
-                load.requests.fetch_sub(1, Ordering::Relaxed);
-                since = Instant::now();
-                if failed {
-                    has_lost = true;
-                    service.workers.retire(load, false);
-                }
-            }
+            () = load.noticed() => {}
             next = given.recv(), if requests.is_some() => match (next, &requests) {
                 (Some((request, one)), Some(requests)) => {
-                    *last = Some(one.id.clone());
-                    live.push(one.clone());
-                    settled.push({
-                        let one = one.clone();
-                        async move {
-                            let failed = one.call.settled().await.is_some();
-                            (one, failed)
-                        }
-                    });
+                    had.last = Some(one.id.clone());
+                    had.live.push(one.clone());
                     // It is there for as long as this one runs.
                     let _ = requests.send((request, one));
                 }
                 _ => requests = None,
             },
             result = running.as_mut() => {
-                return result.err().map(|error: wasmtime::Error| Failure::of(&error)).filter(|failure| *failure != Failure::Ended(0) || !live.is_empty());
+                had.settle();
+                return result.err().map(|error: wasmtime::Error| Failure::of(&error)).filter(|failure| *failure != Failure::Ended(0) || !had.live.is_empty());
             }
             _ = closed.as_mut(), if !is_closed => {
                 is_closed = true;
                 service.workers.retire(load, false);
             }
-            () = timer.as_mut() => {
-                if Instant::now() < deadline {
-                    continue;
-                }
-                if live.is_empty() && requests.is_none() {
-                    // It goes on after its last response, and has had the time of a request for it.
-                    return None;
-                }
-                if live.is_empty() {
-                    service.workers.retire(load, true);
-                }
-                for one in live.iter().filter(|one| one.begun + timeout <= deadline) {
-                    service.note(&one.id, &Failure::Timeout);
-                    one.call.fail(Failure::Timeout);
-                }
-            }
-        }
-        if has_lost && live.is_empty() && requests.is_none() {
-            return None;
+            () = timer.as_mut() => {}
         }
     }
 }
@@ -299,17 +266,24 @@ async fn answer_all(
     requests: &mut mpsc::UnboundedReceiver<Given>,
     answers: &Answers,
 ) -> wasmtime::Result<()> {
-    let (mut calls, mut is_open) = (FuturesUnordered::new(), true);
-    while is_open || !calls.is_empty() {
-        tokio::select! {
-            biased;
-            Some(called) = calls.next(), if !calls.is_empty() => { let called: wasmtime::Result<()> = called; called? },
-            next = requests.recv(), if is_open => match next {
-                Some((request, one)) => calls.push(answer(store, instance, request, one, answers)),
-                None => is_open = false,
-            },
+    let mut calls = FuturesUnordered::new();
+    std::future::poll_fn(|context| {
+        loop {
+            // This wakes nobody: who gives it one goes on with the instance at once.
+            let next = requests.try_recv();
+            let is_closed = matches!(next, Err(TryRecvError::Disconnected));
+            if let Ok((request, one)) = next {
+                calls.push(answer(store, instance, request, one, answers));
+                continue;
+            }
+            match ready!(calls.poll_next_unpin(context)) {
+                Some(called) => called?,
+                None if is_closed => return Poll::Ready(wasmtime::error::Ok(())),
+                None => return Poll::Pending,
+            }
         }
-    }
+    })
+    .await?;
     std::future::poll_fn(|context| store.poll_no_interesting_tasks(context)).await;
     Ok(())
 }

@@ -1,17 +1,21 @@
 /**
- * Requests a second, times and memory of `krustlet-wasi serve` beside `wasmtime serve` on the same components, by turns. Wants `wasmtime`, best of
- * the release that the runtime is built on, and `wrk` on PATH: both are of others, and nothing else here needs them.
+ * Requests a second, times and memory of a pod and of `krustlet-wasi serve` beside `wasmtime serve` on the same components, by turns. Wants
+ * `wasmtime`, best of the release that the runtime is built on, and `wrk` on PATH: both are of others, and nothing else here needs them.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as http from "node:http";
-import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { consoleReporter } from "../../common/report";
 import { ROOT } from "../../common/root";
 import { findProgram, presentProgram } from "../../steps/lib/programs/programs";
 import { run } from "../../steps/lib/run";
-import { buildModule } from "../../steps/workload/buildModule";
 import { MEBIBYTE, residentBytesOf } from "../memory";
+import { isReady, serving } from "../node/cases/serving";
+import { agent } from "../node/lib/agent";
+import { World } from "../node/lib/world";
+import { withTestNode } from "../node/make";
+import { UNDER_TEST, underTest } from "../node/underTest";
 import { until } from "../until";
 import { Figures, ratios, ROUNDS, type Comparison } from "./rounds";
 
@@ -23,17 +27,26 @@ const IDLE_SECONDS = 6;
 const AT_ONCE = 64;
 
 const programs = [
-    { version: "0.2", name: "hello-http", wasmtime: ["-Scli"], aim: 0.9 },
+    { version: "0.2", name: "helloHttp", wasmtime: ["-Scli"], aim: 0.9 },
     { version: "0.3", name: "visits", wasmtime: ["-Scli,p3", "-Wcomponent-model-async"], aim: 1 },
-];
+] as const;
+
+/** Something that answers. */
+interface Answering {
+    host: string;
+    port: number;
+    /** Whose memory is looked at. */
+    pid: number;
+    end(): Promise<unknown>;
+}
 
 const perSecond = new Figures("requests/s", 0);
 const milliseconds = new Figures("ms", 2);
 const mebibytes = new Figures("MiB", 1);
 
-async function answers(): Promise<boolean> {
+async function answers({ host, port }: Answering): Promise<boolean> {
     return new Promise((resolve) => {
-        const request = http.get({ host: "127.0.0.1", port: PORT, agent: false }, (response) => {
+        const request = http.get({ host, port, agent: false }, (response) => {
             response.resume().on("end", () => resolve(response.statusCode === 200));
         });
         request.on("error", () => resolve(false));
@@ -41,9 +54,9 @@ async function answers(): Promise<boolean> {
 }
 
 /** How long the slowest of many takes that are asked at once. */
-async function burst(): Promise<number> {
+async function burst(server: Answering): Promise<number> {
     const begun = performance.now();
-    const all = await Promise.all(Array.from({ length: AT_ONCE }, answers));
+    const all = await Promise.all(Array.from({ length: AT_ONCE }, () => answers(server)));
     if (all.includes(false))
         throw new Error(`${all.filter((good) => !good).length} of ${AT_ONCE} at once failed`);
     return performance.now() - begun;
@@ -52,19 +65,32 @@ async function burst(): Promise<number> {
 const inMs = (text: string) =>
     parseFloat(text) * (text.endsWith("us") ? 0.001 : text.endsWith("ms") ? 1 : 1000);
 
-/** One server: started, asked, ended. */
-async function measure(what: string, argv: readonly string[]): Promise<void> {
+/** A program of this host that serves. */
+function program(argv: readonly string[]): Promise<Answering> {
     const server = spawn(argv[0], argv.slice(1), { stdio: "ignore" });
+    const end = async () => {
+        const ended = once(server, "exit");
+        server.kill("SIGKILL");
+        await ended;
+    };
+    return Promise.resolve({ host: "127.0.0.1", port: PORT, pid: server.pid ?? 0, end });
+}
+
+/** A pod that serves, of a node that has no other. */
+async function pod(world: World, image: string): Promise<Answering> {
+    const made = await world.start("server", serving(PORT, { image }));
+    const { status } = await world.untilPod(made, "Ready", isReady);
+    const end = () => world.removePods(world.namespace);
+    return { host: status.podIP ?? "", port: PORT, pid: agent().pid, end };
+}
+
+/** One server: started, asked, ended. */
+async function measure(what: string, start: () => Promise<Answering>): Promise<void> {
+    const server = await start();
     try {
-        await until(`${what} to answer`, async () => (await answers()) || undefined);
-        const load = [
-            "wrk",
-            "-t1",
-            `-c${CONNECTIONS}`,
-            `-d${SECONDS}s`,
-            "--latency",
-            `http://127.0.0.1:${PORT}/`,
-        ];
+        await until(`${what} to answer`, async () => (await answers(server)) || undefined);
+        const url = `http://${server.host}:${server.port}/`;
+        const load = ["wrk", "-t1", `-c${CONNECTIONS}`, `-d${SECONDS}s`, "--latency", url];
         const { stdout } = await run(load, { timeoutSeconds: 60 });
         if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${what}:\n${stdout}`);
         const figure = (pattern: RegExp) => pattern.exec(stdout)?.[1] ?? "";
@@ -72,38 +98,50 @@ async function measure(what: string, argv: readonly string[]): Promise<void> {
         milliseconds.note(`${what}, p50`, inMs(figure(/^ +50% +(\S+)/m)));
         milliseconds.note(`${what}, p99`, inMs(figure(/^ +99% +(\S+)/m)));
         await sleep(IDLE_SECONDS * 1000);
-        milliseconds.note(`${what}, the slowest of ${AT_ONCE} at once`, await burst());
-        if (server.pid !== undefined) mebibytes.note(what, residentBytesOf(server.pid) / MEBIBYTE);
+        milliseconds.note(`${what}, the slowest of ${AT_ONCE} at once`, await burst(server));
+        mebibytes.note(what, residentBytesOf(server.pid) / MEBIBYTE);
     } finally {
-        const ended = once(server, "exit");
-        server.kill("SIGKILL");
-        await ended;
+        await server.end();
     }
 }
 
 export async function benchServers(): Promise<void> {
-    for (const program of ["wasmtime", "wrk"])
-        if ((await findProgram(program)) === undefined)
-            throw new Error(`${program} is not on PATH: install it first`);
+    for (const name of ["wasmtime", "wrk"])
+        if ((await findProgram(name)) === undefined)
+            throw new Error(`${name} is not on PATH: install it first`);
     const krustlet = await presentProgram("krustlet-wasi");
     if (krustlet === undefined) throw new Error("krustlet-wasi is not built: npm run up -- --tools-only");
-    const address = `--addr=127.0.0.1:${PORT}`;
-    const built = new Map<string, string>();
-    for (const { name } of programs)
-        built.set(name, (await buildModule({ source: path.join(ROOT, "workloads", name) })).file);
-    for (let turn = 1; turn <= ROUNDS; turn++) {
-        console.log(`round ${turn} of ${ROUNDS}`);
-        for (const { version, name, wasmtime } of programs) {
-            const file = built.get(name) ?? "";
-            await measure(`krustlet-wasi serve, ${version}`, [krustlet, "serve", file, address]);
-            await measure(`wasmtime serve, ${version}`, ["wasmtime", "serve", ...wasmtime, address, file]);
+    const context = { root: ROOT, report: consoleReporter(), env: {}, airgap: false };
+    await withTestNode(context, async (file) => {
+        process.env[UNDER_TEST] = file;
+        const world = await World.open("bench");
+        try {
+            await turns(world, krustlet);
+        } finally {
+            await world.close();
         }
-    }
-    const comparisons = programs.map(({ version, aim }): Comparison => [
-        `krustlet-wasi serve, ${version}`,
-        `wasmtime serve, ${version}`,
-        aim,
+    });
+    const comparisons = programs.flatMap(({ version, aim }): Comparison[] => [
+        [`pod, ${version}`, `wasmtime serve, ${version}`, aim],
+        [`krustlet-wasi serve, ${version}`, `wasmtime serve, ${version}`, aim],
     ]);
     console.log(`\n${[perSecond, milliseconds, mebibytes].map((one) => one.table()).join("\n\n")}`);
     console.log(`\n${ratios(perSecond, comparisons)}`);
+}
+
+async function turns(world: World, krustlet: string): Promise<void> {
+    const address = `--addr=127.0.0.1:${PORT}`;
+    for (let turn = 1; turn <= ROUNDS; turn++) {
+        console.log(`round ${turn} of ${ROUNDS}`);
+        for (const { version, name, wasmtime } of programs) {
+            const { file, image } = underTest().modules[name];
+            await measure(`pod, ${version}`, () => pod(world, image));
+            await measure(`krustlet-wasi serve, ${version}`, () =>
+                program([krustlet, "serve", file, address]),
+            );
+            await measure(`wasmtime serve, ${version}`, () =>
+                program(["wasmtime", "serve", ...wasmtime, address, file]),
+            );
+        }
+    }
 }

@@ -193,12 +193,10 @@ impl Pods {
                     tokio::spawn(remove_leftovers(self.shared.provision.clone(), folders));
                 }
                 // Before any of them begins: what a pod had before is still its own.
-                let new = pods.iter().filter(|pod| pod.uid().is_some_and(|uid| !self.workers.contains_key(&uid)));
-                let taken = |pod: &Pod| {
-                    self.shared.addresses.take_again(pod);
-                    Some((pod.uid()?, self.shared.ports.take_again(pod)))
-                };
-                self.ports_before = new.filter_map(taken).collect();
+                let is_new = |pod: &&Pod| pod.uid().is_some_and(|uid| !self.workers.contains_key(&uid));
+                let new: Vec<&Pod> = pods.iter().filter(is_new).collect();
+                new.iter().for_each(|pod| self.shared.addresses.take_again(pod));
+                self.ports_before = self.shared.ports.take_again(&new);
                 pods.into_iter().for_each(|pod| self.apply(pod));
                 self.ports_before.clear();
             }

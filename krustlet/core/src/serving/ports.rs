@@ -1,6 +1,6 @@
 //! The ports of addresses: which a container listens on, and whose it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -139,17 +139,27 @@ impl Ports {
         Ok(PortLease { ports: self.clone(), port })
     }
 
-    /// Takes again what a pod had that an earlier agent served: it has an address. Nobody may come before it.
-    pub fn take_again(&self, pod: &Pod) -> Vec<PortLease> {
-        let (Some(spec), Some(uid), Some(address)) = (&pod.spec, pod.metadata.uid.clone(), address_before(pod)) else {
-            return Vec::new();
-        };
+    /// Takes again what pods had that an earlier agent served, by their uids: those have an address. Nobody may come before them.
+    pub fn take_again(&self, pods: &[&Pod]) -> HashMap<String, Vec<PortLease>> {
+        // Who listens is only known when the modules are here. Until then they have what the agent would have for each container, and then
+        // what their programs may have had themselves, if that is left.
+        let mut all: HashMap<String, Vec<PortLease>> = HashMap::new();
+        for ports in [|container: &Container| [listens_on(container)].into(), may_listen_on] {
+            for (uid, pod) in pods.iter().filter_map(|pod| Some((pod.metadata.uid.clone()?, pod))) {
+                let leases = self.take_of(pod, &uid, ports);
+                all.entry(uid).or_default().extend(leases);
+            }
+        }
+        all
+    }
+
+    fn take_of(&self, pod: &Pod, uid: &str, ports: fn(&Container) -> BTreeSet<u16>) -> Vec<PortLease> {
+        let (Some(spec), Some(address)) = (&pod.spec, address_before(pod)) else { return Vec::new() };
         let part = |part: &Option<String>| part.clone().unwrap_or_default();
         let name = format!("{}/{}", part(&pod.metadata.namespace), part(&pod.metadata.name));
-        let all = || spec.init_containers.iter().flatten().chain(&spec.containers);
-        // Which of them answers is only known when the modules are here. Until then they have what each of them would.
-        let ports: BTreeSet<u16> = all().map(listens_on).collect();
-        let leases = ports.into_iter().filter_map(|port| self.take((address, port).into(), &uid, &name).ok());
+        let ports: BTreeSet<u16> =
+            spec.init_containers.iter().flatten().chain(&spec.containers).flat_map(ports).collect();
+        let leases = ports.into_iter().filter_map(|port| self.take((address, port).into(), uid, &name).ok());
         leases.inspect(PortLease::listened).collect()
     }
 
@@ -160,6 +170,11 @@ impl Ports {
 }
 
 impl PortLease {
+    /// Which it is.
+    pub fn address(&self) -> SocketAddr {
+        self.port
+    }
+
     /// Somebody listens on it, or has.
     pub fn listened(&self) {
         let mut taken = self.ports.0.by_port.lock().unwrap_or_else(PoisonError::into_inner);
@@ -269,36 +284,48 @@ mod tests {
         assert!(!freed.has_changed().unwrap(), "nobody has listened there");
     }
 
+    /// Of a node's address, if it is not without one.
+    fn served(name: &str, phase: &str, ip: Value, ports: Value) -> Pod {
+        let spec = json!({ "containers": [{ "name": "main", "ports": ports }, { "name": "beside" }] });
+        let metadata = json!({ "name": name, "namespace": "default", "uid": name });
+        let status = json!({ "phase": phase, "podIP": ip });
+        serde_json::from_value(json!({ "metadata": metadata, "spec": spec, "status": status })).unwrap()
+    }
+
     #[test]
     fn a_pod_that_was_served_by_an_earlier_agent_has_its_ports_again() {
-        let pod = |phase: &str, ip: Value, ports: Value| -> Pod {
-            let containers = json!([{ "name": "main", "ports": ports }, { "name": "beside" }]);
-            let metadata = json!({ "name": "a", "namespace": "default", "uid": "a" });
-            serde_json::from_value(
-                json!({ "metadata": metadata, "spec": { "containers": containers }, "status": { "phase": phase, "podIP": ip } }),
-            )
-            .unwrap()
-        };
         let (named, two) =
             (json!([{ "containerPort": 80 }]), json!([{ "containerPort": 80 }, { "containerPort": 81 }]));
         let table = [
             // The one beside it may be the one that answers.
-            ("Running", json!("10.0.0.1"), named.clone(), vec![80, 8080]),
-            // A program that listens takes its ports itself.
-            ("Running", json!("10.0.0.1"), two, vec![80, 8080]),
-            ("Running", json!("10.0.0.1"), json!([]), vec![8080]),
-            ("Running", json!(null), named.clone(), vec![]),
-            ("Succeeded", json!("10.0.0.1"), named, vec![]),
+            ("Running", json!("10.0.0.1"), named.clone(), &[80, 8080][..]),
+            // A program may have listened at each of them.
+            ("Running", json!("10.0.0.1"), two, &[80, 81, 8080]),
+            ("Running", json!("10.0.0.1"), json!([]), &[8080]),
+            ("Running", json!(null), named.clone(), &[]),
+            ("Succeeded", json!("10.0.0.1"), named, &[]),
         ];
         for (phase, ip, declared, wanted) in table {
             let ports = Ports::default();
-            let leases = ports.take_again(&pod(phase, ip, declared));
-            assert_eq!(leases.iter().map(|lease| lease.port.port()).collect::<Vec<_>>(), wanted);
+            let leases = ports.take_again(&[&served("a", phase, ip, declared)]);
+            let had: BTreeSet<u16> = leases["a"].iter().map(|lease| lease.address().port()).collect();
+            assert_eq!(had, wanted.iter().copied().collect());
             for port in wanted {
-                let fault = ports.take(at(port), "b", "default/b/main").unwrap_err().message;
+                let fault = ports.take(at(*port), "b", "default/b/main").unwrap_err().message;
                 assert!(fault.starts_with(&format!("port {port} is default/a's: ")), "{fault}");
-                ports.take(at(port), "a", "default/a/main").unwrap();
+                ports.take(at(*port), "a", "default/a/main").unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn what_the_agent_listens_on_is_nobody_elses_who_may_have_listened_there() {
+        let two = |first: u16| json!([{ "containerPort": first }, { "containerPort": first + 1 }]);
+        let pods = [("a", 80), ("b", 81)].map(|(name, first)| served(name, "Running", json!("10.0.0.1"), two(first)));
+        let ports = Ports::default();
+        let _leases = ports.take_again(&pods.each_ref());
+        for (port, uid) in [(80, "a"), (81, "b"), (82, "b")] {
+            ports.take(at(port), uid, &format!("default/{uid}/main")).unwrap();
         }
     }
 

@@ -115,6 +115,27 @@ fn a_port_stays_its_pods_while_that_starts_again_and_under_the_next_agent() {
 }
 
 #[test]
+fn a_program_has_time_to_listen_again_under_the_next_agent() {
+    let world = World::new();
+    let agent = world.agent();
+    let [first, second] = [(); 2].map(|()| free_port());
+    let ports = json!([{ "containerPort": first }, { "containerPort": second }]);
+    world.create("one", serving(&world, "component-spin", first, json!({ "ports": ports })));
+    world.until("one", ready);
+    agent.kill();
+    world.create("two", serving(&world, "serve-204", second, json!({})));
+    let _again = world.agent();
+    world.until("one", |pod| ready(pod) && container(pod, "main")["restartCount"] == 1);
+    // Longer than it takes to hear of a port that has become free.
+    std::thread::sleep(Duration::from_secs(2));
+    let two = world.until("two", |pod| waits(pod)["reason"] == "CreateContainerConfigError");
+    let message = waits(&two)["message"].as_str().unwrap();
+    assert!(message.starts_with(&format!("port {second} is default/one's: ")), "{message}");
+    // It does not listen, and could not be waited for for ever.
+    world.until("two", ready);
+}
+
+#[test]
 fn pods_with_addresses_of_their_own_share_no_port_and_keep_them() {
     let world = World::new();
     // All of them are this machine's own, as those of a node's range are made.

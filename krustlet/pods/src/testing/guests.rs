@@ -3,7 +3,8 @@
 /// `exit-CODE`, `nap-CODE` (a second, then that code), `doze-CODE` (three), `sleep`, `spin`, `grow-PAGES` (takes so much memory besides
 /// its first page, then sleeps), `garbage` (no module); `serve-STATUS`, which answers all requests so; `slow-STATUS`, which computes for a
 /// second before, `long-STATUS`, for five, and `stuck-STATUS`, for an hour; `ask-HOST`, which asks that host by HTTP and exits with 100 and
-/// the last two digits of the status, or with the number of the error; `component-RESULT`, which may listen, and ends at once well (0) or not (1).
+/// the last two digits of the status, or with the number of the error; `component-RESULT`, which may listen, and ends at once
+/// well (0) or not (1), or never (`spin`).
 pub fn guest(name: &str) -> Option<Vec<u8>> {
     let sleep = |nanos: u64| {
         format!(
@@ -58,9 +59,13 @@ fn client(host: &str) -> String {
 
 /// A component that exports `wasi:cli/run`.
 fn component(result: &str) -> String {
+    let body = match result {
+        "spin" => "(loop $forever (br $forever)) (unreachable)".to_owned(),
+        result => format!("(i32.const {result})"),
+    };
     format!(
         r#"(component
-            (core module $m (func (export "run") (result i32) (i32.const {result})))
+            (core module $m (func (export "run") (result i32) {body}))
             (core instance $i (instantiate $m))
             (func $run (result (result)) (canon lift (core func $i "run")))
             (instance $cli (export "run" (func $run)))

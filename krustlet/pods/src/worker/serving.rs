@@ -1,5 +1,6 @@
 //! What a worker does with containers that listen: it probes them, and lets them end what is under way.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -7,18 +8,26 @@ use std::time::{Duration, Instant};
 use krustlet_core::lifecycle::course::grace_period;
 use krustlet_core::lifecycle::policy::Role;
 use krustlet_core::serving::health::Verdict;
+use krustlet_core::serving::ports::PortLease;
 use krustlet_core::serving::probes;
 use krustlet_prober::{Found, watch};
+use krustlet_runtime::Container;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Worker;
 use crate::containers::begin::Begun;
 use crate::containers::slot::{News, What};
-use crate::serving::Serving;
+use crate::serving::{Answering, Serving};
 
 /// How long a container of a pod that is deleted still takes new requests: so long may it take until all have heard of it.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// How long a program that has begun has to listen again where it may have listened under an earlier agent.
+const FIRST_BIND: Duration = Duration::from_secs(10);
+
+/// Between two looks at whether it does.
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Worker {
     /// Looks after one that has been started.
@@ -39,6 +48,12 @@ impl Worker {
             unwell: Arc::default(),
             tasks: JoinSet::new(),
         });
+        if let Answering::Sockets { container, at } = &serving.answering {
+            let is_own = |lease: &PortLease| at.contains(&lease.address());
+            let (own, others) = mem::take(&mut self.ports_before).into_iter().partition(is_own);
+            self.ports_before = others;
+            serving.tasks.spawn(keep(own, container.clone()));
+        }
         serving.tasks.spawn(watch(plans, move |port| asked.at(port), tell));
     }
 
@@ -85,7 +100,7 @@ impl Worker {
         let slot = &mut self.slots[index];
         let subject = slot.subject(&self.subject);
         let Some(serving) = &mut slot.serving else { return false };
-        if std::mem::replace(&mut serving.ends, true) {
+        if mem::replace(&mut serving.ends, true) {
             return true;
         }
         // Of a pod that is deleted all know that nothing new is to be sent there; of any other one they know by this.
@@ -137,4 +152,15 @@ impl Worker {
             }
         }
     }
+}
+
+/// Keeps ports for a program until it listens there, or has had its time for that.
+async fn keep(mut ports: Vec<PortLease>, container: Container) {
+    let listens = async {
+        while !ports.is_empty() {
+            sleep(LOOK).await;
+            ports.retain(|port| !container.listens(port.address()));
+        }
+    };
+    let _ = timeout(FIRST_BIND, listens).await;
 }

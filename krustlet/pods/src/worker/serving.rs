@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use krustlet_core::lifecycle::course::grace_period;
 use krustlet_core::lifecycle::policy::Role;
-use krustlet_core::serving::health::Verdict;
+use krustlet_core::serving::health::{Kind, Verdict};
 use krustlet_core::serving::ports::PortLease;
 use krustlet_core::serving::probes;
 use krustlet_prober::{Found, watch};
@@ -132,6 +132,10 @@ impl Worker {
         if serving.ends {
             // It may become unready, and nothing else.
             serving.health.ready &= found.verdict != Verdict::Ready(false);
+            return;
+        }
+        // As by a kubelet, nobody asks any more whether it has started or is to go on.
+        if found.kind != Kind::Readiness && self.course.leaving() {
             return;
         }
         if let Some(fault) = &found.fault {

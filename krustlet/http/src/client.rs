@@ -22,7 +22,7 @@ use crate::policy::network::Network;
 use crate::refusals::Refusals;
 use crate::request::{MAX_REDIRECTS, check_headers, check_length, check_method, is_redirect, redirected};
 use crate::served::{Served, Serving};
-use crate::sockets::{Known, SocketPermit};
+use crate::sockets::Known;
 use crate::target::{Target, named_origin};
 use crate::tls::{CaFileError, Trust};
 use crate::{Egress, HttpAccess, HttpError, HttpLimits, Origin};
@@ -74,7 +74,7 @@ impl Client {
             held: Arc::new(Semaphore::new(held as usize)),
             sockets: Arc::new(Semaphore::new(most_sockets(&access))),
             all_sockets: self.1.clone(),
-            reserved: Mutex::default(),
+            accepted: Arc::default(),
             listening: Mutex::default(),
             known: Mutex::default(),
             refusals: Refusals::new(access.name.clone()),
@@ -98,8 +98,8 @@ pub(crate) struct Guest {
     pub(crate) sockets: Arc<Semaphore>,
     /// Of all guests of the client.
     pub(crate) all_sockets: Arc<Semaphore>,
-    /// For what was accepted and has no place of its own yet. `None`: such are not taken beforehand.
-    pub(crate) reserved: Mutex<Option<Vec<SocketPermit>>>,
+    /// One more of it for each connection that was accepted.
+    pub(crate) accepted: Arc<()>,
     /// Where its sockets listen.
     pub(crate) listening: Mutex<Vec<SocketAddr>>,
     /// What its sockets may be connected to.
@@ -306,12 +306,6 @@ fn most_sockets(access: &HttpAccess) -> usize {
 impl Guest {
     pub(crate) fn most_sockets(&self) -> usize {
         most_sockets(&self.access)
-    }
-
-    /// How many requests and sockets of it are open.
-    pub(crate) fn open(&self) -> usize {
-        let requests = slots(&self.access).saturating_sub(self.slots.available_permits());
-        requests + self.most_sockets().saturating_sub(self.sockets.available_permits())
     }
 
     fn note(&self, origin: &Origin, result: Result<Hop, HttpError>) -> Result<Hop, HttpError> {

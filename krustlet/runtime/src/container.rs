@@ -99,7 +99,7 @@ impl Container {
         self.0.meter.usage()
     }
 
-    /// What the guest has under way with others: requests of its own, and sockets but for those that listen.
+    /// How many connections the guest has that others have opened.
     pub fn under_way(&self) -> usize {
         self.0.session.under_way()
     }

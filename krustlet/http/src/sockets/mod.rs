@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -69,10 +69,17 @@ pub struct Listening {
     session: Session,
 }
 
+impl Listening {
+    /// Where it does.
+    pub fn address(&self) -> SocketAddr {
+        self.serving.address()
+    }
+}
+
 impl Drop for Listening {
     fn drop(&mut self) {
         let mut listening = self.session.listening();
-        if let Some(index) = listening.iter().position(|at| *at == self.serving.address()) {
+        if let Some(index) = listening.iter().position(|at| *at == self.address()) {
             listening.swap_remove(index);
         }
     }
@@ -83,6 +90,8 @@ impl Drop for Listening {
 pub struct SocketPermit {
     _own: OwnedSemaphorePermit,
     _shared: Option<OwnedSemaphorePermit>,
+    /// Counts it, if somebody else has opened it.
+    _accepted: Option<Arc<()>>,
 }
 
 impl Known {
@@ -121,31 +130,13 @@ impl Session {
         let own = guest.sockets.clone().try_acquire_owned().ok()?;
         let few = guest.sockets.available_permits() + OWN >= guest.most_sockets();
         let shared = if few { None } else { Some(guest.all_sockets.clone().try_acquire_owned().ok()?) };
-        Some(SocketPermit { _own: own, _shared: shared })
+        Some(SocketPermit { _own: own, _shared: shared, _accepted: None })
     }
 
-    /// Has a place taken for each connection that comes in from now on, before the guest gets it.
-    pub fn reserve(&self) {
-        self.reserved().get_or_insert_default();
-    }
-
-    /// Whether a connection that comes in is for the guest. If places are taken beforehand there has to be one.
-    pub fn lets_accept(&self) -> bool {
-        let mut reserved = self.reserved();
-        let Some(reserved) = reserved.as_mut() else { return true };
-        let permit = self.take_socket();
-        let taken = permit.is_some();
-        reserved.extend(permit);
-        taken
-    }
-
-    /// One of the places that were taken beforehand.
-    pub fn take_reserved(&self) -> Option<SocketPermit> {
-        self.reserved().as_mut()?.pop()
-    }
-
-    fn reserved(&self) -> MutexGuard<'_, Option<Vec<SocketPermit>>> {
-        self.0.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same for a connection that somebody else has opened.
+    pub fn take_accepted(&self) -> Option<SocketPermit> {
+        let permit = self.take_socket()?;
+        Some(SocketPermit { _accepted: Some(self.0.accepted.clone()), ..permit })
     }
 
     /// The addresses of a host that a guest may connect sockets to, which from then on it may.
@@ -261,9 +252,9 @@ impl Session {
         self.listening().contains(&at)
     }
 
-    /// What the guest has under way with others: requests, and sockets but for those that listen.
+    /// How many connections the guest has that others have opened.
     pub fn under_way(&self) -> usize {
-        self.0.open().saturating_sub(self.listening().len())
+        Arc::strong_count(&self.0.accepted) - 1
     }
 
     fn listening(&self) -> MutexGuard<'_, Vec<SocketAddr>> {

@@ -309,6 +309,20 @@ fn all_guests_share_the_sockets_of_the_node_but_for_four_of_each() {
 }
 
 #[test]
+fn what_others_have_opened_is_under_way_and_counts_as_any_socket() {
+    let access = HttpAccess { max_concurrent_requests: 3.try_into().unwrap(), ..HttpAccess::default() };
+    let session = Client::new(None, some_names(), Egress::default(), usize::MAX).unwrap().session(access);
+    let _own = session.take_socket().unwrap();
+    assert_eq!(session.under_way(), 0);
+    let accepted = [(); 2].map(|()| session.take_accepted().unwrap());
+    assert!(session.take_accepted().is_none());
+    assert_eq!(session.under_way(), 2);
+    drop(accepted);
+    assert_eq!(session.under_way(), 0);
+    assert!(session.take_accepted().is_some());
+}
+
+#[test]
 fn sockets_are_as_many_as_requests() {
     let session = session(some_names(), &["tcp://a.example:1"]);
     let held: Vec<_> = (0..50).map(|_| session.take_socket().unwrap()).collect();

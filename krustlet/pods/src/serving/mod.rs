@@ -65,8 +65,8 @@ impl Answering {
 
     /// Ends it: for the time of `linger` it goes on as before, and what it has under way then has `grace` to end.
     ///
-    /// A program that listens itself cannot be told of its end. Without `linger` it is stopped; else when it has nothing under way with
-    /// others. One that does not listen has all of the time where its pod is `deleted`, as any program, and none else.
+    /// A program that listens itself cannot be told of its end. Without `linger` it is stopped; else when it has no connection that
+    /// others have opened. One that does not listen has all of the time where its pod is `deleted`, as any program, and none else.
     pub async fn drain(&self, linger: Duration, grace: Duration, deleted: bool) {
         let container = match self {
             Self::Requests(server) => return server.drain(linger, grace),

@@ -33,7 +33,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::future;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use krustlet_http::{Lease, Listening, Scheme, Session, SocketPermit};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -53,34 +53,49 @@ const BACKLOG: u64 = 128;
 /// How many datagrams of one socket may be being sent. Each is held until the system takes it, which is at once as a rule.
 const SENDS: usize = 4;
 
-/// The places of a guest's sockets, by their handles.
+/// The places of a guest's sockets.
 #[derive(Default)]
 pub(crate) struct Places {
     by_handle: HashMap<u32, Arc<Place>>,
-    /// Of sockets without a handle that may listen still.
-    listening: Vec<Arc<Place>>,
+    /// Of those that listen or have, with or without a handle.
+    listeners: Vec<Weak<Place>>,
 }
 
 impl Places {
-    fn keep(&mut self, socket: u32, place: Place) {
-        self.by_handle.insert(socket, Arc::new(place));
+    fn keep(&mut self, socket: u32, place: Arc<Place>) {
+        self.by_handle.insert(socket, place);
     }
 
     fn of(&self, socket: u32) -> Option<Arc<Place>> {
         self.by_handle.get(&socket).cloned()
     }
 
-    fn leave(&mut self, socket: u32) -> Option<Arc<Place>> {
-        self.by_handle.remove(&socket)
+    fn leave(&mut self, socket: u32) {
+        self.by_handle.remove(&socket);
     }
 
-    /// As [`leave`](Self::leave); one that listens goes on, it may be, by its stream of connections, and keeps its place until the guest ends.
-    fn leave_by_stream(&mut self, socket: u32) -> Option<Arc<Place>> {
-        let place = self.leave(socket)?;
-        if place.listens.get().is_some() {
-            self.listening.push(place.clone());
-        }
-        Some(place)
+    fn listeners(&self) -> impl Iterator<Item = Arc<Place>> {
+        self.listeners.iter().filter_map(Weak::upgrade)
+    }
+
+    /// One more listens. What has listened there does so no more, whoever keeps it still: no two can.
+    fn listens(&mut self, place: &Arc<Place>, listening: Listening) {
+        let at = listening.address();
+        let before = self.listeners().filter(|other| other.kept().at == Some(at));
+        before.for_each(|other| other.end());
+        let mut kept = place.kept();
+        (kept.at, kept.listens) = (Some(at), Some(listening));
+        self.listeners.retain(|other| other.strong_count() > 0);
+        self.listeners.push(Arc::downgrade(place));
+    }
+
+    /// The permit that was taken for a connection which has come in at this address.
+    fn take_accepted(&self, at: SocketAddr) -> Option<SocketPermit> {
+        let is_there = |own: SocketAddr| own.port() == at.port() && (own.ip().is_unspecified() || own.ip() == at.ip());
+        self.listeners().find_map(|place| {
+            let mut kept = place.kept();
+            if kept.at.is_some_and(is_there) { kept.accepted.pop() } else { None }
+        })
     }
 }
 
@@ -89,28 +104,49 @@ struct Place {
     sends: Semaphore,
     /// Each that waits has room for the largest datagram.
     receives: Semaphore,
+    kept: Mutex<Kept>,
+}
+
+/// What is kept for a socket until it is closed.
+struct Kept {
     /// The port that it is bound to, if that is one of the guest's own.
-    lease: OnceLock<Lease>,
+    lease: Option<Lease>,
     /// Others may connect to it from when it listens.
-    listens: OnceLock<Listening>,
-    /// The last to go: what listens is not to be taken for something else.
-    _permit: SocketPermit,
+    listens: Option<Listening>,
+    /// Where that is, or was.
+    at: Option<SocketAddr>,
+    /// For connections that have come in by it, and that the guest has not made use of yet.
+    accepted: Vec<SocketPermit>,
+    permit: Option<SocketPermit>,
 }
 
 impl Place {
     /// One more, if there is one.
-    fn take(state: &State) -> Option<Self> {
-        state.http.session().take_socket().map(Self::new)
+    fn take(session: &Session) -> Option<Arc<Self>> {
+        session.take_socket().map(Self::new)
     }
 
-    fn new(permit: SocketPermit) -> Self {
-        Self {
-            sends: Semaphore::new(SENDS),
-            receives: Semaphore::new(1),
-            lease: OnceLock::new(),
-            listens: OnceLock::new(),
-            _permit: permit,
-        }
+    fn new(permit: SocketPermit) -> Arc<Self> {
+        let kept = Kept { lease: None, listens: None, at: None, accepted: Vec::new(), permit: Some(permit) };
+        Arc::new(Self { sends: Semaphore::new(SENDS), receives: Semaphore::new(1), kept: Mutex::new(kept) })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a connection that comes in is for the guest, which has a place for it then.
+    fn accepts(&self, session: &Session) -> bool {
+        let permit = session.take_accepted();
+        let taken = permit.is_some();
+        self.kept().accepted.extend(permit);
+        taken
+    }
+
+    /// Its socket is closed.
+    fn end(&self) {
+        let mut kept = self.kept();
+        (kept.lease, kept.listens, kept.permit) = (None, None, None);
     }
 
     fn sends(&self) -> Option<SemaphorePermit<'_>> {
@@ -124,13 +160,21 @@ impl Place {
 
 /// What a guest may do with sockets, of the kinds that its session has.
 pub(crate) fn allow(context: &mut WasiCtxBuilder, session: &Session) {
+    // By 0.2 a place is taken when the guest accepts.
+    allow_by(context, session, || true);
+}
+
+fn allow_by(context: &mut WasiCtxBuilder, session: &Session, accepts: impl Fn() -> bool + Send + Sync + 'static) {
     context
         .allow_tcp(session.has_sockets(Scheme::Tcp))
         .allow_udp(session.has_sockets(Scheme::Udp))
         // Names are looked up by functions of our own alone.
         .allow_ip_name_lookup(false);
     let session = session.clone();
-    context.socket_addr_check(move |address, what| Box::pin(future::ready(allows(&session, address, what))));
+    context.socket_addr_check(move |address, what| {
+        let allowed = if let SocketAddrUse::TcpAccept = what { accepts() } else { allows(&session, address, what) };
+        Box::pin(future::ready(allowed))
+    });
 }
 
 fn allows(session: &Session, address: SocketAddr, what: SocketAddrUse) -> bool {
@@ -142,7 +186,7 @@ fn allows(session: &Session, address: SocketAddr, what: SocketAddrUse) -> bool {
         SocketAddrUse::UdpSend => session.lets_connect(Scheme::Udp, address),
         SocketAddrUse::UdpReceive => session.lets_receive(address),
         SocketAddrUse::TcpListen => session.lets_listen(address),
-        SocketAddrUse::TcpAccept => session.lets_accept(),
+        SocketAddrUse::TcpAccept => false,
     }
 }
 
@@ -154,16 +198,15 @@ fn is_any(address: SocketAddr) -> bool {
 impl State {
     /// A socket of the guest's is bound, to a port that it keeps as long as it is open.
     fn bound(&self, socket: u32, lease: Option<Lease>) {
-        if let (Some(place), Some(lease)) = (self.places.of(socket), lease) {
-            // It can be bound but once.
-            let _ = place.lease.set(lease);
+        if let Some(place) = self.places.of(socket) {
+            place.kept().lease = lease;
         }
     }
 
     /// Others may connect to a socket from now on, which listens there.
-    fn listens(&self, socket: u32, at: Option<SocketAddr>) {
+    fn listens(&mut self, socket: u32, at: Option<SocketAddr>) {
         if let (Some(place), Some(at)) = (self.places.of(socket), at) {
-            let _ = place.listens.set(self.http.session().listens(at));
+            self.places.listens(&place, self.http.session().listens(at));
         }
     }
 }

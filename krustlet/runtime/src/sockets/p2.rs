@@ -37,7 +37,7 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut create = linker.instance("wasi:sockets/tcp-create-socket@0.2.12")?;
     create.func_wrap("create-tcp-socket", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
         let state = store.data_mut();
-        let Some(place) = Place::take(state) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
+        let Some(place) = Place::take(state.http.session()) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
         let socket = told(tcp_create_socket::Host::create_tcp_socket(&mut state.sockets(), family))?;
         if let Ok(socket) = &socket {
             let (rep, mut sockets) = (socket.rep(), state.sockets());
@@ -51,7 +51,7 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     create.func_wrap_async("create-udp-socket", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
         Box::new(async move {
             let state = store.data_mut();
-            let Some(place) = Place::take(state) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
+            let Some(place) = Place::take(state.http.session()) else { return Ok((Err(ErrorCode::NewSocketLimit),)) };
             let socket = told(udp_create_socket::Host::create_udp_socket(&mut state.sockets(), family).await)?;
             Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
         })
@@ -132,8 +132,7 @@ fn add_listening(tcp: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
         let state = store.data_mut();
         let accepted = told(HostTcpSocket::accept(&mut state.sockets(), socket))?;
         let Ok((socket, input, output)) = accepted else { return Ok((accepted,)) };
-        let session = state.http.session();
-        let Some(permit) = session.take_reserved().or_else(|| session.take_socket()) else {
+        let Some(permit) = state.http.session().take_accepted() else {
             // It is closed, so that those that wait come to an end and the guest is not asked again at once for the same one.
             let mut sockets = state.sockets();
             sockets.table.delete(input)?;

@@ -9,20 +9,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use krustlet_http::{BindError, HttpError, Scheme};
+use krustlet_http::{BindError, HttpError, Scheme, Session};
 use tokio::sync::oneshot;
 use wasmtime::component::{
     Access, Accessor, FutureConsumer, FutureReader, Linker, Resource, ResourceType, Source, StreamReader,
 };
 use wasmtime::{AsContextMut, StoreContextMut};
+use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::ErrorCode as NameError;
 use wasmtime_wasi::p3::bindings::sockets::types::{
     ErrorCode, HostTcpSocket, HostTcpSocketWithStore, HostUdpSocket, HostUdpSocketWithStore, IpAddress,
     IpAddressFamily, IpSocketAddress,
 };
-use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSockets, WasiSocketsView};
+use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSockets, WasiSocketsCtxView, WasiSocketsView};
 
-use super::{BACKLOG, BUFFER_BYTES, Place, told};
+use super::{BACKLOG, BUFFER_BYTES, Place, allow_by, told};
 use crate::run::State;
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -48,8 +49,11 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut types = linker.instance("wasi:sockets/types@0.3.0")?;
     types.func_wrap("[static]tcp-socket.create", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
         let state = store.data_mut();
-        let Some(place) = Place::take(state) else { return Ok((Err(too_many()),)) };
-        let socket = told(HostTcpSocket::create(&mut state.sockets(), family))?;
+        let session = state.http.session();
+        let Some(place) = Place::take(session) else { return Ok((Err(too_many()),)) };
+        let mut context = context_of(session, &place);
+        let mut sockets = WasiSocketsCtxView { ctx: context.sockets(), ..state.sockets() };
+        let socket = told(HostTcpSocket::create(&mut sockets, family))?;
         if let Ok(socket) = &socket {
             let (rep, mut sockets) = (socket.rep(), state.sockets());
             told(HostTcpSocket::set_receive_buffer_size(&mut sockets, Resource::new_borrow(rep), BUFFER_BYTES))?.ok();
@@ -61,18 +65,18 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     types.func_wrap_async("[static]udp-socket.create", |mut store: Store<'_>, (family,): (IpAddressFamily,)| {
         Box::new(async move {
             let state = store.data_mut();
-            let Some(place) = Place::take(state) else { return Ok((Err(too_many()),)) };
+            let Some(place) = Place::take(state.http.session()) else { return Ok((Err(too_many()),)) };
             let socket = told(HostUdpSocket::create(&mut state.sockets(), family).await)?;
             Ok((socket.inspect(|socket| state.places.keep(socket.rep(), place)),))
         })
     })?;
     types.resource("tcp-socket", ResourceType::host::<TcpSocket>(), |mut store, handle| {
         let state = store.data_mut();
+        // Also what the guest has made no use of has one.
+        let place = state.place_of(handle);
         HostTcpSocket::drop(&mut state.sockets(), Resource::new_own(handle))?;
-        // It goes with the one that was taken for it, if it has none of its own yet.
-        if state.places.leave_by_stream(handle).is_none() {
-            state.http.session().take_reserved();
-        }
+        state.places.leave(handle);
+        drop(place);
         Ok(())
     })?;
     types.resource("udp-socket", ResourceType::host::<UdpSocket>(), |mut store, handle| {
@@ -162,12 +166,21 @@ pub(super) fn add(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )
 }
 
+/// What a TCP socket is made with, of its own, so that it is known when what listens is closed: its place is kept by the socket, by the stream of
+/// its connections, and by the handles of these.
+fn context_of(session: &Session, place: &Arc<Place>) -> WasiCtx {
+    let mut context = WasiCtx::builder();
+    let (of, place) = (session.clone(), place.clone());
+    allow_by(&mut context, session, move || place.accepts(&of));
+    context.build()
+}
+
 impl State {
-    /// The place of a TCP socket. One that was accepted gets that which was taken for it.
+    /// The place of a TCP socket. One that was accepted gets that which was taken for it; one that could not be has none.
     fn place_of(&mut self, socket: u32) -> Option<Arc<Place>> {
-        if self.places.of(socket).is_none()
-            && let Some(permit) = self.http.session().take_reserved()
-        {
+        if self.places.of(socket).is_none() {
+            let at = HostTcpSocket::get_local_address(&mut self.sockets(), Resource::new_borrow(socket)).ok()?;
+            let permit = self.places.take_accepted(at.into())?;
             self.places.keep(socket, Place::new(permit));
         }
         self.places.of(socket)

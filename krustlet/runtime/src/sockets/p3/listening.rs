@@ -34,7 +34,6 @@ pub(super) fn add(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
         Box::new(async move {
             let rep = socket.rep();
             // What it accepts comes by a stream, and is seen here when the guest makes use of it.
-            store.data().http.session().reserve();
             let access = Access::<State, WasiSockets>::new(store.as_context_mut(), WasiSocketsView::sockets);
             let accepted = told(<WasiSockets as HostTcpSocketWithStore<State>>::listen(access, socket).await)?;
             if accepted.is_ok() {

@@ -171,6 +171,114 @@ async fn a_listener_counts_until_its_stream_has_ended() {
     assert_eq!(said, "2 error ErrorCode::Other(Some(\"it has as many sockets as it may have\"))");
 }
 
+/// What a guest of WASI 0.3 says at last that may have so many sockets, and whose clients do as `come` says.
+async fn counted(words: &[&str], most: usize, come: impl AsyncFnOnce(&Container, SocketAddr)) -> String {
+    let world = World::new().await;
+    let (at, mut access) = free();
+    access.max_concurrent_requests = NonZeroUsize::new(most).unwrap();
+    let address = at.to_string();
+    let words: Vec<_> = words.iter().map(|word| if *word == "AT" { &address } else { *word }).collect();
+    let (guest, sink) = world.start(&world.programs[1], access, &words);
+    come(&guest, at).await;
+    let status = timeout(LONG, guest.wait()).await.unwrap_or_else(|_| panic!("{words:?}: {}", sink.text()));
+    assert_eq!(status, exited(0), "{words:?}: {}", sink.text());
+    assert_eq!(guest.under_way(), 0);
+    sink.text().trim_end().trim_end_matches(&format!(" {TOO_MANY}")).to_owned()
+}
+
+const TOO_MANY: &str = "ErrorCode::Other(Some(\"it has as many sockets as it may have\"))";
+
+#[tokio::test]
+async fn a_listener_that_is_given_back_makes_room_at_once() {
+    assert_eq!(counted(&["listen-often", "AT", "5"], 2, async |_, _| {}).await, "2");
+}
+
+#[tokio::test]
+async fn a_listener_makes_room_for_the_next_one_beside_its_connections() {
+    let come = async |_: &Container, at| {
+        for _ in 0..3 {
+            // It goes with the guest.
+            let mut stream = reach(at).await;
+            tokio::spawn(async move { stream.read(&mut [0]).await });
+            sleep(Duration::from_millis(300)).await;
+        }
+    };
+    assert_eq!(counted(&["listen-keep", "AT", "3"], 5, come).await, "1");
+}
+
+#[tokio::test]
+async fn a_connection_that_the_guest_does_not_take_makes_room() {
+    let come = async |guest: &Container, at| {
+        let came = async {
+            while guest.status().is_none() {
+                let _ = TcpStream::connect(at).await;
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LONG, came).await.unwrap();
+    };
+    assert_eq!(counted(&["listen-ready", "AT", "3"], 4, come).await, "4");
+}
+
+/// What listens there, as this process has it.
+fn listener(at: SocketAddr) -> std::net::TcpStream {
+    let me = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty()).unwrap();
+    let mut files = std::fs::read_dir("/proc/self/fd").unwrap();
+    let found = files.find_map(|file| {
+        let number = file.unwrap().file_name().to_str()?.parse().ok()?;
+        let copy = rustix::process::pidfd_getfd(&me, number, rustix::process::PidfdGetfdFlags::empty()).ok()?;
+        let socket = std::net::TcpStream::from(copy);
+        (socket.local_addr().ok() == Some(at) && socket.peer_addr().is_err()).then_some(socket)
+    });
+    found.unwrap()
+}
+
+#[tokio::test]
+async fn what_could_not_be_accepted_takes_no_place_and_gives_none_back() {
+    let come = async |guest: &Container, at| {
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            clients.push(reach(at).await);
+        }
+        let came = async {
+            while guest.under_way() < 3 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LONG, came).await.unwrap();
+        // What it accepts from now on is an error of the system's.
+        listener(at).shutdown(std::net::Shutdown::Both).unwrap();
+        tokio::spawn(async move { clients[0].read(&mut [0]).await });
+    };
+    assert_eq!(counted(&["accept-failing", "AT", "3"], 6, come).await, "2");
+}
+
+#[tokio::test]
+async fn only_what_others_have_begun_is_under_way() {
+    let world = World::new().await;
+    let (at, access) = free();
+    let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (there, target) = (own.local_addr().unwrap().to_string(), at.to_string());
+    for program in &world.programs {
+        let access = HttpAccess { listens: access.listens.clone(), ..world.access(&[&format!("tcp://{there}")]) };
+        let (guest, _) = world.start(program, access, &["relay", &there, &target]);
+        let (_kept, _) = timeout(LONG, own.accept()).await.unwrap().unwrap();
+        let mut client = reach(at).await;
+        assert_eq!(timeout(LONG, client.read_u8()).await.unwrap().unwrap(), b'k');
+        assert_eq!(guest.under_way(), 1, "its own socket is open still");
+        client.shutdown().await.unwrap();
+        let gone = async {
+            while guest.under_way() > 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LONG, gone).await.expect("what is its own is not waited for");
+        assert_eq!(guest.status(), None);
+        guest.stop();
+        guest.wait().await;
+    }
+}
+
 #[tokio::test]
 async fn a_guest_with_few_handles_has_few_sockets() {
     let world = World::new().await;

@@ -105,6 +105,24 @@ async fn run(args: &[&str]) -> Result<String, String> {
             }
             "no more".into()
         }
+        // Connects somewhere and keeps that, greets whoever comes, and lets each go when it goes.
+        ["relay", there, address] => {
+            let kept = TcpSocket::create(IpAddressFamily::Ipv4).map_err(said)?;
+            kept.connect(resolved(there).await?).await.map_err(said)?;
+            let (_socket, mut accepted) = listen(address)?;
+            while let Some(socket) = accepted.next().await {
+                let (mut out, data) = wit_stream::new();
+                let sent = socket.send(data);
+                out.write_all(b"k".to_vec()).await;
+                drop(out);
+                sent.await.map_err(said)?;
+                let (heard, end) = socket.receive();
+                heard.collect().await;
+                end.await.map_err(said)?;
+            }
+            drop(kept);
+            "no more".into()
+        }
         // Twice at one place, one listener after the other.
         ["listen-again", address] => {
             for _ in 0..2 {
@@ -128,6 +146,46 @@ async fn run(args: &[&str]) -> Result<String, String> {
                 }
             }
             format!("{} all", kept.len())
+        }
+        // So often at one place, and gives both the socket and its stream back each time.
+        ["listen-often", address, times] => {
+            for _ in 0..times.parse().unwrap() {
+                listen(address)?;
+            }
+            many("tcp", usize::MAX, true)
+        }
+        // The same, and each has one client that is kept.
+        ["listen-keep", address, times] => {
+            let mut kept = Vec::new();
+            for _ in 0..times.parse().unwrap() {
+                let (_socket, mut accepted) = listen(address)?;
+                kept.push(accepted.next().await.unwrap());
+            }
+            many("tcp", usize::MAX, true)
+        }
+        // The same, and a client has come each time that is not taken.
+        ["listen-ready", address, times] => {
+            for _ in 0..times.parse().unwrap() {
+                let (_socket, mut accepted) = listen(address)?;
+                // It is only asked whether there is one.
+                accepted.read(Vec::new()).await;
+            }
+            many("tcp", usize::MAX, true)
+        }
+        // Takes so many clients and keeps them; then what fails, and gives that back.
+        ["accept-failing", address, clients] => {
+            let (_socket, mut accepted) = listen(address)?;
+            let mut kept = Vec::new();
+            for _ in 0..clients.parse().unwrap() {
+                kept.push(accepted.next().await.unwrap());
+            }
+            for _ in 0..10 {
+                let failed = accepted.next().await.unwrap();
+                assert!(failed.get_local_address().is_err(), "it has failed");
+                let (_, end) = failed.receive();
+                end.await.unwrap_err();
+            }
+            many("tcp", usize::MAX, true)
         }
         // Listens without a place of its own choice.
         ["listen-unbound"] => {

@@ -97,6 +97,16 @@ fn run(args: &[&str]) -> Result<String> {
                 kept.push(stream);
             }
         }
+        // Connects somewhere and keeps that, greets whoever comes, and lets each go when it goes.
+        ["relay", there, address] => {
+            let _kept = TcpStream::connect(there)?;
+            let listener = TcpListener::bind(address)?;
+            loop {
+                let (mut stream, _) = listener.accept()?;
+                stream.write_all(b"k")?;
+                stream.read_to_end(&mut Vec::new())?;
+            }
+        }
         // Twice at one place, one listener after the other.
         ["listen-again", address] => {
             for _ in 0..2 {

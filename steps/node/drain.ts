@@ -27,7 +27,7 @@ export async function drain(
     patienceSeconds = rejoinSeconds,
 ): Promise<void> {
     if (limitSeconds === 0) return;
-    await kube.merge(`/api/v1/nodes/${node}`, { spec: { unschedulable: true } });
+    await cordon(kube, node);
     const deadline = Date.now() + limitSeconds * 1000;
     // What comes later tolerates that nothing new is put on the node: another of it would come for each that goes.
     const leaving = new Set((await podsOn(kube, node)).map(({ metadata }) => metadata.uid));
@@ -71,6 +71,26 @@ export async function drain(
     }
 }
 
+/** An annotation of a node that takes no new pods because its removal was begun, and not because its user wants that. */
+const drained = "krustlet-stack/drained";
+
+const nodePath = (node: string) => `/api/v1/nodes/${node}`;
+
+async function cordon(kube: Kube, node: string): Promise<void> {
+    const { spec } = await kube.get<WasmNode>(nodePath(node));
+    if (spec?.unschedulable === true) return;
+    const metadata = { annotations: { [drained]: "true" } };
+    await kube.merge(nodePath(node), { metadata, spec: { unschedulable: true } });
+}
+
+/** Lets a node that stays have new pods again, where its removal was begun and did not come to its end. */
+export async function uncordon(kube: Kube, node: string): Promise<void> {
+    const found = await kube.find<WasmNode>(nodePath(node));
+    if (found?.metadata.annotations?.[drained] === undefined) return;
+    const metadata = { annotations: { [drained]: null } };
+    await kube.merge(nodePath(node), { metadata, spec: { unschedulable: null } });
+}
+
 /** Removes the pods of a node that is gone: nobody is left who would say that they have ended, and until then they would be taken for running. */
 export async function removePodsOf(kube: Kube, node: string): Promise<void> {
     const left = await podsOn(kube, node);
@@ -85,7 +105,7 @@ export async function removePodsOf(kube: Kube, node: string): Promise<void> {
 }
 
 interface WasmNode {
-    metadata: { name: string };
+    metadata: { name: string; annotations?: Record<string, string> };
     spec?: { unschedulable?: boolean };
 }
 

@@ -7,9 +7,11 @@ import { approverFiles, endApprovers } from "./certificates/approverFiles";
 import { endBootstrap, tokenServes } from "./bootstrap";
 import { forgetRequests } from "./certificates/certificateRequests";
 import { hasCertificate } from "./certificates/certificates";
+import { uncordon } from "./drain";
 import { messageOf } from "../lib/errors";
 import { expandHome, readOptional, sha256OfFile, writePrivate } from "../lib/files";
 import { claimFolder } from "./folder";
+import { earlierRun } from "../lib/journal";
 import { ifClusterAnswers, withKube } from "../lib/kube/kube";
 import { parseKubeconfig } from "../lib/kube/kubeconfig";
 import { faultOf } from "./agent/health";
@@ -30,7 +32,13 @@ import { orUndo, progress, step } from "../lib/step";
  */
 export function launchNode(input: NodeInput): Promise<NodeOutput> {
     return orUndo(
-        () => launch(input),
+        async () => {
+            const output = await launch(input);
+            // Its removal may have been begun.
+            if (earlierRun()?.done === false)
+                await withKube(input.kubeconfigFile, (kube) => uncordon(kube, input.nodeName));
+            return output;
+        },
         () => endToken(input),
     );
 }

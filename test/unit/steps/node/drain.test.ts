@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { Kube } from "../../../../steps/lib/kube/kube";
-import { drain, removePodsOf } from "../../../../steps/node/drain";
+import { drain, removePodsOf, uncordon } from "../../../../steps/node/drain";
 import { ApiServer, authority } from "../lib/apiServer";
 
 /** A pod, and how often its eviction is still refused; `endless`: it does not end. */
@@ -22,6 +22,7 @@ void describe("draining a node", () => {
     let pods: Pod[] = [];
     /** The Wasm nodes, this one too, and whether each is cordoned. */
     let nodes: Record<string, boolean> = {};
+    let annotations: Record<string, string> = {};
     let cordons: string[] = [];
     let notes: string[] = [];
     const note = (line: string) => notes.push(line);
@@ -35,7 +36,7 @@ void describe("draining a node", () => {
     });
     after(() => server.stop());
     beforeEach(() => {
-        [cordons, notes, changes] = [[], [], []];
+        [cordons, notes, changes, annotations] = [[], [], [], {}];
         nodes = { n: false, other: false };
     });
 
@@ -54,6 +55,8 @@ void describe("draining a node", () => {
                 spec: { unschedulable },
             }));
             say(200, { items });
+        } else if (url === "/api/v1/nodes/n") {
+            say(200, { metadata: { name: "n", annotations }, spec: { unschedulable: nodes.n } });
         } else if (request.method === "GET") {
             assert.equal(url, "/api/v1/pods?fieldSelector=spec.nodeName%3Dn");
             const items = pods.map(({ name, uid, ownerReferences }) => ({
@@ -93,7 +96,7 @@ void describe("draining a node", () => {
         ];
         await drain(kube, "n", 10, note);
         assert.deepEqual(cordons, [
-            '/api/v1/nodes/n application/merge-patch+json {"spec":{"unschedulable":true}}',
+            '/api/v1/nodes/n application/merge-patch+json {"metadata":{"annotations":{"krustlet-stack/drained":"true"}},"spec":{"unschedulable":true}}',
         ]);
         assert.deepEqual(changes.sort(), ["POST a", "POST b", "POST b", "POST b"]);
         assert.deepEqual(
@@ -103,6 +106,18 @@ void describe("draining a node", () => {
         assert.deepEqual(notes.sort(), [
             'pod apps/a is evicted from node "n"',
             'pod apps/b is evicted from node "n"',
+        ]);
+    });
+
+    void it("lets it have pods again where that did not come to its end, and leaves a user's cordon as it is", async () => {
+        [nodes.n, pods] = [true, []];
+        await drain(kube, "n", 10, note);
+        await uncordon(kube, "n");
+        assert.deepEqual(cordons, []);
+        annotations = { "krustlet-stack/drained": "true" };
+        await uncordon(kube, "n");
+        assert.deepEqual(cordons, [
+            '/api/v1/nodes/n application/merge-patch+json {"metadata":{"annotations":{"krustlet-stack/drained":null}},"spec":{"unschedulable":null}}',
         ]);
     });
 

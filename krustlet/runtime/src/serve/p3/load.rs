@@ -132,8 +132,10 @@ impl Had {
     pub(super) fn settle(&mut self) -> bool {
         let mut failed = false;
         self.live.retain(|one| {
+            // In this order: one that fails meanwhile is looked at again, and never taken for one that has ended well.
+            let settled = one.call.is_settled();
             failed |= one.call.has_failed();
-            !one.call.is_settled()
+            !settled
         });
         failed
     }

@@ -113,6 +113,18 @@ fn start(service: &Arc<Service>, program: &ServicePre<State>, place: Place) -> W
     Worker { jobs, load }
 }
 
+/// An instance on the list; one whose task panics goes from there, too.
+struct Listed<'a> {
+    service: &'a Service,
+    load: &'a Arc<Load>,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.service.workers.retire(self.load, false);
+    }
+}
+
 /// An instance, from its making to its end.
 async fn instance(
     service: Arc<Service>,
@@ -122,26 +134,20 @@ async fn instance(
     place: Place,
 ) {
     let mut had = Had::default();
+    let listed = Listed { service: &service, load: &load };
     let mut store = service.guests.store(None);
     let failure = live_through(&service, &program, &load, &mut store, &mut given, &mut had).await;
     // Before the store goes, and with it the bodies of responses: whoever sees one of these go is to know why.
-    match failure {
-        Some(failure) => tell(&service, &load, failure, given, had),
-        None => service.workers.retire(&load, false),
+    drop(listed);
+    if let Some(failure) = failure {
+        tell(&service, failure, given, had);
     }
     drop(store);
     drop(place);
 }
 
-/// Tells all that it has, or is still to be given, why it ends.
-fn tell(
-    service: &Service,
-    load: &Arc<Load>,
-    failure: Failure,
-    mut given: mpsc::UnboundedReceiver<Given>,
-    mut had: Had,
-) {
-    service.workers.retire(load, false);
+/// Tells all that it has, or was still given, why it ends.
+fn tell(service: &Service, failure: Failure, mut given: mpsc::UnboundedReceiver<Given>, mut had: Had) {
     had.settle();
     let given: Vec<_> = std::iter::from_fn(|| given.try_recv().ok()).map(|(_, under_way)| under_way).collect();
     if had.live.is_empty() && given.is_empty() && failure != Failure::Stopped {
@@ -229,7 +235,8 @@ async fn live_through(
                     one.call.fail(Failure::Timeout);
                 }
             }
-            timer.as_mut().reset(deadline.clamp(now, now + IDLE));
+            // What was due is done, and what comes of it sets the timer anew.
+            timer.as_mut().reset(if deadline > now { deadline.min(now + IDLE) } else { now + IDLE });
         } else if deadline < timer.deadline() {
             timer.as_mut().reset(deadline);
         }

@@ -21,6 +21,7 @@ import {
     type StepClaim,
     type Steps,
 } from "../../../../steps/contract";
+import { entries, type JournalEntry } from "../../../../steps/lib/journal";
 import { processOf } from "../../../../steps/lib/processes";
 import { describeOwner, idOf, isOf, keyOf, nameOf } from "../../../../steps/lib/claim";
 
@@ -49,6 +50,8 @@ describe("a stack's claim", () => {
         });
         return { status, stderr, output: stdout === "" ? undefined : (JSON.parse(stdout) as object) };
     }
+    /** What is written down and not undone. */
+    const standing = async (claim: Claim) => (await entries(claim)).map(({ resource }) => resource);
     const made = (last?: object, owner = "shop/dev") => step("makeClaim", { owner }, last).output as Claim;
     const elsewhere = (claim: Claim): Claim => ({
         ...claim,
@@ -171,7 +174,7 @@ describe("a stack's claim", () => {
             assert.equal(existsSync(join(home, "others", "owner.json")), true);
             assert.equal(existsSync(others.folder), true);
         });
-        it("has nothing to do for what its own step has undone", () => {
+        it("has nothing to do for what its own step has undone, of which no more is kept than that", async () => {
             const claim = made();
             const stateDir = join(home, "node");
             const input = {
@@ -180,9 +183,13 @@ describe("a stack's claim", () => {
             };
             step("launchNode", input);
             assert.equal(step("stopNode", input, {}).status, 0);
-            assert.deepEqual(readdirSync(join(claim.folder, "made")), []);
+            assert.deepEqual(await standing(claim), []);
+            const text = readFileSync(join(claim.folder, "made", "n.json"), "utf8");
+            const { undone, at, ...rest } = JSON.parse(text) as JournalEntry;
+            assert.deepEqual(rest, { resource: "n", undo: "stopNode", input: {}, done: true });
+            assert.ok(undone !== undefined && undone >= at);
         });
-        it("has no note of an approver that went with its node", () => {
+        it("has no note of an approver that went with its node", async () => {
             const claim = made();
             const [stateDir, folder] = [join(home, "node"), join(claim.folder, "made")];
             for (const one of [stateDir, folder]) mkdirSync(one, { mode: 0o700, recursive: true });
@@ -202,7 +209,7 @@ describe("a stack's claim", () => {
                 {},
             );
             assert.equal(stop.status, 0, stop.stderr);
-            assert.deepEqual(readdirSync(folder), ["m-approver.json"]);
+            assert.deepEqual(await standing(claim), ["m-approver"]);
         });
         it("has no note of what is to be forgotten, and keeps that of what took its place", () => {
             const claim = made();
@@ -217,7 +224,7 @@ describe("a stack's claim", () => {
             assert.equal(forgets({ file: "a" }, { file: "a" }), true);
             assert.equal(forgets({ file: "b" }, { file: "a" }), false);
         });
-        it("says what could not be undone, goes on with the rest, and keeps the claim", () => {
+        it("says what could not be undone, goes on with the rest, and keeps the claim", async () => {
             const claim = made();
             const folder = join(claim.folder, "made");
             mkdirSync(folder, { recursive: true });
@@ -239,7 +246,7 @@ describe("a stack's claim", () => {
                 end.stderr,
                 /releaseClaim: what an ended run of shop\/dev left could not be removed; mend it and run `pulumi destroy` again:\n- c-kind: /,
             );
-            assert.deepEqual(readdirSync(folder), ["c-kind.json"]);
+            assert.deepEqual(await standing(claim), ["c-kind"]);
         });
         for (const [what, end] of [
             ["the claim's", "releaseClaim"],

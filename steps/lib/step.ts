@@ -1,7 +1,16 @@
 import { undoneLast, type StepClaim, type Steps } from "../contract";
 import { enterClaim, isAbandoned } from "./claim";
 import { StepError, messageOf } from "./errors";
-import { endRun, entryOf, forgetEntry, isUndone, markUndone, setEarlierRun, writeEntry } from "./journal";
+import {
+    endRun,
+    entryOf,
+    forgetEntry,
+    isUndone,
+    lookForNotes,
+    markUndone,
+    setEarlierRun,
+    writeEntry,
+} from "./journal";
 import { processOf } from "./processes";
 import { progress } from "./progress";
 import { endRunning } from "./run";
@@ -144,6 +153,8 @@ async function inClaim(
             return result;
         }
         if (before !== undefined) await writeEntry(claim, { ...before, done: false, by });
+        // That what is written down was lost is not to be hidden by what is written now.
+        else await lookForNotes(claim);
         const result = await act();
         await markUndone(claim, before ?? { ...entry, at: Date.now() });
         return result;

@@ -145,6 +145,11 @@ describe("a stack's claim", () => {
         assert.match(first.notes.join("\n"), why);
         assert.deepEqual(first.output, { because: first.notes[0] });
         assert.deepEqual(look({ fresh: false }), { notes: [], output: first.output });
+        // A removal in between writes there again, and hides nothing.
+        rmSync(claim.folder, { recursive: true });
+        const undo = { ...claim, resource: "n", undo: "stopNode" };
+        step("stopNode", { ...node(join(home, "node"), claim.owner), claim: undo }, {});
+        assert.match((look({ fresh: false }).output as { because: string }).because, why);
     });
 
     describe("at its end", () => {

@@ -205,7 +205,7 @@ fn a_server_beside_others_has_no_more_time_than_a_later_deletion_gives() {
 fn a_pod_that_is_deleted_is_not_asked_whether_it_is_alive() {
     let world = World::new();
     let _agent = world.agent();
-    let probe = json!({ "httpGet": { "port": "http" }, "initialDelaySeconds": 3, "failureThreshold": 1 });
+    let probe = json!({ "httpGet": { "port": "http" }, "initialDelaySeconds": 8, "failureThreshold": 1 });
     let mut spec =
         serving(&world, "serve-503", free_port(), json!({ "restartPolicy": "Always", "livenessProbe": probe }));
     spec["initContainers"] = spec["containers"].take();
@@ -214,7 +214,7 @@ fn a_pod_that_is_deleted_is_not_asked_whether_it_is_alive() {
     spec["restartPolicy"] = json!("Never");
     world.create("web", spec);
     world.until("web", ready);
-    world.delete("web", 6);
+    world.delete("web", 11);
     world.until_gone("web");
     let told = world.messages("web");
     assert!(!told.iter().any(|note| note.contains("probe")), "{told:?}");

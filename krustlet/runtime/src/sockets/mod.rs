@@ -81,22 +81,34 @@ impl Places {
     /// One more listens. What has listened there does so no more, whoever keeps it still: no two can.
     fn listens(&mut self, place: &Arc<Place>, listening: Listening) {
         let at = listening.address();
-        let before = self.listeners().filter(|other| other.kept().at == Some(at));
-        before.for_each(|other| other.end());
+        let mut accepted = Arc::default();
+        for other in self.listeners().filter(|other| other.kept().at.is_some_and(|there| overlap(there, at))) {
+            accepted = other.kept().accepted.clone();
+            other.end();
+        }
         let mut kept = place.kept();
-        (kept.at, kept.listens) = (Some(at), Some(listening));
+        (kept.at, kept.listens, kept.accepted) = (Some(at), Some(listening), accepted);
         self.listeners.retain(|other| other.strong_count() > 0);
         self.listeners.push(Arc::downgrade(place));
     }
 
     /// The permit that was taken for a connection which has come in at this address.
     fn take_accepted(&self, at: SocketAddr) -> Option<SocketPermit> {
-        let is_there = |own: SocketAddr| own.port() == at.port() && (own.ip().is_unspecified() || own.ip() == at.ip());
         self.listeners().find_map(|place| {
-            let mut kept = place.kept();
-            if kept.at.is_some_and(is_there) { kept.accepted.pop() } else { None }
+            let kept = place.kept();
+            if kept.at.is_some_and(|there| overlap(there, at)) { accepted(&kept.accepted).pop() } else { None }
         })
     }
+}
+
+/// Whether what is at the one address may have come in at the other.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (any || one.ip() == other.ip())
+}
+
+fn accepted(kept: &Mutex<Vec<SocketPermit>>) -> MutexGuard<'_, Vec<SocketPermit>> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One of the sockets that a guest may have open, and what may be under way on it.
@@ -115,8 +127,9 @@ struct Kept {
     listens: Option<Listening>,
     /// Where that is, or was.
     at: Option<SocketAddr>,
-    /// For connections that have come in by it, and that the guest has not made use of yet.
-    accepted: Vec<SocketPermit>,
+    /// For connections that have come in there, and that the guest has not made use of yet: those of all that have listened there, for a
+    /// connection's own address does not tell by which of them it came.
+    accepted: Arc<Mutex<Vec<SocketPermit>>>,
     permit: Option<SocketPermit>,
 }
 
@@ -127,7 +140,7 @@ impl Place {
     }
 
     fn new(permit: SocketPermit) -> Arc<Self> {
-        let kept = Kept { lease: None, listens: None, at: None, accepted: Vec::new(), permit: Some(permit) };
+        let kept = Kept { lease: None, listens: None, at: None, accepted: Arc::default(), permit: Some(permit) };
         Arc::new(Self { sends: Semaphore::new(SENDS), receives: Semaphore::new(1), kept: Mutex::new(kept) })
     }
 
@@ -139,7 +152,7 @@ impl Place {
     fn accepts(&self, session: &Session) -> bool {
         let permit = session.take_accepted();
         let taken = permit.is_some();
-        self.kept().accepted.extend(permit);
+        accepted(&self.kept().accepted).extend(permit);
         taken
     }
 

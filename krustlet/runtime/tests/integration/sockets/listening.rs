@@ -193,17 +193,30 @@ async fn a_listener_that_is_given_back_makes_room_at_once() {
     assert_eq!(counted(&["listen-often", "AT", "5"], 2, async |_, _| {}).await, "2");
 }
 
+/// So many clients come, one after the other. One that is taken goes with the guest; one that came when the listener was being closed comes
+/// again.
+async fn clients(at: SocketAddr, count: usize) {
+    for _ in 0..count {
+        tokio::spawn(async move {
+            loop {
+                let mut stream = reach(at).await;
+                let _ = stream.read(&mut [0]).await;
+            }
+        });
+        sleep(Duration::from_millis(300)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_listener_makes_room_for_the_next_one_beside_its_connections() {
-    let come = async |_: &Container, at| {
-        for _ in 0..3 {
-            // It goes with the guest.
-            let mut stream = reach(at).await;
-            tokio::spawn(async move { stream.read(&mut [0]).await });
-            sleep(Duration::from_millis(300)).await;
-        }
-    };
+    let come = async |_: &Container, at| clients(at, 3).await;
     assert_eq!(counted(&["listen-keep", "AT", "3"], 5, come).await, "1");
+}
+
+#[tokio::test]
+async fn a_connection_keeps_its_place_though_another_one_that_came_in_there_later_is_closed() {
+    let come = async |_: &Container, at| clients(at, 4).await;
+    assert_eq!(counted(&["listen-by-turns", "AT", "2"], 6, come).await, "4");
 }
 
 #[tokio::test]

@@ -163,6 +163,18 @@ async fn run(args: &[&str]) -> Result<String, String> {
             }
             many("tcp", usize::MAX, true)
         }
+        // The same, and after each comes one that is closed, as is what listened for it.
+        ["listen-by-turns", address, times] => {
+            let mut kept = Vec::new();
+            for turn in 0..2 * times.parse::<usize>().unwrap() {
+                let (_socket, mut accepted) = listen(address)?;
+                let connection = accepted.next().await.unwrap();
+                if turn % 2 == 0 {
+                    kept.push(connection);
+                }
+            }
+            many("tcp", usize::MAX, true)
+        }
         // The same, and a client has come each time that is not taken.
         ["listen-ready", address, times] => {
             for _ in 0..times.parse().unwrap() {

@@ -3,7 +3,7 @@ import { kindFile, kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig"
 import { containers, standsStill, type Container } from "../lib/docker";
 import { messageOf } from "../lib/errors";
 import { expandHome, readOptional } from "../lib/files";
-import { because, entryOf, madeAt, notesWereLost, type JournalEntry } from "../lib/journal";
+import { because, lastEntryOf, madeAt, notesWereLost, standing, type JournalEntry } from "../lib/journal";
 import { withKube } from "../lib/kube/kube";
 import * as kind from "./kind";
 import { describe } from "./kindFacts";
@@ -18,10 +18,11 @@ const lookSeconds = 5;
  * where that was lost, and changes nothing else.
  */
 export async function observeKindCluster(input: ObserveKindClusterInput): Promise<ObserveKindClusterOutput> {
-    const [entry, cluster] = await Promise.all([
-        entryOf(input.resource),
+    const [noted, cluster] = await Promise.all([
+        lastEntryOf(input.resource),
         containers(`label=${kind.clusterLabel}=${input.wanted.name}`),
     ]);
+    const entry = standing(noted);
     const ours = cluster.length > 0 && kind.isOurs(cluster, input.owner);
     const anew = entry?.output !== undefined && replaced(entry, input);
     const stays = ours && entry?.done === true && !anew;
@@ -34,7 +35,7 @@ export async function observeKindCluster(input: ObserveKindClusterInput): Promis
         : ours && entry === undefined && notesWereLost()
           ? await factsOf(input, cluster)
           : undefined;
-    return { because: await because(input.resource, drift), last };
+    return { because: because(noted, drift), last };
 }
 
 /** What a cluster tells of itself that nothing is written down of; undefined: it does not serve. */

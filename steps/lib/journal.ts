@@ -80,8 +80,7 @@ export async function lookForNotes(claim: StepClaim | undefined): Promise<string
     const mark = join(folder, "lost");
     const isLost = !claim.fresh && (await stat(folder).catch(() => undefined)) === undefined;
     if (isLost) {
-        const when = new Date().toISOString().replace(/\.\d+Z$/, "Z");
-        const why = `nothing was written down in ${folder} of what this stack has made, seen ${when}: each part is looked at again`;
+        const why = `nothing was written down in ${folder} of what this stack has made, seen ${timeOf(Date.now())}: each part is looked at again`;
         await mkdir(folder, { recursive: true, mode: 0o700 });
         await writePrivate(mark, why);
     }
@@ -91,26 +90,28 @@ export async function lookForNotes(claim: StepClaim | undefined): Promise<string
 
 /** What is written down of a resource of this stack; undefined: it was never begun, or has been undone. */
 export async function entryOf(resource: string): Promise<JournalEntry | undefined> {
-    const entry = await lastEntryOf(resource);
-    return entry?.undone === undefined ? entry : undefined;
+    return standing(await lastEntryOf(resource));
 }
 
 /** As `entryOf`, with what has been undone. */
-async function lastEntryOf(resource: string): Promise<JournalEntry | undefined> {
+export async function lastEntryOf(resource: string): Promise<JournalEntry | undefined> {
     const claim = currentClaim();
     const text = claim && (await readOptional(fileOf(claim, resource)));
     return text === undefined ? undefined : (JSON.parse(text) as JournalEntry);
 }
 
+/** An entry, unless what it is of has been undone. */
+export const standing = (last: JournalEntry | undefined): JournalEntry | undefined =>
+    last?.undone === undefined ? last : undefined;
+
 /**
  * Why a step must run again that came to its end before: what was found to be otherwise, and else what it ran for last, so that nothing
  * has changed where all is as it was left. `found` says when what is no more was made, or the same fault could not be told from the last.
  */
-export async function because(resource: string, found: string | undefined): Promise<string | undefined> {
-    const entry = await lastEntryOf(resource);
-    if (entry === undefined) return lostNotes;
-    const why = whyAgain(entry, found);
-    if (why === undefined) return entry.input.because;
+export function because(last: JournalEntry | undefined, found: string | undefined): string | undefined {
+    if (last === undefined) return lostNotes;
+    const why = whyAgain(last, found);
+    if (why === undefined) return last.input.because;
     progress(why);
     return why;
 }
@@ -129,9 +130,9 @@ export async function observe(
     resource: string,
     drift: (entry: JournalEntry) => Promise<string | undefined>,
 ): Promise<ObserveOutput> {
-    const entry = await entryOf(resource);
-    const found = entry?.output === undefined ? undefined : await drift(entry);
-    return { because: await because(resource, found) };
+    const last = await lastEntryOf(resource);
+    const entry = standing(last);
+    return { because: because(last, entry?.output === undefined ? undefined : await drift(entry)) };
 }
 
 /**
@@ -142,13 +143,14 @@ export async function observeLoss(
     resource: string,
     look: (entry: JournalEntry | undefined, loses: (why: string) => void) => Promise<string | undefined>,
 ): Promise<ObserveLossOutput> {
-    const entry = await entryOf(resource);
+    const last = await lastEntryOf(resource);
+    const entry = standing(last);
     let lost = entry?.input.lost;
     const found = await look(entry, (why) => {
         lost = why;
         progress(why);
     });
-    return { because: await because(resource, found), lost };
+    return { because: because(last, found), lost };
 }
 
 /** When a resource was made last: `2026-11-28T12:00:00Z`. */
@@ -185,7 +187,7 @@ export async function entries(claim: Pick<StepClaim, "folder">): Promise<Journal
         names.filter((name) => name.endsWith(".json")).map((name) => readOptional(join(folder, name))),
     );
     const all = texts.flatMap((text) => (text === undefined ? [] : [JSON.parse(text) as JournalEntry]));
-    const found = all.filter(({ undone }) => undone === undefined);
+    const found = all.filter(standing);
     return found.sort((one, other) => other.at - one.at);
 }
 

@@ -1,28 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { StepClaim } from "../../../../steps/contract";
-import { enterClaim, thisHost } from "../../../../steps/lib/claim";
-import { because, forgetEntry, writeEntry, type JournalEntry } from "../../../../steps/lib/journal";
+import { because, type JournalEntry } from "../../../../steps/lib/journal";
 import { notesOf } from "../../../../steps/lib/step";
-import { scratchFolder } from "./scriptedDocker";
-
-const resource = "n-agent";
-const folder = scratchFolder("journal");
-const claim = async (): Promise<StepClaim> => ({
-    ...{ id: "0123456789abcdef", owner: "p/s/0123456789abcdef", folder, host: await thisHost(), resource },
-    undo: "stopNode",
-});
 
 /** What `because` says of an entry, and what it tells the user. */
 async function said(entry: Partial<JournalEntry> | undefined, found?: string) {
-    await enterClaim(await claim());
-    if (entry === undefined) await forgetEntry({ folder }, resource);
-    else
-        await writeEntry(
-            { folder },
-            { resource, undo: "stopNode", input: {}, done: true, at: Date.UTC(2026, 10, 28, 12), ...entry },
-        );
-    const { why, notes } = await notesOf(async () => ({ why: await because(resource, found) }));
+    const whole = entry && {
+        ...{
+            resource: "n-agent",
+            undo: "stopNode" as const,
+            input: {},
+            done: true,
+            at: Date.UTC(2026, 10, 28, 12),
+        },
+        ...entry,
+    };
+    const { why, notes } = await notesOf(() => Promise.resolve({ why: because(whole, found) }));
     return [why, ...notes];
 }
 

@@ -12,13 +12,13 @@ import type {
     CopyKubeconfigInput,
     FindClusterInput,
     FindClusterOutput,
-    KeepKubeconfigOutput,
     KindClusterInput,
     KubeletApprovalInput,
     KubeletApprovalOutput,
     LocalClusterInput,
+    ObserveClusterOutput,
     ObserveKindClusterInput,
-    ObserveKindClusterOutput,
+    ObserveLocalClusterInput,
     ObserveKubeletsInput,
 } from "./cluster/contract";
 import type {
@@ -92,7 +92,7 @@ export interface Steps {
     forget: { input: object; output: Record<string, never> };
     createKindCluster: { input: KindClusterInput; output: ClusterOutput };
     deleteKindCluster: { input: KindClusterInput; output: Record<string, never> };
-    observeKindCluster: { input: ObserveKindClusterInput; output: ObserveKindClusterOutput };
+    observeKindCluster: { input: ObserveKindClusterInput; output: ObserveClusterOutput };
     approveKubeletCertificates: { input: KubeletApprovalInput; output: KubeletApprovalOutput };
     observeKubelets: { input: ObserveKubeletsInput; output: ObserveOutput };
     findCluster: { input: FindClusterInput; output: FindClusterOutput };
@@ -100,7 +100,7 @@ export interface Steps {
     removeKubeconfig: { input: CopyKubeconfigInput; output: Record<string, never> };
     createLocalCluster: { input: LocalClusterInput; output: ClusterOutput };
     deleteLocalCluster: { input: LocalClusterInput; output: Record<string, never> };
-    keepLocalKubeconfig: { input: LocalClusterInput; output: KeepKubeconfigOutput };
+    observeLocalCluster: { input: ObserveLocalClusterInput; output: ObserveClusterOutput };
     createBootstrapToken: { input: BootstrapTokenInput; output: BootstrapTokenOutput };
     deleteBootstrapToken: { input: BootstrapTokenInput; output: Record<string, never> };
     launchNode: { input: NodeInput; output: NodeOutput };
@@ -152,7 +152,7 @@ export const stepFolders = {
     removeKubeconfig: "cluster/existing",
     createLocalCluster: "cluster/local",
     deleteLocalCluster: "cluster/local",
-    keepLocalKubeconfig: "cluster/local",
+    observeLocalCluster: "cluster/local",
     createBootstrapToken: "node",
     deleteBootstrapToken: "node",
     launchNode: "node",
@@ -201,7 +201,7 @@ export const lookingSteps = [
     "observeService",
     "findCluster",
     "copyKubeconfig",
-    "keepLocalKubeconfig",
+    "observeLocalCluster",
     "describeLogin",
     "describeModule",
     "resolveArtifact",

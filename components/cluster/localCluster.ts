@@ -9,12 +9,12 @@ import type { KindPortMappingArgs } from "./kindCluster";
 
 /** What a component says of its cluster; the rest is defaults. */
 export type LocalCluster = Pick<LocalClusterInput, "tool"> &
-    Partial<Omit<StepInput<"createLocalCluster">, "tool" | "name" | "portMappings" | "owner">> & {
+    Partial<Omit<StepInput<"createLocalCluster">, "tool" | "name" | "portMappings" | "owner" | "because">> & {
         name: pulumi.Input<string>;
         portMappings?: pulumi.Input<pulumi.Input<KindPortMappingArgs>[]>;
     };
 
-/** Makes the cluster's resource, and what sees to the file of its kubeconfig. Gives the outputs to register. */
+/** Makes the cluster's resource, and what looks at it. Gives the outputs to register. */
 export function localCluster(
     component: Cluster,
     name: string,
@@ -22,28 +22,35 @@ export function localCluster(
 ): ClusterOutputs {
     const parent = component;
     const made = { ...given, tool, portMappings: portMappingsOf(portMappings) };
-    const input = {
-        ...made,
-        owner: owner(),
-        waitSeconds: waitSeconds ?? 300,
-        kubeconfigFile: pulumi.output(
-            kubeconfigFile ??
-                pulumi.output(given.name).apply((cluster) => defaultKubeconfigFile(`${tool}-${cluster}`)),
-        ),
-    };
+    const resource = `${name}-${tool}`;
+    const file = pulumi.output(
+        kubeconfigFile ??
+            pulumi.output(given.name).apply((cluster) => defaultKubeconfigFile(`${tool}-${cluster}`)),
+    );
+    const observed = stepInvoke(
+        "observeLocalCluster",
+        { resource, owner: ownerForLooks(), kubeconfigFile: file, wanted: pulumi.output(made) },
+        { parent },
+    );
     const cluster = stepResource(
-        `${name}-${tool}`,
+        resource,
         {
             create: "createLocalCluster",
             delete: "deleteLocalCluster",
-            input,
+            input: {
+                ...made,
+                owner: owner(),
+                waitSeconds: waitSeconds ?? 300,
+                kubeconfigFile: file,
+                because: observed.because,
+            },
             // What cannot be changed in a cluster that stands.
             triggers: [pulumi.jsonStringify(made)],
+            stands: observed.last,
         },
         { parent },
     );
-    const kept = stepInvoke("keepLocalKubeconfig", { ...input, owner: ownerForLooks() }, { parent });
-    return standsBy(component, name, cluster.command, clusterOutputs(cluster.output, kept));
+    return standsBy(component, name, cluster.command, clusterOutputs(cluster.output, observed));
 }
 
 /** Port mappings with their defaults. */

@@ -34,7 +34,7 @@ export interface KindClusterInput {
         listenAddress: string;
         protocol: PortProtocol;
     }[];
-    /** See ObserveKindClusterOutput. */
+    /** See ObserveOutput. */
     because?: string;
 }
 
@@ -85,16 +85,10 @@ export interface ObserveKindClusterInput {
     >;
 }
 
-/** observeKindCluster */
-export interface ObserveKindClusterOutput extends ObserveOutput {
+/** observeKindCluster, observeLocalCluster */
+export interface ObserveClusterOutput extends ObserveOutput {
     /** What it told of the cluster, if that stands and is not to be made anew. */
     last?: ClusterOutput;
-}
-
-/** keepLocalKubeconfig */
-export interface KeepKubeconfigOutput {
-    /** Whether the file is there; false: there is no whole cluster of this owner's yet that it could be got from. */
-    kept: boolean;
 }
 
 /** approveKubeletCertificates */
@@ -170,7 +164,7 @@ export interface CopyKubeconfigInput {
 export const LocalClusterTool = { Minikube: "minikube", MicroK8s: "microk8s", K3d: "k3d" } as const;
 export type LocalClusterTool = (typeof LocalClusterTool)[keyof typeof LocalClusterTool];
 
-/** createLocalCluster, deleteLocalCluster, keepLocalKubeconfig */
+/** createLocalCluster, deleteLocalCluster */
 export interface LocalClusterInput {
     tool: LocalClusterTool;
     /** Name of the cluster, as its tool shows it. */
@@ -191,6 +185,19 @@ export interface LocalClusterInput {
     agents?: number;
     /** See KindClusterInput. */
     portMappings: NonNullable<KindClusterInput["portMappings"]>;
+    /** See ObserveOutput. */
+    because?: string;
+}
+
+/** observeLocalCluster: changes nothing but a lost kubeconfig file, so that each preview can run it. */
+export interface ObserveLocalClusterInput {
+    /** Name of the cluster's resource. */
+    resource: string;
+    /** See LocalClusterInput. */
+    owner: string;
+    kubeconfigFile: string;
+    /** What makes it another cluster. */
+    wanted: Omit<LocalClusterInput, "owner" | "kubeconfigFile" | "waitSeconds" | "because">;
 }
 
 /** What the preflight is told of the cluster: exactly one. */

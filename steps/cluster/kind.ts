@@ -16,6 +16,7 @@ import {
     port,
     seconds,
     text,
+    type Fields,
 } from "../lib/schema";
 
 /** Ports of nodes that this host listens on. */
@@ -52,20 +53,23 @@ export const kindClusterInput = object<KindClusterInput>({
 
 const { fields } = kindClusterInput;
 
+/** What makes it another cluster. */
+export const wantedFields: Fields<ObserveKindClusterInput["wanted"]> = {
+    name: fields.name,
+    image: fields.image,
+    kubeadmConfigPatches: fields.kubeadmConfigPatches,
+    containerdConfigPatches: fields.containerdConfigPatches,
+    verifyKubelets: fields.verifyKubelets,
+    nodes: fields.nodes,
+    portMappings: fields.portMappings,
+};
+
 /** Input of observeKindCluster. */
 export const observeKindClusterInput = object<ObserveKindClusterInput>({
     resource: text,
-    owner,
-    kubeconfigFile: kubeconfigPath,
-    wanted: object<ObserveKindClusterInput["wanted"]>({
-        name: fields.name,
-        image: fields.image,
-        kubeadmConfigPatches: fields.kubeadmConfigPatches,
-        containerdConfigPatches: fields.containerdConfigPatches,
-        verifyKubelets: fields.verifyKubelets,
-        nodes: fields.nodes,
-        portMappings: fields.portMappings,
-    }),
+    owner: fields.owner,
+    kubeconfigFile: fields.kubeconfigFile,
+    wanted: object<ObserveKindClusterInput["wanted"]>(wantedFields),
 });
 
 /** Label that kind gives each of a cluster's containers; its value is the cluster's name. */

@@ -1,7 +1,7 @@
 // What the preflight learns of a stack's cluster before anything is made, by the kind of the cluster.
 import type { PreflightCluster, WantedName } from "../contract";
 import { containers, gatewayOf, network, type Container } from "../lib/docker";
-import { messageOf } from "../lib/errors";
+import { isMissing, messageOf } from "../lib/errors";
 import { accessOf } from "../lib/kube/access";
 import { Kube } from "../lib/kube/kube";
 import { nameFault } from "../workload/named/named";
@@ -89,9 +89,9 @@ function lookAtLocal({ tool, name }: NonNullable<PreflightCluster["local"]>, own
                 const found = await rest.find(name);
                 const fault = found && foreign(localTools[tool], name, found, owner);
                 return { faults: fault === undefined ? [] : [fault] };
-            } catch {
-                // Its tool is not there, which the preflight says already.
-                return { faults: [] };
+            } catch (error) {
+                // That its tool is not there, the preflight says already.
+                return { faults: isMissing(error) ? [] : [messageOf(error)] };
             }
         },
     };

@@ -1,30 +1,26 @@
-import type { ClusterOutput, ObserveKindClusterInput, ObserveKindClusterOutput } from "../contract";
+import type { ClusterOutput, ObserveClusterOutput, ObserveKindClusterInput } from "../contract";
 import { kindFile, kubeconfigOf, writeAdminKubeconfig } from "./adminKubeconfig";
+import { isGone, replaced, unanswering } from "./drift";
 import { containers, standsStill, type Container } from "../lib/docker";
-import { messageOf } from "../lib/errors";
 import { expandHome, readOptional } from "../lib/files";
 import { because, lastEntryOf, madeAt, notesWereLost, standing, type JournalEntry } from "../lib/journal";
-import { withKube } from "../lib/kube/kube";
 import * as kind from "./kind";
 import { describe } from "./kindFacts";
 import { run } from "../lib/run";
 import { progress, step } from "../lib/step";
 
-/** How long the API server may take for a look, in seconds. */
-const lookSeconds = 5;
-
 /**
  * Sees whether a cluster is still what its step left, and why that must run again if not. Writes the file of its admin kubeconfig again
  * where that was lost, and changes nothing else.
  */
-export async function observeKindCluster(input: ObserveKindClusterInput): Promise<ObserveKindClusterOutput> {
+export async function observeKindCluster(input: ObserveKindClusterInput): Promise<ObserveClusterOutput> {
     const [noted, cluster] = await Promise.all([
         lastEntryOf(input.resource),
         containers(`label=${kind.clusterLabel}=${input.wanted.name}`),
     ]);
     const entry = standing(noted);
     const ours = cluster.length > 0 && kind.isOurs(cluster, input.owner);
-    const anew = entry?.output !== undefined && replaced(entry, input);
+    const anew = entry?.output !== undefined && replaced(entry, input.wanted, Object.keys(kind.wantedFields));
     const stays = ours && entry?.done === true && !anew;
     if (ours) await keepFile(input, cluster);
     // Of one that is made anew, under another name perhaps, nothing else is to be said.
@@ -47,22 +43,6 @@ async function factsOf(
     return describe(name, expandHome(kubeconfigFile), cluster).catch(() => undefined);
 }
 
-/** Whether the cluster is made anew for what is wanted of it by now. Said aloud: whatever is in it goes with it. */
-function replaced(entry: JournalEntry, { wanted }: ObserveKindClusterInput): boolean {
-    const made = entry.input as Record<string, unknown>;
-    const changed = Object.entries(wanted).filter(
-        ([key, value]) => JSON.stringify(made[key]) !== JSON.stringify(value),
-    );
-    if (changed.length === 0) return false;
-    const what = changed.map(
-        ([key, value]) => `${key}: ${JSON.stringify(made[key])} → ${JSON.stringify(value)}`,
-    );
-    progress(
-        `cluster "${String(made.name)}" will be made anew, and all that is in it is lost (${what.join(", ")})`,
-    );
-    return true;
-}
-
 /** What is wrong with a cluster that was made; undefined: nothing that its step could mend. */
 async function driftOf(
     entry: JournalEntry,
@@ -74,10 +54,7 @@ async function driftOf(
     const found = kind.controlPlane(cluster);
     if (found === undefined) {
         const other = await containers(`label=${kind.clusterLabel}=${name}`);
-        const gone = `cluster "${name}", made ${madeAt(entry)}, is gone`;
-        return other.length > 0 && !kind.isOurs(other, owner)
-            ? `${gone}, and another one of that name is there`
-            : `${gone}: it is made anew`;
+        return isGone(entry, name, other.length > 0 && !kind.isOurs(other, owner));
     }
     const stopped = cluster.find(standsStill);
     if (stopped) {
@@ -87,17 +64,7 @@ async function driftOf(
             : `has stopped (exit code ${State.ExitCode}, ${State.FinishedAt?.replace(/\.\d+Z$/, "Z")})`;
         return `container ${kind.nodeNameOf(stopped)} of cluster "${name}", made ${madeAt(entry)}, ${how}: it is started again`;
     }
-    const answers = () => withKube(kubeconfigFile, (kube) => kube.get("/version"), lookSeconds);
-    try {
-        await answers().catch(async (error: unknown) => {
-            // It may be for the file alone, of which the cluster has another copy.
-            await writeFile(input, cluster, `does not serve (${messageOf(error)})`);
-            return answers();
-        });
-        return undefined;
-    } catch (error) {
-        return `cluster "${name}", made ${madeAt(entry)}, does not answer (${messageOf(error)}): it is waited for`;
-    }
+    return unanswering(entry, { name, kubeconfigFile }, (why) => writeFile(input, cluster, why));
 }
 
 /** Writes the file again where it was lost: nothing else of an unchanged stack would. */

@@ -1,13 +1,28 @@
 // What is done alike with every cluster that a tool of this machine makes.
 import { describeOwner, isOf } from "../../lib/claim";
-import { LocalClusterTool, type ClusterOutput, type LocalClusterInput } from "../../contract";
+import {
+    LocalClusterTool,
+    type ClusterOutput,
+    type LocalClusterInput,
+    type ObserveLocalClusterInput,
+} from "../../contract";
 import { messageOf, StepError } from "../../lib/errors";
 import { KubeError, withKube } from "../../lib/kube/kube";
 import { clusterOf } from "../../lib/kube/access";
 import { parseKubeconfig } from "../../lib/kube/kubeconfig";
 import { needTools } from "../../lib/programs/programs";
 import { RunError } from "../../lib/run";
-import { integer, localClusterName, object, oneOf, optional, owner, seconds, text } from "../../lib/schema";
+import {
+    integer,
+    localClusterName,
+    object,
+    oneOf,
+    optional,
+    owner,
+    seconds,
+    text,
+    type Fields,
+} from "../../lib/schema";
 import { orUndo, pause, progress } from "../../lib/step";
 import {
     checkAdminKubeconfig,
@@ -25,18 +40,32 @@ import { microk8s } from "./microk8s";
 import { minikube } from "./minikube";
 import type { FoundCluster, LocalTool } from "./tool";
 
-/** Input of the steps of local clusters. */
-export const localClusterInput = object<LocalClusterInput>({
+/** What makes it another cluster. */
+export const wantedFields: Fields<ObserveLocalClusterInput["wanted"]> = {
     tool: oneOf(Object.values(LocalClusterTool)),
     name: localClusterName,
-    owner,
-    waitSeconds: seconds,
-    kubeconfigFile: text,
     version: optional(text),
     driver: optional(text),
     servers: optional(integer(1, 20)),
     agents: optional(integer(0, 20)),
     portMappings,
+};
+
+/** Input of createLocalCluster and deleteLocalCluster. */
+export const localClusterInput = object<LocalClusterInput>({
+    ...wantedFields,
+    owner,
+    waitSeconds: seconds,
+    kubeconfigFile: text,
+    because: optional(text),
+});
+
+/** Input of observeLocalCluster. */
+export const observeLocalClusterInput = object<ObserveLocalClusterInput>({
+    resource: text,
+    owner,
+    kubeconfigFile: text,
+    wanted: object<ObserveLocalClusterInput["wanted"]>(wantedFields),
 });
 
 export const localTools: Record<LocalClusterTool, LocalTool> = { minikube, microk8s, k3d };
@@ -96,14 +125,6 @@ export async function takeDown(
     await removeAdminKubeconfig(fileOf(tool, input));
 }
 
-/** Writes the kubeconfig of a cluster of this owner's that runs; tells whether there is one. */
-export async function keep(tool: LocalTool, input: LocalClusterInput): Promise<boolean> {
-    const found = await tool.find(input.name);
-    if (!found?.running || foreign(tool, input.name, found, input.owner) !== undefined) return false;
-    await write(tool, input);
-    return true;
-}
-
 function fileOf(
     tool: LocalTool,
     { name, kubeconfigFile }: Pick<LocalClusterInput, "name" | "kubeconfigFile">,
@@ -111,7 +132,11 @@ function fileOf(
     return { argument: `${tool.component}.kubeconfigFile`, entryName: tool.contextOf(name), kubeconfigFile };
 }
 
-async function write(tool: LocalTool, input: LocalClusterInput): Promise<string> {
+/** Writes the file of a cluster's admin kubeconfig, as its tool has it. */
+export async function write(
+    tool: LocalTool,
+    input: Pick<LocalClusterInput, "name" | "kubeconfigFile">,
+): Promise<string> {
     const context = tool.contextOf(input.name);
     const source = await tool.kubeconfig(input.name);
     const config = parseKubeconfig(source);

@@ -20,15 +20,23 @@ export const launchConfiguration = `${JSON.stringify(
     2,
 )}\n`;
 
+/** What snapd says of a snap that is not installed. */
+const noSnap = /no matching snaps installed/;
+/** Whether it runs, in what `microk8s status` prints; in some versions its exit code says that too. */
+const runs = /^\s+running: (True|False)$/m;
+
 /** `folder` is the snap's folder of data that all its revisions share; it goes with the snap. */
 export const microk8sIn = (folder: string): LocalTool => ({
     component: "MicroK8sCluster",
     programs: ["snap"],
     docker: false,
     async find() {
-        if ((await ask(["snap", "list", "microk8s"])).exitCode !== 0) return undefined;
-        const { stdout } = await ask(["microk8s", "status", "--format", "yaml"]);
-        return { owner: await markOf(folder), running: /^\s+running: True$/m.test(stdout) };
+        const listed = await ask(["snap", "list", "microk8s"], ({ stderr }) => noSnap.test(stderr));
+        if (listed.exitCode !== 0) return undefined;
+        const { stdout } = await ask(["microk8s", "status", "--format", "yaml"], (printed) =>
+            runs.test(printed.stdout),
+        );
+        return { owner: await markOf(folder), running: runs.exec(stdout)?.[1] === "True" };
     },
     async create({ owner, version, waitSeconds }) {
         try {

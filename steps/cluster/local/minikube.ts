@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import type { LocalClusterInput } from "../../contract";
 import { withPrivateFile } from "../../lib/files";
+import type { RunResult } from "../../lib/run";
 import { mark, markOf, unmark } from "./marks";
 import { ask, tell, type LocalTool } from "./tool";
 
@@ -17,6 +18,11 @@ interface Profiles {
 function profileFolder(name: string, home = process.env.MINIKUBE_HOME): string {
     const base = home === undefined || home === "" ? join(homedir(), ".minikube") : home;
     return join(basename(base) === ".minikube" ? base : join(base, ".minikube"), "profiles", name);
+}
+
+/** Where there was never a profile, older ones answer with the error that their folder is not there (ENOENT). */
+function neverHadAny({ stdout }: RunResult): boolean {
+    return /"error":\{[^}]*"Err":2\b/.test(stdout);
 }
 
 /** Arguments of `minikube start` for a new cluster. */
@@ -52,8 +58,7 @@ export const minikube: LocalTool = {
     programs: ["minikube"],
     docker: false,
     async find(name) {
-        const { stdout } = await ask(["minikube", "profile", "list", "--output=json"]);
-        // Where there was never a profile, older ones answer with an error in this form.
+        const { stdout } = await ask(["minikube", "profile", "list", "--output=json"], neverHadAny);
         const { valid, invalid } = JSON.parse(stdout || "{}") as Profiles;
         const found = valid?.find((profile) => profile.Name === name);
         const isThere = found ?? invalid?.find((profile) => profile.Name === name);

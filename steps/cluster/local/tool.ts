@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import type { LocalClusterInput } from "../../contract";
-import { run, type RunResult } from "../../lib/run";
+import { run, RunError, type RunResult } from "../../lib/run";
 import { progress } from "../../lib/step";
 
 /** A cluster that a tool knows. */
@@ -51,7 +51,13 @@ export function tell(
     });
 }
 
-/** Asks a tool; an exit code other than 0 is an answer too. */
-export function ask(argv: string[], env: Record<string, string> = {}): Promise<RunResult> {
-    return run(argv, { env, timeoutSeconds: 60, allowFailure: true });
+/** Asks a tool. One that fails says nothing of what there is, which is an error, unless what it prints is an answer all the same. */
+export async function ask(
+    argv: string[],
+    isAnswer: (printed: RunResult) => boolean = () => false,
+): Promise<RunResult> {
+    const printed = await run(argv, { timeoutSeconds: 60, allowFailure: true });
+    if (printed.exitCode !== 0 && !isAnswer(printed))
+        throw new RunError(argv, printed, `exit code ${printed.exitCode}`);
+    return printed;
 }

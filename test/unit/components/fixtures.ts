@@ -72,7 +72,7 @@ export const steps: Required<StepOutputs> = {
         identity: "cluster-uid",
     },
     deleteLocalCluster: {},
-    keepLocalKubeconfig: { kept: true },
+    observeLocalCluster: {},
     approveKubeletCertificates: { requests: { "demo-control-plane": "csr-abcde" } },
     createBootstrapToken: {
         file: "~/state/bootstrap.kubeconfig",

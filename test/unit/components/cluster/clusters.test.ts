@@ -13,6 +13,7 @@ import {
 import { adminFile, commandInputs, steps, undone } from "../fixtures";
 import { record } from "../mocks";
 
+const owner = "project/stack/0123456789abcdef";
 const kubeconfigOf = (name: string) => `~/.local/state/krustlet-stack/kubeconfig/project-stack-${name}`;
 const hello = { name: "hello-wasm", image: `ghcr.io/you/hello@sha256:${"a".repeat(64)}` };
 
@@ -110,7 +111,7 @@ for (const [tool, make, file, made] of local) {
         const { inputs, options } = resources[`c-${tool}`];
         const input = {
             ...made,
-            owner: "project/stack/0123456789abcdef",
+            owner,
             waitSeconds: 300,
             kubeconfigFile: kubeconfigOf(file),
         };
@@ -127,9 +128,30 @@ for (const [tool, make, file, made] of local) {
         assert.deepEqual(options, undone);
         assert.deepEqual(
             invokes.map(({ command, input }) => [command, input]),
-            [["cluster/local/keepLocalKubeconfig", input]],
+            [
+                [
+                    "cluster/local/observeLocalCluster",
+                    { resource: `c-${tool}`, owner, kubeconfigFile: input.kubeconfigFile, wanted: made },
+                ],
+            ],
         );
         assert.deepEqual(result, { context: "demo", nodeAddress: "192.168.49.1", network: undefined });
+    });
+
+    test(`a cluster by ${tool} that is gone is made anew, and what is in it with it; one that is stopped keeps it`, async () => {
+        const identifierIn = async (seen: object) => {
+            const { resources } = await record(
+                { steps: { ...steps, observeLocalCluster: seen }, preview: true },
+                make,
+            );
+            return resources["c-provider"].inputs.clusterIdentifier;
+        };
+        assert.notEqual(await identifierIn({ because: "it is gone" }), "cluster-uid");
+        const stopped = { because: "it is stopped", last: steps.createLocalCluster };
+        assert.equal(await identifierIn(stopped), "cluster-uid");
+        const { resources } = await record({ steps: { ...steps, observeLocalCluster: stopped } }, make);
+        const { stdin } = resources[`c-${tool}`].inputs;
+        assert.equal((JSON.parse(stdin as string) as { because: string }).because, "it is stopped");
     });
 }
 

@@ -1,14 +1,18 @@
 /** Clusters by minikube, MicroK8s and k3d, whose tools are scripts here: how they are called, and what is never done. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { LocalClusterInput } from "../../../../steps/contract";
 import { k3d } from "../../../../steps/cluster/local/k3d";
-import { bringUp, keep, takeDown } from "../../../../steps/cluster/local/localCluster";
+import { bringUp, takeDown } from "../../../../steps/cluster/local/localCluster";
 import { launchConfiguration, microk8sIn } from "../../../../steps/cluster/local/microk8s";
+import { observeLocalCluster } from "../../../../steps/cluster/local/observeLocalCluster";
 import { minikube } from "../../../../steps/cluster/local/minikube";
 import type { LocalTool } from "../../../../steps/cluster/local/tool";
+import { enterClaim, thisHost } from "../../../../steps/lib/claim";
+import { markUndone, writeEntry } from "../../../../steps/lib/journal";
+import { notesOf } from "../../../../steps/lib/step";
 import { ownAddress, ScriptedTools } from "./scriptedTools";
 
 const owner = "krustlet-stack/dev";
@@ -20,6 +24,7 @@ interface Story {
     tool: (folder: string) => LocalTool;
     scripts: string[];
     given: Pick<LocalClusterInput, "tool" | "name"> & Partial<LocalClusterInput>;
+    looks: string[];
     create: string[];
     start: string[];
     remove: string[];
@@ -31,12 +36,6 @@ interface Story {
     mark?: string;
 }
 
-const look: Record<string, string> = {
-    minikube: "minikube profile list --output=json",
-    microk8s: "snap list microk8s",
-    k3d: "k3d cluster list --output=json",
-};
-
 const stories: Story[] = [
     {
         tool: () => minikube,
@@ -45,6 +44,7 @@ const stories: Story[] = [
             ...{ tool: "minikube", name: "demo", version: "v1.36.4", driver: "docker", servers: 2 },
             portMappings: ports,
         },
+        looks: ["minikube profile list --output=json"],
         create: [
             "minikube start --profile=demo --interactive=false --keep-context --wait-timeout=30s --nodes=2 " +
                 "--kubernetes-version=v1.36.4 --driver=docker --ports=127.0.0.1:8080:30080/tcp",
@@ -60,6 +60,7 @@ const stories: Story[] = [
         tool: (folder) => microk8sIn(path.join(folder, "common")),
         scripts: ["snap", "microk8s"],
         given: { tool: "microk8s", name: "microk8s", version: "1.36/stable", portMappings: [] },
+        looks: ["snap list microk8s", "microk8s status --format yaml"],
         create: [
             "snap install microk8s --classic --channel=1.36/stable",
             "microk8s status --wait-ready --timeout 30",
@@ -78,6 +79,7 @@ const stories: Story[] = [
             ...{ tool: "k3d", name: "demo", version: "rancher/k3s:v1.36.4-k3s1", servers: 1, agents: 2 },
             portMappings: ports,
         },
+        looks: ["k3d cluster list --output=json"],
         create: [
             "k3d cluster create demo --servers=1 --agents=2 --wait --timeout=30s --kubeconfig-update-default=false " +
                 "--kubeconfig-switch-context=false --runtime-label=krustlet-stack.owner=krustlet-stack/dev@all " +
@@ -98,11 +100,13 @@ for (const story of stories) {
         const tools = new ScriptedTools();
         let tool: LocalTool;
         let input: LocalClusterInput;
+        const resource = `c-${given.tool}`;
+        const claim = () => ({ folder: path.join(tools.folder, "claim") });
         /** The command lines but those that look, at the cluster and at Docker. */
         const calls = () =>
             tools
                 .calls()
-                .filter((line) => line !== look[given.tool] && line !== "microk8s status --format yaml")
+                .filter((line) => !story.looks.includes(line))
                 .filter((line) => !line.startsWith("docker "));
         const output = () => ({
             name: given.name,
@@ -120,8 +124,12 @@ for (const story of stories) {
             tool = story.tool(tools.folder);
             const kubeconfigFile = path.join(tools.folder, "own", "kubeconfig");
             input = { owner, waitSeconds: 30, kubeconfigFile, portMappings: [], ...given };
+            await enterClaim({ ...claim(), id: "0123456789abcdef", owner, host: await thisHost() });
         });
-        after(() => tools.stop());
+        after(async () => {
+            await enterClaim(undefined);
+            await tools.stop();
+        });
 
         void it("is made, with its kubeconfig in a file of its own", async () => {
             assert.deepEqual(await bringUp(tool, input), output());
@@ -143,15 +151,88 @@ for (const story of stories) {
             assert.deepEqual(calls(), [...story.start, ...story.kubeconfig]);
         });
 
-        void it("gives a lost kubeconfig back, and starts nothing for it", async () => {
+        /** What a look tells, after a run that came to its end. */
+        const seen = async (given: Partial<LocalClusterInput> = {}) => {
+            const { owner, kubeconfigFile, ...rest } = { ...input, ...given };
+            const { tool: by, name, version, driver, servers, agents, portMappings } = rest;
+            const wanted = { tool: by, name, version, driver, servers, agents, portMappings };
+            const look = { resource, owner, kubeconfigFile, wanted };
+            const { because, last, notes } = await notesOf(() => observeLocalCluster(tool, look));
+            return { because, last, notes };
+        };
+        const made = () => ({
+            ...{ resource, undo: "deleteLocalCluster" as const, input: input as object, output: output() },
+            ...{ done: true, at: Date.UTC(2026, 10, 28, 12) },
+        });
+        const asked = () => tools.calls().filter((line) => !line.startsWith("docker "));
+
+        void it("is looked at by its tool alone, and is no change where it is as it was left", async () => {
+            assert.deepEqual(await seen(), { because: undefined, last: undefined, notes: [] });
+            await writeEntry(claim(), made());
+            tools.calls();
+            assert.deepEqual(await seen(), { because: undefined, last: output(), notes: [] });
+            assert.deepEqual(asked(), story.looks);
+            await writeEntry(claim(), { ...made(), input: { ...input, agents: 3 } as object });
+            const dropped = await seen({ agents: undefined });
+            assert.match(dropped.notes.join("\n"), /all that is in it is lost \(agents: 3 → undefined\)$/);
+            await writeEntry(claim(), made());
+            const other = await seen({ portMappings: [{ ...ports[0], hostPort: 9090 }] });
+            assert.equal(other.last, undefined);
+            assert.match(
+                other.notes.join("\n"),
+                new RegExp(
+                    `^cluster "${given.name}" will be made anew, and all that is in it is lost \\(portMappings: `,
+                ),
+            );
+        });
+
+        void it("gives a lost kubeconfig back, or one that leads nowhere, and starts nothing for it", async () => {
             rmSync(input.kubeconfigFile);
-            assert.equal(await keep(tool, input), true);
+            tools.calls();
+            assert.equal((await seen()).because, undefined);
             assert.deepEqual(calls(), story.kubeconfig);
-            assert.ok(existsSync(input.kubeconfigFile));
+            const text = readFileSync(input.kubeconfigFile, "utf8");
+            writeFileSync(input.kubeconfigFile, text.replaceAll(tools.api.url, "https://127.0.0.1:1"));
+            assert.equal((await seen()).because, undefined);
+            assert.equal(readFileSync(input.kubeconfigFile, "utf8"), text);
+        });
+
+        void it("is started again where it is stopped, though its kubeconfig is lost", async () => {
             tools.change(({ clusters }) => (clusters[given.name].running = false));
-            assert.equal(await keep(tool, input), false);
+            tools.calls();
+            const because = `cluster "${given.name}", made 2026-11-28T12:00:00Z, is stopped: it is started again`;
+            assert.deepEqual(await seen(), { because, last: output(), notes: [because] });
+            const text = readFileSync(input.kubeconfigFile);
+            rmSync(input.kubeconfigFile);
+            assert.equal((await seen()).because, because);
             assert.deepEqual(calls(), []);
+            writeFileSync(input.kubeconfigFile, text);
             tools.change(({ clusters }) => (clusters[given.name].running = true));
+        });
+
+        void it("is made anew where it is gone, and where it was removed unheard", async () => {
+            const { clusters } = tools.state;
+            tools.change((state) => (state.clusters = {}));
+            const because = `cluster "${given.name}", made 2026-11-28T12:00:00Z, is gone: it is made anew`;
+            assert.deepEqual(await seen(), { because, last: undefined, notes: [because] });
+            await markUndone(claim(), made());
+            const removed = await seen();
+            assert.match(removed.because ?? "", new RegExp(`^${resource} was removed, .*: it is made anew$`));
+            assert.equal(removed.last, undefined);
+            tools.change((state) => (state.clusters = clusters));
+            await writeEntry(claim(), made());
+        });
+
+        void it("is not gone where its tool does not tell", async () => {
+            for (const look of story.looks) {
+                tools.change((state) => (state.failures = { [look]: "cannot reach its daemon" }));
+                const message = `${look}: exit code 1\ncannot reach its daemon`;
+                await assert.rejects(seen(), { message });
+                await assert.rejects(bringUp(tool, input), { message });
+                await assert.rejects(takeDown(tool, input), { message });
+            }
+            tools.change((state) => (state.failures = {}));
+            tools.calls();
         });
 
         void it("is never removed for a node that is not Ready", async () => {
@@ -171,7 +252,8 @@ for (const story of stories) {
                     `choose another name, use it as an existing cluster, or remove it with \`${tool.removal(given.name)}\` if nobody needs it`,
             });
             await takeDown(tool, other);
-            assert.equal(await keep(tool, other), false);
+            const because = `cluster "${given.name}", made 2026-11-28T12:00:00Z, is gone, and another one of that name is there`;
+            assert.deepEqual(await seen(other), { because, last: undefined, notes: [because] });
             assert.deepEqual(calls(), []);
             assert.ok(existsSync(input.kubeconfigFile));
         });
@@ -195,7 +277,7 @@ for (const story of stories) {
         });
 
         void it("that does not come up is removed again, and the tool's words are shown", async () => {
-            const begin = story.create[0].split(" ").slice(0, 2).join(" ");
+            const begin = story.create[0].split(" ").slice(0, 3).join(" ");
             tools.change(({ failures }) => (failures[begin] = "Exiting due to HOST_NO_SPACE"));
             await assert.rejects(bringUp(tool, input), (error: Error) => {
                 assert.match(

@@ -128,6 +128,7 @@ export interface Steps {
     disconnectRegistry: { input: ConnectRegistryInput; output: Record<string, never> };
     observeConnection: { input: ObserveInput; output: ObserveConnectionOutput };
     describeLogin: { input: DescribeLoginInput; output: DescribeLoginOutput };
+    observePullSecret: { input: ObserveInput; output: ObserveOutput };
     createPullSecret: { input: PullSecretInput; output: PullSecretOutput };
     deletePullSecret: { input: PullSecretInput; output: Record<string, never> };
     awaitWorkload: { input: AwaitWorkloadInput; output: AwaitWorkloadOutput };
@@ -173,6 +174,7 @@ export const stepFolders = {
     observeConnection: "registry",
     observeRegistry: "registry",
     describeLogin: "registry",
+    observePullSecret: "registry",
     createPullSecret: "registry",
     deletePullSecret: "registry",
     describeModule: "workload",
@@ -196,6 +198,7 @@ export const lookingSteps = [
     "observeApprover",
     "observeConnection",
     "observeRegistry",
+    "observePullSecret",
     "observeArtifact",
     "observeWorkload",
     "observeService",

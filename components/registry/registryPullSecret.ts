@@ -47,7 +47,7 @@ const children = new Children<{ secret: local.Command }>();
  * config file, or from the credential helper that is named there. Where there is no login there is no Secret.
  *
  * The login goes from there to the cluster and is never part of Pulumi's state, log or output. What the state holds, encrypted, is a
- * fingerprint of it (scrypt), by which each `up` sees another login, and writes the Secret anew. A Secret of that name which
+ * fingerprint of it (scrypt), by which each `up` sees another login, and writes the Secret anew; so it does where that is gone or was changed. A Secret of that name which
  * this stack did not make is never touched: the update fails and says so.
  *
  * @example
@@ -91,6 +91,7 @@ export class RegistryPullSecret extends pulumi.ComponentResource {
             void pulumi.log.info("wasm-oci is yet to be built: the update looks at the login");
             return pulumi.unknown as unknown as null;
         });
+        const observed = stepInvoke("observePullSecret", { resource: `${name}-secret` }, { parent: this });
         const secret = stepResource(
             `${name}-secret`,
             {
@@ -104,8 +105,14 @@ export class RegistryPullSecret extends pulumi.ComponentResource {
                     registry,
                     dockerConfigFile,
                     fingerprint: pulumi.secret(fingerprint),
+                    because: observed.because,
                 },
                 triggers: [clusterIdentity, namespace, secretName],
+                stands: pulumi
+                    .all([login, secretName])
+                    .apply(([{ known, fingerprint }, told]) =>
+                        known ? { name: fingerprint === null ? null : told } : undefined,
+                    ),
             },
             { parent: this, dependsOn: opts?.dependsOn, deletedWith: opts?.deletedWith },
         );

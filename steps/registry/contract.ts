@@ -101,6 +101,8 @@ export interface PullSecretInput {
     dockerConfigFile?: string;
     /** DescribeLoginOutput.fingerprint: a change of it makes createPullSecret run again. Secret. */
     fingerprint: string | null;
+    /** See ObserveOutput. */
+    because?: string;
 }
 
 /** createPullSecret. Holds no secret: the login goes from docker's config file to the cluster. */

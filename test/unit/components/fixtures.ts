@@ -102,6 +102,7 @@ export const steps: Required<StepOutputs> = {
     connectRegistry: { inClusterAddress: "project-stack-registry:5000", nodes: ["demo-control-plane"] },
     disconnectRegistry: {},
     describeLogin: { known: true, fingerprint: "of the login" },
+    observePullSecret: {},
     createPullSecret: { name: "project-stack-pull" },
     deletePullSecret: {},
     awaitWorkload: { kind: "Pod", namespace: "default", name: "auto-named" },

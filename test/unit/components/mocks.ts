@@ -183,6 +183,7 @@ export async function record<T>(
     const order = [
         "preflight",
         "describeLogin",
+        "observePullSecret",
         "describeModule",
         "observeKindCluster",
         "observeKubelets",

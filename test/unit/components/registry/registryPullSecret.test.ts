@@ -23,6 +23,7 @@ test("the login is looked at in every preview, and its fingerprint is secret", a
                 "registry/describeLogin",
                 { registry: "ghcr.io", salt: "krustlet-stack login of project/stack", mayBuild: true },
             ],
+            ["registry/observePullSecret", { resource: "p-secret" }],
         ],
     );
     assert.deepEqual(resources["p-secret"], {
@@ -89,6 +90,17 @@ test("a preview builds nothing to look at the login, and leaves it open", async 
     assert.equal((invokes[0].input as { mayBuild: boolean }).mayBuild, false);
     // What Pulumi calls a value that is still to come.
     assert.equal(resources["p-secret"].inputs.stdin, "04da6b54-80e4-46f7-96ec-b56ff0331ba9");
+});
+
+test("a Secret that is gone or was changed is written again, and who pulls with it is not shown as changed", async () => {
+    const seen = { ...steps, observePullSecret: { because: "it is gone" } };
+    const { resources, result } = await record(
+        { steps: seen, preview: true },
+        () => new RegistryPullSecret("p", args).names,
+    );
+    const { secret } = resources["p-secret"].inputs.stdin as { secret: string };
+    assert.equal((JSON.parse(secret) as { because: string }).because, "it is gone");
+    assert.deepEqual(result, ["project-stack-pull"]);
 });
 
 test("the Secret's name has just the letters that Kubernetes allows", () => {

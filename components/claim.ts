@@ -80,6 +80,7 @@ export function claimForLooks(): pulumi.Output<StepClaim | undefined> {
     const forLooks = output.apply((claim) => ({
         ...claim,
         looks: true as const,
+        ...(pulumi.runtime.isDryRun() ? {} : { updates: true as const }),
         fresh: (claim.at ?? 0) >= begun,
     }));
     return pulumi.output(isKnown(output).then((known) => (known ? forLooks : undefined)));

@@ -100,6 +100,8 @@ export interface StepClaim extends Claim {
     undo?: keyof Steps;
     /** Set for steps that only look. */
     looks?: true;
+    /** Set for looks of an update, which makes things afterwards: those of a preview do not have it. */
+    updates?: true;
     /** Set for those whose claim was made by the update that they are of: nothing is written down yet. */
     fresh?: boolean;
 }

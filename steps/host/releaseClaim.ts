@@ -6,12 +6,12 @@ import { checkHost, claimFolderOf, idOf, isAbandoned, previousOutput, thisHost }
 import { containers, daemonFile, ownerLabel, removeContainers } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { readOptional } from "../lib/files";
-import { endRun, entries, markUndone, type JournalEntry } from "../lib/journal";
+import { beginEnd, endRun, entries, markUndone, type JournalEntry } from "../lib/journal";
 import { removeClaimed } from "../lib/kube/claimed";
 import { keptKubeconfigs, kubeconfigsLeft } from "../lib/kube/kept";
 import { ifClusterAnswers } from "../lib/kube/kube";
 import { stored, type Of } from "../lib/schema";
-import { bodyOf, parseInput, progress, step } from "../lib/step";
+import { bodyOf, parseInput, progress, step, stopIfEnding } from "../lib/step";
 import { findProgram } from "../lib/programs/programs";
 import { removeUnusedImages } from "../node/daemon/image";
 import { claimInput } from "./makeClaim";
@@ -29,8 +29,11 @@ export async function releaseClaim({ owner }: Of<typeof needed>): Promise<Record
     const claim = JSON.parse(last) as Claim;
     if (await isAbandoned(claim)) return {};
     checkHost(claim, await thisHost());
+    await beginEnd(claim);
     const left: string[] = [];
     for (const entry of await entries(claim)) {
+        // What it has not come to is still written down.
+        stopIfEnding();
         try {
             await endRun(entry);
             for (const input of await inputsOf(claim, entry)) await undo({ ...entry, input });

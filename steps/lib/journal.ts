@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { ObserveLossOutput, ObserveOutput, StepClaim, Steps } from "../contract";
 import { claimFolderOf, currentClaim, journalFolder, previousOutput } from "./claim";
 import { readOptional, writePrivate } from "./files";
-import { endProcess, type ProcessId } from "./processes";
+import { endProcess, processOf, type ProcessId } from "./processes";
 import { progress } from "./progress";
 
 /** One thing, and how to undo it. */
@@ -49,6 +49,28 @@ export async function endRun({ resource, done, by }: JournalEntry): Promise<void
     if (done || by === undefined || by.pid === process.pid) return;
     const how = await endProcess(by, undoSeconds);
     if (how !== "gone") progress(`an earlier run of ${resource} (process ${by.pid}) was still at it: ${how}`);
+}
+
+/** Holds the process that ends a claim, from before it removes anything until nothing is left. */
+const endFile = (claim: Pick<StepClaim, "folder">) => join(claimFolderOf(claim), "end");
+
+/** Writes down that this process ends a claim, once no other does. */
+export async function beginEnd(claim: Pick<StepClaim, "folder">): Promise<void> {
+    await stopEnd(claim);
+    await mkdir(claimFolderOf(claim), { recursive: true, mode: 0o700 });
+    await writePrivate(endFile(claim), `${JSON.stringify(processOf(process.pid) ?? null)}\n`);
+}
+
+/** Ends what is still at the end of a claim: whoever started it was killed, and it would go on to remove what is about to be made. */
+export async function stopEnd(claim: Pick<StepClaim, "folder">): Promise<void> {
+    const text = await readOptional(endFile(claim));
+    if (text === undefined) return;
+    const by = JSON.parse(text) as ProcessId | null;
+    const how = by === null ? "gone" : await endProcess(by, undoSeconds);
+    if (how !== "gone") progress(`an earlier end of this stack (process ${by?.pid}) was still at it: ${how}`);
+    // It may have come to its end by then, and is no reason to miss what is written down: all of that has been undone.
+    await mkdir(claimFolderOf(claim), { recursive: true, mode: 0o700 });
+    await rm(endFile(claim), { force: true });
 }
 
 /** How long a step may take to undo what it had begun, in seconds. */

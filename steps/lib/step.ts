@@ -9,6 +9,7 @@ import {
     lookForNotes,
     markUndone,
     setEarlierRun,
+    stopEnd,
     writeEntry,
 } from "./journal";
 import { processOf } from "./processes";
@@ -138,6 +139,8 @@ async function inClaim(
     const undoes = claim?.undo === name;
     if (undoes && (await isAbandoned(claim))) return {};
     await enterClaim(claim);
+    // A preview ends nothing: a `destroy` may be at it rightly.
+    if (claim !== undefined && (claim.looks !== true || claim.updates === true)) await stopEnd(claim);
     const entry = claim?.resource !== undefined &&
         claim.undo && { resource: claim.resource, undo: claim.undo };
     if (!entry) return act();

@@ -13,7 +13,7 @@ import { containers, needDaemon, standsStill, startAgain, type Container } from 
 import { messageOf, StepError } from "../lib/errors";
 import { needTools } from "../lib/programs/programs";
 import { expandHome, readOptional, withPrivateFile } from "../lib/files";
-import { removeCluster } from "./kindCluster";
+import { removeCluster, untilDeleted } from "./kindCluster";
 import * as kind from "./kind";
 import { controlPlaneOf, describe, passes, patiently } from "./kindFacts";
 import { untilTakesPods } from "./serverFacts";
@@ -26,6 +26,7 @@ import { orUndo, progress, step } from "../lib/step";
  */
 export async function createKindCluster(input: KindClusterInput): Promise<ClusterOutput> {
     await needTools("docker", "kind");
+    await untilDeleted(input.name);
     const listed = containers(`label=${kind.clusterLabel}=${input.name}`);
     // When no daemon answers, needDaemon says it better.
     listed.catch(() => undefined);

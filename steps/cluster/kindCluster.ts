@@ -7,7 +7,7 @@ import { messageOf, StepError } from "../lib/errors";
 import { expandHome, isPrivateFile, withPrivateFile } from "../lib/files";
 import { entries } from "../lib/journal";
 import { clusterLabel, isOurs, isKinds, networkOf, notOurs, progressOf } from "./kind";
-import { endProcess, processesThat } from "../lib/processes";
+import { endProcess, hasGone, processesThat } from "../lib/processes";
 import { disconnectRegistry } from "../registry/disconnectRegistry";
 import { run } from "../lib/run";
 import { progress } from "../lib/step";
@@ -29,7 +29,7 @@ export async function removeCluster(input: Removed): Promise<void> {
     const attempt = async (what: string, act: () => Promise<void>) => {
         await act().catch((error: unknown) => left.push(`${what}: ${messageOf(error)}`));
     };
-    await attempt("a kind that is still creating it", () => endOrphans(input.name));
+    await attempt("a kind that is still at it", () => endOrphans(input.name));
     const volumes = existing.flatMap(({ Mounts }) =>
         Mounts.filter(({ Type }) => Type === "volume").map(({ Name }) => Name ?? ""),
     );
@@ -74,11 +74,33 @@ export async function checkOurs(name: string, cluster: Container[], owner: strin
 /** Whether a command line is a kind's that a step of ours started to create that cluster: nobody else's, and no other tool's. */
 export function isOurKind(argv: string[], name: string): boolean {
     return (
-        // A script stands behind its interpreter.
-        argv.slice(0, 2).some((argument) => basename(argument) === "kind") &&
-        ["create", "cluster", `--name=${name}`, "--config=-"].every((argument) => argv.includes(argument)) &&
+        isKind(argv, "create", "cluster", `--name=${name}`, "--config=-") &&
         argv.some((argument) => argument.startsWith("--kubeconfig=") && isPrivateFile(argument))
     );
+}
+
+/** Whether a command line is a kind's that deletes that cluster, by a step of ours or as its user wrote it. */
+export function isKindDelete(argv: string[], name: string): boolean {
+    return isKind(argv, "delete", "cluster", `--name=${name}`);
+}
+
+function isKind(argv: string[], ...words: string[]): boolean {
+    return (
+        // A script stands behind its interpreter.
+        argv.slice(0, 2).some((argument) => basename(argument) === "kind") &&
+        words.every((word) => argv.includes(word))
+    );
+}
+
+/** How long kind may take to delete a cluster, in seconds. */
+const deleteSeconds = 120;
+
+/** Waits for a kind that outlived its killed step, or is its user's: it would take what is made next. Ended, it leaves a part of a cluster. */
+export async function untilDeleted(name: string): Promise<void> {
+    for (const one of processesThat((argv) => isKindDelete(argv, name))) {
+        progress(`kind (process ${one.pid}) is still deleting cluster "${name}": waited for`);
+        if (!(await hasGone(one, deleteSeconds))) await endProcess(one, 5);
+    }
 }
 
 /** A kind that outlived its killed step would, once it fails, take away the nodes of the cluster that is made next. */
@@ -88,6 +110,7 @@ async function endOrphans(name: string): Promise<void> {
         progress(`kind (process ${orphan.pid}) of an earlier run is still creating cluster "${name}": ended`);
         await endProcess(orphan, 5);
     }
+    await untilDeleted(name);
 }
 
 async function deleteByKind(input: Removed): Promise<void> {
@@ -96,7 +119,7 @@ async function deleteByKind(input: Removed): Promise<void> {
         const file = input.mergeKubeconfigFile === undefined ? noFile : expandHome(input.mergeKubeconfigFile);
         await run(["kind", "delete", "cluster", `--name=${input.name}`, `--kubeconfig=${file}`], {
             env: kindEnvironment,
-            timeoutSeconds: 120,
+            timeoutSeconds: deleteSeconds,
             onLine: (line) => {
                 const text = progressOf(line);
                 if (text) progress(text);

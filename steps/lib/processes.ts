@@ -56,7 +56,8 @@ export async function endProcess(
     throw new Error(`process ${target.pid} is still there after SIGKILL`);
 }
 
-async function hasGone(target: ProcessId, seconds: number): Promise<boolean> {
+/** Waits for a process to go by itself, for so long; tells whether it has. */
+export async function hasGone(target: ProcessId, seconds: number): Promise<boolean> {
     const deadline = Date.now() + seconds * 1000;
     while (Date.now() < deadline) {
         if (!isAlive(target)) return true;

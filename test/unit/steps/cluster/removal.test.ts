@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { describe, it } from "node:test";
 import type { KindClusterInput } from "../../../../steps/contract";
 import { isKinds, networkOf } from "../../../../steps/cluster/kind";
-import { isOurKind, removeCluster } from "../../../../steps/cluster/kindCluster";
+import { createKindCluster } from "../../../../steps/cluster/createKindCluster";
+import { isKindDelete, isOurKind, removeCluster } from "../../../../steps/cluster/kindCluster";
 import { enterClaim, thisHost } from "../../../../steps/lib/claim";
 import type { Container } from "../../../../steps/lib/docker";
 import { writeEntry } from "../../../../steps/lib/journal";
+import { processOf } from "../../../../steps/lib/processes";
+import { notesOf } from "../../../../steps/lib/step";
 import { connectedByUs } from "../../../../steps/registry/container/hosting";
 import { scratchFolder, scriptedTools } from "../lib/scriptedDocker";
 
@@ -148,6 +153,41 @@ describe("the network of a kind cluster", () => {
     it("is known by kind's options", () => {
         assert.equal(isKinds({ ...kinds, IPAM: { Config: null } }), true);
         assert.equal(isKinds({ ...kinds, Options: null, IPAM: { Config: null } }), false);
+    });
+});
+
+describe("a kind that a killed step has left deleting a cluster", () => {
+    for (const [what, act] of [
+        ["removed again", () => removeCluster({ ...input, mergeKubeconfigFile: undefined })],
+        ["made anew", () => createKindCluster(input)],
+    ] as const) {
+        it(`is waited for before that is ${what}`, async () => {
+            // As if nothing were there, nor Docker at the end.
+            tools.script(
+                "docker",
+                'if (argv[0] === "info") { say("no daemon"); return 1; } if (argv[1] === "inspect") { say("no such network"); return 1; }',
+            );
+            tools.script("kind", "");
+            const kind = path.join(folder, "kind");
+            writeFileSync(kind, "#!/bin/sh\n/bin/sleep 1\n:\n", { mode: 0o755 });
+            const orphan = spawn(kind, ["delete", "cluster", "--name=wasm", "--kubeconfig=/home/me/merged"]);
+            const exited = once(orphan, "exit");
+            const { notes } = await notesOf(async () => {
+                await act().catch((error: Error) => assert.match(error.message, /no daemon/));
+                return {};
+            });
+            assert.equal(processOf(orphan.pid ?? 0), undefined);
+            assert.equal(
+                notes[0],
+                `kind (process ${orphan.pid}) is still deleting cluster "wasm": waited for`,
+            );
+            assert.deepEqual(await exited, [0, null], "it came to its end by itself");
+        });
+    }
+    it("is one of that very cluster", () => {
+        assert.equal(isKindDelete(["kind", "delete", "cluster", "--name=wasm"], "wasm"), true);
+        assert.equal(isKindDelete(["kind", "delete", "cluster", "--name=wasm-2"], "wasm"), false);
+        assert.equal(isKindDelete(["k3d", "cluster", "delete", "--name=wasm"], "wasm"), false);
     });
 });
 

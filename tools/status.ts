@@ -117,8 +117,12 @@ async function registryLine(address: string): Promise<Line> {
     const state = await fetch(`${scheme}://${host}/v2/`, {
         signal: AbortSignal.timeout(ANSWER_SECONDS * 1000),
     }).then(
-        // 401: it is there and wants a login.
-        ({ status }) => (status === 200 || status === 401 ? "answers" : `HTTP status ${status}`),
+        async ({ status, body }) => {
+            // One that does not end would keep this process until the time is up.
+            await body?.cancel();
+            // 401: it is there and wants a login.
+            return status === 200 || status === 401 ? "answers" : `HTTP status ${status}`;
+        },
         () => "does not answer",
     );
     return ["registry", address, state, ""];

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { cached, cachePath, isCached } from "../common/cache";
 import type { MakeContext } from "../common/building";
 import { onPath } from "./docker/apt";
-import { forgetImage, imageId, imageInDocker, imageKey } from "./image/key";
+import { forgetImage, imageId, imageInDocker, imageKey, nodeImageKey } from "./image/key";
 import { makeNodeImage } from "./image/nodeImage";
 import { makeRegistryImage } from "./image/registryImage";
 import { ROOTFS_TOOL } from "./image/rootfs";
@@ -104,9 +104,7 @@ export async function toolState(
 }
 
 function keyOf(image: AirgapImage, tag: string): Promise<string> {
-    return image === "node"
-        ? imageKey(["node", tag], ["kubernetes", "kubectl", "etcd", "coredns", "pause", "kind"])
-        : imageKey(["registry", tag], ["registry"]);
+    return image === "node" ? nodeImageKey(tag) : imageKey(["registry", tag], ["registry"]);
 }
 
 /**

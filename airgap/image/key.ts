@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { run } from "../../steps/lib/run";
 import { cacheKey } from "../../common/cache";
 import { ROOT } from "../../common/root";
+import { DEBIAN_SUITE } from "../../common/versions";
 import { RECIPES, recipeKey, type RecipeName } from "../go/recipes";
 
 /** Label with the key of the recipe that an image was made by. */
@@ -17,6 +18,12 @@ export async function imageKey(values: readonly string[], programs: readonly Rec
     const node = (await fs.readdir(path.join(dir, "node"))).map((name) => `node/${name}`);
     const keys = await Promise.all(programs.map((name) => recipeKey(RECIPES[name])));
     return cacheKey([...values, ...keys], dir, [...files, ...node]);
+}
+
+/** Key of the kind node image, whose root file system is of that release of Debian. */
+export function nodeImageKey(tag: string, suite: string = DEBIAN_SUITE): Promise<string> {
+    const programs = ["kubernetes", "kubectl", "etcd", "coredns", "pause", "kind"] as const;
+    return imageKey(["node", tag, suite], programs);
 }
 
 /**

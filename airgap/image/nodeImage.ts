@@ -55,6 +55,14 @@ export function commitChanges(key: string): string[] {
     ];
 }
 
+/**
+ * Arguments of `docker run` that leave a container without proxies: Docker's CLI gives it those of its own configuration, a password
+ * perhaps, and `docker commit` would keep them, on whatever host the image is made.
+ */
+export const WITHOUT_PROXIES = ["HTTP", "HTTPS", "FTP", "NO", "ALL"]
+    .flatMap((what) => [`${what}_PROXY`, `${what}_PROXY`.toLowerCase()])
+    .map((name) => `--env=${name}=`);
+
 /** Folder of kind's module in Go's module cache, fetched there if need be and verified by go.sum. */
 async function kindModule(build: Build): Promise<string> {
     const options = { cwd: RECIPES.kind.build.moduleDir, env: GO_ENVIRONMENT };
@@ -158,6 +166,7 @@ async function assemble(build: Build, tag: string, key: string, folders: Folders
         build.progress.update("preparing the node");
         await build.run([
             ...["docker", "run", "--name", container, "--privileged", "--network=none"],
+            ...WITHOUT_PROXIES,
             // systemd's signal to shut down. `docker commit` keeps it, but cannot set it.
             "--stop-signal=SIGRTMIN+3",
             // What is mounted below /run leaves no trace in the image: neither mount points nor, the volume being named, a volume.

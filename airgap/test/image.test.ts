@@ -8,9 +8,9 @@ import { sha256File } from "../../common/cache";
 import { consoleReporter } from "../../common/report";
 import { building, type MakeContext } from "../../common/building";
 import { architecture, imageConfig, tarArguments, writeImageArchive } from "../image/archive";
-import { imageKey } from "../image/key";
+import { imageKey, nodeImageKey } from "../image/key";
 import { parseMirror } from "../image/mirror";
-import { commitChanges, controlPlaneTags } from "../image/nodeImage";
+import { commitChanges, controlPlaneTags, WITHOUT_PROXIES } from "../image/nodeImage";
 import { registryRunConfig } from "../image/registryImage";
 import { PACKAGES, rootfsArguments } from "../image/rootfs";
 
@@ -145,6 +145,20 @@ describe("images made here", () => {
         assert.equal(await imageKey(["registry", "registry:1"], ["registry"]), key);
         assert.notEqual(await imageKey(["registry", "registry:2"], ["registry"]), key);
         assert.notEqual(await imageKey(["registry", "registry:1"], ["registry", "etcd"]), key);
+    });
+    it("of the node is outdated by another release of Debian", async () => {
+        const key = await nodeImageKey("node:1");
+        assert.equal(await nodeImageKey("node:1", "trixie"), key);
+        assert.notEqual(await nodeImageKey("node:1", "forky"), key);
+    });
+    it("of the node keeps none of the proxies that Docker's configuration gives a container", () => {
+        assert.deepEqual(WITHOUT_PROXIES.slice(0, 4), [
+            "--env=HTTP_PROXY=",
+            "--env=http_proxy=",
+            "--env=HTTPS_PROXY=",
+            "--env=https_proxy=",
+        ]);
+        assert.equal(WITHOUT_PROXIES.length, 10);
     });
 });
 

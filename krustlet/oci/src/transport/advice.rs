@@ -69,7 +69,8 @@ pub(crate) fn reach(cause: &str) -> &'static str {
              krustlet-wasi --trusted-ca-file)"
         }
         false => {
-            "see that the address is right and that the registry runs; if it speaks plain HTTP, name it as an insecure registry"
+            "see that the address is right and that the registry runs; if it speaks plain HTTP, name it in --plain-http \
+             (wasm-oci, krustlet-wasi run and serve) or in a node's --insecure-registries"
         }
     }
 }

@@ -242,6 +242,6 @@ async fn plain_http_is_for_registries_that_are_named() {
     let client = Client::new(ClientConfig { docker_config: None, ..ClientConfig::default() }).unwrap();
     let error = client.pull(&name(&registry, "app:v1")).await.unwrap_err();
     assert!(matches!(error, OciError::Unreachable { .. }), "{error}");
-    assert!(error.to_string().contains("if it speaks plain HTTP, name it as an insecure registry"), "{error}");
+    assert!(error.to_string().contains("if it speaks plain HTTP, name it in --plain-http"), "{error}");
     assert!(registry.seen().is_empty());
 }

@@ -243,7 +243,7 @@ async fn https_is_spoken_where_http_was_not_allowed_and_the_message_says_so() {
     let client = Client::new(ClientConfig { docker_config: None, ..ClientConfig::default() }).unwrap();
     let error = client.resolve(&fresh("https")).await.unwrap_err();
     assert!(matches!(error, OciError::Unreachable { .. }), "{error}");
-    assert!(error.to_string().contains("name it as an insecure registry"), "{error}");
+    assert!(error.to_string().contains("name it in --plain-http"), "{error}");
 }
 
 #[tokio::test]

@@ -26,6 +26,14 @@ const CONNECTIONS = 16;
 const IDLE_SECONDS = 6;
 const AT_ONCE = 64;
 
+/**
+ * What a node tells each pod of the API server, for the others too: a program's libc copies it for each instance. The names are the
+ * pod's, and the values as long.
+ */
+const variables = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT"]
+    .concat(["PORT_443_TCP", "PORT_443_TCP_PROTO", "PORT_443_TCP_PORT", "PORT_443_TCP_ADDR"])
+    .map((name) => `--env=KUBERNETES_${name}=tcp://10.96.0.1:443`);
+
 const programs = [
     { version: "0.2", name: "helloHttp", wasmtime: ["-Scli"], aim: 0.9 },
     { version: "0.3", name: "visits", wasmtime: ["-Scli,p3", "-Wcomponent-model-async"], aim: 1 },
@@ -76,9 +84,13 @@ function program(argv: readonly string[]): Promise<Answering> {
     return Promise.resolve({ host: "127.0.0.1", port: PORT, pid: server.pid ?? 0, end });
 }
 
-/** A pod that serves, of a node that has no other. */
+/** A pod that serves, of a node that has no other; without a token of the API server, which would be a folder that the others have not. */
 async function pod(world: World, image: string): Promise<Answering> {
-    const made = await world.start("server", serving(PORT, { image }));
+    const { spec, ...parts } = serving(PORT, { image });
+    const made = await world.start("server", {
+        ...parts,
+        spec: { ...spec, automountServiceAccountToken: false },
+    });
     const { status } = await world.untilPod(made, "Ready", isReady);
     const end = () => world.removePods(world.namespace);
     return { host: status.podIP ?? "", port: PORT, pid: agent().pid, end };
@@ -137,10 +149,10 @@ async function turns(world: World, krustlet: string): Promise<void> {
             const { file, image } = underTest().modules[name];
             await measure(`pod, ${version}`, () => pod(world, image));
             await measure(`krustlet-wasi serve, ${version}`, () =>
-                program([krustlet, "serve", file, address]),
+                program([krustlet, "serve", ...variables, file, address]),
             );
             await measure(`wasmtime serve, ${version}`, () =>
-                program(["wasmtime", "serve", ...wasmtime, address, file]),
+                program(["wasmtime", "serve", ...wasmtime, ...variables, address, file]),
             );
         }
     }

@@ -13,7 +13,7 @@ const FIRST_PORT = 18300;
 const PODS = 101;
 
 /** Aims, and what a busy machine may take before a test fails for it, in milliseconds. */
-const ANSWER = { median: { aim: 100, most: 1000 }, slowest: { aim: 300, most: 3000 } };
+const ANSWER = { p50: { aim: 100, most: 1000 }, p99: { aim: 300, most: 3000 } };
 const POD_BYTES = MEBIBYTE;
 
 /** How long a client waits before it asks again where nobody answers yet, in milliseconds. */
@@ -70,12 +70,13 @@ describe("figures of servers", { timeout: 300_000 }, () => {
             if ([10, 100].includes(index + 1)) memory.set(index + 1, await restedBytes());
         }
         const sorted = took.toSorted((one, other) => one - other);
-        const [median, slowest] = [0.5, 0.99].map((part) => sorted[Math.floor(part * sorted.length)]);
+        // By nearest rank: the smallest that so many of them do not exceed.
+        const [p50, p99] = [0.5, 0.99].map((part) => sorted[Math.ceil(part * sorted.length) - 1]);
         console.log(
-            `from its making to its first answer, of ${took.length} pods: p50 ${median} ms (aim: ${ANSWER.median.aim}), ` +
-                `p99 ${slowest} ms (aim: ${ANSWER.slowest.aim})`,
+            `from its making to its first answer, of ${took.length} pods: p50 ${p50} ms (aim: ${ANSWER.p50.aim}), ` +
+                `p99 ${p99} ms (aim: ${ANSWER.p99.aim}), the slowest ${sorted.at(-1)} ms`,
         );
-        assert.ok(median <= ANSWER.median.most && slowest <= ANSWER.slowest.most, took.join(" "));
+        assert.ok(p50 <= ANSWER.p50.most && p99 <= ANSWER.p99.most, took.join(" "));
     });
 
     it("what each takes", () => {

@@ -20,7 +20,9 @@ import { until } from "../until";
 import { Figures, ratios, ROUNDS, type Comparison } from "./rounds";
 
 const PORT = 18400;
-const SECONDS = 5;
+/** How long each is asked in a turn, and how many turns it has: short ones, for the machine is not as fast in one minute as in the next. */
+const SECONDS = 1;
+const TURNS = 15;
 const CONNECTIONS = 16;
 /** How long nobody asks before many do at once, in seconds: longer than what is kept for the next request is kept. */
 const IDLE_SECONDS = 6;
@@ -74,14 +76,14 @@ const inMs = (text: string) =>
     parseFloat(text) * (text.endsWith("us") ? 0.001 : text.endsWith("ms") ? 1 : 1000);
 
 /** A program of this host that serves. */
-function program(argv: readonly string[]): Promise<Answering> {
-    const server = spawn(argv[0], argv.slice(1), { stdio: "ignore" });
+function program(port: number, [file, ...argv]: readonly string[]): Answering {
+    const server = spawn(file, [...argv, `--addr=127.0.0.1:${port}`], { stdio: "ignore" });
     const end = async () => {
         const ended = once(server, "exit");
         server.kill("SIGKILL");
         await ended;
     };
-    return Promise.resolve({ host: "127.0.0.1", port: PORT, pid: server.pid ?? 0, end });
+    return { host: "127.0.0.1", port, pid: server.pid ?? 0, end };
 }
 
 /** A pod that serves, of a node that has no other; without a token of the API server, which would be a folder that the others have not. */
@@ -96,25 +98,28 @@ async function pod(world: World, image: string): Promise<Answering> {
     return { host: status.podIP ?? "", port: PORT, pid: agent().pid, end };
 }
 
-/** One server: started, asked, ended. */
-async function measure(what: string, start: () => Promise<Answering>): Promise<void> {
-    const server = await start();
-    try {
+/** Asks a server as fast as it answers. */
+async function load(what: string, { host, port }: Answering): Promise<void> {
+    const argv = ["wrk", "-t1", `-c${CONNECTIONS}`, `-d${SECONDS}s`, "--latency", `http://${host}:${port}/`];
+    const { stdout } = await run(argv, { timeoutSeconds: 60 });
+    if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${what}:\n${stdout}`);
+    const figure = (pattern: RegExp) => pattern.exec(stdout)?.[1] ?? "";
+    perSecond.note(what, Number(figure(/Requests\/sec:\s+(\S+)/)));
+    milliseconds.note(`${what}, p50`, inMs(figure(/^ +50% +(\S+)/m)));
+    milliseconds.note(`${what}, p99`, inMs(figure(/^ +99% +(\S+)/m)));
+}
+
+/** What is asked by turns: all are up meanwhile, and nobody asks the others. */
+async function byTurns(servers: readonly [what: string, server: Answering][]): Promise<void> {
+    for (const [what, server] of servers)
         await until(`${what} to answer`, async () => (await answers(server)) || undefined);
-        const url = `http://${server.host}:${server.port}/`;
-        const load = ["wrk", "-t1", `-c${CONNECTIONS}`, `-d${SECONDS}s`, "--latency", url];
-        const { stdout } = await run(load, { timeoutSeconds: 60 });
-        if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${what}:\n${stdout}`);
-        const figure = (pattern: RegExp) => pattern.exec(stdout)?.[1] ?? "";
-        perSecond.note(what, Number(figure(/Requests\/sec:\s+(\S+)/)));
-        milliseconds.note(`${what}, p50`, inMs(figure(/^ +50% +(\S+)/m)));
-        milliseconds.note(`${what}, p99`, inMs(figure(/^ +99% +(\S+)/m)));
+    for (let turn = 1; turn <= TURNS; turn++) for (const [what, server] of servers) await load(what, server);
+    for (let turn = 1; turn <= ROUNDS; turn++) {
         await sleep(IDLE_SECONDS * 1000);
-        milliseconds.note(`${what}, the slowest of ${AT_ONCE} at once`, await burst(server));
-        mebibytes.note(what, residentBytesOf(server.pid) / MEBIBYTE);
-    } finally {
-        await server.end();
+        for (const [what, server] of servers)
+            milliseconds.note(`${what}, the slowest of ${AT_ONCE} at once`, await burst(server));
     }
+    for (const [what, { pid }] of servers) mebibytes.note(what, residentBytesOf(pid) / MEBIBYTE);
 }
 
 export async function benchServers(): Promise<void> {
@@ -128,7 +133,7 @@ export async function benchServers(): Promise<void> {
         process.env[UNDER_TEST] = file;
         const world = await World.open("bench");
         try {
-            await turns(world, krustlet);
+            await measure(world, krustlet);
         } finally {
             await world.close();
         }
@@ -141,19 +146,22 @@ export async function benchServers(): Promise<void> {
     console.log(`\n${ratios(perSecond, comparisons)}`);
 }
 
-async function turns(world: World, krustlet: string): Promise<void> {
-    const address = `--addr=127.0.0.1:${PORT}`;
-    for (let turn = 1; turn <= ROUNDS; turn++) {
-        console.log(`round ${turn} of ${ROUNDS}`);
-        for (const { version, name, wasmtime } of programs) {
-            const { file, image } = underTest().modules[name];
-            await measure(`pod, ${version}`, () => pod(world, image));
-            await measure(`krustlet-wasi serve, ${version}`, () =>
-                program([krustlet, "serve", ...variables, file, address]),
-            );
-            await measure(`wasmtime serve, ${version}`, () =>
-                program(["wasmtime", "serve", ...wasmtime, ...variables, address, file]),
-            );
+async function measure(world: World, krustlet: string): Promise<void> {
+    for (const { version, name, wasmtime } of programs) {
+        const { file, image } = underTest().modules[name];
+        const ours = ["serve", ...variables, file];
+        const servers: [string, Answering][] = [
+            [`pod, ${version}`, await pod(world, image)],
+            [`krustlet-wasi serve, ${version}`, program(PORT + 1, [krustlet, ...ours])],
+            [
+                `wasmtime serve, ${version}`,
+                program(PORT + 2, ["wasmtime", "serve", ...wasmtime, ...variables, file]),
+            ],
+        ];
+        try {
+            await byTurns(servers);
+        } finally {
+            for (const [, server] of servers) await server.end();
         }
     }
 }

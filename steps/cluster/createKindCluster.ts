@@ -18,7 +18,7 @@ import * as kind from "./kind";
 import { controlPlaneOf, describe, passes, patiently } from "./kindFacts";
 import { untilTakesPods } from "./serverFacts";
 import { run, RunError } from "../lib/run";
-import { orUndo, progress, step } from "../lib/step";
+import { orUndo, progress, step, stopIfEnding } from "../lib/step";
 
 /**
  * A kind cluster that answers and whose node is Ready, and the file of its admin kubeconfig. One that this owner made before is
@@ -26,7 +26,8 @@ import { orUndo, progress, step } from "../lib/step";
  */
 export async function createKindCluster(input: KindClusterInput): Promise<ClusterOutput> {
     await needTools("docker", "kind");
-    await untilDeleted(input.name);
+    await untilDeleted(input);
+    stopIfEnding();
     const listed = containers(`label=${kind.clusterLabel}=${input.name}`);
     // When no daemon answers, needDaemon says it better.
     listed.catch(() => undefined);

@@ -29,7 +29,14 @@ export async function removeCluster(input: Removed): Promise<void> {
     const attempt = async (what: string, act: () => Promise<void>) => {
         await act().catch((error: unknown) => left.push(`${what}: ${messageOf(error)}`));
     };
-    await attempt("a kind that is still at it", () => endOrphans(input.name));
+    let waited = false;
+    await attempt("a kind that is still at it", async () => {
+        waited = await endOrphans(input);
+    });
+    if (waited && !isOurs(await containers(`label=${clusterLabel}=${input.name}`), input.owner)) {
+        progress(`cluster "${input.name}" is not of ${describeOwner(input.owner)} by now: left alone`);
+        return;
+    }
     const volumes = existing.flatMap(({ Mounts }) =>
         Mounts.filter(({ Type }) => Type === "volume").map(({ Name }) => Name ?? ""),
     );
@@ -74,15 +81,25 @@ export async function checkOurs(name: string, cluster: Container[], owner: strin
 /** Whether a command line is a kind's that a step of ours started to create that cluster: nobody else's, and no other tool's. */
 export function isOurKind(argv: string[], name: string): boolean {
     return (
-        isKind(argv, "create", "cluster", `--name=${name}`, "--config=-") &&
-        argv.some((argument) => argument.startsWith("--kubeconfig=") && isPrivateFile(argument))
+        isKind(argv, "create", "cluster", `--name=${name}`, "--config=-") && argv.some(isPrivateKubeconfig)
     );
 }
 
-/** Whether a command line is a kind's that deletes that cluster, by a step of ours or as its user wrote it. */
-export function isKindDelete(argv: string[], name: string): boolean {
-    return isKind(argv, "delete", "cluster", `--name=${name}`);
+/** Whether a command line is a kind's that a step of ours started to delete that cluster. */
+export function isOurKindDelete(
+    argv: string[],
+    { name, mergeKubeconfigFile }: Pick<Removed, "name" | "mergeKubeconfigFile">,
+): boolean {
+    const merged =
+        mergeKubeconfigFile === undefined ? undefined : `--kubeconfig=${expandHome(mergeKubeconfigFile)}`;
+    return (
+        isKind(argv, "delete", "cluster", `--name=${name}`) &&
+        argv.some((argument) => argument === merged || isPrivateKubeconfig(argument))
+    );
 }
+
+const isPrivateKubeconfig = (argument: string) =>
+    argument.startsWith("--kubeconfig=") && isPrivateFile(argument);
 
 function isKind(argv: string[], ...words: string[]): boolean {
     return (
@@ -95,22 +112,32 @@ function isKind(argv: string[], ...words: string[]): boolean {
 /** How long kind may take to delete a cluster, in seconds. */
 const deleteSeconds = 120;
 
-/** Waits for a kind that outlived its killed step, or is its user's: it would take what is made next. Ended, it leaves a part of a cluster. */
-export async function untilDeleted(name: string): Promise<void> {
-    for (const one of processesThat((argv) => isKindDelete(argv, name))) {
-        progress(`kind (process ${one.pid}) is still deleting cluster "${name}": waited for`);
-        if (!(await hasGone(one, deleteSeconds))) await endProcess(one, 5);
+/** Waits for a kind that outlived its killed step: it would take what is made next. Ended, it would leave a part of a cluster. */
+export async function untilDeleted(input: Pick<Removed, "name" | "mergeKubeconfigFile">): Promise<boolean> {
+    const deleting = processesThat((argv) => isOurKindDelete(argv, input));
+    for (const one of deleting) {
+        progress(`kind (process ${one.pid}) is still deleting cluster "${input.name}": waited for`);
+        if (!(await hasGone(one, deleteSeconds)))
+            throw new StepError(
+                `KindCluster "${input.name}": kind (process ${one.pid}) was still deleting it after ${deleteSeconds} s; see that Docker answers, end that process and run this again`,
+            );
     }
+    return deleting.length > 0;
 }
 
-/** A kind that outlived its killed step would, once it fails, take away the nodes of the cluster that is made next. */
-async function endOrphans(name: string): Promise<void> {
-    const orphans = processesThat((argv) => isOurKind(argv, name));
+/**
+ * Ends or waits for a kind that outlived its killed step: once it fails, one that creates would take away the nodes of the cluster that is
+ * made next. Tells whether there was any.
+ */
+async function endOrphans(input: Removed): Promise<boolean> {
+    const orphans = processesThat((argv) => isOurKind(argv, input.name));
     for (const orphan of orphans) {
-        progress(`kind (process ${orphan.pid}) of an earlier run is still creating cluster "${name}": ended`);
+        progress(
+            `kind (process ${orphan.pid}) of an earlier run is still creating cluster "${input.name}": ended`,
+        );
         await endProcess(orphan, 5);
     }
-    await untilDeleted(name);
+    return (await untilDeleted(input)) || orphans.length > 0;
 }
 
 async function deleteByKind(input: Removed): Promise<void> {

@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import type { KindClusterInput } from "../../../../steps/contract";
 import { isKinds, networkOf } from "../../../../steps/cluster/kind";
 import { createKindCluster } from "../../../../steps/cluster/createKindCluster";
-import { isKindDelete, isOurKind, removeCluster } from "../../../../steps/cluster/kindCluster";
+import { isOurKindDelete, isOurKind, removeCluster } from "../../../../steps/cluster/kindCluster";
 import { enterClaim, thisHost } from "../../../../steps/lib/claim";
 import type { Container } from "../../../../steps/lib/docker";
 import { writeEntry } from "../../../../steps/lib/journal";
@@ -157,6 +157,7 @@ describe("the network of a kind cluster", () => {
 });
 
 describe("a kind that a killed step has left deleting a cluster", () => {
+    const own = "/tmp/krustlet-stack-step-9-x/kubeconfig";
     for (const [what, act] of [
         ["removed again", () => removeCluster({ ...input, mergeKubeconfigFile: undefined })],
         ["made anew", () => createKindCluster(input)],
@@ -170,7 +171,7 @@ describe("a kind that a killed step has left deleting a cluster", () => {
             tools.script("kind", "");
             const kind = path.join(folder, "kind");
             writeFileSync(kind, "#!/bin/sh\n/bin/sleep 1\n:\n", { mode: 0o755 });
-            const orphan = spawn(kind, ["delete", "cluster", "--name=wasm", "--kubeconfig=/home/me/merged"]);
+            const orphan = spawn(kind, ["delete", "cluster", "--name=wasm", `--kubeconfig=${own}`]);
             const exited = once(orphan, "exit");
             const { notes } = await notesOf(async () => {
                 await act().catch((error: Error) => assert.match(error.message, /no daemon/));
@@ -184,10 +185,46 @@ describe("a kind that a killed step has left deleting a cluster", () => {
             assert.deepEqual(await exited, [0, null], "it came to its end by itself");
         });
     }
-    it("is one of that very cluster", () => {
-        assert.equal(isKindDelete(["kind", "delete", "cluster", "--name=wasm"], "wasm"), true);
-        assert.equal(isKindDelete(["kind", "delete", "cluster", "--name=wasm-2"], "wasm"), false);
-        assert.equal(isKindDelete(["k3d", "cluster", "delete", "--name=wasm"], "wasm"), false);
+    it("is a step's own, and of that very cluster", () => {
+        const isOurs = (argv: string[], mergeKubeconfigFile?: string) =>
+            isOurKindDelete(argv, { name: "wasm", mergeKubeconfigFile });
+        const own = [
+            "delete",
+            "cluster",
+            "--name=wasm",
+            "--kubeconfig=/tmp/krustlet-stack-step-9-x/kubeconfig",
+        ];
+        assert.equal(isOurs(["kind", ...own]), true);
+        assert.equal(isOurs(["k3d", ...own]), false);
+        assert.equal(isOurs(["kind", ...own.map((one) => one.replace("=wasm", "=wasm-2"))]), false);
+        const users = ["kind", "delete", "cluster", "--name=wasm"];
+        assert.equal(isOurs(users), false);
+        const merged = [...users, "--kubeconfig=/home/me/merged"];
+        assert.equal(isOurs(merged), false);
+        assert.equal(isOurs(merged, "/home/me/merged"), true);
+    });
+    it("has its removal look again at whose cluster it is by then", async () => {
+        const foreign = JSON.stringify([
+            { Id: "1", Name: "/wasm-control-plane", Config: { Labels: {} }, Mounts: [] },
+        ]);
+        const marker = path.join(folder, "waited");
+        tools.script(
+            "docker",
+            `const waited = require("node:fs").existsSync(${JSON.stringify(marker)});
+             if (argv[0] === "ps") print(waited ? "1\\n" : "");
+             if (argv[0] === "inspect") print(${JSON.stringify(foreign)});`,
+        );
+        tools.script("kind", "");
+        const kind = path.join(folder, "kind");
+        writeFileSync(kind, `#!/bin/sh\n/bin/sleep 1\n: > ${marker}\n`, { mode: 0o755 });
+        const orphan = spawn(kind, ["delete", "cluster", "--name=wasm", `--kubeconfig=${own}`]);
+        const exited = once(orphan, "exit");
+        const { notes } = await notesOf(async () => {
+            await removeCluster(input);
+            return {};
+        });
+        await exited;
+        assert.match(notes.at(-1) ?? "", /^cluster "wasm" is not of .* by now: left alone$/);
     });
 });
 

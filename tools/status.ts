@@ -119,7 +119,7 @@ async function registryLine(address: string): Promise<Line> {
     }).then(
         async ({ status, body }) => {
             // One that does not end would keep this process until the time is up.
-            await body?.cancel();
+            await body?.cancel().catch(() => undefined);
             // 401: it is there and wants a login.
             return status === 200 || status === 401 ? "answers" : `HTTP status ${status}`;
         },

@@ -1,4 +1,4 @@
-import { rm, rmdir } from "node:fs/promises";
+import { rmdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { stepPath, type Claim } from "../contract";
@@ -6,7 +6,7 @@ import { checkHost, claimFolderOf, idOf, isAbandoned, previousOutput, thisHost }
 import { containers, daemonFile, ownerLabel, removeContainers } from "../lib/docker";
 import { messageOf, StepError } from "../lib/errors";
 import { readOptional } from "../lib/files";
-import { beginEnd, endRun, entries, markUndone, type JournalEntry } from "../lib/journal";
+import { beginEnd, endRun, entries, finishEnd, markUndone, type JournalEntry } from "../lib/journal";
 import { removeClaimed } from "../lib/kube/claimed";
 import { keptKubeconfigs, kubeconfigsLeft } from "../lib/kube/kept";
 import { ifClusterAnswers } from "../lib/kube/kube";
@@ -58,10 +58,9 @@ export async function releaseClaim({ owner }: Of<typeof needed>): Promise<Record
                 left.map((line) => `- ${line}`).join("\n"),
         );
     }
-    const folder = claimFolderOf(claim);
-    await rm(folder, { recursive: true, force: true });
+    await finishEnd(claim);
     // Where it was the last one.
-    await rmdir(dirname(folder)).catch(() => undefined);
+    await rmdir(dirname(claimFolderOf(claim))).catch(() => undefined);
     return {};
 }
 

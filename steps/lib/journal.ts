@@ -61,16 +61,35 @@ export async function beginEnd(claim: Pick<StepClaim, "folder">): Promise<void> 
     await writePrivate(endFile(claim), `${JSON.stringify(processOf(process.pid) ?? null)}\n`);
 }
 
+/** Forgets a claim that has ended; last of all who has ended it, for until then that one is to be found. */
+export async function finishEnd(claim: Pick<StepClaim, "folder">): Promise<void> {
+    const folder = claimFolderOf(claim);
+    const rest = (await readdir(folder))
+        .map((name) => join(folder, name))
+        .filter((file) => file !== endFile(claim));
+    for (const file of rest) await rm(file, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
+}
+
 /** Ends what is still at the end of a claim: whoever started it was killed, and it would go on to remove what is about to be made. */
 export async function stopEnd(claim: Pick<StepClaim, "folder">): Promise<void> {
     const text = await readOptional(endFile(claim));
     if (text === undefined) return;
-    const by = JSON.parse(text) as ProcessId | null;
+    const by = processIn(text);
     const how = by === null ? "gone" : await endProcess(by, undoSeconds);
     if (how !== "gone") progress(`an earlier end of this stack (process ${by?.pid}) was still at it: ${how}`);
     // It may have come to its end by then, and is no reason to miss what is written down: all of that has been undone.
     await mkdir(claimFolderOf(claim), { recursive: true, mode: 0o700 });
     await rm(endFile(claim), { force: true });
+}
+
+/** A loss of power may leave a file that was being written without its text: then that process has gone too. */
+function processIn(text: string): ProcessId | null {
+    try {
+        return JSON.parse(text) as ProcessId | null;
+    } catch {
+        return null;
+    }
 }
 
 /** How long a step may take to undo what it had begun, in seconds. */

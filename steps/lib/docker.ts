@@ -99,7 +99,7 @@ let seen: { folder: string; passed: Promise<DockerHost> } | undefined;
  * Fails where another daemon answers than the one that a stack's containers are known to be in, or none: what that one does not have is not
  * gone. Every look at what Docker has comes after this.
  */
-async function needOwnDaemon(): Promise<void> {
+export async function needOwnDaemon(): Promise<void> {
     const claim = currentClaim();
     if (claim !== undefined && (await daemonOf(claim)) !== undefined) await seeOwnDaemon(claim);
 }

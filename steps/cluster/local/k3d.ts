@@ -1,6 +1,7 @@
 // k3d, which runs k3s in Docker: https://k3d.io/stable/usage/commands/
 import type { LocalClusterInput } from "../../contract";
-import { ask, tell, type LocalTool } from "./tool";
+import { needOwnDaemon } from "../../lib/docker";
+import { ask, askForSecret, jsonOf, tell, type LocalTool } from "./tool";
 
 /** Label of the cluster's containers that says whose they are. */
 const ownerLabel = "krustlet-stack.owner";
@@ -39,8 +40,14 @@ export const k3d: LocalTool = {
     programs: ["k3d", "docker"],
     docker: true,
     async find(name) {
-        const { stdout } = await ask(["k3d", "cluster", "list", "--output=json"]);
-        const clusters = JSON.parse(stdout || "[]") as ListedCluster[] | null;
+        // Of another daemon's it would say that there are none.
+        await needOwnDaemon();
+        const argv = ["k3d", "cluster", "list", "--output=json"];
+        const clusters = jsonOf<ListedCluster[] | null>(
+            argv,
+            await ask(argv),
+            (value) => value === null || Array.isArray(value),
+        );
         const found = clusters?.find((cluster) => cluster.name === name);
         if (found === undefined) return undefined;
         const nodes = found.nodes ?? [];
@@ -64,6 +71,6 @@ export const k3d: LocalTool = {
         await tell(["k3d", "cluster", "delete", name], 300);
     },
     contextOf: (name) => `k3d-${name}`,
-    kubeconfig: async (name) => (await ask(["k3d", "kubeconfig", "get", name])).stdout,
+    kubeconfig: (name) => askForSecret(["k3d", "kubeconfig", "get", name]),
     removal: (name) => `k3d cluster delete ${name}`,
 };

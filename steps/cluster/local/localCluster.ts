@@ -1,5 +1,5 @@
 // What is done alike with every cluster that a tool of this machine makes.
-import { describeOwner, isOf } from "../../lib/claim";
+import { describeOwner, isOf, knownToState } from "../../lib/claim";
 import {
     LocalClusterTool,
     type ClusterOutput,
@@ -105,7 +105,8 @@ export async function bringUp(tool: LocalTool, input: LocalClusterInput): Promis
             await saying(tool, input, "could not create it", () => tool.create(input));
             return describe(tool, input);
         },
-        () => takeDown(tool, input),
+        // What the state knows is a user's, whatever the tool said of it: only its own deletion ends it.
+        () => (knownToState() ? Promise.resolve() : takeDown(tool, input)),
     );
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { StepError } from "../../lib/errors";
 import { isErrno } from "../../lib/errors";
 import { mark, markOf, unmark } from "./marks";
-import { ask, tell, type LocalTool } from "./tool";
+import { ask, askForSecret, tell, type LocalTool } from "./tool";
 
 /**
  * What MicroK8s is told before it starts for the first time (its launch configuration): as it comes it lets everybody do everything and
@@ -20,23 +20,18 @@ export const launchConfiguration = `${JSON.stringify(
     2,
 )}\n`;
 
-/** What snapd says of a snap that is not installed. */
-const noSnap = /no matching snaps installed/;
-/** Whether it runs, in what `microk8s status` prints; in some versions its exit code says that too. */
-const runs = /^\s+running: (True|False)$/m;
-
 /** `folder` is the snap's folder of data that all its revisions share; it goes with the snap. */
 export const microk8sIn = (folder: string): LocalTool => ({
     component: "MicroK8sCluster",
     programs: ["snap"],
     docker: false,
     async find() {
-        const listed = await ask(["snap", "list", "microk8s"], ({ stderr }) => noSnap.test(stderr));
-        if (listed.exitCode !== 0) return undefined;
-        const { stdout } = await ask(["microk8s", "status", "--format", "yaml"], (printed) =>
-            runs.test(printed.stdout),
-        );
-        return { owner: await markOf(folder), running: runs.exec(stdout)?.[1] === "True" };
+        // All of them: of one alone snapd tells that it is not there by an error, in the user's language.
+        const snaps = await ask(["snap", "list"]);
+        if (!/^microk8s\s/m.test(snaps)) return undefined;
+        // It fails where MicroK8s is installed in part alone or disabled: that is there, and does not run.
+        const status = await ask(["microk8s", "status", "--format", "yaml"], () => true);
+        return { owner: await markOf(folder), running: /^\s+running: True$/m.test(status) };
     },
     async create({ owner, version, waitSeconds }) {
         try {
@@ -62,7 +57,7 @@ export const microk8sIn = (folder: string): LocalTool => ({
         await unmark(folder);
     },
     contextOf: () => "microk8s",
-    kubeconfig: async () => (await ask(["microk8s", "config"])).stdout,
+    kubeconfig: () => askForSecret(["microk8s", "config"]),
     removal: () => "snap remove microk8s --purge",
 });
 

@@ -6,7 +6,7 @@ import type { LocalClusterInput } from "../../contract";
 import { withPrivateFile } from "../../lib/files";
 import type { RunResult } from "../../lib/run";
 import { mark, markOf, unmark } from "./marks";
-import { ask, tell, type LocalTool } from "./tool";
+import { ask, jsonOf, tell, type LocalTool } from "./tool";
 
 interface Profiles {
     valid?: { Name: string; Status?: string }[] | null;
@@ -58,14 +58,20 @@ export const minikube: LocalTool = {
     programs: ["minikube"],
     docker: false,
     async find(name) {
-        const { stdout } = await ask(["minikube", "profile", "list", "--output=json"], neverHadAny);
-        const { valid, invalid } = JSON.parse(stdout || "{}") as Profiles;
+        const argv = ["minikube", "profile", "list", "--output=json"];
+        const { valid, invalid } = jsonOf<Profiles>(
+            argv,
+            await ask(argv, neverHadAny),
+            (value) =>
+                typeof value === "object" && value !== null && ["valid", "error"].some((key) => key in value),
+        );
         const found = valid?.find((profile) => profile.Name === name);
         const isThere = found ?? invalid?.find((profile) => profile.Name === name);
         if (isThere === undefined) return undefined;
         return {
             owner: await markOf(profileFolder(name)),
-            running: ["Running", "OK"].includes(found?.Status ?? ""),
+            // Of any other state the API server tells more. A start would make what is gone anew, with nothing in it.
+            running: found !== undefined && !["Stopped", "Paused"].includes(found.Status ?? ""),
         };
     },
     async create(input) {

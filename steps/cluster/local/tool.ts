@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import type { LocalClusterInput } from "../../contract";
+import { StepError } from "../../lib/errors";
 import { run, RunError, type RunResult } from "../../lib/run";
 import { progress } from "../../lib/step";
 
@@ -55,9 +56,32 @@ export function tell(
 export async function ask(
     argv: string[],
     isAnswer: (printed: RunResult) => boolean = () => false,
-): Promise<RunResult> {
+): Promise<string> {
     const printed = await run(argv, { timeoutSeconds: 60, allowFailure: true });
     if (printed.exitCode !== 0 && !isAnswer(printed))
         throw new RunError(argv, printed, `exit code ${printed.exitCode}`);
-    return printed;
+    return printed.stdout;
+}
+
+/** As `ask`, for what is a secret: an error has nothing of it. */
+export async function askForSecret(argv: string[]): Promise<string> {
+    return ask(argv).catch((error: unknown) => {
+        if (!(error instanceof RunError)) throw error;
+        throw new RunError(argv, { ...error.result, stdout: "" }, error.reason);
+    });
+}
+
+/** What a tool has printed as JSON in one line. Warnings may be lines before it. */
+export function jsonOf<T>(argv: string[], printed: string, isIt: (value: unknown) => boolean): T {
+    for (const line of printed.trim().split("\n").reverse()) {
+        try {
+            const value: unknown = JSON.parse(line);
+            if (isIt(value)) return value as T;
+        } catch {
+            // It is none.
+        }
+    }
+    throw new StepError(
+        `${argv.join(" ")}: what it printed does not tell which clusters there are: ${printed.trim().slice(-500)}`,
+    );
 }

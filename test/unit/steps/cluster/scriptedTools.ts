@@ -49,7 +49,10 @@ const commands = {
         delete state.clusters[option("profile")]; save();
         fs.rmSync(process.env.MINIKUBE_HOME + "/.minikube/profiles/" + option("profile"), { recursive: true });
     },
-    "snap list": () => { if (!state.clusters.microk8s) { console.error("error: no matching snaps installed"); process.exit(1); } },
+    "snap list": () => say(
+        "Name      Version  Rev  Tracking       Publisher    Notes\\nsnapd     2.75     1    latest/stable  canonical**  snapd\\n" +
+            (state.clusters.microk8s ? "microk8s  v1.36.4  1    1.36/stable    canonical**  classic\\n" : ""),
+    ),
     "snap install": () => { state.clusters.microk8s = { running: true }; save(); },
     "snap remove": () => { delete state.clusters.microk8s; save(); fs.rmSync(home + "/common", { recursive: true }); },
     "microk8s status": () => say(state.clusters.microk8s.running ? "microk8s:\\n  running: True\\n" : "microk8s:\\n  running: False\\n"),

@@ -4,7 +4,7 @@ import { hostname, release } from "node:os";
 import { NODE_IMAGE } from "../common/versions";
 import { KindNodeRole } from "../steps/contract";
 import { lostNetwork } from "../steps/cluster/createKindCluster";
-import { hostFacts, kindConfig } from "../steps/cluster/kind";
+import { hostFacts, kindConfig } from "../steps/cluster/kind/kind";
 import { dockerHost } from "../steps/lib/docker";
 import { run } from "../steps/lib/run";
 import { removeTestCluster } from "./killedRun";

@@ -7,8 +7,8 @@ import {
 import { decide, needApprover, sendDecision, type Decision } from "../node/certificates/deciding";
 import { containers } from "../lib/docker";
 import { StepError } from "../lib/errors";
-import { clusterLabel } from "./kind";
-import { checkOurs } from "./kindCluster";
+import { clusterLabel } from "./kind/kind";
+import { checkOurs } from "./kind/kindCluster";
 import {
     awaitsServing,
     certificatesIn,

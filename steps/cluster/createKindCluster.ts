@@ -13,9 +13,9 @@ import { containers, needDaemon, standsStill, startAgain, type Container } from 
 import { messageOf, StepError } from "../lib/errors";
 import { needTools } from "../lib/programs/programs";
 import { expandHome, readOptional, withPrivateFile } from "../lib/files";
-import { removeCluster, untilDeleted } from "./kindCluster";
-import * as kind from "./kind";
-import { controlPlaneOf, describe, passes, patiently } from "./kindFacts";
+import { removeCluster, untilDeleted } from "./kind/kindCluster";
+import * as kind from "./kind/kind";
+import { controlPlaneOf, describe, passes, patiently } from "./kind/kindFacts";
 import { untilTakesPods } from "./serverFacts";
 import { run, RunError } from "../lib/run";
 import { orUndo, progress, step, stopIfEnding } from "../lib/step";

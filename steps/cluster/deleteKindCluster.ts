@@ -1,6 +1,6 @@
 import { needDaemon } from "../lib/docker";
-import { kindClusterInput } from "./kind";
-import { removeCluster } from "./kindCluster";
+import { kindClusterInput } from "./kind/kind";
+import { removeCluster } from "./kind/kindCluster";
 import { stored, type Of } from "../lib/schema";
 import { step } from "../lib/step";
 

@@ -5,7 +5,7 @@ import { isUndecided, type CertificateSigningRequest } from "../node/certificate
 import { holds } from "../node/certificates/certificates";
 import type { Decision } from "../node/certificates/deciding";
 import type { Container } from "../lib/docker";
-import { networkOf, nodeContainers, nodeNameOf } from "./kind";
+import { networkOf, nodeContainers, nodeNameOf } from "./kind/kind";
 import { boolean, clusterName, object, optional, owner, seconds, text } from "../lib/schema";
 
 /** Who signs the serving certificates of kubelets. */

@@ -6,7 +6,7 @@ import { accessOf } from "../lib/kube/access";
 import { Kube } from "../lib/kube/kube";
 import { nameFault } from "../workload/named/named";
 import { findCluster } from "./existing/findCluster";
-import * as kind from "./kind";
+import * as kind from "./kind/kind";
 import { foreign, localTools } from "./local/localCluster";
 
 /** What a cluster needs, and how to look at it. */

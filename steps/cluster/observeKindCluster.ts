@@ -4,8 +4,8 @@ import { isGone, replaced, unanswering } from "./drift";
 import { containers, standsStill, type Container } from "../lib/docker";
 import { expandHome, readOptional } from "../lib/files";
 import { because, lastEntryOf, madeAt, notesWereLost, standing, type JournalEntry } from "../lib/journal";
-import * as kind from "./kind";
-import { describe } from "./kindFacts";
+import * as kind from "./kind/kind";
+import { describe } from "./kind/kindFacts";
 import { run } from "../lib/run";
 import { progress, step } from "../lib/step";
 

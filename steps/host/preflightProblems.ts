@@ -2,7 +2,7 @@ import { describeOwner, isOf, nameOf } from "../lib/claim";
 import { LocalClusterTool, NodeRuntime, PortProtocol, type PreflightInput } from "../contract";
 import { nameTaken } from "../node/daemon/container";
 import { findClusterInput } from "../cluster/existing/existing";
-import { portMappings } from "../cluster/kind";
+import { portMappings } from "../cluster/kind/kind";
 import { describeModuleInput } from "../workload/modules";
 import { wantedName } from "../workload/named/named";
 import { ownerLabel, type Container, type Volume } from "../lib/docker";

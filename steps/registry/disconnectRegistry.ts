@@ -8,7 +8,7 @@ import {
     mayDisconnect,
     nodesOfOthers,
 } from "./container/hosting";
-import { clusterLabel, isOurs, nodeContainers } from "../cluster/kind";
+import { clusterLabel, isOurs, nodeContainers } from "../cluster/kind/kind";
 import { run } from "../lib/run";
 import { stored } from "../lib/schema";
 import { progress, step } from "../lib/step";

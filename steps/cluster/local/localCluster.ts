@@ -31,7 +31,7 @@ import {
     type AdminKubeconfig,
 } from "../adminKubeconfig";
 import { onlyContext } from "../existing/onlyContext";
-import { portMappings } from "../kind";
+import { portMappings } from "../kind/kind";
 import { findNodePlace } from "../nodeAddress";
 import { unready } from "../readiness";
 import { serverFacts, untilTakesPods, type ServerFacts } from "../serverFacts";

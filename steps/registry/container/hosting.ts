@@ -1,6 +1,6 @@
 import type { ConnectRegistryInput } from "../../contract";
 import type { Container } from "../../lib/docker";
-import { clusterLabel } from "../../cluster/kind";
+import { clusterLabel } from "../../cluster/kind/kind";
 import { clusterName, containerName, object, optional, owner, port, registry, text } from "../../lib/schema";
 
 /** Input of connectRegistry and disconnectRegistry. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { KindClusterInput } from "../../../../steps/contract";
 import { gatewayOf, type Container, type DockerHost } from "../../../../steps/lib/docker";
-import * as kind from "../../../../steps/cluster/kind";
+import * as kind from "../../../../steps/cluster/kind/kind";
 
 const input: KindClusterInput = {
     name: "wasm",

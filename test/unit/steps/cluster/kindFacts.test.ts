@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NotReady, patiently } from "../../../../steps/cluster/kindFacts";
+import { NotReady, patiently } from "../../../../steps/cluster/kind/kindFacts";
 import { StepError } from "../../../../steps/lib/errors";
 
 describe("a cluster that has just been made", () => {

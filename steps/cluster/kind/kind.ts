@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { KindNodeRole, PortProtocol } from "../contract";
-import type { KindClusterInput, ObserveKindClusterInput } from "../contract";
-import { describeOwner, isOf, nameOf } from "../lib/claim";
-import type { Container, DockerHost, Network } from "../lib/docker";
+import { KindNodeRole, PortProtocol } from "../../contract";
+import type { KindClusterInput, ObserveKindClusterInput } from "../../contract";
+import { describeOwner, isOf, nameOf } from "../../lib/claim";
+import type { Container, DockerHost, Network } from "../../lib/docker";
 import {
     boolean,
     clusterName,
@@ -17,7 +17,7 @@ import {
     seconds,
     text,
     type Fields,
-} from "../lib/schema";
+} from "../../lib/schema";
 
 /** Ports of nodes that this host listens on. */
 export const portMappings = list(

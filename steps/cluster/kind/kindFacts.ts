@@ -1,12 +1,12 @@
-import type { ClusterOutput } from "../contract";
-import { gatewayOf, network, type Container } from "../lib/docker";
-import { StepError } from "../lib/errors";
-import { clusterOf, KubeError, withKube } from "../lib/kube/kube";
-import { RunError } from "../lib/run";
-import { pause } from "../lib/step";
+import type { ClusterOutput } from "../../contract";
+import { gatewayOf, network, type Container } from "../../lib/docker";
+import { StepError } from "../../lib/errors";
+import { clusterOf, KubeError, withKube } from "../../lib/kube/kube";
+import { RunError } from "../../lib/run";
+import { pause } from "../../lib/step";
 import * as kind from "./kind";
-import { unready } from "./readiness";
-import { serverFacts } from "./serverFacts";
+import { unready } from "../readiness";
+import { serverFacts } from "../serverFacts";
 
 /** A node of the cluster is not Ready. */
 export class NotReady extends StepError {}

@@ -1,16 +1,16 @@
 import { basename } from "node:path";
-import type { ConnectRegistryInput, KindClusterInput } from "../contract";
-import { kindEnvironment, kindFile, removeAdminKubeconfig } from "./adminKubeconfig";
-import { currentClaim, describeOwner } from "../lib/claim";
-import { containers, containersOn, network, type Container } from "../lib/docker";
-import { messageOf, StepError } from "../lib/errors";
-import { expandHome, isPrivateFile, withPrivateFile } from "../lib/files";
-import { entries } from "../lib/journal";
+import type { ConnectRegistryInput, KindClusterInput } from "../../contract";
+import { kindEnvironment, kindFile, removeAdminKubeconfig } from "../adminKubeconfig";
+import { currentClaim, describeOwner } from "../../lib/claim";
+import { containers, containersOn, network, type Container } from "../../lib/docker";
+import { messageOf, StepError } from "../../lib/errors";
+import { expandHome, isPrivateFile, withPrivateFile } from "../../lib/files";
+import { entries } from "../../lib/journal";
 import { clusterLabel, isOurs, isKinds, networkOf, notOurs, progressOf } from "./kind";
-import { endProcess, hasGone, processesThat } from "../lib/processes";
-import { disconnectRegistry } from "../registry/disconnectRegistry";
-import { run } from "../lib/run";
-import { progress } from "../lib/step";
+import { endProcess, hasGone, processesThat } from "../../lib/processes";
+import { disconnectRegistry } from "../../registry/disconnectRegistry";
+import { run } from "../../lib/run";
+import { progress } from "../../lib/step";
 
 /** What of a cluster's input says what there is to remove. */
 type Removed = Pick<KindClusterInput, "name" | "owner" | "kubeconfigFile" | "mergeKubeconfigFile">;

@@ -21,6 +21,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Flags, Surroundings};
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The agent itself does little; the guests have threads of their own.
 const WORKER_THREADS: usize = 2;
 /// Without the engine's warnings about single calls of a guest, which could fill the log with them.

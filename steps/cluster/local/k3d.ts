@@ -35,6 +35,8 @@ export function createArgv(input: LocalClusterInput): string[] {
     ];
 }
 
+const removal = (name: string) => ["k3d", "cluster", "delete", name];
+
 export const k3d: LocalTool = {
     component: "K3dCluster",
     programs: ["k3d", "docker"],
@@ -68,9 +70,13 @@ export const k3d: LocalTool = {
         );
     },
     async remove(name) {
-        await tell(["k3d", "cluster", "delete", name], 300);
+        await tell(removal(name), 300);
     },
     contextOf: (name) => `k3d-${name}`,
     kubeconfig: (name) => askForSecret(["k3d", "kubeconfig", "get", name]),
-    removal: (name) => `k3d cluster delete ${name}`,
+    begins: (name) => [
+        ["k3d", "cluster", "create", name],
+        ["k3d", "cluster", "start", name],
+    ],
+    removal,
 };

@@ -23,7 +23,7 @@ import {
     text,
     type Fields,
 } from "../../lib/schema";
-import { orUndo, pause, progress } from "../../lib/step";
+import { orUndo, pause, progress, stopIfEnding } from "../../lib/step";
 import {
     checkAdminKubeconfig,
     removeAdminKubeconfig,
@@ -38,7 +38,7 @@ import { serverFacts, untilTakesPods, type ServerFacts } from "../serverFacts";
 import { k3d } from "./k3d";
 import { microk8s } from "./microk8s";
 import { minikube } from "./minikube";
-import type { FoundCluster, LocalTool } from "./tool";
+import { untilAlone, type FoundCluster, type LocalTool } from "./tool";
 
 /** What makes it another cluster. */
 export const wantedFields: Fields<ObserveLocalClusterInput["wanted"]> = {
@@ -81,7 +81,7 @@ export function foreign(
     const by = owner === undefined ? "was not made by this stack" : `belongs to ${describeOwner(owner)}`;
     return (
         `${tool.component}.name: a cluster "${name}" exists and ${by}, so ${whose} does not touch it; choose another name, use it as ` +
-        `an existing cluster, or remove it with \`${tool.removal(name)}\` if nobody needs it`
+        `an existing cluster, or remove it with \`${tool.removal(name).join(" ")}\` if nobody needs it`
     );
 }
 
@@ -91,6 +91,8 @@ export function foreign(
  */
 export async function bringUp(tool: LocalTool, input: LocalClusterInput): Promise<ClusterOutput> {
     await needTools(...tool.programs);
+    await untilAlone(tool, input.name);
+    stopIfEnding();
     await checkAdminKubeconfig(fileOf(tool, input));
     const found = await tool.find(input.name);
     if (found !== undefined) {
@@ -116,6 +118,7 @@ export async function takeDown(
     input: Pick<LocalClusterInput, "name" | "owner" | "kubeconfigFile">,
 ): Promise<void> {
     await needTools(...tool.programs);
+    await untilAlone(tool, input.name);
     const found = await tool.find(input.name);
     const fault = found && foreign(tool, input.name, found, input.owner);
     if (fault !== undefined) {

@@ -20,6 +20,9 @@ export const launchConfiguration = `${JSON.stringify(
     2,
 )}\n`;
 
+/** Without a snapshot of its data, which would outlive it. */
+const removal = ["snap", "remove", "microk8s", "--purge"];
+
 /** `folder` is the snap's folder of data that all its revisions share; it goes with the snap. */
 export const microk8sIn = (folder: string): LocalTool => ({
     component: "MicroK8sCluster",
@@ -52,13 +55,13 @@ export const microk8sIn = (folder: string): LocalTool => ({
         await untilReady(waitSeconds);
     },
     async remove() {
-        // Without a snapshot of its data, which would outlive it.
-        await tell(["snap", "remove", "microk8s", "--purge"], 600);
+        await tell(removal, 600);
         await unmark(folder);
     },
     contextOf: () => "microk8s",
     kubeconfig: () => askForSecret(["microk8s", "config"]),
-    removal: () => "snap remove microk8s --purge",
+    begins: () => [["snap", "install", "microk8s"]],
+    removal: () => removal,
 });
 
 async function untilReady(seconds: number): Promise<void> {

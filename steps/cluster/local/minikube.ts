@@ -53,6 +53,8 @@ async function withOwnKubeconfig<T>(
     return withPrivateFile(undefined, (file) => use({ KUBECONFIG: file }, file));
 }
 
+const removal = (name: string) => ["minikube", "delete", `--profile=${name}`];
+
 export const minikube: LocalTool = {
     component: "MinikubeCluster",
     programs: ["minikube"],
@@ -85,7 +87,7 @@ export const minikube: LocalTool = {
         );
     },
     async remove(name) {
-        await withOwnKubeconfig((env) => tell(["minikube", "delete", `--profile=${name}`], 300, env));
+        await withOwnKubeconfig((env) => tell(removal(name), 300, env));
         await unmark(profileFolder(name));
     },
     contextOf: (name) => name,
@@ -95,5 +97,6 @@ export const minikube: LocalTool = {
             await tell(["minikube", "update-context", `--profile=${name}`], 60, env);
             return readFile(file, "utf8");
         }),
-    removal: (name) => `minikube delete --profile=${name}`,
+    begins: (name) => [["minikube", "start", `--profile=${name}`]],
+    removal,
 };

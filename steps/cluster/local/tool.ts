@@ -1,6 +1,8 @@
+import { basename } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { LocalClusterInput } from "../../contract";
 import { StepError } from "../../lib/errors";
+import { hasGone, processesThat } from "../../lib/processes";
 import { run, RunError, type RunResult } from "../../lib/run";
 import { progress } from "../../lib/step";
 
@@ -29,8 +31,36 @@ export interface LocalTool {
     contextOf(name: string): string;
     /** The cluster's kubeconfig, with whatever else the tool puts there. */
     kubeconfig(name: string): Promise<string>;
-    /** How whoever needs it no more removes a cluster by hand. */
-    removal(name: string): string;
+    /** How the command lines begin by which it makes a cluster or starts it again. */
+    begins(name: string): string[][];
+    /** The command line that removes a cluster. */
+    removal(name: string): string[];
+}
+
+/** How long a tool that is waited for may take, in seconds. */
+const othersSeconds = 600;
+
+/**
+ * Waits for a tool that is at work on a cluster, as one that outlived its killed step: what it removes is still told of as if it were to
+ * stay, and what it makes would come after the removal.
+ */
+export async function untilAlone(tool: LocalTool, name: string): Promise<void> {
+    const commands = [...tool.begins(name), tool.removal(name)];
+    const others = processesThat((argv) => commands.some((command) => isCalled(argv, command)));
+    for (const one of others) {
+        const other = `${tool.programs[0]} (process ${one.pid})`;
+        progress(`${other} is still at work on cluster "${name}": waited for`);
+        if (!(await hasGone(one, othersSeconds)))
+            throw new StepError(
+                `${tool.component} "${name}": ${other} was still at work on it after ${othersSeconds} s; see why, end that process and run this again`,
+            );
+    }
+}
+
+/** Whether a process is a program that was called so. A script stands behind its interpreter. */
+function isCalled(argv: string[], [program, ...words]: string[]): boolean {
+    const at = argv.slice(0, 2).findIndex((argument) => basename(argument) === program);
+    return at >= 0 && words.every((word, index) => argv[at + 1 + index] === word);
 }
 
 /** Runs a tool; what it says while it works is progress. */

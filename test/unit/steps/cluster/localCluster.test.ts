@@ -1,6 +1,8 @@
 /** Clusters by minikube, MicroK8s and k3d, whose tools are scripts here: how they are called, and what is never done. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { LocalClusterInput } from "../../../../steps/contract";
@@ -249,7 +251,7 @@ for (const story of stories) {
             await assert.rejects(bringUp(tool, other), {
                 message:
                     `${tool.component}.name: a cluster "${given.name}" exists and belongs to ${owner}, so krustlet-stack/other does not touch it; ` +
-                    `choose another name, use it as an existing cluster, or remove it with \`${tool.removal(given.name)}\` if nobody needs it`,
+                    `choose another name, use it as an existing cluster, or remove it with \`${tool.removal(given.name).join(" ")}\` if nobody needs it`,
             });
             await takeDown(tool, other);
             const because = `cluster "${given.name}", made 2026-11-28T12:00:00Z, is gone, and another one of that name is there`;
@@ -267,6 +269,30 @@ for (const story of stories) {
             if (story.mark !== undefined)
                 assert.equal(existsSync(path.join(tools.folder, story.mark)), false);
         });
+
+        for (const [what, [orphan], act, left] of [
+            ["removing it", story.remove, (): Promise<unknown> => bringUp(tool, input), [given.name]],
+            ["making it", story.create, () => takeDown(tool, input), []],
+        ] as const) {
+            void it(`is waited for while a tool that a killed step left is ${what}`, async () => {
+                // Of its own it would be as quick as the step.
+                const [program, ...argv] = orphan.split(" ");
+                const slow = path.join(tools.folder, "slow", program);
+                mkdirSync(path.dirname(slow), { recursive: true });
+                writeFileSync(slow, `#!/bin/sh\n/bin/sleep 1\n${program} "$@"\n`, { mode: 0o755 });
+                if (left.length > 0) await bringUp(tool, input);
+                const atWork = spawn(slow, argv);
+                const exited = once(atWork, "exit");
+                const { notes } = await notesOf(async () => {
+                    await act();
+                    return {};
+                });
+                const said = `${program} (process ${atWork.pid}) is still at work on cluster "${given.name}": waited for`;
+                assert.deepEqual([notes[0], Object.keys(tools.state.clusters)], [said, left]);
+                assert.deepEqual(await exited, [0, null], "it came to its end by itself");
+                tools.calls();
+            });
+        }
 
         void it("that nobody's stack made is refused and left alone", async () => {
             tools.change(({ clusters }) => (clusters[given.name] = { running: true }));

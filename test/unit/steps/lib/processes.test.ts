@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { describe, it } from "node:test";
-import { endProcess, isAlive, processesWith, processOf } from "../../../../steps/lib/processes";
+import { byPs, endProcess, isAlive, processesWith, processOf } from "../../../../steps/lib/processes";
 
 describe("processes", () => {
     it("are known by id and start, and end", async () => {
@@ -29,5 +29,21 @@ describe("processes", () => {
     });
     it("that are not there are none", () => {
         assert.equal(processOf(2 ** 22 + 1), undefined);
+        assert.deepEqual(byPs("-p", String(2 ** 22 + 1)), []);
+    });
+    it("are told by ps, where there is no /proc", async () => {
+        const child = spawn("sleep", ["60"], { argv0: `--data-dir=/of/ps/${process.pid}` });
+        await new Promise((resolve) => child.once("spawn", resolve));
+        const found = byPs("-A").filter(({ argv }) => argv.includes(child.spawnargs[0]));
+        assert.deepEqual(
+            found.map(({ id, argv }) => [id.pid, argv]),
+            [[child.pid, [child.spawnargs[0], "60"]]],
+        );
+        const { startTime } = found[0].id;
+        assert.ok(Math.abs(Date.parse(startTime) - Date.now()) < 60_000, startTime);
+        const exited = new Promise((resolve) => child.once("exit", resolve));
+        child.kill();
+        await exited;
+        assert.deepEqual(byPs("-p", String(child.pid)), []);
     });
 });

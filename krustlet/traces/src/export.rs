@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::Tracer;
 use crate::endpoint::Endpoint;
-use crate::otlp::{self, ExportTraceServiceResponse};
+use crate::otlp::{self, ExportTracePartialSuccess, ExportTraceServiceResponse};
 use crate::queue::BATCH;
 
 /// How long a span waits for others at most before it is sent.
@@ -38,8 +38,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
-/// How often it is said that spans cannot be sent.
+/// How often it is said that spans cannot be sent, or that some are rejected.
 const SAYING: Duration = Duration::from_secs(60);
+
+/// How much of a collector's reason is said, in characters.
+const LONGEST_REASON: usize = 200;
 
 /// How long a collector may take, and the most of its answer.
 const LIMITS: HttpLimits = HttpLimits {
@@ -91,6 +94,7 @@ impl Exporter {
             stopped,
             under_way: 0,
             said: None,
+            said_rejected: None,
         };
         let task = async move {
             if AssertUnwindSafe(delivery.run()).catch_unwind().await.is_err() {
@@ -172,6 +176,8 @@ struct Delivery {
     under_way: usize,
     /// When it was said that they cannot be, since it is so.
     said: Option<Instant>,
+    /// When it was said that some are rejected.
+    said_rejected: Option<Instant>,
 }
 
 impl Delivery {
@@ -226,11 +232,13 @@ impl Delivery {
         let (end, mut pause) = (Instant::now() + PATIENCE, FIRST_PAUSE);
         loop {
             let fault = match self.send(body.clone()).await {
-                Ok(rejected) => {
+                Ok(partial) => {
                     if self.said.take().is_some() {
                         tracing::info!("spans are exported to {} again", self.origin);
                     }
-                    return self.tracer.queue().sent(mem::take(&mut self.under_way), rejected);
+                    let rejected = u64::try_from(partial.rejected_spans).unwrap_or(0);
+                    self.tracer.queue().sent(mem::take(&mut self.under_way), rejected);
+                    return self.say_rejected(rejected, &partial.error_message);
                 }
                 Err(fault) => fault,
             };
@@ -247,13 +255,13 @@ impl Delivery {
         }
     }
 
-    /// Sends a batch: how many of its spans the collector would not have.
-    async fn send(&self, body: Bytes) -> Result<u64, Fault> {
+    /// Sends a batch: what of it the collector would not have.
+    async fn send(&self, body: Bytes) -> Result<ExportTracePartialSuccess, Fault> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, PROTOBUF), (USER_AGENT, NAME)]);
         let prepared = self.session.prepare(&self.url, Method::POST, headers)?;
         let response = prepared.send(Full::new(body).map_err(|never| match never {}).boxed_unsync()).await?;
         if response.status().is_success() {
-            return Ok(rejected(response).await);
+            return Ok(partial(response).await);
         }
         let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
         Err(Fault::Answered(response.status(), after.map(Duration::from_secs)))
@@ -266,13 +274,23 @@ impl Delivery {
             tracing::warn!("spans cannot be exported to {}: {fault}; {dropped} were dropped so far", self.origin);
         }
     }
+
+    /// A collector that took all may have a warning all the same.
+    fn say_rejected(&mut self, rejected: u64, why: &str) {
+        let is_news = rejected > 0 || !why.is_empty();
+        if is_news && self.said_rejected.is_none_or(|said| said.elapsed() >= SAYING) {
+            self.said_rejected = Some(Instant::now());
+            let why: String = why.chars().take(LONGEST_REASON).collect();
+            tracing::warn!("{} rejects {rejected} spans of a batch: {why:?}", self.origin);
+        }
+    }
 }
 
 /// Of a collector that took the others. One that says nothing, or nothing that can be read, took all.
-async fn rejected(response: Response<ResponseBody>) -> u64 {
-    let Ok(body) = response.into_body().collect().await else { return 0 };
+async fn partial(response: Response<ResponseBody>) -> ExportTracePartialSuccess {
+    let Ok(body) = response.into_body().collect().await else { return ExportTracePartialSuccess::default() };
     let answer = ExportTraceServiceResponse::decode(body.to_bytes()).unwrap_or_default();
-    answer.partial_success.map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0))
+    answer.partial_success.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Mutex;
 
 use super::*;
 use crate::queue::{QUEUE, SHARE};
@@ -7,6 +9,20 @@ use crate::{Counts, Kind, Ratio, Source};
 
 /// Far more than it takes, and far less than for ever.
 const AT_LAST: Duration = Duration::from_secs(20);
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 fn traced() -> (Tracer, Source) {
     let tracer = Tracer::new(Ratio::ALL);
@@ -65,6 +81,25 @@ async fn a_batch_is_sent_again_where_the_collector_says_so_and_lost_where_not() 
     exporter.stop().await;
     let counts = Counts { exported: 3, rejected: 2, failed: BATCH as u64, ..Counts::default() };
     assert_eq!((tracer.counts(), tracer.counts().dropped()), (counts, BATCH as u64 + 2));
+}
+
+#[tokio::test]
+async fn what_a_collector_rejects_is_told_in_its_words_and_not_for_each_batch() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let collector = Collector::start();
+    let (tracer, source) = traced();
+    collector.answers([Answer::Rejects(2), Answer::Rejects(2)]);
+    let exporter = start(&tracer, &collector.base());
+    end(&source, 2 * BATCH);
+    until(&tracer, |counts| counts.rejected == 4).await;
+    exporter.stop().await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let told: Vec<_> = text.lines().filter(|line| line.contains("reject")).collect();
+    assert_eq!(told.len(), 1, "{text}");
+    assert!(told[0].ends_with(&format!("{} rejects 2 spans of a batch: \"as told\"", collector.base())), "{text}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod tending;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -61,6 +62,8 @@ struct Worker {
     /// Its verdict is on the disk.
     noted: bool,
     resources: Arc<Resources>,
+    /// It has been told to go, for its probes.
+    leaving: Arc<AtomicBool>,
     /// The task that makes the volumes ready and keeps them so.
     tending: Option<AbortHandle>,
     /// What was wrong with the volumes last.
@@ -182,6 +185,7 @@ impl Worker {
             slots,
             course,
             refusal,
+            leaving: Arc::default(),
             tending: None,
             mount_error: None,
             place,
@@ -233,6 +237,7 @@ impl Worker {
             self.take_over();
         }
         self.course.set_deadlines(&self.pod, self.start_time, Instant::now(), Timestamp::now());
+        self.leaving.store(self.course.leaving(), Ordering::Relaxed);
         self.refuse_ephemeral();
         let images = containers(&self.pod).map(|(_, container)| (container.name.clone(), container.image.clone()));
         for (name, image) in images.collect::<Vec<_>>() {

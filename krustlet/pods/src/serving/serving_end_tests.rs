@@ -50,6 +50,33 @@ fn a_pod_that_is_deleted_serves_for_a_moment_and_goes_before_its_grace_is_over()
 }
 
 #[test]
+fn of_a_pod_that_leaves_nobody_asks_but_whether_it_is_ready() {
+    let world = World::new();
+    let agent = world.agent();
+    for (name, kind) in [("live", "livenessProbe"), ("ready", "readinessProbe")] {
+        world.create(name, serving(&world, "serve-204", free_port(), json!({ kind: probe(1) })));
+    }
+    let asked = ["live", "ready"].map(|name| {
+        world.until(name, ready);
+        let view = agent.directory.get("default", name).unwrap();
+        let answering = view.containers[0].answering.clone().unwrap();
+        move || answering.server().unwrap().stats().requests.get(&204).copied().unwrap_or_default()
+    });
+    for name in ["live", "ready"] {
+        // Both serve for three seconds more.
+        world.delete(name, 9);
+        world.until_event_of(name, "Killing", "main");
+    }
+    // One may have been under way.
+    thread::sleep(MEANWHILE);
+    let before = [asked[0](), asked[1]()];
+    assert!(before[0] > 0, "it was asked until then");
+    thread::sleep(Duration::from_millis(1500));
+    assert_eq!(asked[0](), before[0]);
+    assert!(asked[1]() > before[1]);
+}
+
+#[test]
 fn what_is_under_way_is_answered() {
     let world = World::new();
     let _agent = world.agent();

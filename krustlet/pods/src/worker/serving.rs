@@ -54,7 +54,7 @@ impl Worker {
             self.ports_before = others;
             serving.tasks.spawn(keep(own, container.clone()));
         }
-        serving.tasks.spawn(watch(plans, move |port| asked.at(port), tell));
+        serving.tasks.spawn(watch(plans, self.leaving.clone(), move |port| asked.at(port), tell));
     }
 
     /// Lets one end that may go on until the grace period is over. A sidecar goes on as long as the others. One that is not started again
@@ -134,7 +134,7 @@ impl Worker {
             serving.health.ready &= found.verdict != Verdict::Ready(false);
             return;
         }
-        // As by a kubelet, nobody asks any more whether it has started or is to go on.
+        // Nobody asks any more whether it has started or is to go on; this was asked before.
         if found.kind != Kind::Readiness && self.course.leaving() {
             return;
         }

@@ -4,6 +4,7 @@ import { madeAt, observeLoss } from "../lib/journal";
 import { object, text } from "../lib/schema";
 import { step } from "../lib/step";
 import { fieldsOf, othersOf } from "./fields";
+import { goneness } from "./gone";
 import type { WorkloadObject } from "./workload";
 import { collectionOf } from "./workloadLook";
 
@@ -20,9 +21,9 @@ export function observeWorkload({ resource }: ObserveInput): Promise<ObserveLoss
         if (answer === undefined) return undefined;
         const what = `${kind} ${namespace}/${name}, made ${madeAt(entry)},`;
         const now = answer.seen;
-        if (now === undefined || now.metadata.uid !== uid) {
-            const other = now ? ", and another one of that name is there" : "";
-            if (!passing) loses(`${what} is gone${other}: it is made anew`);
+        const gone = goneness(now, uid);
+        if (now === undefined || gone !== undefined) {
+            if (!passing) loses(`${what} ${gone}: it is made anew`);
             return undefined;
         }
         return fields === undefined || fieldsOf(now) === fields

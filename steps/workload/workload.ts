@@ -34,6 +34,7 @@ export interface WorkloadObject {
     metadata: {
         name: string;
         uid: string;
+        deletionTimestamp?: string;
         generation?: number;
         labels?: Record<string, string>;
         annotations?: Record<string, string>;

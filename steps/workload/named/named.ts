@@ -35,6 +35,7 @@ export interface FoundObject {
         name: string;
         namespace?: string;
         uid: string;
+        deletionTimestamp?: string;
         labels?: Record<string, string>;
         managedFields?: ManagedFields[];
     };

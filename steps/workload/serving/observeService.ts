@@ -11,6 +11,7 @@ import { StepError } from "../../lib/errors";
 import { dnsLabel, object, optional, port, text } from "../../lib/schema";
 import { step } from "../../lib/step";
 import { fieldsOf, othersOf } from "../fields";
+import { goneness } from "../gone";
 import { claimObjectFields, findNamed, refuseOthers, titleOf } from "../named/named";
 
 const input = object<ObserveServiceInput>({
@@ -43,7 +44,9 @@ export async function observeService(given: ObserveServiceInput): Promise<Observ
     if (entry === undefined || made?.name !== given.name) return stays;
     const what = `${titleOf(given)}, made ${madeAt(entry)},`;
     const { serviceFields, serviceApplied } = (entry.output ?? {}) as Partial<AwaitWorkloadOutput>;
-    if (now === undefined) return { ...stays, lost: said(`${what} is gone: it is made anew`) };
+    const gone = goneness(now);
+    if (now === undefined || gone !== undefined)
+        return { ...stays, lost: said(`${what} ${gone}: it is made anew`) };
     // What was seen last may have been made otherwise: whatever came after it was not waited for to the end.
     return serviceApplied !== made.applied || fieldsOf(now) === serviceFields
         ? stays

@@ -63,6 +63,9 @@ void describe("a workload's Service", () => {
         there();
         const made = "Service apps/web, made 2026-11-28T00:00:00Z,";
         assert.deepEqual(await look("web"), { ...stays, lost: `${made} is gone: it is made anew` });
+        const { metadata } = service("web");
+        there({ metadata: { ...metadata, deletionTimestamp: "2026-11-28T12:00:00Z" } });
+        assert.deepEqual(await look("web"), { ...stays, lost: `${made} is being deleted: it is made anew` });
         there(service("web", ours, { "f:spec": {} }));
         const because = `${made} was changed by kubectl-patch (2026-11-28T12:00:00Z): it is applied again`;
         assert.deepEqual(await look("web"), { ...stays, because });

@@ -73,6 +73,7 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
     let address: string;
     let giveBack: () => Promise<unknown>;
     let standing: string;
+    let released: Promise<unknown>;
     /** What runs in the cluster, each by its UID. */
     const workloads = () =>
         kubectl("get", "pod,deployment,job,daemonset", "--output=jsonpath={.items[*].metadata.uid}");
@@ -185,10 +186,27 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             mends: [/Job wasm-once-job replaced/],
         },
         {
-            what: "a DaemonSet that was deleted is made anew",
-            happens: () => kubectl("delete", "daemonset", "--all"),
-            says: /DaemonSet default\/wasm-each-daemonset-\S+, made \S+, is gone: it is made anew/,
+            what: "a DaemonSet that is being deleted is made anew",
+            happens: async () => {
+                const name = await byLabel("daemonset", "each");
+                const hold = (finalizers: string[]) =>
+                    kubectl(
+                        ...["patch", "daemonset", name, "--type=merge"],
+                        `--patch=${JSON.stringify({ metadata: { finalizers } })}`,
+                    );
+                await hold(["krustlet-stack.test/held"]);
+                await kubectl("delete", "daemonset", name, "--wait=false");
+                const another = async () =>
+                    (await byLabel("daemonset", "each")).includes(" ") ? true : undefined;
+                released = until("the next DaemonSet", another, 240).then(() => hold([]));
+                // It is told of by whoever waits for it.
+                released.catch(() => undefined);
+            },
+            says: /DaemonSet default\/wasm-each-daemonset-\S+, made \S+, is being deleted: it is made anew/,
             mends: [/DaemonSet wasm-each-daemonset replaced/],
+            after: async () => {
+                await released;
+            },
         },
         {
             what: "an artifact that the registry has lost is pushed again",

@@ -12,6 +12,9 @@ export interface ProcessId {
 /** macOS has none. */
 const hasProc = existsSync("/proc/self/stat");
 
+/** Between two looks at whether a process is still there. Without /proc each look starts a program. */
+const lookMilliseconds = hasProc ? 20 : 200;
+
 /** The process of an id as it is now; undefined when there is none, or only its remains (a zombie). */
 export function processOf(pid: number): ProcessId | undefined {
     if (!hasProc) return byPs("-p", String(pid))[0]?.id;
@@ -94,7 +97,7 @@ export async function hasGone(target: ProcessId, seconds: number): Promise<boole
     const deadline = Date.now() + seconds * 1000;
     while (Date.now() < deadline) {
         if (!isAlive(target)) return true;
-        await sleep(20);
+        await sleep(lookMilliseconds);
     }
     return !isAlive(target);
 }

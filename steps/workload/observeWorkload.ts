@@ -4,8 +4,7 @@ import { madeAt, observeLoss } from "../lib/journal";
 import { object, text } from "../lib/schema";
 import { step } from "../lib/step";
 import { fieldsOf, othersOf } from "./fields";
-import { goneness } from "./gone";
-import type { WorkloadObject } from "./workload";
+import { goneness, type WorkloadObject } from "./workload";
 import { collectionOf } from "./workloadLook";
 
 const input = object<ObserveInput>({ resource: text });

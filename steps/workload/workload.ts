@@ -60,6 +60,20 @@ export interface WorkloadObject {
     };
 }
 
+/**
+ * How an object, of that UID where one is given, is no more; undefined: it is there. One that is being deleted cannot be kept, and may be gone
+ * before Pulumi has changed it.
+ */
+export function goneness(
+    now: { metadata: Pick<WorkloadObject["metadata"], "uid" | "deletionTimestamp"> } | undefined,
+    uid?: string,
+): string | undefined {
+    if (now === undefined) return "is gone";
+    if (uid !== undefined && now.metadata.uid !== uid)
+        return "is gone, and another one of that name is there";
+    return now.metadata.deletionTimestamp === undefined ? undefined : "is being deleted";
+}
+
 /** A pod, as far as it is looked at. */
 export interface WorkloadPod extends WorkloadObject {
     spec?: WorkloadObject["spec"] & { nodeName?: string; terminationGracePeriodSeconds?: number };

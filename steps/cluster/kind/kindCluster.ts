@@ -1,13 +1,14 @@
 import { basename } from "node:path";
 import type { ConnectRegistryInput, KindClusterInput } from "../../contract";
 import { kindEnvironment, kindFile, removeAdminKubeconfig } from "../adminKubeconfig";
+import { untilGone } from "../atWork";
 import { currentClaim, describeOwner } from "../../lib/claim";
 import { containers, containersOn, network, type Container } from "../../lib/docker";
 import { messageOf, StepError } from "../../lib/errors";
 import { expandHome, isPrivateFile, withPrivateFile } from "../../lib/files";
 import { entries } from "../../lib/journal";
 import { clusterLabel, isOurs, isKinds, networkOf, notOurs, progressOf } from "./kind";
-import { endProcess, hasGone, processesThat } from "../../lib/processes";
+import { endProcess, processesThat } from "../../lib/processes";
 import { disconnectRegistry } from "../../registry/disconnectRegistry";
 import { run } from "../../lib/run";
 import { progress } from "../../lib/step";
@@ -115,13 +116,10 @@ const deleteSeconds = 120;
 /** Waits for a kind that outlived its killed step: it would take what is made next. Ended, it would leave a part of a cluster. */
 export async function untilDeleted(input: Pick<Removed, "name" | "mergeKubeconfigFile">): Promise<boolean> {
     const deleting = processesThat((argv) => isOurKindDelete(argv, input));
-    for (const one of deleting) {
-        progress(`kind (process ${one.pid}) is still deleting cluster "${input.name}": waited for`);
-        if (!(await hasGone(one, deleteSeconds)))
-            throw new StepError(
-                `KindCluster "${input.name}": kind (process ${one.pid}) was still deleting it after ${deleteSeconds} s; see that Docker answers, end that process and run this again`,
-            );
-    }
+    await untilGone(deleting, {
+        ...{ component: "KindCluster", name: input.name, program: "kind", doing: "deleting" },
+        ...{ seconds: deleteSeconds, look: "see that Docker answers" },
+    });
     return deleting.length > 0;
 }
 

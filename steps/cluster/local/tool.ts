@@ -2,9 +2,10 @@ import { basename } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { LocalClusterInput } from "../../contract";
 import { StepError } from "../../lib/errors";
-import { hasGone, processesThat } from "../../lib/processes";
+import { processesThat } from "../../lib/processes";
 import { run, RunError, type RunResult } from "../../lib/run";
 import { progress } from "../../lib/step";
+import { untilGone } from "../atWork";
 
 /** A cluster that a tool knows. */
 export interface FoundCluster {
@@ -47,14 +48,10 @@ const othersSeconds = 600;
 export async function untilAlone(tool: LocalTool, name: string): Promise<void> {
     const commands = [...tool.begins(name), tool.removal(name)];
     const others = processesThat((argv) => commands.some((command) => isCalled(argv, command)));
-    for (const one of others) {
-        const other = `${tool.programs[0]} (process ${one.pid})`;
-        progress(`${other} is still at work on cluster "${name}": waited for`);
-        if (!(await hasGone(one, othersSeconds)))
-            throw new StepError(
-                `${tool.component} "${name}": ${other} was still at work on it after ${othersSeconds} s; see why, end that process and run this again`,
-            );
-    }
+    await untilGone(others, {
+        ...{ component: tool.component, name, program: tool.programs[0], doing: "at work on" },
+        ...{ seconds: othersSeconds, look: "see why" },
+    });
 }
 
 /** Whether a process is a program that was called so. A script stands behind its interpreter. */

@@ -11,8 +11,8 @@ import { StepError } from "../../lib/errors";
 import { dnsLabel, object, optional, port, text } from "../../lib/schema";
 import { step } from "../../lib/step";
 import { fieldsOf, othersOf } from "../fields";
-import { goneness } from "../gone";
 import { claimObjectFields, findNamed, refuseOthers, titleOf } from "../named/named";
+import { goneness } from "../workload";
 
 const input = object<ObserveServiceInput>({
     ...claimObjectFields,

@@ -186,6 +186,25 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             mends: [/Job wasm-once-job replaced/],
         },
         {
+            what: "a DaemonSet that was deleted is made anew",
+            happens: () => kubectl("delete", "daemonset", "--all"),
+            says: /DaemonSet default\/wasm-each-daemonset-\S+, made \S+, is gone: it is made anew/,
+            mends: [/DaemonSet wasm-each-daemonset replaced/],
+        },
+        {
+            what: "an artifact that the registry has lost is pushed again",
+            happens: async () => {
+                const { artifacts } = (await faulty.stack.outputs()) as { artifacts: Record<string, string> };
+                const digest = artifacts["hello-wasm"].split("@")[1];
+                const url = `http://${REGISTRY}/v2/hello-wasm/manifests/${digest}`;
+                assert.equal((await fetch(url, { method: "DELETE" })).status, 202);
+            },
+            says: /localhost:\d+\/hello-wasm@\S+, pushed \S+, is not in the registry any more: it is pushed again/,
+            mends: [updated("wasm-hello-wasm-artifact-push")],
+        },
+    ]);
+    round("a workload on its way", [
+        {
             what: "a DaemonSet that is being deleted is made anew",
             happens: async () => {
                 const name = await byLabel("daemonset", "each");
@@ -207,17 +226,6 @@ void describe("a stack to which things happen", { timeout: 1_800_000 }, () => {
             after: async () => {
                 await released;
             },
-        },
-        {
-            what: "an artifact that the registry has lost is pushed again",
-            happens: async () => {
-                const { artifacts } = (await faulty.stack.outputs()) as { artifacts: Record<string, string> };
-                const digest = artifacts["hello-wasm"].split("@")[1];
-                const url = `http://${REGISTRY}/v2/hello-wasm/manifests/${digest}`;
-                assert.equal((await fetch(url, { method: "DELETE" })).status, 202);
-            },
-            says: /localhost:\d+\/hello-wasm@\S+, pushed \S+, is not in the registry any more: it is pushed again/,
-            mends: [updated("wasm-hello-wasm-artifact-push")],
         },
     ]);
     round("builds, credentials, containers", [
